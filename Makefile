@@ -1,0 +1,118 @@
+# `make run` serves the handler on this machine, `make test` checks everything; `make help` lists the rest.
+# Needs Python 3.13 and make. Everything generated goes under build/ and .venv/.
+
+PORT      ?= 8080
+MODEL     ?= sentence-transformers/all-MiniLM-L6-v2
+OUT       ?= build/model
+PRECISION ?= int8
+MODEL_DIR ?= build/model
+EVENT     ?= events/http_api_v2.json
+
+MAKEFLAGS += --no-print-directory
+
+# The interpreter itself, not a version manager's shim: `sam build` and uv both want the real one.
+PYTHON := $(shell for p in python3.13 python3 python; do \
+	$$p -c 'import sys; v = sys.version_info[:2] == (3, 13); v and print(sys._base_executable); sys.exit(not v)' 2>/dev/null && break; done)
+ifeq ($(PYTHON),)
+$(error Python 3.13 was not found on PATH (tried python3.13, python3 and python))
+endif
+UV := $(shell command -v uv || echo build/uv/bin/uv)
+PY := .venv/bin/python
+# Progress where someone watches, silence in a log.
+QUIET := $(shell test -t 2 || echo --quiet)
+
+.PHONY: help
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 24
+
+# --- The main job -----------------------------------------------------------------------------------------
+
+export MODEL_DIR
+
+.PHONY: run
+run: .venv/installed $(MODEL_DIR)/manifest.json ## Serve the handler on 127.0.0.1 (PORT=8080, MODEL_DIR=build/model)
+	@$(PY) -m events.serve --port $(PORT) || [ $$? -eq 130 ]
+
+.PHONY: invoke
+invoke: .venv/installed build/sam/installed $(MODEL_DIR)/manifest.json ## Run one event in AWS's own emulator (EVENT=events/NAME.json)
+	@$(PY) -m events.invoke $(EVENT)
+
+.PHONY: model
+model: .venv/installed ## Build a model (MODEL=name-or-folder, OUT=folder, PRECISION=int8 or fp32)
+	@$(PY) -m layers.model $(MODEL) --out $(OUT) --precision $(PRECISION)
+
+# A model folder of one's own is not made here.
+%/manifest.json:
+	@echo "$@ is missing: build it with 'make model MODEL=… OUT=$(@D)', or name another MODEL_DIR" >&2; exit 1
+
+BUILDER := $(wildcard layers/model/*.py layers/model/*.txt)
+
+build/model/manifest.json: $(BUILDER) | .venv/installed
+	@echo "Building the default model (build/model)"
+	@$(PY) -m layers.model --out build/model
+
+build/model-fp32/manifest.json: $(BUILDER) | .venv/installed
+	@$(PY) -m layers.model --out build/model-fp32 --precision fp32
+
+# --- Checks -----------------------------------------------------------------------------------------------
+
+.PHONY: test
+test: lint build/sam/installed build/model/manifest.json build/model-fp32/manifest.json ## Check everything
+	@$(PY) -m pytest $(TESTS)
+
+.PHONY: lint
+lint: .venv/installed ## Style, types and the import law
+	@.venv/bin/ruff format --check --quiet . && .venv/bin/ruff check --quiet .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-logo
+
+.PHONY: bench
+bench: .venv/installed build/model/manifest.json ## Measure, in interleaved pairs
+	@$(PY) -m tests.benchmarks
+
+# --- Deployment -------------------------------------------------------------------------------------------
+
+# No Docker and no AWS account: SAM builds for Python 3.13 with the python3.13 that it finds on PATH.
+SAM = PATH="$(dir $(PYTHON)):$$PATH" SAM_CLI_TELEMETRY=0 build/sam/bin/sam
+
+.PHONY: build
+build: build/sam/installed $(MODEL_DIR)/manifest.json ## Build what Lambda gets (build/lambda/app)
+	@$(SAM) build
+
+.PHONY: validate
+validate: build/sam/installed ## Check template.yaml
+	@AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
+
+.PHONY: clean
+clean: ## Delete everything generated
+	rm -rf build .venv
+
+# --- Environments -----------------------------------------------------------------------------------------
+
+build/uv/bin/uv: tests/uv.txt
+	@echo "Fetching uv"
+	@$(PYTHON) -m venv build/uv
+	@build/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/uv.txt
+	@touch $@
+
+.venv/installed: tests/requirements.txt | $(UV)
+	@echo "Making the environment (.venv)"
+	@$(UV) venv --quiet --clear --no-config --python $(PYTHON) .venv
+	@$(UV) pip install $(QUIET) --python $(PY) --require-hashes -r tests/requirements.txt
+	@touch $@
+
+# aws-sam-cli pins its own boto3, so it lives apart. It carries AWS's Runtime Interface Emulator.
+build/sam/installed: tests/infra/requirements.txt | $(UV)
+	@echo "Making the AWS SAM environment (build/sam)"
+	@$(UV) venv --quiet --clear --no-config --python $(PYTHON) build/sam
+	@$(UV) pip install $(QUIET) --python build/sam/bin/python --require-hashes -r tests/infra/requirements.txt
+	@touch $@
+
+.PHONY: pins
+pins: .venv/installed ## Compile the pinned requirements anew (UPGRADE=--upgrade for newer versions)
+	$(COMPILE) pyproject.toml --overrides layers/runtime/overrides.txt -o layers/runtime/requirements.txt
+	$(COMPILE) pyproject.toml --group dev -c layers/runtime/requirements.txt -o tests/requirements.txt
+	$(COMPILE) --group sam -o tests/infra/requirements.txt
+	$(COMPILE) --group uv -c tests/requirements.txt -o tests/uv.txt
+COMPILE = $(UV) pip compile --quiet --no-config $(UPGRADE) --python $(PYTHON) --generate-hashes --no-header --no-annotate \
+	--no-emit-index-url --no-emit-find-links
