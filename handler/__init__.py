@@ -1,0 +1,14 @@
+"""Text to embeddings on AWS Lambda: the package that Lambda imports.
+
+    functions/   one file per Lambda function
+    http/        the wire: FastAPI, the dialects, errors to statuses, encoding
+    service.py   texts and options in, vectors out
+    embedding/   text to pooled vectors: tokenization, encoder, manifest
+    bootstrap.py joins the parts; the only reader of the environment
+    config.py, errors.py, telemetry.py
+
+Import law (checked by import-linter, see pyproject.toml): functions → http, bootstrap → service → embedding →
+config | errors | telemetry; never the other way. fastapi and mangum are imported only by http/ and functions/api.py,
+onnxruntime only by embedding/encoder.py, tokenizers only by embedding/tokenization.py. Importing any module outside Lambda has no
+effect.
+"""

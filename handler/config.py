@@ -1,0 +1,67 @@
+"""Settings of a deployment, read once.
+
+Law: a frozen value made from a mapping; only handler/bootstrap.py hands it the real environment.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from handler.errors import Backend
+
+MEMORY_PER_VCPU_MB = 1769
+"""Lambda gives one vCPU for each 1,769 MB of memory (AWS Lambda developer guide, "Configuring function memory")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One deployment's settings; README.md lists the environment variables."""
+
+    model_dir: Path
+    auto_truncate: bool
+    max_client_batch_size: int
+    threads: int
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the settings.
+
+        Raises:
+            Backend: a variable has a value that cannot be used; the sentence names both.
+        """
+        return cls(
+            model_dir=Path(environment.get("MODEL_DIR", "/opt/model")),
+            auto_truncate=_boolean(environment, "AUTO_TRUNCATE", default=True),
+            max_client_batch_size=_positive(environment, "MAX_CLIENT_BATCH_SIZE", default=512),
+            threads=_positive(environment, "THREADS", default=_vcpus(environment)),
+        )
+
+
+def _vcpus(environment: Mapping[str, str]) -> int:
+    """The vCPUs this process may use: a share of what it sees under Lambda, all of it elsewhere."""
+    visible = os.process_cpu_count() or 1
+    if "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" not in environment:
+        return visible
+    # Two cores are visible up to 3,008 MB, whatever share of them was paid for.
+    memory_mb = _positive(environment, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", default=MEMORY_PER_VCPU_MB)
+    return min(visible, max(1, memory_mb // MEMORY_PER_VCPU_MB))
+
+
+def _boolean(environment: Mapping[str, str], name: str, *, default: bool) -> bool:
+    value = environment.get(name, "").strip().lower()
+    if value not in {"", "true", "1", "false", "0"}:
+        msg = f"{name} must be true or false; it is {value!r}"
+        raise Backend(msg)
+    return value in {"true", "1"} if value else default
+
+
+def _positive(environment: Mapping[str, str], name: str, *, default: int) -> int:
+    value = environment.get(name, "").strip()
+    if not value:
+        return default
+    if not (value.isascii() and value.isdigit() and int(value) > 0):
+        msg = f"{name} must be a whole number above 0; it is {value!r}"
+        raise Backend(msg)
+    return int(value)

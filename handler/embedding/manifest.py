@@ -1,0 +1,119 @@
+"""manifest.json: what a model folder holds and how its vectors are made.
+
+The builder (layers/model) writes it, the handler reads it; this file is the format's only home.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from handler.errors import Backend
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+GRAPH = "model.onnx"
+WEIGHTS = "model.onnx.data"
+TOKENIZER = "tokenizer.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """One model folder, described. `files` maps a file's name to its sha256."""
+
+    model_id: str
+    revision: str
+    license: str
+    architecture: str
+    precision: str
+    dimension: int
+    max_length: int
+    pooling: str
+    similarity: str
+    prompts: dict[str, str]
+    default_prompt_name: str | None
+    files: dict[str, str]
+    sources: dict[str, str]
+    fidelity: dict[str, Any]
+    format: int = FORMAT
+
+    @property
+    def fingerprint(self) -> str:
+        """Sha256 over everything in the folder that decides a vector; names, licence and measurements stay out of it."""
+        decisive = {
+            "files": self.files,
+            "dimension": self.dimension,
+            "pooling": self.pooling,
+            "precision": self.precision,
+        }
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read `folder`/manifest.json and check every file it names.
+
+        Raises:
+            Backend: the manifest or a file is missing, damaged, foreign or too new; the sentence says which.
+        """
+        manifest = cls._parse(_content(folder, MANIFEST), folder)
+        for name, expected in manifest.files.items():
+            actual = sha256(folder, name)
+            if actual != expected:
+                msg = (
+                    f"The model file {name} in {folder} is damaged or not the one that was built: "
+                    f"its sha256 is {actual[:12]}…, {MANIFEST} says {expected[:12]}…"
+                )
+                raise Backend(msg)
+        return manifest
+
+    @classmethod
+    def _parse(cls, content: bytes, folder: Path) -> Self:
+        try:
+            fields = json.loads(content)
+            version = fields["format"]
+        except (ValueError, TypeError, KeyError):
+            msg = f"{MANIFEST} in {folder} is not a model manifest: build the model again with `make model`"
+            raise Backend(msg) from None
+        if version != FORMAT:
+            msg = (
+                f"{MANIFEST} in {folder} has format {version}, this version reads format {FORMAT}: "
+                "update the handler or build the model again"
+            )
+            raise Backend(msg)
+        missing = sorted(cls.__dataclass_fields__.keys() - fields.keys())
+        if missing:
+            msg = f"{MANIFEST} in {folder} lacks {', '.join(missing)}: build the model again with `make model`"
+            raise Backend(msg)
+        return cls(**{name: fields[name] for name in cls.__dataclass_fields__})
+
+    def write(self, folder: Path) -> None:
+        """Write `folder`/manifest.json; the same manifest gives the same bytes."""
+        text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def sha256(folder: Path, name: str) -> str:
+    """Sha256 of one file of a model folder, as hex digits.
+
+    Raises:
+        Backend: the file cannot be read.
+    """
+    try:
+        with (folder / name).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise _unreadable(folder, name, error) from None
+
+
+def _content(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise _unreadable(folder, name, error) from None
+
+
+def _unreadable(folder: Path, name: str, error: OSError) -> Backend:
+    if isinstance(error, FileNotFoundError):
+        return Backend(f"The model file {name} is missing in {folder}: build it with `make model`")
+    return Backend(f"The model file {name} in {folder} cannot be read: {error.strerror}")

@@ -1,0 +1,61 @@
+"""`python -m layers.model [MODEL] --out FOLDER --precision int8|fp32`: the command line of the builder."""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from handler.errors import Backend
+from layers.model import sources
+from layers.model.builder import PRECISIONS, Order, build
+from layers.model.fidelity import MINIMUM_BOUNDS
+from layers.model.specification import Unsupported
+
+CACHE = Path("build", "sources")
+
+
+def main() -> int:
+    """Build a model as the arguments say; 0 if it was written, 1 with one sentence if not."""
+    arguments = _arguments()
+    started = time.perf_counter()
+
+    def say(text: str) -> None:
+        print(f"{time.perf_counter() - started:6.1f} s  {text}", flush=True)
+
+    try:
+        bounds = _bounds(os.environ.get("MIN_COSINE", ""), arguments.precision)
+        source = sources.find(arguments.model, CACHE)
+        order = Order(source, arguments.out, arguments.precision, bounds, os.process_cpu_count() or 1)
+        manifest = build(order, say)
+    except (Unsupported, Backend) as refusal:
+        print(f"Not built: {refusal}", file=sys.stderr)
+        return 1
+    size = sum(file.stat().st_size for file in arguments.out.iterdir()) / 1e6
+    say(f"{arguments.out}: {manifest.precision}, {size:.1f} MB, fingerprint {manifest.fingerprint[:12]}")
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m layers.model", description="Build a model folder that the handler serves.")
+    parser.add_argument("model", nargs="?", default=sources.DEFAULT, help="a folder, or a name (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=Path("build", "model"), help="the folder to write (default: %(default)s)")
+    parser.add_argument("--precision", choices=PRECISIONS, default=PRECISIONS[0], help="default: %(default)s")
+    return parser.parse_args()
+
+
+def _bounds(override: str, precision: str) -> tuple[float, float]:
+    """The precision's bounds, or those in MIN_COSINE: `0.95`, or `0.97,0.93` for mean and minimum."""
+    if not override:
+        return MINIMUM_BOUNDS[precision]
+    try:
+        values = [float(part) for part in override.split(",")]
+        mean, minimum = values if len(values) > 1 else values * 2
+    except ValueError:
+        msg = f"MIN_COSINE must be one cosine or two, mean and minimum, like 0.97,0.93; it is {override!r}"
+        raise Unsupported(msg) from None
+    return mean, minimum
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+"""How close a built model comes to its own float32 self, and the least that is accepted."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from handler.embedding.encoder import Vectors
+
+NEIGHBOURS = 10
+
+MINIMUM_BOUNDS: Mapping[str, tuple[float, float]] = {"fp32": (0.99999, 0.99999), "int8": (0.998, 0.99)}
+"""The least mean and the least minimum cosine a precision must reach."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fidelity:
+    """Agreement of one model's vectors with the reference's over the same passages."""
+
+    passages: int
+    mean_cosine: float
+    minimum_cosine: float
+    top_10_agreement: float
+
+    @classmethod
+    def of(cls, vectors: Vectors, reference: Vectors) -> Self:
+        """Compare vectors (passages, dimension) row by row, and the neighbours each passage finds among the others."""
+        ours, theirs = _unit(vectors), _unit(reference)
+        cosines = np.einsum("ij,ij->i", ours, theirs)
+        agreement = np.mean([len(a & b) / NEIGHBOURS for a, b in zip(_neighbours(ours), _neighbours(theirs), strict=True)])
+        return cls(len(vectors), *(round(float(value), 6) for value in (cosines.mean(), cosines.min(), agreement)))
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        return (
+            f"cosine to fp32 over {self.passages} passages: mean {self.mean_cosine:.5f}, minimum {self.minimum_cosine:.5f}; "
+            f"top-{NEIGHBOURS} agreement {self.top_10_agreement:.3f}"
+        )
+
+
+def _unit(vectors: Vectors) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    wide = vectors.astype(np.float64)
+    return wide / np.linalg.norm(wide, axis=1, keepdims=True)
+
+
+def _neighbours(unit: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> list[set[int]]:
+    similarities = unit @ unit.T
+    np.fill_diagonal(similarities, -np.inf)
+    return [set(row) for row in np.argpartition(-similarities, NEIGHBOURS, axis=1)[:, :NEIGHBOURS].tolist()]

@@ -1,0 +1,82 @@
+"""A small writer of ONNX graphs: operators in, the names of their results out."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 23  # the first with Attention
+CONTRIB = "com.microsoft"  # ONNX Runtime's own operators
+CONTRIB_OPSET = 1
+
+type Attribute = Any
+"""int, float or list[int], as the operator has it; onnx declares its keyword arguments otherwise."""
+
+
+class Graph:
+    """An ONNX graph under construction. Every method returns the name of the value it added."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[str, NDArray[np.generic]] = {}
+        self._inputs: list[onnx.ValueInfoProto] = []
+        self._outputs: list[onnx.ValueInfoProto] = []
+
+    def input(self, name: str, shape: list[int | str]) -> str:
+        """Declare an int64 input."""
+        self._inputs.append(helper.make_tensor_value_info(name, TensorProto.INT64, shape))
+        return name
+
+    def constant(self, name: str, value: NDArray[np.generic]) -> str:
+        """Add a constant; the same name twice is the same constant."""
+        self._constants.setdefault(name, value)
+        return name
+
+    def op(self, name: str, operator: str, *inputs: str, domain: str = "", **attributes: Attribute) -> str:
+        """Add an operator whose (first) result is called `name`."""
+        return self.ops([name], operator, *inputs, domain=domain, **attributes)[0]
+
+    def ops(self, names: list[str], operator: str, *inputs: str, domain: str = "", **attributes: Attribute) -> list[str]:
+        """Add an operator with several results."""
+        self._nodes.append(helper.make_node(operator, inputs, names, name=names[0], domain=domain, **attributes))
+        return names
+
+    def output(self, name: str, shape: list[int | str]) -> None:
+        """Declare the float32 value `name` an output."""
+        self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+
+    def write(self, path: Path, weights: str) -> None:
+        """Write the graph to `path` and its constants to the file `weights` beside it, which ONNX Runtime memory-maps.
+
+        Only 4-byte-aligned page offsets can be mapped, so each constant starts on a page of its own where it is large;
+        constants below a kilobyte stay in the graph.
+        """
+        initializers = []
+        with (path.parent / weights).open("wb") as file:
+            for name, value in self._constants.items():
+                tensor = numpy_helper.from_array(value, name)
+                if value.nbytes >= INLINE_BYTES:
+                    file.write(b"\0" * (-file.tell() % ALIGNMENT))
+                    _externalise(tensor, {"location": weights, "offset": str(file.tell()), "length": str(value.nbytes)})
+                    file.write(value.tobytes())
+                initializers.append(tensor)
+        graph = helper.make_graph(self._nodes, "encoder", self._inputs, self._outputs, initializers)
+        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, CONTRIB_OPSET)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=helper.find_min_ir_version_for(opsets[:1]))
+        path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+INLINE_BYTES = 1024
+ALIGNMENT = 64  # of a cache line and of the widest vector register
+
+
+def _externalise(tensor: onnx.TensorProto, entries: Mapping[str, str]) -> None:
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in entries.items():
+        tensor.external_data.add(key=key, value=value)

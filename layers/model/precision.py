@@ -1,0 +1,132 @@
+"""How weights are stored and multiplied: float32, or int8 that knows where the outliers are.
+
+A precision turns the two heavy parts of an encoder, embedding tables and linear layers, into operators; everything else in a
+graph is float32 and the same for all.
+"""
+
+from collections.abc import Mapping
+from enum import Enum, auto
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto
+
+from layers.model.graph import CONTRIB, Graph
+
+type Array = NDArray[np.float32]
+
+
+class Outliers(Enum):
+    """Where the inputs of a linear layer are far larger than elsewhere: what a shared 8-bit scale would lose the rest to."""
+
+    NONE = auto()
+    CHANNELS = auto()  # the same few channels for every token, as after a LayerNorm
+    TOKENS = auto()  # all of a few tokens, as after a Gelu
+
+
+class Precision(Protocol):
+    """Writes embedding look-ups and linear layers."""
+
+    name: str
+
+    def embedding(self, graph: Graph, name: str, table: Array, ids: str) -> str:
+        """Rows of `table` (vocabulary, hidden) at `ids`."""
+        ...
+
+    def linear(self, graph: Graph, name: str, value: str, weight: Array, bias: Array, outliers: Outliers) -> str:
+        """`value` @ `weight` (in, out) + `bias` (out)."""
+        ...
+
+
+class Float32:
+    """The exact precision, and the reference of the others."""
+
+    name = "fp32"
+
+    def embedding(self, graph: Graph, name: str, table: Array, ids: str) -> str:
+        """A plain gather."""
+        return graph.op(name, "Gather", graph.constant(f"{name}.table", table), ids)
+
+    def linear(self, graph: Graph, name: str, value: str, weight: Array, bias: Array, outliers: Outliers) -> str:
+        """A plain matrix product."""
+        del outliers  # float32 has room for both ends
+        product = graph.op(f"{name}.product", "MatMul", value, graph.constant(f"{name}.weight", weight))
+        return graph.op(name, "Add", product, graph.constant(f"{name}.bias", bias))
+
+
+class Int8:
+    """Weights int8 per output channel; activations 8 bit, scaled at run time by the text they are in.
+
+    Outlying channels are smoothed: inputs are divided by a factor a channel and weights multiplied by it, which moves the outliers
+    into the weights, where each channel has a scale of its own (SmoothQuant, Xiao et al. 2022, arXiv:2211.10438, equation 4).
+    Outlying tokens are divided by their own largest value, and the product is multiplied by it again.
+    On all-MiniLM-L6-v2 (1,000 passages) mean and minimum cosine are 0.9923 and 0.981 without either, 0.9988 and 0.995 with both,
+    at 7 % of the speed.
+    """
+
+    name = "int8"
+
+    def __init__(self, activations: Mapping[str, Array]) -> None:
+        """Quantize with the calibrated largest absolute value (in,) of each input of each linear layer."""
+        self._activations = activations
+
+    def embedding(self, graph: Graph, name: str, table: Array, ids: str) -> str:
+        """Int8 rows with a scale a row."""
+        quantized, scales = symmetric(table, axis=1)
+        rows = graph.op(f"{name}.rows", "Gather", graph.constant(f"{name}.table", quantized), ids)
+        row_scales = graph.op(f"{name}.row_scales", "Gather", graph.constant(f"{name}.scales", scales), ids)
+        return graph.op(name, "Mul", graph.op(f"{name}.float", "Cast", rows, to=TensorProto.FLOAT), row_scales)
+
+    def linear(self, graph: Graph, name: str, value: str, weight: Array, bias: Array, outliers: Outliers) -> str:
+        """One fused operator quantizes the input, multiplies in int8 and rescales; outliers are taken out before it."""
+        match outliers:
+            case Outliers.NONE:
+                return self._product(graph, name, value, weight, bias)
+            case Outliers.CHANNELS:
+                factors = smoothing_factors(self._activations[name], weight)
+                smoothed = graph.op(f"{name}.smoothed", "Mul", value, graph.constant(f"{name}.smoothing", 1 / factors))
+                return self._product(graph, name, smoothed, weight * factors[:, np.newaxis], bias)
+            case Outliers.TOKENS:
+                last = graph.constant("last_axis", np.array([-1], np.int64))
+                largest = graph.op(f"{name}.largest", "ReduceMax", value, last, keepdims=1)
+                sizes = graph.op(f"{name}.sizes", "Max", largest, graph.constant("smallest_size", SMALLEST_TOKEN))
+                product = self._product(graph, f"{name}.product", graph.op(f"{name}.even", "Div", value, sizes), weight, None)
+                restored = graph.op(f"{name}.restored", "Mul", product, sizes)
+                return graph.op(name, "Add", restored, graph.constant(f"{name}.bias", bias))
+
+    @staticmethod
+    def _product(graph: Graph, name: str, value: str, weight: Array, bias: Array | None) -> str:
+        quantized, scales = symmetric(weight, axis=0)
+        constants = [graph.constant(f"{name}.weight", quantized), graph.constant(f"{name}.scales", scales.ravel())]
+        if bias is not None:
+            constants += ["", graph.constant(f"{name}.bias", bias)]  # "": symmetric, there is no zero point
+        return graph.op(name, "DynamicQuantizeMatMul", value, *constants, domain=CONTRIB)
+
+
+SMALLEST_TOKEN = np.array(0.17, np.float32)
+"""Gelu is nowhere below -0.17: a token divided by at least this stays within -1..1, whatever its largest value."""
+
+
+def symmetric(values: Array, axis: int) -> tuple[NDArray[np.int8], Array]:
+    """`values` as int8 in -127..127 with one scale for each slice along `axis`; shapes (…) and (…, 1 at `axis`, …)."""
+    scales: Array = (np.abs(values).max(axis=axis, keepdims=True) / np.float32(127)).astype(np.float32)
+    scales[scales == 0] = 1
+    return np.rint(values / scales).astype(np.int8), scales
+
+
+SMOOTHING_STRENGTH = 0.7
+"""SmoothQuant's alpha: how much of an activation's range moves into the weights. Best of 0.5 to 1.0 on all-MiniLM-L6-v2."""
+
+
+def smoothing_factors(activations: Array, weight: Array) -> Array:
+    """One factor an input channel, powers of 2 in sixteenths.
+
+    The grid makes the same factors out of calibrations that differ in their last bits, as between kinds of CPU, and so the same
+    model file.
+    """
+    tiny = np.float32(1e-5)
+    moved = np.maximum(activations, tiny) ** SMOOTHING_STRENGTH
+    kept = np.maximum(np.abs(weight).max(axis=1), tiny) ** (1 - SMOOTHING_STRENGTH)
+    factors: Array = np.exp2(np.rint(np.log2(moved / kept) * 16) / 16).astype(np.float32)
+    return factors

@@ -1,0 +1,85 @@
+"""What tests share: the real models, a service over them, and a client that calls the Lambda handler as API Gateway does."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from events import http_api
+from handler.bootstrap import Answer, load_service
+from handler.functions.api import answering
+from handler.service import Service
+
+ROOT = Path(__file__).resolve().parents[1]
+INT8, FP32 = ROOT / "build/model", ROOT / "build/model-fp32"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A response, as the client sees it."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - whatever was answered
+        return json.loads(self.body)
+
+
+class Client:
+    """Calls a Lambda handler with API Gateway events."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> Reply:
+        sent = [(name.replace("_", "-"), value) for name, value in headers.items()]
+        request = http_api.Request(method, path, "", sent, body, "127.0.0.1", 443)
+        event = http_api.event(request, received=datetime.now(UTC), request_id=UUID(int=7))
+        reply = http_api.reply(json.dumps(self._answer(event, None)).encode())
+        return Reply(reply.status, dict(reply.headers), reply.body)
+
+    def post(self, fields: object, path: str = "/") -> Reply:
+        return self.request("POST", path, json.dumps(fields).encode(), content_type="application/json")
+
+    def get(self, path: str) -> Reply:
+        return self.request("GET", path)
+
+
+type ClientOf = Callable[..., Client]
+"""Called with a model folder, and settings by their names."""
+
+
+def serve(model: Path, **settings: str) -> Service:
+    """A service over the model in a folder."""
+    return load_service({"MODEL_DIR": str(model), **settings})
+
+
+@pytest.fixture(scope="session")
+def service() -> Service:
+    """The default model."""
+    return serve(INT8)
+
+
+@pytest.fixture(scope="session")
+def exact_service() -> Service:
+    """The default model in float32."""
+    return serve(FP32)
+
+
+@pytest.fixture(scope="session")
+def client(service: Service) -> Client:
+    """A client of the default model."""
+    return Client(answering(service))
+
+
+@pytest.fixture
+def client_of() -> ClientOf:
+    """A client of the model in a folder, with settings."""
+    return lambda model, **settings: Client(answering(serve(model, **settings)))

@@ -1,0 +1,48 @@
+"""The default model against vectors that torch computed in float32 (all-MiniLM-L6-v2.json says how)."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from handler.embedding.tokenization import Direction
+from handler.service import Options, Service
+
+GOLDEN = json.loads(Path(__file__).with_name("all-MiniLM-L6-v2.json").read_text())
+REFERENCES: dict[str, Direction] = {"pooled": "right", "pooled_left": "left"}
+
+
+def cosines(service: Service) -> Iterator[float]:
+    """The cosine to every reference, right- and left-truncated."""
+    for row in GOLDEN["rows"]:
+        for name in REFERENCES.keys() & row.keys():
+            options = Options(normalize=False, truncation_direction=REFERENCES[name])
+            ours, reference = service.embed([row["text"]], options).vectors[0], np.array(row[name])
+            yield float(ours @ reference / np.linalg.norm(ours) / np.linalg.norm(reference))
+
+
+def test_the_references_include_texts_that_are_cut_at_either_end() -> None:
+    """Otherwise nothing below would tell about truncation."""
+    assert sum("pooled_left" in row for row in GOLDEN["rows"]) >= 2
+    assert max(row["tokens"] for row in GOLDEN["rows"]) > GOLDEN["max_length"]
+
+
+def test_the_fp32_model_agrees_with_every_reference(exact_service: Service) -> None:
+    """Cosine at least 0.99999 each."""
+    assert min(cosines(exact_service)) >= 0.99999
+
+
+def test_the_int8_model_stays_close_to_the_references(service: Service) -> None:
+    """Cosine at least 0.997 in the mean and 0.985 at least."""
+    measured = list(cosines(service))
+    assert np.mean(measured) >= 0.997
+    assert min(measured) >= 0.985
+
+
+@pytest.mark.parametrize("row", GOLDEN["rows"], ids=lambda row: row["text"][:30])
+def test_a_text_has_the_tokens_that_the_reference_counted(service: Service, row: dict[str, Any]) -> None:
+    """The tokenizer is the model's own, and an over-long text counts what was kept of it."""
+    assert service.embed([row["text"]], Options()).tokens == min(row["tokens"], GOLDEN["max_length"])

@@ -1,0 +1,95 @@
+"""A model that is missing, foreign or damaged: one sentence at start, and the same one to every caller."""
+
+import hashlib
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from handler.functions.api import answering
+from tests.conftest import INT8, Client, serve
+
+Damage = Callable[[Path], object]
+
+
+def changed(**fields: object) -> Damage:
+    """Change fields of the manifest."""
+
+    def damage(folder: Path) -> None:
+        manifest = folder / "manifest.json"
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | fields))
+
+    return damage
+
+
+def without(field: str) -> Damage:
+    """Take a field out of the manifest."""
+
+    def damage(folder: Path) -> None:
+        manifest = folder / "manifest.json"
+        content = json.loads(manifest.read_text())
+        del content[field]
+        manifest.write_text(json.dumps(content))
+
+    return damage
+
+
+def a_folder_for_the_manifest(folder: Path) -> None:
+    """Put a folder where the manifest was."""
+    (folder / "manifest.json").unlink()
+    (folder / "manifest.json").mkdir()
+
+
+def foreign(name: str) -> Damage:
+    """Put an empty object where a file was, and its true sha256 into the manifest."""
+
+    def damage(folder: Path) -> None:
+        (folder / name).write_bytes(b"{}")
+        files = json.loads((folder / "manifest.json").read_text())["files"]
+        changed(files=files | {name: hashlib.sha256(b"{}").hexdigest()})(folder)
+
+    return damage
+
+
+DAMAGES: dict[str, tuple[Damage, str]] = {
+    "no folder": (shutil.rmtree, "The model file manifest.json is missing in"),
+    "no weights": (lambda folder: (folder / "model.onnx.data").unlink(), "The model file model.onnx.data is missing in"),
+    "cut weights": (lambda folder: (folder / "model.onnx.data").write_bytes(b"cut"), "model.onnx.data in .* is damaged"),
+    "changed tokenizer": (lambda folder: (folder / "tokenizer.json").write_text("{}"), "tokenizer.json in .* is damaged"),
+    "foreign tokenizer": (foreign("tokenizer.json"), "tokenizer.json in .* is not a tokenizer"),
+    "foreign graph": (foreign("model.onnx"), "model.onnx in .* cannot be loaded"),
+    "not a manifest": (lambda folder: (folder / "manifest.json").write_text("[]"), "is not a model manifest"),
+    "not JSON": (lambda folder: (folder / "manifest.json").write_bytes(b"\xff"), "is not a model manifest"),
+    "a folder for a manifest": (
+        a_folder_for_the_manifest,
+        "manifest.json in .* cannot be read: Is a directory",
+    ),
+    "newer format": (changed(format=2), "has format 2, this version reads format 1"),
+    "missing field": (without("pooling"), "lacks pooling"),
+    "wrong dimension": (changed(dimension=768), "gives vectors of dimension 384, its manifest says 768"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGES)
+def test_a_damaged_model_is_told_at_start_and_to_every_caller(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One log line at start; 424 with the same sentence on every route; no stack trace in either."""
+    folder = tmp_path / "model"
+    shutil.copytree(INT8, folder)
+    damage, sentence = DAMAGES[name]
+    damage(folder)
+
+    client = Client(answering(serve(folder)))
+    (line,) = capsys.readouterr().err.splitlines()
+    logged = json.loads(line)
+    replies = [client.post({"inputs": "a"}), client.get("/info"), client.get("/health")]
+
+    assert logged["event"] == "model_not_loaded"
+    for reply in replies:
+        assert reply.status == 424
+        assert reply.json == {"error": logged["reason"], "error_type": "Backend"}
+    assert re.search(sentence, logged["reason"]), logged["reason"]

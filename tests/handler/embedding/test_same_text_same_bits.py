@@ -1,0 +1,43 @@
+"""A text's vector is its own: whatever stands beside it, in whatever order, on however many threads."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from handler.service import Options, Service
+from layers.model.corpus import passages
+from tests.conftest import INT8, serve
+
+TEXTS = ["a", "ä", "한국어", "🦜 🦜", "word " * 40, *passages("scoring", 19)]
+OPTIONS = Options(normalize=False)
+
+
+@pytest.fixture(scope="module")
+def services() -> list[Service]:
+    """The same model on one, two and five threads."""
+    return [serve(INT8, THREADS=threads) for threads in ("1", "2", "5")]
+
+
+@pytest.fixture(scope="module")
+def alone(services: list[Service]) -> dict[str, bytes]:
+    """Each text's vector when nothing stands beside it."""
+    return {text: services[0].embed([text], OPTIONS).vectors.tobytes() for text in TEXTS}
+
+
+@settings(max_examples=500, deadline=None)
+@given(batch=st.lists(st.sampled_from(TEXTS), min_size=1, max_size=8), chosen=st.integers(0, 2))
+def test_a_text_in_any_batch_has_the_bits_it_has_alone(
+    services: list[Service], alone: dict[str, bytes], batch: list[str], chosen: int
+) -> None:
+    """500 random batches, with repeats."""
+    vectors = services[chosen].embed(batch, OPTIONS).vectors
+    assert [vector.tobytes() for vector in vectors] == [alone[text] for text in batch]
+
+
+def test_normalising_and_slicing_are_blind_to_neighbours_too(services: list[Service]) -> None:
+    """What is done after the model is done row by row."""
+    options = Options(dimensions=100)
+    together = services[1].embed(TEXTS, options).vectors
+    apart = [services[0].embed([text], options).vectors[0] for text in TEXTS]
+    assert np.array_equal(together, np.stack(apart))

@@ -1,0 +1,288 @@
+"""`python -m layers.model`: what it builds, and what it refuses to build."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from handler.embedding.manifest import Manifest
+from handler.service import Options
+from tests.conftest import ROOT, Client, ClientOf, serve
+from tests.layers.model import tiny
+
+POOLINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "cls": lambda tokens: tokens[0],
+    "mean": lambda tokens: tokens.mean(axis=0),
+    "max": lambda tokens: tokens.max(axis=0),
+}
+FLAGS = {"cls": "pooling_mode_cls_token", "mean": "pooling_mode_mean_tokens", "max": "pooling_mode_max_tokens"}
+
+
+def build(model: Path | str, out: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the builder's command line."""
+    command = [sys.executable, "-m", "layers.model", str(model), "--out", str(out), *arguments]
+    return subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=120)
+
+
+def built(model: Path, out: Path, *arguments: str, **environment: str) -> Path:
+    """Build, which must succeed; the folder built."""
+    done = build(model, out, *arguments, **environment)
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+def refusal(model: Path | str, out: Path, *arguments: str, **environment: str) -> str:
+    """Build, which must be refused with one sentence and leave nothing behind; the sentence."""
+    done = build(model, out, *arguments, **environment)
+    assert done.returncode == 1, done.stderr
+    assert not out.exists()
+    assert not list(out.parent.glob(f".{out.name}-*"))
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("Not built: ")
+    return line.removeprefix("Not built: ")
+
+
+@pytest.mark.parametrize("modes", [["cls"], ["mean"], ["max"], ["cls", "max", "mean"]], ids="+".join)
+def test_the_fp32_graph_is_bert_as_it_is_defined(modes: list[str], tmp_path: Path) -> None:
+    """Held against plain numpy, for each pooling and for several side by side."""
+    flags = {"pooling_mode_mean_tokens": None} | {FLAGS[mode]: True for mode in modes}
+    folder = built(tiny.write(tmp_path / "tiny", pooling=flags), tmp_path / "model", "--precision", "fp32")
+    encoding = tiny.tokenizer()
+    encoding.no_padding()
+    encoding.no_truncation()
+    service = serve(folder)
+    for text in ("abc def", "a", "some words, and more of them.", "z" * 50):
+        tokens = tiny.token_vectors(encoding.encode(text).ids)
+        expected = np.concatenate([POOLINGS[mode](tokens) for mode in modes])
+        np.testing.assert_allclose(service.embed([text], Options(normalize=False)).vectors[0], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["cls", ["cls", "mean"]])
+def test_the_pooling_is_read_from_newer_configuration_files_too(pooling: object, tmp_path: Path) -> None:
+    """`pooling_mode` is a name or a list of them since Sentence Transformers 5.4."""
+    model = tiny.write(tmp_path / "tiny", pooling={"pooling_mode_mean_tokens": None, "pooling_mode": pooling})
+    manifest = Manifest.read(built(model, tmp_path / "model", "--precision", "fp32"))
+    assert manifest.pooling == ("cls" if pooling == "cls" else "cls+mean")
+    assert manifest.dimension == tiny.HIDDEN * len(manifest.pooling.split("+"))
+
+
+def test_two_builds_of_the_same_sources_are_the_same_bytes(tmp_path: Path) -> None:
+    """Manifest included."""
+    model = tiny.write(tmp_path / "tiny")
+    one, two = (built(model, tmp_path / name, MIN_COSINE="0") for name in ("one", "two"))
+    names = sorted(path.name for path in one.iterdir())
+    assert names == ["manifest.json", "model.onnx", "model.onnx.data", "tokenizer.json"]
+    assert all((one / name).read_bytes() == (two / name).read_bytes() for name in names)
+
+
+def test_the_manifest_says_what_was_built_and_how_faithful_it_is(tmp_path: Path) -> None:
+    """Licence, limits, prompts, hashes of sources and files, cosines, and the bounds they were held to."""
+    prompts = {"prompts": {"query": "query: "}, "default_prompt_name": "query", "similarity_fn_name": "dot"}
+    model = tiny.write(tmp_path / "tiny", config_sentence_transformers=prompts)
+    manifest = Manifest.read(built(model, tmp_path / "model", MIN_COSINE="0.9,0.5"))
+    assert (manifest.model_id, manifest.license, manifest.architecture) == ("tiny", "mit", "bert")
+    assert (manifest.dimension, manifest.max_length, manifest.pooling) == (tiny.HIDDEN, 64, "mean")
+    assert (manifest.prompts, manifest.default_prompt_name, manifest.similarity) == ({"query": "query: "}, "query", "dot")
+    assert manifest.files.keys() == {"model.onnx", "model.onnx.data", "tokenizer.json"}
+    assert {"model.safetensors", "config.json", "1_Pooling/config.json"} <= manifest.sources.keys()
+    assert manifest.fidelity["bounds"] == [0.9, 0.5]
+    assert 0.9 < manifest.fidelity["mean_cosine"] < 1
+    assert manifest.fidelity["minimum_cosine"] < manifest.fidelity["mean_cosine"]
+    assert 0 < manifest.fidelity["top_10_agreement"] <= 1
+
+
+def test_licence_and_measurements_are_no_part_of_the_fingerprint(tmp_path: Path) -> None:
+    """It changes with the vectors alone."""
+    folder = built(tiny.write(tmp_path / "tiny"), tmp_path / "model", "--precision", "fp32")
+    path = folder / "manifest.json"
+    fields = json.loads(path.read_text())
+
+    def fingerprint(**changes: object) -> str:
+        path.write_text(json.dumps(fields | changes))
+        return Manifest.read(folder).fingerprint
+
+    assert fingerprint(license="other", fidelity={}, model_id="other", revision="1") == fingerprint()
+    assert fingerprint(pooling="cls") != fingerprint()
+    assert len({fingerprint(), fingerprint(files={}), fingerprint(dimension=1)}) == 3
+
+
+def test_the_builder_prints_its_measurements(tmp_path: Path) -> None:
+    """Mean and minimum cosine, and how many of the ten nearest stay the same."""
+    printed = build(tiny.write(tmp_path / "tiny"), tmp_path / "model", MIN_COSINE="0").stdout
+    for part in ("mean 0.9", "minimum 0.", "top-10 agreement 0.", "fingerprint "):
+        assert part in printed
+
+
+@pytest.fixture
+def prompted(tmp_path: Path, client_of: ClientOf) -> Client:
+    """A client of a model with two prompts, one of them its default."""
+    prompts = {"prompts": {"query": "query: ", "passage": "passage: "}, "default_prompt_name": "passage"}
+    model = tiny.write(tmp_path / "tiny", config_sentence_transformers=prompts)
+    return client_of(built(model, tmp_path / "model", "--precision", "fp32"))
+
+
+def test_a_prompt_is_put_before_the_text_by_its_name(prompted: Client, tmp_path: Path, client_of: ClientOf) -> None:
+    """The model's default where the request names none."""
+    plain = client_of(built(tmp_path / "tiny", tmp_path / "plain", "--precision", "fp32"))
+    assert prompted.get("/info").json["prompts"] == {"query": "query: ", "passage": "passage: "}
+    default, query = prompted.post({"inputs": "words"}), prompted.post({"inputs": "words", "prompt_name": "query"})
+    assert default.body == prompted.post({"inputs": "words", "prompt_name": "passage"}).body
+    assert default.body != query.body
+    assert plain.post({"inputs": "query: words", "prompt_name": "query"}).status == 200
+
+
+def test_an_unknown_prompt_is_refused_with_the_known_ones(prompted: Client) -> None:
+    """422, as contract says."""
+    reply = prompted.post({"inputs": "words", "prompt_name": "document"})
+    assert (reply.status, reply.json["error"]) == (
+        422,
+        "`prompt_name` is not one of this model's prompts: `query`, `passage`. Given: 'document'",
+    )
+
+
+def test_texts_are_lower_cased_where_the_model_says_so(tmp_path: Path) -> None:
+    """`do_lower_case` of sentence_bert_config.json, which Sentence Transformers applies itself."""
+    model = tiny.write(tmp_path / "tiny", sentence_bert_config={"do_lower_case": True})
+    service = serve(built(model, tmp_path / "model", "--precision", "fp32"))
+    upper, lower = service.embed(["ABC", "abc"], Options()).vectors
+    assert np.array_equal(upper, lower)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, 64),
+        ({"sentence_bert_config": {"max_seq_length": None}}, 80),
+        ({"sentence_bert_config": {"max_seq_length": None}, "tokenizer_config": {"model_max_length": 1e30}}, tiny.POSITIONS),
+        ({"sentence_bert_config": {"max_seq_length": 4096}}, tiny.POSITIONS),
+    ],
+)
+def test_the_limit_is_the_first_that_is_given_and_never_beyond_the_positions(
+    changes: dict[str, Any], expected: int, tmp_path: Path
+) -> None:
+    """sentence_bert_config, then tokenizer_config, then the positions there are."""
+    folder = built(tiny.write(tmp_path / "tiny", **changes), tmp_path / "model", "--precision", "fp32")
+    assert Manifest.read(folder).max_length == expected
+
+
+def test_a_model_below_its_bounds_is_not_written(tmp_path: Path) -> None:
+    """Unless MIN_COSINE accepts it."""
+    model = tiny.write(tmp_path / "tiny")
+    sentence = refusal(model, tmp_path / "model", MIN_COSINE="0.999999")
+    assert sentence.startswith("tiny as int8 is not faithful enough: mean cosine 0.9")
+    assert "(at least 0.999999)" in sentence
+
+
+UNSUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
+    "module": ({"modules": [{"path": "2", "type": "sentence_transformers.models.Dense"}]}, "sentence_transformers.models.Dense"),
+    "module outside": ({"modules": [{"path": "../x", "type": "a.Normalize"}]}, "puts the module Normalize outside"),
+    "architecture": ({"config": {"model_type": "mpnet"}}, "config.json says model_type is 'mpnet'; this builder knows bert"),
+    "activation": ({"config": {"hidden_act": "relu"}}, "hidden_act is 'relu'"),
+    "positions": ({"config": {"position_embedding_type": "relative_key"}}, "position_embedding_type is 'relative_key'"),
+    "custom code": ({"config": {"auto_map": {"AutoModel": "x.Y"}}}, "auto_map is {'AutoModel': 'x.Y'}"),
+    "pooling": ({"pooling": {"pooling_mode_lasttoken": True}}, "asks for the pooling lasttoken"),
+    "no pooling": ({"pooling": {"pooling_mode_mean_tokens": False}}, "asks for the pooling of no mode"),
+    "prompt left out": ({"pooling": {"include_prompt": False}}, "include_prompt: false"),
+    "missing tensor": ({"config": {"num_hidden_layers": 3}}, "lacks the tensor encoder.layer.2.attention.self.query.weight"),
+    "other shape": ({"config": {"vocab_size": 200}}, "in shape (89, 32); config.json asks for (200, 32)"),
+}
+
+
+@pytest.mark.parametrize("name", UNSUPPORTED)
+def test_what_would_change_the_vectors_and_is_not_done_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    """A model is served exactly or not at all."""
+    changes, expected = UNSUPPORTED[name]
+    assert expected in refusal(tiny.write(tmp_path / "tiny", **changes), tmp_path / "model", "--precision", "fp32")
+
+
+def _delete(name: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).unlink()
+
+
+def _write(name: str, content: bytes) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def _integers(folder: Path) -> None:
+    tensors = tiny.weights()
+    tensors["embeddings.LayerNorm.weight"] = tensors["embeddings.LayerNorm.weight"].astype(np.int32)
+    safetensors.numpy.save_file(tensors, folder / "model.safetensors")
+
+
+BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no modules": (_delete("modules.json"), "modules.json is missing in"),
+    "no config": (_delete("config.json"), "config.json is missing in"),
+    "not JSON": (_write("config.json", b"{"), "config.json in"),
+    "no tokenizer": (_delete("tokenizer.json"), "tokenizer.json in"),
+    "foreign tokenizer": (_write("tokenizer.json", b"{}"), "tokenizer.json in"),
+    "no weights": (_delete("model.safetensors"), "model.safetensors is missing in"),
+    "cut weights": (_write("model.safetensors", b"\x10\0\0\0"), "model.safetensors in"),
+    "integer weights": (_integers, "has the tensor embeddings.LayerNorm.weight as int32"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_source_is_refused_by_the_file(name: str, tmp_path: Path) -> None:
+    """One sentence, and nothing half-written."""
+    spoil, expected = BROKEN[name]
+    model = tiny.write(tmp_path / "tiny")
+    spoil(model)
+    assert expected in refusal(model, tmp_path / "model", "--precision", "fp32")
+
+
+def test_an_unknown_model_is_refused(tmp_path: Path) -> None:
+    """With what may be named instead."""
+    assert refusal("no/such", tmp_path / "model") == (
+        "'no/such' is neither a folder nor the name of the default model, sentence-transformers/all-MiniLM-L6-v2"
+    )
+
+
+def test_a_wrong_minimum_is_refused(tmp_path: Path) -> None:
+    """MIN_COSINE is one cosine or two."""
+    assert "it is 'high'" in refusal(tiny.write(tmp_path / "tiny"), tmp_path / "model", MIN_COSINE="high")
+
+
+def test_a_folder_with_other_things_in_it_is_never_replaced(tmp_path: Path) -> None:
+    """A model folder is, as a whole."""
+    model, out = tiny.write(tmp_path / "tiny"), tmp_path / "precious"
+    out.mkdir()
+    (out / "thesis.txt").write_text("years")
+    assert "exists and is no model folder" in build(model, out, "--precision", "fp32").stderr
+    assert (out / "thesis.txt").read_text() == "years"
+    shutil.rmtree(out)
+    built(model, out, "--precision", "fp32")
+    (out / "stale").touch()
+    built(model, out, "--precision", "fp32")
+    assert not (out / "stale").exists()
+
+
+def test_a_vector_that_is_not_finite_never_reaches_a_caller(tmp_path: Path, client_of: ClientOf) -> None:
+    """424: neither NaN nor null is a number to any client."""
+    model = tiny.write(tmp_path / "tiny")
+    tensors = tiny.weights()
+    tensors["embeddings.word_embeddings.weight"][tiny.VOCABULARY.index(tiny.RARE)] = np.nan
+    safetensors.numpy.save_file(tensors, model / "model.safetensors")
+    client = client_of(built(model, tmp_path / "model", "--precision", "fp32"))
+    assert client.post({"inputs": ["a", "b"]}).status == 200
+    reply = client.post({"inputs": ["a", tiny.RARE]})
+    assert (reply.status, reply.json) == (
+        424,
+        {"error": "The model gave a vector that is not finite for 1 of the inputs", "error_type": "Backend"},
+    )
+
+
+def test_the_default_model_is_the_hub_s_own_and_close_to_its_fp32_self() -> None:
+    """Its manifest names the revision and the licence, and its measurements keep the bounds."""
+    manifest = Manifest.read(ROOT / "build/model")
+    assert manifest.sources["model.safetensors"] == "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+    assert (manifest.license, manifest.revision) == ("apache-2.0", "1110a243fdf4706b3f48f1d95db1a4f5529b4d41")
+    assert manifest.fidelity["mean_cosine"] >= 0.998
+    assert manifest.fidelity["minimum_cosine"] >= 0.99
