@@ -1,0 +1,51 @@
+"""Joins settings, model and service: the composition root, and the only reader of os.environ.
+
+Law: knows nothing of HTTP or of event sources; a function hands in how it answers.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from handler import telemetry
+from handler.config import Settings
+from handler.embedding.encoder import Encoder
+from handler.embedding.manifest import Manifest
+from handler.embedding.tokenization import Tokenization
+from handler.errors import Backend
+from handler.service import EmbeddingService, NoService, Service
+
+type Event = Any
+type Context = Any
+type Answer = Callable[[Event, Context], Any]
+
+
+def load_service(environment: Mapping[str, str]) -> Service:
+    """The service that `environment` describes; without a usable model, one that says so to every caller."""
+    try:
+        settings = Settings.from_environment(environment)
+        manifest = Manifest.read(settings.model_dir)
+        tokenization = Tokenization(settings.model_dir, manifest.max_length)
+        encoder = Encoder(settings.model_dir, manifest, settings.threads)
+    except Backend as error:
+        telemetry.log("model_not_loaded", reason=str(error))
+        return NoService(error)
+    return EmbeddingService(settings, manifest, tokenization, encoder)
+
+
+def lambda_function(answering: Callable[[Service], Answer]) -> Answer:
+    """A Lambda handler that answers with `answering(service)`.
+
+    Under Lambda everything is loaded now, in the init phase; elsewhere at the first event, so that importing has no effect.
+    """
+    answer: Answer | None = None
+
+    def handler(event: Event, context: Context) -> Any:  # noqa: ANN401 - whatever the function answers with
+        nonlocal answer
+        if answer is None:
+            answer = answering(load_service(os.environ))
+        return answer(event, context)
+
+    if "AWS_LAMBDA_RUNTIME_API" in os.environ:
+        answer = answering(load_service(os.environ))
+    return handler

@@ -1,0 +1,1 @@
+"""One file per Lambda function in template.yaml."""

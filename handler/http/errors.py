@@ -1,0 +1,65 @@
+"""Failures to responses: the one table of statuses, and the one shape every failure has on the wire."""
+
+from collections.abc import Mapping, Sequence
+
+import orjson
+from fastapi import Response
+
+from handler import telemetry
+from handler.errors import (
+    Backend,
+    EmbeddingError,
+    Empty,
+    Internal,
+    Malformed,
+    Tokenizer,
+    TooLarge,
+    Validation,
+    error_type,
+)
+
+
+class UnsupportedMediaType(Malformed):
+    """The body neither is JSON nor says it is."""
+
+
+class NotFound(Validation):
+    """No such path."""
+
+
+class MethodNotAllowed(Validation):
+    """The path is there, for other methods."""
+
+
+STATUS: dict[type[EmbeddingError], int] = {
+    Empty: 400,
+    Malformed: 400,
+    NotFound: 404,
+    MethodNotAllowed: 405,
+    TooLarge: 413,
+    UnsupportedMediaType: 415,
+    Validation: 422,
+    Tokenizer: 422,
+    Backend: 424,  # never 503: clients answer it with a storm of retries
+    Internal: 500,
+}
+
+
+def failure(error: EmbeddingError, headers: Mapping[str, str] | None = None) -> Response:
+    """The response that tells `error`."""
+    content = orjson.dumps({"error": str(error), "error_type": error_type(error)})
+    return Response(content, STATUS[type(error)], headers, media_type="application/json")
+
+
+def unexpected(error: Exception) -> Response:
+    """The response to a failure nobody foresaw: an id to look up in the log, and nothing of its cause."""
+    incident = telemetry.log_unexpected(error)
+    return failure(Internal(f"Internal error; its id in the log is {incident}"))
+
+
+def routing_failure(method: str, path: str, allowed: Sequence[str]) -> Response:
+    """The response where no route is: the path takes the methods in `allowed`, or is not there at all."""
+    if not allowed:
+        return failure(NotFound(f"There is nothing at {path}"))
+    methods = ", ".join(allowed)
+    return failure(MethodNotAllowed(f"{method} is not allowed on {path}; allowed: {methods}"), {"allow": methods})

@@ -1,0 +1,115 @@
+"""A request's fields, as JSON gave them, to texts and options: checked once, here.
+
+Law: knows the contract's field names and types, nothing of HTTP and nothing of models (names and limits are the service's).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from handler.embedding.tokenization import Direction
+from handler.errors import Validation
+from handler.service import Options
+
+type EncodingFormat = Literal["float", "base64"]
+
+DIRECTIONS = get_args(Direction.__value__)
+ENCODING_FORMATS = get_args(EncodingFormat.__value__)
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingRequest:
+    """What a client asks to be embedded, and how the answer is to be written."""
+
+    texts: list[str]
+    options: Options
+    encoding_format: EncodingFormat
+
+
+def embedding_request(fields: Mapping[str, Any]) -> EmbeddingRequest:
+    """Read the fields of the feature-extraction contract; unknown ones are ignored.
+
+    Raises:
+        Validation: a field is missing or has the wrong type; the sentence names it, what it must be and what was given.
+    """
+    return EmbeddingRequest(
+        texts=_texts(fields),
+        options=Options(
+            normalize=_boolean(fields, "normalize", default=True),
+            prompt_name=_string(fields, "prompt_name"),
+            truncate=_boolean(fields, "truncate", default=None),
+            truncation_direction=_choice(fields, "truncation_direction", DIRECTIONS),
+            dimensions=_integer(fields, "dimensions"),
+        ),
+        encoding_format=_choice(fields, "encoding_format", ENCODING_FORMATS),
+    )
+
+
+def _texts(fields: Mapping[str, Any]) -> list[str]:
+    inputs = fields.get("inputs")
+    if isinstance(inputs, str):
+        return [inputs]
+    if not isinstance(inputs, list):
+        given = f"Given: {_kind(inputs)}" if "inputs" in fields else "It is missing"
+        msg = f"`inputs` must be a string or a list of strings. {given}"
+        raise Validation(msg)
+    for index, text in enumerate(inputs):
+        if not isinstance(text, str):
+            msg = f"`inputs[{index}]` must be a string. Given: {_kind(text)}"
+            raise Validation(msg)
+    return inputs
+
+
+def _boolean[Default: (bool, None)](fields: Mapping[str, Any], name: str, *, default: Default) -> bool | Default:
+    value = fields.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, bool):
+        raise _wrong(name, "true or false", value)
+    return value
+
+
+def _string(fields: Mapping[str, Any], name: str) -> str | None:
+    value = fields.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise _wrong(name, "a string", value)
+
+
+def _integer(fields: Mapping[str, Any], name: str) -> int | None:
+    value = fields.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _wrong(name, "a whole number", value)
+    return value
+
+
+def _choice(fields: Mapping[str, Any], name: str, choices: tuple[Any, ...]) -> Any:  # noqa: ANN401 - one of `choices`
+    """One of the choices, the first being the default; upper and lower case are the same (`Left`, `left`)."""
+    value = fields.get(name)
+    if value is None:
+        return choices[0]
+    if not isinstance(value, str) or value.lower() not in choices:
+        raise _wrong(name, " or ".join(f"`{choice}`" for choice in choices), value)
+    return value.lower()
+
+
+KINDS: dict[type, str] = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a string",
+    list: "a list",
+    dict: "an object",
+}
+
+
+def _kind(value: object) -> str:
+    return KINDS[type(value)]
+
+
+def _wrong(name: str, expected: str, value: object) -> Validation:
+    shown = repr(value[:40]) if isinstance(value, str) else _kind(value)
+    return Validation(f"`{name}` must be {expected}. Given: {shown}")

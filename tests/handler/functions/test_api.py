@@ -1,0 +1,158 @@
+"""The HTTP function's handler: which events it takes for what, and how direct invocations fail."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handler import errors
+from handler.bootstrap import Answer
+from handler.functions.api import answering, is_http
+from handler.service import Embeddings, Options, Service
+from tests.conftest import INT8, ROOT, Client, ClientOf, serve
+
+WORDS = "the user's own words"
+HTTP_EVENTS = ("http_api_v2", "rest_v1", "function_url", "alb")
+
+NOT_HTTP: dict[str, dict[str, Any]] = {
+    "SQS": {"Records": [{"eventSource": "aws:sqs", "body": "{}"}]},
+    "Lambda Destinations": {
+        "version": "1.0",
+        "requestContext": {"condition": "Success"},
+        "requestPayload": {},
+        "responsePayload": {},
+    },
+    "VPC Lattice": {
+        "version": "2.0",
+        "path": "/",
+        "method": "POST",
+        "requestContext": {"serviceNetworkArn": "arn:aws:vpc-lattice"},
+    },
+    "HTTP API authorizer": {"version": "2.0", "type": "REQUEST", "routeArn": "arn", "requestContext": {"http": {"method": "POST"}}},
+    "REST authorizer": {
+        "type": "REQUEST",
+        "methodArn": "arn",
+        "resource": "/",
+        "httpMethod": "POST",
+        "requestContext": {"stage": "v1"},
+    },
+    "WebSocket": {"requestContext": {"eventType": "MESSAGE", "connectionId": "a"}, "body": "{}"},
+    "nothing": {},
+}
+
+
+@pytest.fixture(scope="module")
+def answer(service: Service) -> Answer:
+    """The handler over the default model."""
+    return answering(service)
+
+
+@pytest.mark.parametrize("name", HTTP_EVENTS)
+def test_an_http_event_is_answered_by_an_http_reply(answer: Answer, name: str) -> None:
+    """From every front door, each in its own shape."""
+    reply = answer(json.loads((ROOT / f"events/{name}.json").read_text()), None)
+    assert reply["statusCode"] == 200
+    assert [len(vector) for vector in json.loads(reply["body"])] == [384]
+
+
+@pytest.mark.parametrize("name", NOT_HTTP)
+def test_events_of_other_kinds_are_refused_by_name_and_never_reach_the_wire(answer: Answer, name: str) -> None:
+    """Some of them look like requests to Mangum."""
+    assert not is_http(NOT_HTTP[name])
+    with pytest.raises(errors.Validation, match=r"This function answers HTTP requests and \{\"inputs\": …\}. Given: "):
+        answer(NOT_HTTP[name], None)
+
+
+def test_a_plain_invocation_is_answered_by_the_json_of_its_vectors(answer: Answer, client: Client) -> None:
+    """The same bytes as over HTTP, options at the root."""
+    event = {"inputs": ["one", "two"], "normalize": False, "dimensions": 5}
+    assert answer(event, None) == client.post(event).body
+
+
+FAILURES: dict[str, tuple[dict[str, Any], type[errors.EmbeddingError], str]] = {
+    "empty": ({"inputs": []}, errors.Empty, "`inputs` cannot be empty"),
+    "wrong type": ({"inputs": 3}, errors.Validation, "`inputs` must be a string or a list of strings. Given: a number"),
+    "too many": ({"inputs": ["a"] * 513}, errors.Validation, "batch size 513 > maximum allowed batch size 512"),
+    "surrogate": (
+        {"inputs": "\ud800"},
+        errors.Tokenizer,
+        "`inputs[0]` is not valid Unicode: it holds the lone surrogate U+D800 at position 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_plain_invocation_fails_by_an_exception_named_by_its_error_type(answer: Answer, name: str) -> None:
+    """With the sentence of the wire, so that Step Functions can match it."""
+    event, expected, sentence = FAILURES[name]
+    with pytest.raises(errors.EmbeddingError, match=f"^{re.escape(sentence)}$") as raised:
+        answer(event, None)
+    assert type(raised.value) is expected
+    assert raised.value.__context__ is None  # Lambda would log it, stack and all
+
+
+class Failing:
+    """A service whose model fails as no one foresaw."""
+
+    def __init__(self, service: Service) -> None:
+        self.settings, self.manifest = service.settings, service.manifest
+
+    def embed(self, texts: Sequence[str], options: Options) -> Embeddings:
+        del options
+        raise RuntimeError(texts[0])
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_an_unforeseen_failure_tells_an_id_and_nothing_else(
+    service: Service, capsys: pytest.CaptureFixture[str], *, direct: bool
+) -> None:
+    """500 with an id; under that id the log has the place in the code, and not the user's text either."""
+    answer = answering(Failing(service))
+    if direct:
+        with pytest.raises(errors.Internal) as raised:
+            answer({"inputs": WORDS}, None)
+        sentence = str(raised.value)
+    else:
+        reply = Client(answer).post({"inputs": WORDS})
+        assert (reply.status, reply.json["error_type"]) == (500, "Internal")
+        sentence = reply.json["error"]
+    (incident,) = re.findall(r"^Internal error; its id in the log is ([0-9a-f]{12})$", sentence)
+    logged = json.loads(capsys.readouterr().err)
+    assert (logged["incident"], logged["error"]) == (incident, "RuntimeError")
+    assert "embed" in logged["trace"]
+    assert WORDS not in json.dumps(logged)
+
+
+def test_importing_the_handler_outside_lambda_loads_no_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The first event does; a deployment without a model answers it all the same."""
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path / "none"))
+    from handler.functions.api import handler  # noqa: PLC0415 - it is the import that is tried
+
+    with pytest.raises(errors.Backend, match=r"manifest\.json is missing"):
+        handler({"inputs": "a"}, None)
+
+
+SETTINGS = {
+    "MAX_CLIENT_BATCH_SIZE": ("0", "MAX_CLIENT_BATCH_SIZE must be a whole number above 0; it is '0'"),
+    "AUTO_TRUNCATE": ("maybe", "AUTO_TRUNCATE must be true or false; it is 'maybe'"),
+    "THREADS": ("two", "THREADS must be a whole number above 0; it is 'two'"),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_a_setting_that_cannot_be_used_is_told_to_callers(name: str, client_of: ClientOf) -> None:
+    """By the variable's name and value."""
+    value, sentence = SETTINGS[name]
+    reply = client_of(INT8, **{name: value}).post({"inputs": "a"})
+    assert (reply.status, reply.json) == (424, {"error": sentence, "error_type": "Backend"})
+
+
+def test_threads_follow_the_memory_that_was_paid_for() -> None:
+    """One for each 1,769 MB under Lambda, and no more than there are cores."""
+    visible = serve(INT8).settings.threads
+    one = serve(INT8, AWS_LAMBDA_FUNCTION_MEMORY_SIZE="3008").settings.threads
+    ten = serve(INT8, AWS_LAMBDA_FUNCTION_MEMORY_SIZE="10240").settings.threads
+    assert (one, ten) == (1, min(5, visible))
