@@ -1,0 +1,15 @@
+"""Events as AWS sends them, and the ways to send events from a laptop. Not shipped to Lambda.
+
+http_api_v2.json, rest_v1.json, function_url.json, alb.json, direct.json
+    One event per source, fit for `make invoke EVENT=events/NAME.json` and for `sam local invoke -e`.
+http_api
+    An HTTP request to an API Gateway event and the reply back: pure functions.
+serve
+    `python -m events.serve`: HTTP on this machine, answered by the Lambda handler.
+emulator
+    AWS's Runtime Interface Emulator around the handler, for a `with` block.
+invoke
+    `python -m events.invoke events/NAME.json`: one event through the emulator.
+
+Law: these reach the handler as Lambda does, by its name and through an event; they import nothing else of it.
+"""

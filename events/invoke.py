@@ -1,0 +1,108 @@
+"""Send one event to the handler under AWS's Runtime Interface Emulator; show the reply, the log and the REPORT line."""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from events import http_api
+from events.emulator import Emulator, EmulatorError
+
+LONG = 8
+"""Lists of more numbers than this are shortened."""
+
+
+def shown(value: object) -> str:
+    """JSON for the eye: vectors are shortened to their beginning and their length, and stand on lines of their own."""
+    match value:
+        case [float() | int() as first, float() | int() as second, *_] if len(value) > LONG:
+            return f"[{first:.4g}, {second:.4g}, … {len(value)} floats]"
+        case [[*_], *_]:
+            return "[" + ",\n ".join(map(shown, value)) + "]"
+        case [*_]:
+            return "[" + ", ".join(map(shown, value)) + "]"
+        case dict():
+            return "{" + ", ".join(f"{json.dumps(name)}: {shown(item)}" for name, item in value.items()) + "}"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+def described(reply: bytes, *, full: bool) -> Iterator[str]:
+    """The lines of a reply: status and headers if it is an HTTP reply, then the body."""
+    returned = _parsed(reply)
+    if _is_http(returned):
+        yield f"HTTP {returned['statusCode']}"
+        yield from _headers(returned)
+        yield ""
+        reply = http_api.body(returned)
+        returned = _parsed(reply)
+    yield reply.decode(errors="replace") if full or returned is None else shown(returned)
+
+
+def succeeded(reply: bytes) -> bool:
+    """Whether `reply` is an HTTP reply below 400 or, for a direct event, JSON that is no error."""
+    returned = _parsed(reply)
+    if _is_http(returned):
+        return int(returned["statusCode"]) < 400  # noqa: PLR2004 - the first status that is an error
+    return returned is not None and not (isinstance(returned, dict) and "errorMessage" in returned)
+
+
+def _parsed(text: bytes) -> Any:  # noqa: ANN401 - any JSON
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _is_http(returned: object) -> bool:
+    return isinstance(returned, dict) and "statusCode" in returned
+
+
+def _headers(returned: dict[str, Any]) -> Iterator[str]:
+    """Headers as any front door takes them: one value (`headers`), several (`multiValueHeaders`), cookies apart."""
+    several = returned.get("multiValueHeaders") or {}
+    for name, value in (returned.get("headers") or {}).items():
+        if name not in several:
+            yield f"{name}: {value}"
+    for name, values in several.items():
+        yield from (f"{name}: {value}" for value in values)
+    yield from (f"set-cookie: {cookie}" for cookie in returned.get("cookies") or [])
+
+
+def _event(path: Path) -> bytes:
+    try:
+        event = path.read_bytes()
+        json.loads(event)
+    except OSError as error:
+        sys.exit(f"Cannot read the event {path}: {error.strerror}.")
+    except ValueError as error:
+        sys.exit(f"The event {path} is not JSON: {error}.")
+    return event
+
+
+def main() -> None:
+    """Read the command line, invoke once, print; exit 1 if the handler failed or refused."""
+    parser = argparse.ArgumentParser(prog="python -m events.invoke", description="Run one event under AWS's emulator.")
+    parser.add_argument("event", type=Path, help="a JSON file, such as events/http_api_v2.json")
+    parser.add_argument("--full", action="store_true", help="print the body as it is, vectors unshortened")
+    arguments = parser.parse_args()
+    event = _event(arguments.event)
+    try:
+        with Emulator() as emulator:
+            reply = emulator.invoke(event)
+            log = [*emulator.init_reports, *emulator.output]
+    except EmulatorError as error:
+        sys.exit(str(error))
+    except TimeoutError:
+        sys.exit("The emulator did not reply within 60 s.")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    print("\n".join(described(reply, full=arguments.full)))
+    print("\n" + "\n".join(log))
+    sys.exit(0 if succeeded(reply) else 1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""Serve the Lambda handler on this machine: HTTP request, API Gateway event, handler(event, context), HTTP response.
+
+The request goes the way it goes in AWS, with the gateway's limits, so that what is tried here is what is deployed.
+"""
+
+import argparse
+import asyncio
+import importlib
+import json
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from events import http_api
+
+HANDLER = "handler.functions.api.handler"
+SENTENCE = "Today is a sunny day and I will get some ice cream."
+MAX_REQUEST_BYTES = 10 * 1024 * 1024
+"""The most an HTTP API takes (API Gateway quotas)."""
+MAX_RESPONSE_BYTES = 6_291_556
+"""The most Lambda carries back, as the Runtime Interface Emulator enforces it too."""
+TIMEOUT_SECONDS = 29
+"""An HTTP API gives up after 30 s; the function must be done before."""
+
+type Handler = Callable[[dict[str, Any], "Context"], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What awslambdaric's LambdaContext tells a handler about its invocation."""
+
+    aws_request_id: str
+    deadline: float
+    function_name: str = "api"
+    function_version: str = "$LATEST"
+    memory_limit_in_mb: str = "1769"
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:123456789012:function:api"
+    log_group_name: str = "/aws/lambda/api"
+    log_stream_name: str = "local"
+    client_context: None = None
+    identity: None = None
+    tenant_id: None = None
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Milliseconds until the invocation would be stopped."""
+        return max(0, int((self.deadline - time.monotonic()) * 1000))
+
+
+class Environment:
+    """One Lambda environment: the handler, loaded once, on the only thread that ever runs it.
+
+    One environment answers one request at a time, and the handler's own event loop belongs to the thread that made it.
+    """
+
+    def __init__(self, handler: str) -> None:
+        """Import the handler, which loads the model.
+
+        Args:
+            handler: dotted name, as in template.yaml.
+        """
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lambda")
+        self._handler: Handler = self._thread.submit(_imported, handler).result()
+
+    async def answer(self, request: http_api.Request) -> http_api.Reply:
+        """Wait for the thread's turn and answer, as the gateway would."""
+        received = datetime.now(UTC)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._invoke, request, received)
+
+    def _invoke(self, request: http_api.Request, received: datetime) -> http_api.Reply:
+        request_id = uuid4()
+        event = http_api.event(request, received=received, request_id=request_id)
+        context = Context(aws_request_id=str(request_id), deadline=time.monotonic() + TIMEOUT_SECONDS)
+        try:
+            returned = self._handler(event, context)
+            payload = returned if isinstance(returned, bytes) else json.dumps(returned, ensure_ascii=False).encode()
+            if len(payload) > MAX_RESPONSE_BYTES:
+                print(f"The reply has {len(payload):,} bytes; Lambda carries {MAX_RESPONSE_BYTES:,}.", file=sys.stderr)
+                return http_api.message(500, "Internal Server Error")
+            return http_api.reply(payload)
+        except Exception:  # noqa: BLE001 - whatever the handler raises, the gateway answers the same
+            traceback.print_exc()
+            return http_api.message(500, "Internal Server Error")
+
+
+class Gateway:
+    """The ASGI application: reads a request whole, as the gateway does, and sends the reply."""
+
+    def __init__(self, environment: Environment) -> None:
+        """Put the gateway before `environment`."""
+        self._environment = environment
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request and print its line: method, path, status, milliseconds. Never a body or a query."""
+        started = time.perf_counter()
+        body, complete = await _read(receive)
+        if not complete:
+            return
+        path = scope["raw_path"].decode("latin-1")
+        reply = await self._reply(scope, path, body)
+        headers = [(name.encode(), value.encode()) for name, value in reply.headers]
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
+        milliseconds = (time.perf_counter() - started) * 1000
+        print(f"{scope['method']} {path} {reply.status} {milliseconds:.1f} ms", flush=True)
+
+    async def _reply(self, scope: Scope, path: str, body: bytearray) -> http_api.Reply:
+        if len(body) > MAX_REQUEST_BYTES:
+            return http_api.message(413, "Request Entity Too Large")
+        return await self._environment.answer(
+            http_api.Request(
+                method=scope["method"],
+                path=path,
+                query=scope["query_string"].decode("latin-1"),
+                headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]],
+                body=bytes(body),
+                client=scope["client"][0],
+                port=scope["server"][1],
+            )
+        )
+
+
+async def _read(receive: Receive) -> tuple[bytearray, bool]:
+    """The body, and whether the client stayed to the end of it.
+
+    What is beyond the limit is read and dropped: a client that is still sending would not see an answer.
+    """
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            return body, False
+        if len(body) <= MAX_REQUEST_BYTES:
+            body += message.get("body", b"")
+        if not message.get("more_body", False):
+            return body, True
+
+
+def _imported(handler: str) -> Handler:
+    module, _, name = handler.rpartition(".")
+    imported: Handler = getattr(importlib.import_module(module), name)
+    return imported
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket on the address, not yet listening: bound before the model is loaded, to tell at once of a taken port."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        reason = error.strerror if isinstance(error, OSError) else "it is not between 0 and 65535"
+        sys.exit(f"Cannot serve on {host} port {port}: {reason}. Choose another port (`make run PORT=…`).")
+    return listener
+
+
+def serve(host: str, port: int) -> None:
+    """Load the handler, then listen until interrupted."""
+    with _bound(host, port) as listener:
+        gateway = Gateway(Environment(HANDLER))
+        listener.listen(128)
+        address = f"http://{host}:{listener.getsockname()[1]}/"
+        print(f"Listening on {address} Try:")
+        print(f"""curl -d '{{"inputs": "{SENTENCE}"}}' {address}""", flush=True)
+        config = uvicorn.Config(
+            gateway, log_level="warning", access_log=False, lifespan="off", ws="none", http="h11", server_header=False
+        )
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def main() -> None:
+    """Read the command line and serve; the model and all other settings come from the environment."""
+    parser = argparse.ArgumentParser(prog="python -m events.serve", description="Serve the Lambda handler over HTTP.")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--port", type=int, default=8080, help="port to listen on (%(default)s)")
+    arguments = parser.parse_args()
+    try:
+        serve(arguments.host, arguments.port)
+    except KeyboardInterrupt:
+        # uvicorn has answered what was under way and passes the interrupt on; there is nothing left to say.
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
