@@ -1,0 +1,59 @@
+"""Finish the runtime layer's python/ folder: leave out what prune.txt lists, compile the rest, weigh it.
+
+Knows only the standard library: it is run by `sam build`, before anything of the project can be imported.
+"""
+
+import compileall
+import shutil
+import sys
+from pathlib import Path
+from py_compile import PycInvalidationMode
+
+LAMBDA_PATH = "/opt/python"
+BUDGET_MB = 125
+
+
+def prune(folder: Path, globs: list[str]) -> None:
+    """Delete what the globs match."""
+    for glob in globs:
+        doomed = list(folder.glob(glob))
+        if not doomed:
+            sys.exit(f"prune.txt: {glob!r} matches nothing in the runtime layer: correct the line or delete it.")
+        for path in doomed:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def compile_bytecode(folder: Path) -> None:
+    """Write the .pyc files. Lambda's folders are read-only: without these, every cold start compiles everything anew.
+
+    Unchecked hashes, because no source changes there; and neither times nor this machine's paths get into the files.
+    """
+    compiled = compileall.compile_dir(
+        folder, quiet=1, stripdir=folder, prependdir=LAMBDA_PATH, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
+    )
+    if not compiled:
+        sys.exit("The runtime layer does not compile.")
+
+
+def megabytes(folder: Path) -> float:
+    """Weigh a folder as Lambda does, by the bytes of its files."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+def main() -> None:
+    """Finish the folder that the command line names."""
+    folder = Path(sys.argv[1]).resolve()
+    lines = Path(__file__).with_name("prune.txt").read_text().splitlines()
+    prune(folder, [glob for line in lines if (glob := line.partition("#")[0].strip())])
+    compile_bytecode(folder)
+    size = megabytes(folder)
+    print(f"Runtime layer: {size:.1f} MB unzipped, .pyc included (budget {BUDGET_MB} MB)")
+    if size > BUDGET_MB:
+        sys.exit(f"The runtime layer is over its budget of {BUDGET_MB} MB.")
+
+
+if __name__ == "__main__":
+    main()

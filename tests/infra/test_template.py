@@ -1,0 +1,147 @@
+"""template.yaml and what `make build` makes of it, without Docker, network or an AWS account."""
+
+import filecmp
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib.metadata import files
+from importlib.util import cache_from_source
+from pathlib import Path
+
+import pytest
+
+from events.emulator import Emulator
+
+ROOT = Path(__file__).parents[2]
+SAM = ROOT / "build/sam"
+
+# Prints the API's routes as CloudFormation gets them. Runs in SAM's environment; the role's rights are not looked at.
+ROUTES = """
+import json, sys
+from types import SimpleNamespace
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+template = yaml_parse(sys.stdin.read())
+for resource in template["Resources"].values():
+    for key in {"CodeUri", "ContentUri"} & resource["Properties"].keys():
+        resource["Properties"][key] = "s3://bucket/key"
+policies = SimpleNamespace(load=lambda: {"AWSLambdaBasicExecutionRole": "arn:aws:iam::aws:policy/AWSLambdaBasicExecutionRole"})
+print(json.dumps(transform(template, {}, policies)["Resources"]["HttpApi"]["Properties"]["Body"]["paths"]))
+"""
+
+
+def run(*command: str | Path, stdin: str = "") -> str:
+    """Run a command in the project's root; return what it prints, or fail with it."""
+    ran = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"AWS_DEFAULT_REGION": "us-east-1"},
+        input=stdin, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout
+    return ran.stdout
+
+
+def size(folder: Path) -> int:
+    """Weigh a folder as Lambda does, by the bytes of its files."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture(scope="session")
+def artefact() -> Path:
+    """Build what `sam deploy` uploads."""
+    run("make", "build")
+    return ROOT / "build/lambda/app"
+
+
+@pytest.fixture(scope="session")
+def opt(artefact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Put both layers into one folder, as Lambda does with /opt."""
+    opt = tmp_path_factory.mktemp("opt")
+    (opt / "python").symlink_to(artefact / "RuntimeLayer/python")
+    (opt / "model").symlink_to(artefact / "ModelLayer/model")
+    return opt
+
+
+@pytest.fixture(scope="session")
+def runtime_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Set Lambda's runtime client apart, so that nothing else of the development environment can be imported."""
+    folder = tmp_path_factory.mktemp("runtime_client")
+    for distribution in ("awslambdaric", "simplejson", "snapshot-restore-py"):
+        paths = files(distribution) or []
+        site = Path(str(paths[0].locate())).parents[len(paths[0].parts) - 1]
+        for name in {path.parts[0] for path in paths} - {".."}:
+            (folder / name).symlink_to(site / name)
+    return folder
+
+
+@pytest.fixture
+def function(artefact: Path, opt: Path, runtime_client: Path, tmp_path: Path) -> Iterator[Emulator]:
+    """Start the built function under AWS's Runtime Interface Emulator, in an empty environment."""
+    task = artefact / "ApiFunction"
+    environment = {
+        "PATH": os.defpath,
+        "HOME": str(tmp_path),
+        "PYTHONDONTWRITEBYTECODE": "1",  # Lambda's folders are read-only
+        "MODEL_DIR": str(opt / "model"),
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+    with Emulator(
+        cwd=task,
+        env=environment,
+        python=f"{sys.base_prefix}/bin/python3.13",
+        pythonpath=[task, opt / "python", runtime_client],
+        timeout_seconds=29,
+    ) as emulator:
+        yield emulator
+
+
+def test_the_template_is_valid() -> None:
+    """`sam validate --lint` finds nothing."""
+    assert "is a valid SAM Template" in run("make", "validate")
+
+
+def test_no_route_is_open_to_the_world() -> None:
+    """Every route of the API demands a signed request."""
+    run("make", "build/sam/installed")
+    routes = json.loads(run(SAM / "bin/python", "-c", ROUTES, stdin=(ROOT / "template.yaml").read_text()))
+    assert {path: route["x-amazon-apigateway-any-method"]["security"] for path, route in routes.items()} == {
+        "$default": [{"AWS_IAM": []}]
+    }
+
+
+def test_sam_build_makes_the_function_and_both_layers(artefact: Path) -> None:
+    """`sam build` needs no Docker, and what it makes is whole."""
+    assert {path.name for path in artefact.iterdir()} == {"template.yaml", "ApiFunction", "RuntimeLayer", "ModelLayer"}
+    assert (artefact / "ApiFunction/handler/functions/api.py").is_file()
+    manifest = json.loads((artefact / "ModelLayer/model/manifest.json").read_text())
+    assert {path.name for path in (artefact / "ModelLayer/model").iterdir()} == {"manifest.json", *manifest["files"]}
+
+
+def test_the_layers_keep_their_budgets(artefact: Path) -> None:
+    """The runtime layer weighs at most 125 MB with its bytecode, the default model at most 25 MB."""
+    assert size(artefact / "RuntimeLayer") <= 125e6
+    assert size(artefact / "ModelLayer") <= 25e6
+
+
+def test_every_module_of_the_runtime_layer_is_compiled(artefact: Path) -> None:
+    """A cold start compiles nothing of the layer: Lambda could not keep the result."""
+    modules = list((artefact / "RuntimeLayer/python").rglob("*.py"))
+    assert modules
+    assert [path for path in modules if not Path(cache_from_source(path)).is_file()] == []
+
+
+def test_the_runtime_layer_is_the_same_bytes_wherever_it_is_built(artefact: Path, tmp_path: Path) -> None:
+    """A second build in another folder differs in no file."""
+    run("make", "-f", "layers/runtime/Makefile", "build-RuntimeLayer", f"ARTIFACTS_DIR={tmp_path}")
+    first, second = artefact / "RuntimeLayer", tmp_path
+    names = {str(path.relative_to(first)) for path in first.rglob("*") if path.is_file()}
+    assert names == {str(path.relative_to(second)) for path in second.rglob("*") if path.is_file()}
+    assert filecmp.cmpfiles(first, second, names, shallow=False)[1:] == ([], [])
+
+
+def test_the_built_function_answers_an_event(function: Emulator) -> None:
+    """It needs nothing but the artefact and Lambda's runtime client."""
+    reply = json.loads(function.invoke((ROOT / "events/http_api_v2.json").read_bytes()))
+    assert reply.get("statusCode") == 200, function.log
+    assert [len(vector) for vector in json.loads(reply["body"])] == [384]
