@@ -1,18 +1,29 @@
-"""Joins settings, model and service: the composition root, and the only reader of os.environ.
+"""Joins settings, model, cache and service: the composition root, and the only reader of os.environ.
 
 Law: knows nothing of HTTP or of event sources; a function hands in how it answers.
 """
 
 import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPException
 from typing import Any
 
 from handler import telemetry
-from handler.config import Settings
+from handler.cache.accounts import Accounts
+from handler.cache.codec import Codec, Exact32, Scaled16
+from handler.cache.cost import ATTRIBUTES_BYTES, CostModel
+from handler.cache.key import Keys
+from handler.cache.memory import Memory
+from handler.cache.policy import Policy
+from handler.cache.table import NoTable, Table
+from handler.cache.vector_cache import NOWHERE, Remote, VectorCache, Work
+from handler.config import CacheSettings, Settings
 from handler.embedding.encoder import Encoder
 from handler.embedding.manifest import Manifest
 from handler.embedding.tokenization import Tokenization
 from handler.errors import Backend
+from handler.runtime_extension import RuntimeExtension
 from handler.service import EmbeddingService, NoService, Service
 
 type Event = Any
@@ -20,17 +31,64 @@ type Context = Any
 type Answer = Callable[[Event, Context], Any]
 
 
-def load_service(environment: Mapping[str, str]) -> Service:
-    """The service that `environment` describes; without a usable model, one that says so to every caller."""
+type Later = Callable[[Work], None]
+"""How work is put off until the answer has left."""
+
+CODECS: dict[str, type[Scaled16 | Exact32]] = {"fp32": Exact32}
+"""By the model's precision; a quantized model's vectors are not worth more than 16 bits a number."""
+
+
+def load_service(environment: Mapping[str, str], later: Later | None = None) -> Service:
+    """The service that `environment` describes; without a usable model, one that says so to every caller.
+
+    Args:
+        environment: the settings; README.md lists them.
+        later: how work is put off until the answer has left; None if it cannot be.
+    """
     try:
         settings = Settings.from_environment(environment)
-        manifest = Manifest.read(settings.model_dir)
-        tokenization = Tokenization(settings.model_dir, manifest.max_length)
-        encoder = Encoder(settings.model_dir, manifest, settings.threads)
+        # Importing botocore and checking the model's files take turns where one of them waits for the disk or hashes.
+        with ThreadPoolExecutor(1) as beside:
+            table = beside.submit(_table, settings.cache)
+            manifest = Manifest.read(settings.model_dir)
+            tokenization = Tokenization(settings.model_dir, manifest.max_length)
+            encoder = Encoder(settings.model_dir, manifest, settings.threads)
     except Backend as error:
         telemetry.log("model_not_loaded", reason=str(error))
         return NoService(error)
-    return EmbeddingService(settings, manifest, tokenization, encoder)
+    codec = CODECS.get(manifest.precision, Scaled16)(manifest.dimension)
+    cache = VectorCache(
+        Keys(encoder.fingerprint, codec.version, settings.cache.key_secret),
+        codec,
+        Memory(settings.cache.memory_bytes),
+        _remote(table.result(), codec, settings, later),
+    )
+    return EmbeddingService(settings, manifest, tokenization, encoder, cache)
+
+
+def _table(settings: CacheSettings) -> Table:
+    """The table of the settings, with a client that is ready to call."""
+    if not settings.table:
+        return NoTable()
+    from handler.cache.dynamodb import DynamoTable, connect  # noqa: PLC0415 - 0.4 s that a deployment without a table does not spend
+
+    try:
+        return DynamoTable(connect(), settings.table, settings.ttl_days, settings.budget_seconds)
+    except Exception as error:  # noqa: BLE001 - botocore's errors have no base that is known without importing it
+        telemetry.log("cache_not_connected", error=type(error).__name__, reason=str(error))
+        return NoTable()
+
+
+def _remote(table: Table, codec: Codec, settings: Settings, later: Later | None) -> Remote:
+    if isinstance(table, NoTable):
+        return NOWHERE
+    cost = CostModel(settings.memory_mb, codec.row_bytes + ATTRIBUTES_BYTES)
+    return Remote(
+        table,
+        Policy(settings.cache.min_tokens),
+        later or (lambda work: work(settings.cache.budget_seconds)),
+        Accounts(cost, settings.cache.table).settle,
+    )
 
 
 def lambda_function(answering: Callable[[Service], Answer]) -> Answer:
@@ -43,9 +101,31 @@ def lambda_function(answering: Callable[[Service], Answer]) -> Answer:
     def handler(event: Event, context: Context) -> Any:  # noqa: ANN401 - whatever the function answers with
         nonlocal answer
         if answer is None:
-            answer = answering(load_service(os.environ))
+            answer = _loaded(answering, os.environ)
         return answer(event, context)
 
     if "AWS_LAMBDA_RUNTIME_API" in os.environ:
-        answer = answering(load_service(os.environ))
+        answer = _loaded(answering, os.environ)
     return handler
+
+
+def _loaded(answering: Callable[[Service], Answer], environment: Mapping[str, str]) -> Answer:
+    """The function, ready to answer; with a table, its writes are done after the answer where the runtime allows it."""
+    api = environment.get("AWS_LAMBDA_RUNTIME_API")
+    if not (api and environment.get("CACHE_TABLE")):
+        return answering(load_service(environment))
+    try:
+        extension = RuntimeExtension.registered(api)
+    except (OSError, HTTPException) as error:
+        telemetry.log("no_extension", error=type(error).__name__)
+        return answering(load_service(environment))
+    answer = answering(load_service(environment, extension.later))
+    extension.start()
+
+    def answer_and_say_so(event: Event, context: Context) -> Any:  # noqa: ANN401 - whatever the function answers with
+        try:
+            return answer(event, context)
+        finally:
+            extension.answered(context.aws_request_id)
+
+    return answer_and_say_so

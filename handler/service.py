@@ -1,4 +1,4 @@
-"""The one way from texts to vectors: tokenise, encode each distinct text once, cut, normalise.
+"""The one way from texts to vectors: tokenise, look up, encode each distinct text that is missing once, remember, cut, normalise.
 
 Law: knows nothing of HTTP, events or AWS. Every function and every dialect comes through here.
 """
@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from handler.cache.vector_cache import VectorCache
 from handler.config import Settings
 from handler.embedding.encoder import Encoder, Vectors
 from handler.embedding.manifest import Manifest
@@ -26,11 +27,15 @@ class Options:
     truncate: bool | None = None
     truncation_direction: Direction = "right"
     dimensions: int | None = None
+    use_cache: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """Vectors (texts, dimensions) in the order of the texts, and what making them took. Durations are in nanoseconds."""
+    """Vectors (texts, dimensions) in the order of the texts, and what making them took. Durations are in nanoseconds.
+
+    `hits` and `misses` count the texts that were looked up; neither does where the cache was not to be used.
+    """
 
     vectors: Vectors
     tokens: int
@@ -39,6 +44,8 @@ class Embeddings:
     max_length: int
     tokenization_ns: int
     inference_ns: int
+    hits: int = 0
+    misses: int = 0
 
 
 class Service(Protocol):
@@ -62,12 +69,15 @@ class Service(Protocol):
 class EmbeddingService:
     """A loaded model at work."""
 
-    def __init__(self, settings: Settings, manifest: Manifest, tokenization: Tokenization, encoder: Encoder) -> None:
+    def __init__(
+        self, settings: Settings, manifest: Manifest, tokenization: Tokenization, encoder: Encoder, cache: VectorCache
+    ) -> None:
         """Serve this model with these settings."""
         self.settings = settings
         self.manifest = manifest
         self._tokenization = tokenization
         self._encoder = encoder
+        self._cache = cache
 
     def embed(self, texts: Sequence[str], options: Options) -> Embeddings:
         """Vectors of `texts`; the same text gives the same bits whatever stands beside it.
@@ -88,8 +98,17 @@ class EmbeddingService:
         places = [distinct[text] for text in texts]
         self._check_lengths([tokens[place] for place in places], options.truncate)
         tokenized = time.perf_counter_ns()
-        vectors = self._encoder.encode([token.ids for token in tokens])[places]
-        vectors = finished(vectors, options)
+        # Where nothing was cut, it is all the same which end would have been.
+        cut = f"{options.truncation_direction} {self._tokenization.max_length}"
+        keys = [self._cache.key(prompt, text, cut if tokens[place].truncated else "") for text, place in distinct.items()]
+        by_key = dict(zip(keys, tokens, strict=True))
+        recall = self._cache.recall if options.use_cache else self._cache.encode
+        recalled = recall(
+            {key: len(token.ids) for key, token in by_key.items()},
+            lambda missing: self._encoder.encode([by_key[key].ids for key in missing]),
+        )
+        vectors = finished(np.stack([recalled.vectors[keys[place]] for place in places]), options)
+        hits = sum(keys[place] in recalled.hits for place in places)
         return Embeddings(
             vectors=vectors,
             tokens=sum(len(tokens[place].ids) for place in places),
@@ -98,6 +117,8 @@ class EmbeddingService:
             max_length=self._tokenization.max_length,
             tokenization_ns=tokenized - started,
             inference_ns=time.perf_counter_ns() - tokenized,
+            hits=hits,
+            misses=len(texts) - hits if recalled.asked else 0,
         )
 
     def _check(self, texts: Sequence[str], options: Options) -> None:

@@ -4,6 +4,7 @@ A text is never padded and never shares a run: int8 activations are scaled by th
 padding would change a text's vector. Every run computes on one thread, so the number of threads changes no bit either.
 """
 
+import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,9 +12,13 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from handler.embedding.cpu import kernel_class
 from handler.embedding.manifest import GRAPH, Manifest
 from handler.embedding.tokenization import TokenIds
 from handler.errors import Backend
+
+ENCODER_REVISION = 1
+"""Raised by whoever changes how texts become vectors in a way that the model's files do not show."""
 
 type Vectors = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
@@ -28,6 +33,7 @@ class Encoder:
             Backend: the graph cannot be loaded or has another dimension than its manifest.
         """
         self.dimension = manifest.dimension
+        self._decisive = (manifest.fingerprint, onnxruntime.__version__, str(ENCODER_REVISION), kernel_class())
         self._session = _session(folder)
         outputs = {output.name: output.shape for output in self._session.get_outputs()}
         found = outputs.get("pooled", [None])[-1]
@@ -35,6 +41,11 @@ class Encoder:
             msg = f"The model file {GRAPH} in {folder} gives vectors of dimension {found}, its manifest says {self.dimension}"
             raise Backend(msg)
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encoder") if threads > 1 else None
+
+    @property
+    def fingerprint(self) -> str:
+        """Sha256 over all that decides a vector beside its text: where two encoders share it, they give the same bits."""
+        return hashlib.sha256("\n".join(self._decisive).encode()).hexdigest()
 
     def encode(self, sequences: Sequence[TokenIds]) -> Vectors:
         """Pooled vectors (len(sequences), dimension) in the order given, before any normalisation.

@@ -8,6 +8,7 @@ import orjson
 from fastapi import Request, Response
 
 from handler.errors import Malformed, Validation
+from handler.http.caching import cache_headers, obeying
 from handler.http.encoding import encode_vectors
 from handler.http.errors import UnsupportedMediaType
 from handler.parsing import embedding_request
@@ -22,7 +23,7 @@ async def feature_extraction(request: Request, service: Service) -> Response:
     """Embed the inputs of one request."""
     started = time.perf_counter_ns()
     asked = embedding_request(merged(read_json(await request.body(), request.headers.get("content-type"))))
-    result = service.embed(asked.texts, asked.options)
+    result = service.embed(asked.texts, obeying(request.headers, asked.options))
     content = encode_vectors(result.vectors, asked.encoding_format)
     headers = _headers(result, time.perf_counter_ns() - started)
     return Response(content, headers=headers, media_type="application/json")
@@ -70,7 +71,7 @@ def merged(body: Any) -> Mapping[str, Any]:  # noqa: ANN401 - whatever JSON hold
 def _headers(result: Embeddings, total_ns: int) -> dict[str, str]:
     """What the answer took, in whole milliseconds as text-embeddings-inference tells it."""
     headers = {
-        "x-compute-type": "cpu",
+        **cache_headers(result),
         "x-compute-time": str(total_ns // NS_PER_MS),
         "x-total-time": str(total_ns // NS_PER_MS),
         "x-tokenization-time": str(result.tokenization_ns // NS_PER_MS),
