@@ -1,4 +1,4 @@
-"""Whatever befalls the table, every request is answered with right vectors in bounded time: over real sockets, 100 requests a fault.
+"""Whatever befalls the table, requests are answered with right vectors in bounded time: over real sockets, 100 requests a fault.
 
 `make soak` sends 1,000.
 """

@@ -17,7 +17,7 @@ from tests.conftest import FP32, INT8, serve
 
 DIMENSION = 8
 KEY, OTHER = b"k" * 32, b"o" * 32
-CODECS = [Scaled16(DIMENSION), Exact32(DIMENSION)]
+CODECS: list[Scaled16 | Exact32] = [Scaled16(DIMENSION), Exact32(DIMENSION)]
 FLOATS = st.floats(width=32, allow_nan=False, allow_infinity=False)
 VECTORS = arrays.arrays(np.float32, (3, DIMENSION), elements=FLOATS)
 
@@ -77,7 +77,8 @@ def test_a_row_of_another_key_dimension_or_codec_is_none(codec: Scaled16 | Exact
     assert codec.decode(OTHER, row) is None
     assert codec.decode(KEY, row[:-1]) is None
     assert codec.decode(KEY, row + b"\0") is None
-    for other in (*(c for c in CODECS if c != codec), type(codec)(DIMENSION + 1), type(codec)(DIMENSION // 2)):
+    others: list[Scaled16 | Exact32] = [other for other in CODECS if other != codec]
+    for other in (*others, type(codec)(DIMENSION + 1), type(codec)(DIMENSION // 2)):
         assert other.decode(KEY, row) is None
 
 
