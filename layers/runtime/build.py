@@ -14,16 +14,25 @@ BUDGET_MB = 125
 
 
 def prune(folder: Path, globs: list[str]) -> None:
-    """Delete what the globs match."""
+    """Delete what the globs match, but for what those with a `!` before them match."""
+    kept = {path for glob in globs if glob.startswith("!") for path in _matches(folder, glob[1:])}
     for glob in globs:
-        doomed = list(folder.glob(glob))
-        if not doomed:
-            sys.exit(f"prune.txt: {glob!r} matches nothing in the runtime layer: correct the line or delete it.")
-        for path in doomed:
+        if glob.startswith("!"):
+            continue
+        for path in _matches(folder, glob):
+            if path in kept:
+                continue
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+
+
+def _matches(folder: Path, glob: str) -> list[Path]:
+    paths = list(folder.glob(glob))
+    if not paths:
+        sys.exit(f"prune.txt: {glob!r} matches nothing in the runtime layer: correct the line or delete it.")
+    return paths
 
 
 def compile_bytecode(folder: Path) -> None:
