@@ -5,7 +5,6 @@ Law: knows nothing of HTTP or of event sources; a function hands in how it answe
 
 import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 from typing import Any
 
@@ -47,12 +46,9 @@ def load_service(environment: Mapping[str, str], later: Later | None = None) -> 
     """
     try:
         settings = Settings.from_environment(environment)
-        # Importing botocore and checking the model's files take turns where one of them waits for the disk or hashes.
-        with ThreadPoolExecutor(1) as beside:
-            table = beside.submit(_table, settings.cache)
-            manifest = Manifest.read(settings.model_dir)
-            tokenization = Tokenization(settings.model_dir, manifest.max_length)
-            encoder = Encoder(settings.model_dir, manifest, settings.threads)
+        manifest = Manifest.read(settings.model_dir)
+        tokenization = Tokenization(settings.model_dir, manifest.max_length)
+        encoder = Encoder(settings.model_dir, manifest, settings.threads)
     except Backend as error:
         telemetry.log("model_not_loaded", reason=str(error))
         return NoService(error)
@@ -61,13 +57,16 @@ def load_service(environment: Mapping[str, str], later: Later | None = None) -> 
         Keys(encoder.fingerprint, codec.version, settings.cache.key_secret),
         codec,
         Memory(settings.cache.memory_bytes),
-        _remote(table.result(), codec, settings, later),
+        _remote(_table(settings.cache), codec, settings, later),
     )
     return EmbeddingService(settings, manifest, tokenization, encoder, cache)
 
 
 def _table(settings: CacheSettings) -> Table:
-    """The table of the settings, with a client that is ready to call."""
+    """The table of the settings, with a client that is ready to call.
+
+    Made now, in the init phase and before a snapshot, never on a request; on a thread beside the model's loading it is no sooner.
+    """
     if not settings.table:
         return NoTable()
     from handler.cache.dynamodb import DynamoTable, connect  # noqa: PLC0415 - 0.4 s that a deployment without a table does not spend

@@ -139,6 +139,10 @@ SETTINGS = {
     "MAX_CLIENT_BATCH_SIZE": ("0", "MAX_CLIENT_BATCH_SIZE must be a whole number above 0; it is '0'"),
     "AUTO_TRUNCATE": ("maybe", "AUTO_TRUNCATE must be true or false; it is 'maybe'"),
     "THREADS": ("two", "THREADS must be a whole number above 0; it is 'two'"),
+    "CACHE_MEMORY_MB": ("-1", "CACHE_MEMORY_MB must be a whole number; it is '-1'"),
+    "CACHE_MIN_TOKENS": ("few", "CACHE_MIN_TOKENS must be a whole number; it is 'few'"),
+    "CACHE_TTL_DAYS": ("0", "CACHE_TTL_DAYS must be a whole number above 0; it is '0'"),
+    "CACHE_BUDGET_MS": ("0.5", "CACHE_BUDGET_MS must be a whole number above 0; it is '0.5'"),
 }
 
 
