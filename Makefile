@@ -67,7 +67,7 @@ lint: .venv/installed ## Style, types and the import law
 	@.venv/bin/lint-imports --no-logo
 
 .PHONY: bench
-bench: .venv/installed build/model/manifest.json ## Measure, in interleaved pairs
+bench: .venv/installed build/model/manifest.json build/model-fp32/manifest.json ## Measure, in interleaved pairs
 	@$(PY) -m tests.benchmarks
 
 # --- Deployment -------------------------------------------------------------------------------------------
