@@ -27,7 +27,10 @@ help: ## List the targets
 
 # --- The main job -----------------------------------------------------------------------------------------
 
-export MODEL_DIR
+# Open on this machine, unless there are keys: API_KEYS=one,two make run
+AUTH ?= $(if $(API_KEYS)$(API_KEYS_SECRET),keys,none)
+
+export MODEL_DIR AUTH
 
 .PHONY: run
 run: .venv/installed $(MODEL_DIR)/manifest.json ## Serve the handler on 127.0.0.1 (PORT=8080, MODEL_DIR=build/model)

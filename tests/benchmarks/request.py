@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller  # type: ignore[import-untyped]  # it carries none
+from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller
 
 from handler.functions.api import handler
 
