@@ -5,6 +5,7 @@ Law: knows nothing of HTTP or of event sources; a function hands in how it answe
 
 import os
 from collections.abc import Callable, Mapping
+from functools import partial
 from http.client import HTTPException
 from typing import Any
 
@@ -12,16 +13,17 @@ from handler import telemetry
 from handler.cache.accounts import Accounts
 from handler.cache.codec import Codec, Exact32, Scaled16
 from handler.cache.cost import ATTRIBUTES_BYTES, CostModel
-from handler.cache.key import Keys
+from handler.cache.key import CacheKeys
 from handler.cache.memory import Memory
 from handler.cache.policy import Policy
 from handler.cache.table import NoTable, Table
 from handler.cache.vector_cache import NOWHERE, Remote, VectorCache, Work
-from handler.config import CacheSettings, Settings
+from handler.config import CacheSettings, KeySettings, Settings
 from handler.embedding.encoder import Encoder
 from handler.embedding.manifest import Manifest
 from handler.embedding.tokenization import Tokenization
 from handler.errors import Backend
+from handler.keys import FixedKeys, Keys, SecretKeys, versions_of
 from handler.runtime_extension import RuntimeExtension
 from handler.service import EmbeddingService, NoService, Service
 
@@ -54,7 +56,7 @@ def load_service(environment: Mapping[str, str], later: Later | None = None) -> 
         return NoService(error)
     codec = CODECS.get(manifest.precision, Scaled16)(manifest.dimension)
     cache = VectorCache(
-        Keys(encoder.fingerprint, codec.version, settings.cache.key_secret),
+        CacheKeys(encoder.fingerprint, codec.version, settings.cache.key_secret),
         codec,
         Memory(settings.cache.memory_bytes),
         _remote(_table(settings.cache), codec, settings, later),
@@ -90,8 +92,25 @@ def _remote(table: Table, codec: Codec, settings: Settings, later: Later | None)
     )
 
 
-def lambda_function(answering: Callable[[Service], Answer]) -> Answer:
-    """A Lambda handler that answers with `answering(service)`.
+def load_keys(environment: Mapping[str, str]) -> Keys | None:
+    """Who may call over HTTP; None is everyone, and only where the deployment says so."""
+    settings = KeySettings.from_environment(environment)
+    if settings.open:
+        return None
+    if settings.secret:
+        import botocore.session  # noqa: PLC0415 - 250 ms that a deployment without a secret does not pay
+        from botocore.config import Config  # noqa: PLC0415 - likewise
+
+        config = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
+        client = botocore.session.get_session().create_client("secretsmanager", config=config)
+        return SecretKeys(partial(versions_of, settings.secret, client))
+    if not settings.keys:
+        telemetry.log("no_keys", reason="neither API_KEYS nor API_KEYS_SECRET is set, and AUTH is not none: no key is valid")
+    return FixedKeys(settings.keys)
+
+
+def lambda_function(answering: Callable[[Mapping[str, str], Later | None], Answer]) -> Answer:
+    """A Lambda handler that answers as `answering` says, given the environment and how work is put off (None if it cannot be).
 
     Under Lambda everything is loaded now, in the init phase; elsewhere at the first event, so that importing has no effect.
     """
@@ -100,25 +119,24 @@ def lambda_function(answering: Callable[[Service], Answer]) -> Answer:
     def handler(event: Event, context: Context) -> Any:  # noqa: ANN401 - whatever the function answers with
         nonlocal answer
         if answer is None:
-            answer = _loaded(answering, os.environ)
+            answer = answering(os.environ, None)
         return answer(event, context)
 
-    if "AWS_LAMBDA_RUNTIME_API" in os.environ:
-        answer = _loaded(answering, os.environ)
+    if api := os.environ.get("AWS_LAMBDA_RUNTIME_API"):
+        answer = _under_lambda(answering, api)
     return handler
 
 
-def _loaded(answering: Callable[[Service], Answer], environment: Mapping[str, str]) -> Answer:
+def _under_lambda(answering: Callable[[Mapping[str, str], Later | None], Answer], api: str) -> Answer:
     """The function, ready to answer; with a table, its writes are done after the answer where the runtime allows it."""
-    api = environment.get("AWS_LAMBDA_RUNTIME_API")
-    if not (api and environment.get("CACHE_TABLE")):
-        return answering(load_service(environment))
+    if not os.environ.get("CACHE_TABLE"):
+        return answering(os.environ, None)
     try:
         extension = RuntimeExtension.registered(api)
     except (OSError, HTTPException) as error:
         telemetry.log("no_extension", error=type(error).__name__)
-        return answering(load_service(environment))
-    answer = answering(load_service(environment, extension.later))
+        return answering(os.environ, None)
+    answer = answering(os.environ, extension.later)
     extension.start()
 
     def answer_and_say_so(event: Event, context: Context) -> Any:  # noqa: ANN401 - whatever the function answers with

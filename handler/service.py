@@ -1,21 +1,22 @@
-"""The one way from texts to vectors: tokenise, look up, encode each distinct text that is missing once, remember, cut, normalise.
+"""The one way from texts to vectors: tokenise, recall or encode each distinct text once, cut, normalise.
 
 Law: knows nothing of HTTP, events or AWS. Every function and every dialect comes through here.
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
+from handler.cache.key import Key
 from handler.cache.vector_cache import VectorCache
 from handler.config import Settings
-from handler.embedding.encoder import Encoder, Vectors
+from handler.embedding.encoder import NEVER, Vectors
 from handler.embedding.manifest import Manifest
-from handler.embedding.tokenization import Direction, Tokenization, Tokens
-from handler.errors import Backend, Empty, TooLarge, Validation
+from handler.embedding.tokenization import Direction, Token, TokenIds, Tokenization, Tokens
+from handler.errors import Backend, TooLarge, Validation
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,14 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Embeddings:
-    """Vectors (texts, dimensions) in the order of the texts, and what making them took. Durations are in nanoseconds.
+class Embeddings[V]:
+    """Vectors in the order of the texts, and what making them took. Durations are in nanoseconds.
 
-    `hits` and `misses` count the texts that were looked up; neither does where the cache was not to be used.
+    V is an array (texts, dimensions), or a list of arrays (tokens, hidden). `hits` and `misses` count the texts that were looked
+    up: none where the cache was not to be used.
     """
 
-    vectors: Vectors
+    vectors: V
     tokens: int
     characters: int
     truncated: int
@@ -49,7 +51,7 @@ class Embeddings:
 
 
 class Service(Protocol):
-    """What a function or a dialect asks of the house."""
+    """What a function or a dialect asks of the house. Every call raises an EmbeddingError that says what was wrong."""
 
     @property
     def settings(self) -> Settings:
@@ -58,11 +60,39 @@ class Service(Protocol):
 
     @property
     def manifest(self) -> Manifest:
-        """The model served. Raises Backend if there is none."""
+        """The model served."""
         ...
 
-    def embed(self, texts: Sequence[str], options: Options) -> Embeddings:
-        """Vectors of `texts`. Raises an EmbeddingError that says what was wrong."""
+    def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
+        """One vector for each of `texts`."""
+        ...
+
+    def embed_tokens(
+        self, texts: Sequence[str], options: Options, check: Callable[[int, int], None], deadline: float = NEVER
+    ) -> Embeddings[list[Vectors]]:
+        """One vector for each token of each of `texts`."""
+        ...
+
+    def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool) -> list[list[Token]]:
+        """The tokens of each of `texts`, uncut."""
+        ...
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """The text that token ids stand for."""
+        ...
+
+
+class SentenceEncoder(Protocol):
+    """What turns token ids into vectors: handler/embedding/encoder.py has the real one."""
+
+    hidden: int
+
+    def encode(self, sequences: Sequence[TokenIds], deadline: float) -> Vectors:
+        """Pooled vectors (sequences, dimension)."""
+        ...
+
+    def encode_tokens(self, sequences: Sequence[TokenIds], deadline: float) -> list[Vectors]:
+        """Vectors (tokens, hidden) of each sequence."""
         ...
 
 
@@ -70,7 +100,7 @@ class EmbeddingService:
     """A loaded model at work."""
 
     def __init__(
-        self, settings: Settings, manifest: Manifest, tokenization: Tokenization, encoder: Encoder, cache: VectorCache
+        self, settings: Settings, manifest: Manifest, tokenization: Tokenization, encoder: SentenceEncoder, cache: VectorCache
     ) -> None:
         """Serve this model with these settings."""
         self.settings = settings
@@ -79,59 +109,103 @@ class EmbeddingService:
         self._encoder = encoder
         self._cache = cache
 
-    def embed(self, texts: Sequence[str], options: Options) -> Embeddings:
+    def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
         """Vectors of `texts`; the same text gives the same bits whatever stands beside it.
 
+        `deadline` is the reading of time.monotonic() after which no further text is begun.
+
         Raises:
-            Empty: there is no text, or one is empty.
-            TooLarge: there are more texts than the deployment allows.
+            TooLarge: there are more texts than the deployment allows, or than can be embedded before the deadline.
             Validation: an option, or the length of a text, is not one that this model takes.
             Tokenizer: a text cannot be encoded.
             Backend: the model gave a vector that is not finite.
         """
         self._check(texts, options)
-        started = time.perf_counter_ns()
-        prompt = self._prompt(options.prompt_name)
         # A text that comes twice is embedded once; `places` finds its vector for each place it came from.
         distinct = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-        tokens = self._tokenization.tokenize([prompt + text for text in distinct], options.truncation_direction)
         places = [distinct[text] for text in texts]
-        self._check_lengths([tokens[place] for place in places], options.truncate)
+        started = time.perf_counter_ns()
+        tokens = self._tokenized(list(distinct), options)
         tokenized = time.perf_counter_ns()
-        # Where nothing was cut, it is all the same which end would have been.
-        cut = f"{options.truncation_direction} {self._tokenization.max_length}"
-        keys = [self._cache.key(prompt, text, cut if tokens[place].truncated else "") for text, place in distinct.items()]
+        keys = self._keys(distinct, tokens, options)
         by_key = dict(zip(keys, tokens, strict=True))
         recall = self._cache.recall if options.use_cache else self._cache.encode
         recalled = recall(
-            {key: len(token.ids) for key, token in by_key.items()},
-            lambda missing: self._encoder.encode([by_key[key].ids for key in missing]),
+            {key: len(text.ids) for key, text in by_key.items()},
+            lambda missing: self._encoder.encode([by_key[key].ids for key in missing], deadline),
         )
         vectors = finished(np.stack([recalled.vectors[keys[place]] for place in places]), options)
+        result = self._result(vectors, texts, [tokens[place] for place in places], started, tokenized)
         hits = sum(keys[place] in recalled.hits for place in places)
+        return replace(result, hits=hits, misses=len(texts) - hits if recalled.asked else 0)
+
+    def embed_tokens(
+        self, texts: Sequence[str], options: Options, check: Callable[[int, int], None], deadline: float = NEVER
+    ) -> Embeddings[list[Vectors]]:
+        """The vectors (tokens, hidden) of each text, special tokens included, as they are before any pooling.
+
+        `check` is given the number of tokens and a vector's length before anything is computed, and may raise.
+
+        Raises:
+            As embed.
+        """
+        self._check(texts, options)
+        started = time.perf_counter_ns()
+        tokens = self._tokenized(texts, options)
+        check(sum(len(token.ids) for token in tokens), self._encoder.hidden)
+        tokenized = time.perf_counter_ns()
+        vectors = self._encoder.encode_tokens([token.ids for token in tokens], deadline)
+        return self._result(vectors, texts, tokens, started, tokenized)
+
+    def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool) -> list[list[Token]]:
+        """The tokens of each text with its prompt, uncut, with the special ones around them if `special`.
+
+        Raises:
+            TooLarge, Validation, Tokenizer: as embed.
+        """
+        self._check(texts, options)
+        prompt = self._prompt(options.prompt_name)
+        return self._tokenization.describe([prompt + text for text in texts], special=special)
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """The text that token ids of this model stand for.
+
+        Raises:
+            Validation: one of them is none.
+        """
+        return self._tokenization.text_of(ids)
+
+    def _keys(self, texts: Iterable[str], tokens: Sequence[Tokens], options: Options) -> list[Key]:
+        """The cache's key of each text."""
+        prompt = self._prompt(options.prompt_name)
+        # Where nothing was cut, it is all the same which end would have been.
+        cut = f"{options.truncation_direction} {self._tokenization.max_length}"
+        return [self._cache.key(prompt, text, cut if token.truncated else "") for text, token in zip(texts, tokens, strict=True)]
+
+    def _tokenized(self, texts: Sequence[str], options: Options) -> list[Tokens]:
+        prompt = self._prompt(options.prompt_name)
+        tokens = self._tokenization.tokenize([prompt + text for text in texts], options.truncation_direction)
+        self._check_lengths(tokens, options.truncate)
+        return tokens
+
+    def _result[V](
+        self, vectors: V, texts: Sequence[str], tokens: Sequence[Tokens], started_ns: int, tokenized_ns: int
+    ) -> Embeddings[V]:
         return Embeddings(
             vectors=vectors,
-            tokens=sum(len(tokens[place].ids) for place in places),
+            tokens=sum(len(token.ids) for token in tokens),
             characters=sum(map(len, texts)),
-            truncated=sum(tokens[place].truncated for place in places),
+            truncated=sum(token.truncated for token in tokens),
             max_length=self._tokenization.max_length,
-            tokenization_ns=tokenized - started,
-            inference_ns=time.perf_counter_ns() - tokenized,
-            hits=hits,
-            misses=len(texts) - hits if recalled.asked else 0,
+            tokenization_ns=tokenized_ns - started_ns,
+            inference_ns=time.perf_counter_ns() - tokenized_ns,
         )
 
     def _check(self, texts: Sequence[str], options: Options) -> None:
-        if not texts:
-            msg = "`inputs` cannot be empty"
-            raise Empty(msg)
         limit = self.settings.max_client_batch_size
         if len(texts) > limit:
             msg = f"batch size {len(texts)} > maximum allowed batch size {limit}"
             raise TooLarge(msg)
-        if not all(texts):
-            msg = "`inputs` cannot be empty" if len(texts) == 1 else f"`inputs[{texts.index('')}]` cannot be empty"
-            raise Empty(msg)
         dimension = self.manifest.dimension
         if options.dimensions is not None and not 1 <= options.dimensions <= dimension:
             msg = f"`dimensions` must be between 1 and {dimension}. Given: {options.dimensions}"
@@ -175,9 +249,26 @@ class NoService:
         """Raises Backend."""
         raise Backend(self._reason)
 
-    def embed(self, texts: Sequence[str], options: Options) -> Embeddings:
+    def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
         """Raises Backend."""
-        del texts, options
+        del texts, options, deadline
+        raise Backend(self._reason)
+
+    def embed_tokens(
+        self, texts: Sequence[str], options: Options, check: Callable[[int, int], None], deadline: float = NEVER
+    ) -> Embeddings[list[Vectors]]:
+        """Raises Backend."""
+        del texts, options, check, deadline
+        raise Backend(self._reason)
+
+    def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool) -> list[list[Token]]:
+        """Raises Backend."""
+        del texts, options, special
+        raise Backend(self._reason)
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """Raises Backend."""
+        del ids
         raise Backend(self._reason)
 
 

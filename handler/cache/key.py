@@ -11,7 +11,7 @@ DIGEST_BYTES = 32
 LENGTH_BYTES = 8
 
 
-class Keys:
+class CacheKeys:
     """The keys of one encoder's vectors in one codec."""
 
     def __init__(self, encoder: str, codec: str, secret: str = "") -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from handler import telemetry
 from handler.cache.accounts import Account, unaccounted
 from handler.cache.codec import Codec, Vector, Vectors
-from handler.cache.key import Key, Keys
+from handler.cache.key import CacheKeys, Key
 from handler.cache.memory import Memory
 from handler.cache.policy import Policy
 from handler.cache.table import NoTable, Table
@@ -46,7 +46,7 @@ class Recalled:
 class VectorCache:
     """The cache as the service sees it: what is not remembered is encoded, by whom is the caller's to say."""
 
-    def __init__(self, keys: Keys, codec: Codec, memory: Memory, remote: Remote) -> None:
+    def __init__(self, keys: CacheKeys, codec: Codec, memory: Memory, remote: Remote) -> None:
         """Remember vectors in `memory`, and beyond this process in `remote`."""
         self._keys = keys
         self._codec = codec
@@ -54,7 +54,7 @@ class VectorCache:
         self._remote = remote
 
     def key(self, prompt: str, text: str, truncation: str) -> Key:
-        """The key of a text's vector (see Keys.key)."""
+        """The key of a text's vector (see CacheKeys.key)."""
         return self._keys.key(prompt, text, truncation)
 
     def recall(self, tokens: Mapping[Key, int], encode: Encode) -> Recalled:

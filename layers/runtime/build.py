@@ -13,26 +13,18 @@ LAMBDA_PATH = "/opt/python"
 BUDGET_MB = 125
 
 
-def prune(folder: Path, globs: list[str]) -> None:
-    """Delete what the globs match, but for what those with a `!` before them match."""
-    kept = {path for glob in globs if glob.startswith("!") for path in _matches(folder, glob[1:])}
-    for glob in globs:
-        if glob.startswith("!"):
-            continue
-        for path in _matches(folder, glob):
-            if path in kept:
-                continue
+def prune(folder: Path, lines: list[str]) -> None:
+    """Delete what the lines' globs match, but for the names after `except`."""
+    for line in lines:
+        glob, *names = line.replace(" except ", " ").split()
+        doomed = [path for path in folder.glob(glob) if path.name not in names]
+        if not doomed:
+            sys.exit(f"prune.txt: {glob!r} matches nothing in the runtime layer: correct the line or delete it.")
+        for path in doomed:
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
-
-
-def _matches(folder: Path, glob: str) -> list[Path]:
-    paths = list(folder.glob(glob))
-    if not paths:
-        sys.exit(f"prune.txt: {glob!r} matches nothing in the runtime layer: correct the line or delete it.")
-    return paths
 
 
 def compile_bytecode(folder: Path) -> None:
@@ -56,7 +48,7 @@ def main() -> None:
     """Finish the folder that the command line names."""
     folder = Path(sys.argv[1]).resolve()
     lines = Path(__file__).with_name("prune.txt").read_text().splitlines()
-    prune(folder, [glob for line in lines if (glob := line.partition("#")[0].strip())])
+    prune(folder, [stated for line in lines if (stated := line.partition("#")[0].strip())])
     compile_bytecode(folder)
     size = megabytes(folder)
     print(f"Runtime layer: {size:.1f} MB unzipped, .pyc included (budget {BUDGET_MB} MB)")

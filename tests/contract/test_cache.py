@@ -73,7 +73,7 @@ def deployment(proxy: FaultProxy, dynamodb: LocalDynamoDB, monkeypatch: pytest.M
 
 def client(deployment: dict[str, str], **changes: str) -> Client:
     """A fresh environment of the deployment."""
-    return Client(answering(serve(INT8, **(deployment | changes))))
+    return Client(answering(serve(INT8, **(deployment | changes)), None))
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_a_vector_has_the_same_bytes_whichever_way_it_comes(
     without = {name: value for name, value in deployment.items() if name != "CACHE_TABLE"}
 
     def fresh(**changes: str) -> Client:
-        return Client(answering(serve(model, **(deployment | changes))))
+        return Client(answering(serve(model, **(deployment | changes)), None))
 
     warm = fresh(CACHE_MEMORY_MB="1")
     body = json.dumps(asked).encode()
@@ -118,7 +118,7 @@ def test_a_vector_has_the_same_bytes_whichever_way_it_comes(
         "hit": fresh().post(asked),
         "x-use-cache: false": bypassing,
         "skipped": fresh(CACHE_MIN_TOKENS="1000").post(asked),
-        "no table": Client(answering(serve(model, **without))).post(asked),
+        "no table": Client(answering(serve(model, **without), None)).post(asked),
     }
     assert [told(reply) for reply in ways.values()] == [
         ("cpu", "0", "3"),
@@ -248,7 +248,7 @@ def test_another_model_secret_or_deployment_finds_nothing_of_this_one(deployment
     client(deployment).post({"inputs": "Whose?"})
     others = {"another secret": (INT8, {"CACHE_KEY_SECRET": "other"}), "another model": (FP32, {})}
     for name, (model, changes) in others.items():
-        reply = Client(answering(serve(model, **(deployment | changes)))).post({"inputs": "Whose?"})
+        reply = Client(answering(serve(model, **(deployment | changes)), None)).post({"inputs": "Whose?"})
         assert told(reply)[0] == "cpu", name
 
 
@@ -262,7 +262,7 @@ print(reply["headers"]["x-compute-type"], "botocore" in sys.modules, "boto3" in 
 
 def test_a_fresh_process_finds_what_another_left(dynamodb: LocalDynamoDB) -> None:
     """With the template's own settings: every text is stored. Without a table, AWS's library is not even imported."""
-    local = {**os.environ, "MODEL_DIR": str(INT8)}
+    local = {**os.environ, "MODEL_DIR": str(INT8), "AUTH": "none"}
 
     def run(**environment: str) -> str:
         command = [sys.executable, "-c", ONE_REQUEST]

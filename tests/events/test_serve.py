@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SENTENCE = "Today is a sunny day and I will get some ice cream."
 DIMENSION = 384
-ENVIRONMENT = {**os.environ, "MODEL_DIR": os.environ.get("MODEL_DIR", str(ROOT / "build/model"))}
+ENVIRONMENT = {**os.environ, "AUTH": "none", "MODEL_DIR": os.environ.get("MODEL_DIR", str(ROOT / "build/model"))}
 
 
 def started(**environment: str) -> subprocess.Popen[str]:

@@ -40,7 +40,7 @@ def connected(dynamodb: LocalDynamoDB, endpoint: str, monkeypatch: pytest.Monkey
     """A deployment whose DynamoDB is at an endpoint."""
     for name, value in {**dynamodb.environment, "AWS_ENDPOINT_URL_DYNAMODB": endpoint}.items():
         monkeypatch.setenv(name, value)
-    return Client(answering(serve(INT8, CACHE_TABLE=dynamodb.table, CACHE_MEMORY_MB="0", **settings)))
+    return Client(answering(serve(INT8, CACHE_TABLE=dynamodb.table, CACHE_MEMORY_MB="0", **settings), None))
 
 
 def ask(client: Client, plain: Client, requests: int) -> list[float]:

@@ -19,7 +19,7 @@ import pytest
 
 from events.dynamodb import LocalDynamoDB
 from events.emulator import Emulator
-from handler.bootstrap import lambda_function
+from handler.bootstrap import lambda_function, load_service
 from handler.functions.api import answering
 from handler.runtime_extension import RuntimeExtension
 from tests.conftest import INT8, ROOT, Client
@@ -70,7 +70,12 @@ def test_where_there_is_no_extensions_api_writes_are_done_before_the_answer(
         }
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
-        assert Client(lambda_function(answering)).post({"inputs": "Before the answer."}).status == 200
+        assert (
+            Client(lambda_function(lambda environment, later: answering(load_service(environment, later), None)))
+            .post({"inputs": "Before the answer."})
+            .status
+            == 200
+        )
         assert proxy.calls["BatchWriteItem"] == 1
 
 

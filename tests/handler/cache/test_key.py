@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.cache.key import Keys
+from handler.cache.key import CacheKeys
 
 FIELDS = st.tuples(*[st.text(max_size=6)] * 5)
 """Encoder, codec, prompt, text, truncation: short, so that their joins often are the same."""
@@ -12,7 +12,7 @@ FIELDS = st.tuples(*[st.text(max_size=6)] * 5)
 def key(fields: tuple[str, ...], secret: str = "") -> bytes:
     """The key of five fields."""
     encoder, codec, *others = fields
-    return Keys(encoder, codec, secret).key(*others)
+    return CacheKeys(encoder, codec, secret).key(*others)
 
 
 @given(st.lists(FIELDS, min_size=2, max_size=30, unique=True))
