@@ -65,13 +65,15 @@ class Environment:
     """
 
     def __init__(self, handler: str) -> None:
-        """Import the handler, which loads the model.
+        """Import the handler and let it load the model, as Lambda does in its init phase.
 
         Args:
             handler: dotted name, as in template.yaml.
         """
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lambda")
         self._handler: Handler = self._thread.submit(_imported, handler).result()
+        health = http_api.Request("GET", "/health", "", [], b"", "127.0.0.1", 80)
+        self._thread.submit(self._invoke, health, datetime.now(UTC)).result()
 
     async def answer(self, request: http_api.Request) -> http_api.Reply:
         """Wait for the thread's turn and answer, as the gateway would."""

@@ -7,9 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller
 
 from handler.functions.api import handler
+from handler.http.encoding import encode_vectors
+from handler.parsing import ENCODING_FORMATS
 
 from .effort import Effort
 from .machine import cores
@@ -19,12 +22,14 @@ from .tables import Table
 
 EVENT = Path("events", "http_api_v2.json")
 TOKENS = (8, 20, 128)
+VECTORS = (1, 200)
 SPECIAL = 2
 WORDS = ("today", "is", "a", "good", "day", "to", "read", "the", "long", "story", "of", "one", "small", "house", "by", "water")
 """Each is one token."""
 BUDGET_MS = 0.3
-ENVIRONMENT = {"MODEL_DIR": str(INT8), "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}
-"""The handler reads the one, Lambda's writer of JSON the other."""
+KEY = "a-key"
+ENVIRONMENT = {"MODEL_DIR": str(INT8), "API_KEYS": KEY, "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}
+"""The handler reads the first two, Lambda's writer of JSON the third."""
 
 
 def tables(effort: Effort) -> Iterator[Table]:
@@ -40,6 +45,7 @@ def tables(effort: Effort) -> Iterator[Table]:
     for tokens in TOKENS:
         text = _text(tokens)
         event = json.loads(EVENT.read_bytes()) | {"body": json.dumps({"inputs": text})}
+        event["headers"]["authorization"] = f"Bearer {KEY}"
         ids = [found.ids for found in words.tokenize([text], "right")]
         assert len(ids[0]) == tokens, f"{text!r} has {len(ids[0])} tokens, not {tokens}"
         assert json.loads(invoke(event))["statusCode"] == 200
@@ -57,6 +63,21 @@ def tables(effort: Effort) -> Iterator[Table]:
         {"tokens": "d", "request": ".3f", "tokenise": ".3f", "encode": ".3f", "framework": ".3f", "budget": ".1f"},
         rows,
     )
+    yield Table(
+        "Encoding: milliseconds for vectors to the bytes of an answer",
+        ["384 numbers a vector, normalised"],
+        {"vectors": "d", "float": ".3f", "base64": ".3f", "bytes a number": ".1f"},
+        [_encoding(count, effort) for count in VECTORS],
+    )
+
+
+def _encoding(count: int, effort: Effort) -> tuple[int, float, float, float]:
+    vectors = np.random.default_rng(7).normal(size=(count, 384)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    turns = {name: burst(partial(encode_vectors, vectors, name), effort.burst) for name in ENCODING_FORMATS}
+    timings = interleaved(turns, effort.row)
+    as_numbers, as_base64 = (timings.median(name) * 1000 for name in ENCODING_FORMATS)
+    return count, as_numbers, as_base64, len(encode_vectors(vectors, "float")) / vectors.size
 
 
 def _text(tokens: int) -> str:

@@ -3,6 +3,7 @@
 import base64
 import gzip
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -187,6 +188,13 @@ def test_options_tell_the_methods(client: Client, path: str, allowed: str) -> No
     """Without the headers of a preflight, as a proxy asks."""
     reply = client.request("OPTIONS", path)
     assert (reply.status, reply.body, reply.headers["allow"]) == (204, b"", allowed)
+
+
+def test_the_answer_carries_the_id_of_its_invocation(answer: Answer) -> None:
+    """Under which the log has it; refusals too."""
+    context = SimpleNamespace(aws_request_id="8476a536", get_remaining_time_in_millis=lambda: 5000)
+    for body in (BODY, "{}"):
+        assert answer(event("http_api_v2", body=body), context)["headers"]["x-request-id"] == "8476a536"
 
 
 MALFORMED: dict[str, dict[str, Any]] = {
