@@ -54,12 +54,11 @@ def test_what_is_recommended_is_the_shortest_text_that_pays(model: CostModel, ra
             assert (model.saved(tokens, rate) > 0) == (least is not None and tokens >= least)
 
 
-def test_the_small_model_on_one_vcpu_has_no_use_for_the_table() -> None:
-    """Its longest text takes 8 ms to encode; a model ten times as slow pays from so many tokens on."""
-    assert VCPU.min_tokens(hit_rate=0.9, longest=256) is None
-    slow = replace(VCPU, speed=Speed(fixed_ms=2, token_ms=0.3))
-    assert slow.min_tokens(hit_rate=0.9, longest=512) == 28
-    assert slow.min_tokens(hit_rate=0.5, longest=512) == 114
+def test_the_small_model_on_one_vcpu_has_use_for_the_table_with_long_texts_alone() -> None:
+    """If nine of ten come again, from 200 tokens; if one of two does, never. One ten times as slow pays sooner."""
+    assert [VCPU.min_tokens(rate, longest=256) for rate in (0.9, 0.5)] == [200, None]
+    slow = replace(VCPU, speed=Speed(fixed_ms=4, token_ms=0.5))
+    assert [slow.min_tokens(rate, longest=256) for rate in (0.9, 0.5)] == [13, 65]
 
 
 def test_each_request_tells_cloudwatch_what_it_used_and_saved(capsys: pytest.CaptureFixture[str]) -> None:
