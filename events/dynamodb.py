@@ -17,6 +17,13 @@ import botocore.session
 START_SECONDS = 30.0
 POLL_SECONDS = 0.05
 HOST = "127.0.0.1"
+# Ends when its standard input does, which is when whoever started it is gone, in whatever way.
+SERVER = """
+import os, sys, threading
+from moto.server import main
+threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
+main(sys.argv[1:])
+"""
 KEY = "key"
 
 
@@ -33,7 +40,8 @@ class LocalDynamoDB:
             free.bind((HOST, 0))
             self.port: int = free.getsockname()[1]
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "moto.server", "--host", HOST, "--port", str(self.port)],
+            [sys.executable, "-c", SERVER, "--host", HOST, "--port", str(self.port)],
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # an interrupt from the terminal is for whoever started this
@@ -91,4 +99,4 @@ class LocalDynamoDB:
 
     def _stop(self) -> None:
         self._server.kill()
-        self._server.wait()
+        self._server.communicate()

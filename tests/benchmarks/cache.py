@@ -41,8 +41,8 @@ def tables(effort: Effort) -> Iterator[Table]:
     yield Table(
         "Cache: milliseconds a request",
         [
-            "encode: nothing looked up; memory, table: every vector found there; miss: looked up in the table and encoded, the write",
-            "left for after the answer. The table is moto's: of any other `ours` stays, our processor time for a look-up",
+            "encode: nothing looked up; memory, table: every vector found there; miss: looked up in the table and encoded, the",
+            "write left for after the answer. The table is moto's: of any other `ours` stays, our processor time for a look-up",
         ],
         dict.fromkeys(("tokens", "texts"), "d") | dict.fromkeys((*COLUMNS, *(f"{name} / encode" for name in COLUMNS[1:4])), ".2f"),
         rows,
