@@ -200,7 +200,8 @@ class EmbeddingService:
         for text in tokens:
             if text.truncated:
                 limit = self._tokenization.max_length
-                msg = f"Input validation error: `inputs` must have less than {limit} tokens. Given: {text.given}"
+                given = f"more than {text.given}" if text.more else text.given
+                msg = f"Input validation error: `inputs` must have less than {limit} tokens. Given: {given}"
                 raise Validation(msg)
 
 
