@@ -98,12 +98,7 @@ def load_keys(environment: Mapping[str, str]) -> Keys | None:
     if settings.open:
         return None
     if settings.secret:
-        import botocore.session  # noqa: PLC0415 - 250 ms that a deployment without a secret does not pay
-        from botocore.config import Config  # noqa: PLC0415 - likewise
-
-        config = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2, "mode": "standard"})
-        client = botocore.session.get_session().create_client("secretsmanager", config=config)
-        return SecretKeys(partial(versions_of, settings.secret, client))
+        return SecretKeys(partial(versions_of, settings.secret))
     if not settings.keys:
         telemetry.log("no_keys", reason="neither API_KEYS nor API_KEYS_SECRET is set, and AUTH is not none: no key is valid")
     return FixedKeys(settings.keys)

@@ -47,3 +47,33 @@ def error_type(error: EmbeddingError) -> str:
     """The wire's name for `error`: its class directly below EmbeddingError (`TooLarge` is a `Validation`)."""
     lineage = type(error).__mro__
     return lineage[lineage.index(EmbeddingError) - 1].__name__
+
+
+def shown(value: object) -> str:
+    """A value as a sentence may tell it: sentences get into logs, so a string that is more than a name is only described."""
+    if isinstance(value, str):
+        is_name = len(value) <= LONGEST_NAME and value.replace("-", "_").isidentifier()
+        return f"'{value}'" if is_name else f"a string of {len(value)} characters"
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_SHOWN:
+        return str(value)
+    return kind(value)
+
+
+LONGEST_NAME = 32
+LARGEST_SHOWN = 1e15
+
+
+def kind(value: object) -> str:
+    """A JSON value's type, in JSON's words."""
+    return KINDS[type(value)]
+
+
+KINDS: dict[type, str] = {
+    type(None): "null",
+    bool: "a boolean",
+    int: "a number",
+    float: "a number",
+    str: "a string",
+    list: "a list",
+    dict: "an object",
+}

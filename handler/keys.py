@@ -6,16 +6,19 @@ rotated while clients still use the old one.
 
 import hashlib
 import hmac
-import threading
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import cache
 from typing import Any, Protocol
 
 from handler import telemetry
+from handler.errors import Backend
 
 REFRESH_S = 300
 """The secret is read again after so long: a rotated key is known within this time."""
+FAILED_REFRESH_S = 1
+"""Until it was read once, it is tried again so soon: no request can be answered before."""
 UNKNOWN_KEY_REFRESH_S = 30
 """Nor is it read more often than this for the sake of keys it does not hold: guessing keys must not cost requests to the store."""
 
@@ -42,6 +45,7 @@ class FixedKeys:
 class SecretKeys:
     """The versions of a secret, read at the start, every few minutes, and when a key is unknown.
 
+    Read within a request, never beside it: Lambda freezes an environment once it has answered, and with it whatever was under way.
     While the store fails the last known keys stay valid.
     """
 
@@ -49,40 +53,51 @@ class SecretKeys:
         """Read the keys for the first time; `read` gives the valid ones or raises anything."""
         self._read = read
         self._clock = clock
-        self._lock = threading.Lock()
-        self._hashes: frozenset[bytes] = frozenset()
-        self._asked = -float("inf")
+        self._hashes: frozenset[bytes] | None = None
         self._refresh()
 
     def accepts(self, key: str) -> bool:
-        """Whether `key` is in the secret now, or was when the store last answered."""
+        """Whether `key` is in the secret now, or was when the store last answered.
+
+        Raises:
+            Backend: the store has never answered, so that no key can be told from another.
+        """
         age = self._clock() - self._asked
-        if age > REFRESH_S:
-            # Beside the request, not before it: the keys known so far are good for this one.
-            threading.Thread(target=self._refresh, name="keys", daemon=True).start()
+        if age >= (FAILED_REFRESH_S if self._hashes is None else REFRESH_S):
+            self._refresh()
+            age = 0
+        if self._hashes is None:
+            msg = "The API keys cannot be read; the log says why"
+            raise Backend(msg)
         hashed = _hash(key)
-        if _among(hashed, self._hashes):
-            return True
-        if age < UNKNOWN_KEY_REFRESH_S:
-            return False
-        self._refresh()
+        if not _among(hashed, self._hashes) and age >= UNKNOWN_KEY_REFRESH_S:
+            self._refresh()
         return _among(hashed, self._hashes)
 
     def _refresh(self) -> None:
-        with self._lock:
-            self._asked = self._clock()
-            try:
-                self._hashes = frozenset(_hash(key) for key in self._read())
-            except Exception as error:  # noqa: BLE001 - whatever the store's trouble is, the known keys stay valid
-                telemetry.log("keys_not_read", error=type(error).__name__)
+        self._asked = self._clock()
+        try:
+            self._hashes = frozenset(_hash(key) for key in self._read())
+        except Exception as error:  # noqa: BLE001 - whatever the store's trouble is, the known keys stay valid
+            telemetry.log("keys_not_read", error=type(error).__name__)
 
 
-def versions_of(secret: str, client: Any) -> list[str]:  # noqa: ANN401 - boto3 makes its clients' types at run time
+def versions_of(secret: str) -> list[str]:
     """The current and the previous version of a secret in Secrets Manager."""
+    client = _client()
     versions = [client.get_secret_value(SecretId=secret, VersionStage="AWSCURRENT")["SecretString"]]
     with suppress(client.exceptions.ResourceNotFoundException):  # where it was never rotated
         versions.append(client.get_secret_value(SecretId=secret, VersionStage="AWSPREVIOUS")["SecretString"])
-    return versions
+    return [version.strip() for version in versions]
+
+
+@cache
+def _client() -> Any:  # noqa: ANN401 - botocore makes its clients' types at run time
+    import botocore.session  # noqa: PLC0415 - 250 ms that a deployment without a secret does not pay
+    from botocore.config import Config  # noqa: PLC0415 - likewise
+
+    config = Config(connect_timeout=0.5, read_timeout=1, retries={"total_max_attempts": 2, "mode": "standard"})
+    return botocore.session.get_session().create_client("secretsmanager", config=config)
 
 
 def _hash(key: str) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from handler.embedding.tokenization import Direction
-from handler.errors import Empty, Validation
+from handler.errors import Empty, Validation, kind, shown
 from handler.service import Options
 
 type EncodingFormat = Literal["float", "base64"]
@@ -58,12 +58,12 @@ def texts(fields: Mapping[str, Any], name: str) -> list[str]:
     if isinstance(value, str):
         value = [value]
     if not isinstance(value, list):
-        given = f"Given: {_kind(value)}" if name in fields else "It is missing"
+        given = f"Given: {kind(value)}" if name in fields else "It is missing"
         msg = f"`{name}` must be a string or a list of strings. {given}"
         raise Validation(msg)
     for index, text in enumerate(value):
         if not isinstance(text, str):
-            msg = f"`{name}[{index}]` must be a string. Given: {_kind(text)}"
+            msg = f"`{name}[{index}]` must be a string. Given: {kind(text)}"
             raise Validation(msg)
     if not all(value) or not value:
         msg = f"`{name}[{value.index('')}]` cannot be empty" if len(value) > 1 else f"`{name}` cannot be empty"
@@ -111,21 +111,5 @@ def _choice(fields: Mapping[str, Any], name: str, choices: tuple[Any, ...]) -> A
     return value.lower()
 
 
-KINDS: dict[type, str] = {
-    type(None): "null",
-    bool: "a boolean",
-    int: "a number",
-    float: "a number",
-    str: "a string",
-    list: "a list",
-    dict: "an object",
-}
-
-
-def _kind(value: object) -> str:
-    return KINDS[type(value)]
-
-
 def _wrong(name: str, expected: str, value: object) -> Validation:
-    shown = repr(value[:40]) if isinstance(value, str) else _kind(value)
-    return Validation(f"`{name}` must be {expected}. Given: {shown}")
+    return Validation(f"`{name}` must be {expected}. Given: {shown(value)}")

@@ -16,7 +16,7 @@ from handler.config import Settings
 from handler.embedding.encoder import NEVER, Vectors
 from handler.embedding.manifest import Manifest
 from handler.embedding.tokenization import Direction, Token, TokenIds, Tokenization, Tokens
-from handler.errors import Backend, TooLarge, Validation
+from handler.errors import Backend, TooLarge, Validation, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +115,12 @@ class EmbeddingService:
         `deadline` is the reading of time.monotonic() after which no further text is begun.
 
         Raises:
-            TooLarge: there are more texts than the deployment allows, or than can be embedded before the deadline.
+            TooLarge: there are more texts than can be embedded before the deadline.
             Validation: an option, or the length of a text, is not one that this model takes.
             Tokenizer: a text cannot be encoded.
             Backend: the model gave a vector that is not finite.
         """
-        self._check(texts, options)
+        self._check(options)
         # A text that comes twice is embedded once; `places` finds its vector for each place it came from.
         distinct = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         places = [distinct[text] for text in texts]
@@ -149,7 +149,7 @@ class EmbeddingService:
         Raises:
             As embed.
         """
-        self._check(texts, options)
+        self._check(options)
         started = time.perf_counter_ns()
         tokens = self._tokenized(texts, options)
         check(sum(len(token.ids) for token in tokens), self._encoder.hidden)
@@ -163,7 +163,7 @@ class EmbeddingService:
         Raises:
             TooLarge, Validation, Tokenizer: as embed.
         """
-        self._check(texts, options)
+        self._check(options)
         prompt = self._prompt(options.prompt_name)
         return self._tokenization.describe([prompt + text for text in texts], special=special)
 
@@ -201,11 +201,7 @@ class EmbeddingService:
             inference_ns=time.perf_counter_ns() - tokenized_ns,
         )
 
-    def _check(self, texts: Sequence[str], options: Options) -> None:
-        limit = self.settings.max_client_batch_size
-        if len(texts) > limit:
-            msg = f"batch size {len(texts)} > maximum allowed batch size {limit}"
-            raise TooLarge(msg)
+    def _check(self, options: Options) -> None:
         dimension = self.manifest.dimension
         if options.dimensions is not None and not 1 <= options.dimensions <= dimension:
             msg = f"`dimensions` must be between 1 and {dimension}. Given: {options.dimensions}"
@@ -218,7 +214,7 @@ class EmbeddingService:
             return ""
         if name not in prompts:
             known = ", ".join(f"`{known}`" for known in prompts) or "none"
-            msg = f"`prompt_name` is not one of this model's prompts: {known}. Given: {name[:100]!r}"
+            msg = f"`prompt_name` is not one of this model's prompts: {known}. Given: {shown(name)}"
             raise Validation(msg)
         return prompts[name]
 
@@ -228,7 +224,8 @@ class EmbeddingService:
         for text in tokens:
             if text.truncated:
                 limit = self._tokenization.max_length
-                msg = f"Input validation error: `inputs` must have less than {limit} tokens. Given: {text.given}"
+                given = f"more than {text.given}" if text.more else text.given
+                msg = f"Input validation error: `inputs` must have less than {limit} tokens. Given: {given}"
                 raise Validation(msg)
 
 
@@ -270,6 +267,18 @@ class NoService:
         """Raises Backend."""
         del ids
         raise Backend(self._reason)
+
+
+def check_batch(service: Service, size: int) -> None:
+    """Hold the number of a client's inputs against the deployment's limit.
+
+    Raises:
+        TooLarge: with both.
+    """
+    limit = service.settings.max_client_batch_size
+    if size > limit:
+        msg = f"batch size {size} > maximum allowed batch size {limit}"
+        raise TooLarge(msg)
 
 
 def finished(vectors: Vectors, options: Options) -> Vectors:

@@ -15,6 +15,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from handler import telemetry
 from handler.embedding.cpu import kernel_class
 from handler.embedding.manifest import GRAPH, Manifest
 from handler.embedding.tokenization import TokenIds
@@ -61,7 +62,7 @@ class Encoder:
 
         Raises:
             TooLarge: the deadline passed before all were done.
-            Backend: a vector is not finite.
+            Backend: a run fails, or a vector is not finite.
         """
         return np.concatenate(self._run("pooled", sequences, deadline))
 
@@ -80,7 +81,12 @@ class Encoder:
         def run(index: int) -> NDArray[np.float32] | None:
             if time.monotonic() > deadline:
                 return None
-            result: NDArray[np.float32] = self._session.run([output], {"input_ids": sequences[index][np.newaxis]})[0]
+            try:
+                result: NDArray[np.float32] = self._session.run([output], {"input_ids": sequences[index][np.newaxis]})[0]
+            except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions share no other base
+                telemetry.log_unexpected(error)
+                msg = f"The model failed on a text of {len(sequences[index])} tokens"
+                raise Backend(msg) from None
             return result
 
         # Longest first: the short ones fill the gaps at the end, so that all threads finish together.

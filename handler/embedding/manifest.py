@@ -7,7 +7,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args, get_origin
 
 from handler.errors import Backend
 
@@ -42,7 +42,7 @@ class Manifest:
 
     @property
     def fingerprint(self) -> str:
-        """Sha256 over everything in the folder that decides a vector; names, licence and measurements stay out of it."""
+        """Sha256 over what in the folder decides the vector of given tokens; names, licence and measurements stay out of it."""
         decisive = {
             "files": self.files,
             "dimension": self.dimension,
@@ -88,6 +88,10 @@ class Manifest:
         if missing:
             msg = f"{MANIFEST} in {folder} lacks {', '.join(missing)}: build the model again with `make model`"
             raise Backend(msg)
+        wrong = sorted(name for name in names if not _fits(found[name], cls.__dataclass_fields__[name].type))
+        if wrong or not {GRAPH, WEIGHTS, TOKENIZER} <= found["files"].keys():
+            msg = f"{MANIFEST} in {folder} has no usable {', '.join(wrong) or 'files'}: build the model again with `make model`"
+            raise Backend(msg)
         return cls(**{name: found[name] for name in names}, digest=hashlib.sha256(content).hexdigest())
 
     def write(self, folder: Path) -> None:
@@ -95,6 +99,14 @@ class Manifest:
         written = {name: value for name, value in asdict(self).items() if name != "digest"}
         text = json.dumps(written, indent=2, ensure_ascii=False)
         (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def _fits(value: object, declared: Any) -> bool:  # noqa: ANN401 - an annotation
+    """Whether a value read from JSON is of a field's declared type; of a dict, its values too."""
+    if get_origin(declared) is dict:
+        _, values = get_args(declared)
+        return isinstance(value, dict) and (values is Any or all(isinstance(item, values) for item in value.values()))
+    return isinstance(value, declared) and isinstance(value, bool) == (declared is bool)
 
 
 def sha256(folder: Path, name: str) -> str:

@@ -1,7 +1,7 @@
 """Text to token ids, cut to the model's limit with its special tokens kept."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -17,10 +17,11 @@ type Direction = Literal["right", "left"]
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """One text's token ids, `given` counting them before anything was cut."""
+    """One text's token ids, `given` counting them before anything was cut; of a very long text, there are `more`."""
 
     ids: TokenIds
     given: int
+    more: bool = False
 
     @property
     def truncated(self) -> bool:
@@ -39,6 +40,25 @@ class Token:
     stop: int | None
 
 
+PIECE_CHARACTERS = 32
+"""So many characters for each token that the model takes: prose has 4 to 6, and no text a client means to be read has more."""
+BATCH_CHARACTERS = 1 << 18
+"""About so many are tokenised at a time, since tokens take some hundred bytes each until they are ids."""
+
+
+def _batches(texts: Sequence[str]) -> Iterator[list[str]]:
+    batch: list[str] = []
+    size = 0
+    for text in texts:
+        if batch and size + len(text) > BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+        batch.append(text)
+        size += len(text)
+    if batch:
+        yield batch
+
+
 class Tokenization:
     """A model's tokenizer. The builder has taken padding and truncation out of its file: both are decided here."""
 
@@ -54,6 +74,7 @@ class Tokenization:
         except Exception as error:  # noqa: BLE001 - tokenizers raises bare Exception
             msg = f"The model file {TOKENIZER} in {folder} is not a tokenizer: {error}"
             raise Backend(msg) from None
+        self._around = frozenset(self._tokenizer.encode("").ids)
 
     def tokenize(self, texts: Sequence[str], direction: Direction) -> list[Tokens]:
         """Token ids of each text, at most `max_length` of them; `direction` names the end that is cut.
@@ -61,12 +82,38 @@ class Tokenization:
         Raises:
             Tokenizer: a text cannot be encoded.
         """
-        try:
-            # A batch is spread over all cores and runs without the interpreter's lock; the fast variant keeps no offsets.
-            encodings = self._tokenizer.encode_batch_fast(texts)
-        except (TypeError, UnicodeError):
-            raise Tokenizer(self._unencodable(texts)) from None
-        return [self._cut(encoding, direction) for encoding in encodings]
+        pieces = [self._piece(text, direction) for text in texts]
+        found: list[Tokens] = []
+        for batch in _batches(pieces):
+            try:
+                # A batch is spread over all cores and runs without the interpreter's lock; the fast variant keeps no offsets.
+                encodings = self._tokenizer.encode_batch_fast(batch)
+            except (TypeError, UnicodeError):
+                raise Tokenizer(self._unencodable(texts)) from None
+            found += [self._cut(encoding, direction) for encoding in encodings]
+        return [
+            tokens if piece is text else replace(tokens, more=True)
+            for tokens, piece, text in zip(found, pieces, texts, strict=True)
+        ]
+
+    def _piece(self, text: str, direction: Direction) -> str:
+        """As much of a text, from the end that is kept, as certainly holds more tokens than the model takes.
+
+        Six megabytes of text would take more than a gigabyte as tokens, nearly all of them to be thrown away. A piece ends between
+        two words, whose tokens do not depend on each other; a text without blanks stays whole.
+        """
+        characters = self.max_length * PIECE_CHARACTERS
+        while characters < len(text):
+            piece = text[-characters:] if direction == "left" else text[:characters]
+            words = piece.split(None, 1)[1:] if direction == "left" else piece.rsplit(None, 1)[:-1]
+            try:
+                counted = len(self._tokenizer.encode_batch_fast(words)[0].ids) if words else 0
+            except (TypeError, UnicodeError):
+                return text
+            if counted > self.max_length:
+                return words[0]
+            characters *= 4
+        return text
 
     def describe(self, texts: Sequence[str], *, special: bool) -> list[list[Token]]:
         """The tokens of each text, uncut, with the tokenizer's own around them if `special`.
@@ -91,7 +138,7 @@ class Tokenization:
         ]
 
     def text_of(self, ids: Sequence[int]) -> str:
-        """The text that token ids stand for, without special tokens.
+        """The text that token ids stand for, without those that the tokenizer itself puts around a text.
 
         Raises:
             Validation: an id is not in the vocabulary.
@@ -101,7 +148,8 @@ class Tokenization:
             if token >= size:
                 msg = f"a token id must be below {size}, the size of this model's vocabulary. Given: {token}"
                 raise Validation(msg)
-        return self._tokenizer.decode(ids, skip_special_tokens=True)
+        # Only these: an unknown word is special too, and skipping it would change the text.
+        return self._tokenizer.decode([token for token in ids if token not in self._around], skip_special_tokens=False)
 
     def _cut(self, encoding: tokenizers.Encoding, direction: Direction) -> Tokens:
         ids = np.array(encoding.ids, dtype=np.int64)

@@ -7,14 +7,14 @@ from mangum import Mangum
 
 from handler import telemetry
 from handler.bootstrap import Answer, lambda_function, load_keys, load_service
-from handler.errors import Backend, EmbeddingError, Empty, Internal, Malformed, Tokenizer, Validation, error_type
+from handler.errors import Backend, EmbeddingError, Empty, Internal, Malformed, Tokenizer, Validation, error_type, kind, shown
 from handler.http.app import create_app
 from handler.http.doors import DIRECT, door_of, remaining_ms
 from handler.http.encoding import encode_vectors, row_bytes
 from handler.http.errors import STATUS
 from handler.keys import Keys
 from handler.parsing import embedding_request
-from handler.service import Service
+from handler.service import Service, check_batch
 
 
 def answering(service: Service, keys: Keys | None) -> Answer:
@@ -26,7 +26,8 @@ def answering(service: Service, keys: Keys | None) -> Answer:
             return invoke(event, context, service)
         try:
             return http(event, context)
-        except (ValueError, TypeError, AttributeError, KeyError):
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            telemetry.log("unreadable_request", error=type(error).__name__)
             return UNREADABLE
 
     return answer
@@ -53,6 +54,7 @@ def invoke(event: Any, context: Any, service: Service) -> bytes:  # noqa: ANN401
         if not isinstance(event, dict) or "inputs" not in event:
             raise Validation(f'This function answers HTTP requests and {{"inputs": …}}. Given: {_described(event)}')  # noqa: EM102, TRY003, TRY301
         asked = embedding_request(event)
+        check_batch(service, len(asked.texts))
         dimension = asked.options.dimensions or service.manifest.dimension
         DIRECT.check_response(len(asked.texts), row_bytes(dimension, asked.encoding_format))
         result = service.embed(asked.texts, asked.options, DIRECT.deadline({}, remaining_ms(context)))
@@ -70,8 +72,8 @@ PUBLIC: dict[str, type[EmbeddingError]] = {kind.__name__: kind for kind in (Empt
 def _described(event: object) -> str:
     """What an event is, by the names in it alone."""
     if not isinstance(event, Mapping):
-        return f"a JSON {type(event).__name__}"
-    return "an event with the fields " + (", ".join(sorted(map(str, event))[:10]) or "none")
+        return kind(event)
+    return "an event with the fields " + (", ".join(sorted(shown(name) for name in event)[:10]) or "none")
 
 
 handler = lambda_function(lambda environment, later: answering(load_service(environment, later), load_keys(environment)))

@@ -71,10 +71,7 @@ def _endpoint(dialect: Dialect, service: Service) -> Callable[[Request], Awaitab
     # `async` and with the raw request: FastAPI starts a thread for a plain function (1 ms under Mangum) and would parse the body
     # a second time for a typed one.
     async def endpoint(request: Request) -> Response:
-        response = dialect(await Call.of(request, service))
-        if request.method == "HEAD":
-            response.body = b""
-        return response
+        return dialect(await Call.of(request, service))
 
     return endpoint
 

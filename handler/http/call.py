@@ -1,5 +1,6 @@
 """One request, as a dialect sees it: its body read once, and what bounds the answer."""
 
+import json
 import time
 import zlib
 from collections.abc import Mapping, Sequence
@@ -10,13 +11,14 @@ import orjson
 from fastapi import Request
 
 from handler.embedding.encoder import Vectors
-from handler.errors import Malformed, TooLarge, Validation
-from handler.http.doors import FrontDoor, remaining_ms
+from handler.errors import Malformed, TooLarge, Validation, shown
+from handler.http.doors import LAMBDA_BYTES, FrontDoor, remaining_ms
 from handler.http.errors import NotFound, UnsupportedMediaType
-from handler.service import Embeddings, Options, Service
+from handler.service import Embeddings, Options, Service, check_batch
 
-INFLATED_BYTES = 16 * 1024 * 1024
-"""The most that a compressed body may become: more than twice what Lambda carries uncompressed."""
+INFLATED_BYTES = LAMBDA_BYTES
+"""The most that a compressed body may become: what Lambda would have carried uncompressed."""
+
 FALSE = frozenset({"false", "0", "no", "off"})
 
 
@@ -47,6 +49,15 @@ class Call:
             deadline=door.deadline(scope.get("aws.event", {}), remaining_ms(scope.get("aws.context"))),
         )
 
+    def check(self, count: int, bytes_each: int, what: str = "inputs") -> None:
+        """Refuse, before anything is computed, more inputs than the deployment takes, or than can be answered through the door.
+
+        Raises:
+            TooLarge: with the limit.
+        """
+        check_batch(self.service, count)
+        self.door.check_response(count, bytes_each, what)
+
     def json(self) -> Any:  # noqa: ANN401 - whatever JSON holds
         """The body as JSON, whatever content type it says it has.
 
@@ -60,13 +71,15 @@ class Call:
         try:
             return orjson.loads(body)
         except orjson.JSONDecodeError as error:
-            content_type = self.headers.get("content-type")
-            if body and content_type and "json" not in content_type.lower():
-                msg = f"The body is not JSON. Send JSON as application/json. Given: {content_type[:100]}"
-                raise UnsupportedMediaType(msg) from None
-            reason = "it is empty" if not body else str(error)
-            msg = f"The body is not valid JSON: {reason}"
-            raise Malformed(msg) from None
+            if "surrogate" in str(error):
+                return _with_surrogates(body)
+            reason = str(error) if body else "it is empty"
+        content_type = self.headers.get("content-type")
+        if body and content_type and "json" not in content_type.lower():
+            msg = f"The body is not JSON ({reason}), nor does it say it is: its content type is {content_type[:100]}"
+            raise UnsupportedMediaType(msg)
+        msg = f"The body is not valid JSON: {reason}"
+        raise Malformed(msg)
 
     def fields(self) -> dict[str, Any]:
         """The body as an object.
@@ -104,16 +117,48 @@ class Call:
         encoding = self.headers.get("content-encoding", "identity").strip().lower()
         if encoding == "identity":
             return self.body
-        if encoding != "gzip":
-            msg = f"The body's content-encoding must be gzip or identity. Given: {encoding[:40]}"
+        if encoding not in GZIP:
+            msg = f"The body's content-encoding must be gzip or identity. Given: {shown(encoding)}"
             raise UnsupportedMediaType(msg)
+        return _gunzipped(self.body)
+
+
+GZIP = frozenset({"gzip", "x-gzip"})
+
+
+def _gunzipped(packed: bytes) -> bytes:
+    """The contents of all members of a gzip file, one after another (RFC 1952, section 2.2)."""
+    body = bytearray()
+    while packed:
         inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)  # 16: gzip's own header
         try:
-            body = inflater.decompress(self.body, INFLATED_BYTES)
+            body += inflater.decompress(packed, INFLATED_BYTES + 1 - len(body))
         except zlib.error:
-            msg = "The body says it is gzip, and is not"
-            raise Malformed(msg) from None
-        if inflater.unconsumed_tail:
+            raise Malformed(NOT_GZIP) from None
+        if len(body) > INFLATED_BYTES:
             msg = f"the body inflates to more than {INFLATED_BYTES} bytes"
             raise TooLarge(msg)
-        return body
+        if not inflater.eof:
+            raise Malformed(NOT_GZIP)
+        packed = inflater.unused_data
+    return bytes(body)
+
+
+NOT_GZIP = "The body says it is gzip, and is not, or not whole"
+
+
+def _with_surrogates(body: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """JSON that escapes half a character, which is valid JSON: the tokenizer refuses it by the index of its text.
+
+    Raises:
+        Malformed: it is no JSON for another reason.
+    """
+    try:
+        return json.loads(body, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        msg = "The body is not valid JSON"
+        raise Malformed(msg) from None
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(name)

@@ -51,13 +51,14 @@ def failure(error: EmbeddingError, path: str, headers: Mapping[str, str] | None 
     """The response that tells `error`, on OpenAI's routes in OpenAI's form."""
     status, kind, sentence = STATUS[type(error)], error_type(error), str(error)
     told: object = sentence
-    if path.startswith(OPENAI_PATHS):
+    if path.startswith("/v1/") or path == "/embeddings":
         told = {"message": sentence, "type": kind, "code": status}
     content = orjson.dumps({"error": told, "error_type": kind})
-    return Response(content, status, headers, media_type="application/json")
+    return Response(content, status, {**HEADERS.get(status, {}), **(headers or {})}, media_type="application/json")
 
 
-OPENAI_PATHS = ("/v1/", "/embeddings")
+HEADERS = {STATUS[Unauthorized]: {"www-authenticate": "Bearer"}}
+"""What HTTP asks of a status (RFC 9110)."""
 
 
 def unexpected(error: Exception, path: str) -> Response:

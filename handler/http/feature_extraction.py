@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import Response
 
-from handler.errors import Validation
+from handler.errors import Validation, shown
 from handler.http.answers import answer
 from handler.http.call import Call
 from handler.http.encoding import encode_vectors, row_bytes
@@ -24,7 +24,7 @@ def feature_extraction(call: Call) -> Response:
         return similarities(call, fields)
     asked = embedding_request(fields)
     dimension = asked.options.dimensions or call.service.manifest.dimension
-    call.door.check_response(len(asked.texts), row_bytes(dimension, asked.encoding_format))
+    call.check(len(asked.texts), row_bytes(dimension, asked.encoding_format))
     result = call.embed(asked.texts, asked.options)
     return answer(call, encode_vectors(result.vectors, asked.encoding_format), result)
 
@@ -42,9 +42,11 @@ def merged(body: Any) -> Mapping[str, Any]:  # noqa: ANN401 - whatever JSON hold
         raise Validation(msg)
     fields = dict(body)
     for era in ERAS:
-        options = fields.pop(era, None) or {}
+        options = fields.pop(era, None)
+        if options is None:
+            continue
         if not isinstance(options, dict):
-            msg = f"`{era}` must be an object"
+            msg = f"`{era}` must be an object. Given: {shown(options)}"
             raise Validation(msg)
         fields |= {name: value for name, value in options.items() if name != "inputs"}
     return fields

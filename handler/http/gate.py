@@ -38,11 +38,11 @@ class Gate:
         scope["door"] = door
         scope["path"] = _plain(unquote(door.path(event)) if event else scope["path"])
         request = Request(scope)
-        send = _with_request_id(send, scope.get("aws.context"))
+        send = _sender(send, scope["method"], scope.get("aws.context"))
         try:
             if self._keys and not _is_open(scope):
                 authorize(self._keys, request)
-            compress = door.compressed and "gzip" in request.headers.get("accept-encoding", "")
+            compress = door.compressed and _takes_gzip(request.headers.get("accept-encoding", ""))
             await (self._compressing if compress else self._app)(scope, receive, send)
         except EmbeddingError as error:
             await failure(error, scope["path"])(scope, receive, send)
@@ -71,15 +71,23 @@ def _plain(path: str) -> str:
     return re.sub("/{2,}", "/", path).rstrip("/") or "/"
 
 
-def _with_request_id(send: Send, context: object) -> Send:
-    """Add Lambda's id of the invocation to the response, under which the log has it."""
+def _takes_gzip(accept_encoding: str) -> bool:
+    """Whether an Accept-Encoding names gzip, and not with the quality 0 that refuses it (RFC 9110, section 12.5.3)."""
+    found = re.search(r"gzip\s*(?:;\s*q=([\d.]+))?", accept_encoding, re.IGNORECASE)
+    return found is not None and found[1] not in {"0", "0.", "0.0", "0.00", "0.000"}
+
+
+def _sender(send: Send, method: str, context: object) -> Send:
+    """Send with Lambda's id of the invocation, under which the log has it, and without a body where HEAD asks."""
     request_id = getattr(context, "aws_request_id", None)
-    if request_id is None:
+    if request_id is None and method != "HEAD":
         return send
 
-    async def send_with_id(message: Message) -> None:
-        if message["type"] == "http.response.start":
+    async def sender(message: Message) -> None:
+        if message["type"] == "http.response.start" and request_id is not None:
             MutableHeaders(scope=message)["x-request-id"] = request_id
+        elif message["type"] == "http.response.body" and method == "HEAD":
+            message = {**message, "body": b""}
         await send(message)
 
-    return send_with_id
+    return sender

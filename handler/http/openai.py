@@ -11,6 +11,7 @@ from handler.http.answers import answer
 from handler.http.call import Call
 from handler.http.encoding import base64_rows, row_bytes
 from handler.parsing import embedding_request
+from handler.service import check_batch
 
 ITEM_BYTES = len(rb"{\"object\":\"embedding\",\"index\":99999,\"embedding\":},")
 """What stands around a vector, with the backslashes of Lambda's envelope."""
@@ -23,7 +24,7 @@ def embeddings(call: Call) -> Response:
         fields["input"] = _texts(call, fields["input"])
     asked = embedding_request(fields, "input")
     dimension = asked.options.dimensions or call.service.manifest.dimension
-    call.door.check_response(len(asked.texts), ITEM_BYTES + row_bytes(dimension, asked.encoding_format))
+    call.check(len(asked.texts), ITEM_BYTES + row_bytes(dimension, asked.encoding_format))
     result = call.embed(asked.texts, asked.options)
     rows: Any = base64_rows(result.vectors) if asked.encoding_format == "base64" else np.ascontiguousarray(result.vectors)
     content = {
@@ -50,6 +51,7 @@ def _texts(call: Call, given: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
         return given
     if _are_ids(given):
         return call.service.text_of(given)
+    check_batch(call.service, len(given))
     return [call.service.text_of(item) if _are_ids(item) else item for item in given]
 
 

@@ -46,9 +46,12 @@ def similarities(call: Call, fields: Mapping[str, Any]) -> Response:
     inputs = fields.get("inputs")
     if isinstance(inputs, dict):
         fields = {**fields, **inputs}
-    (source,) = texts(fields, "source_sentence")[:1]
+    if isinstance(fields.get("source_sentence"), list):
+        msg = "`source_sentence` must be a string. Given: a list"
+        raise Validation(msg)
+    (source,) = texts(fields, "source_sentence")
     asked = embedding_request(fields, "sentences")
-    call.door.check_response(len(asked.texts), NUMBER_BYTES)
+    call.check(len(asked.texts), NUMBER_BYTES, "sentences")
     function = call.service.manifest.similarity
     options = replace(asked.options, normalize=function == "cosine")
     result = call.embed([source, *asked.texts], options)

@@ -9,6 +9,7 @@ from handler.http.answers import answer
 from handler.http.call import Call
 from handler.http.encoding import encode_nested, row_bytes
 from handler.parsing import add_special_tokens, embedding_request
+from handler.service import check_batch
 
 
 def health(call: Call) -> Response:
@@ -39,16 +40,23 @@ def tokenize(call: Call) -> Response:
     """Each text's tokens, uncut: `[[{id, text, special, start, stop}]]`, places in characters."""
     fields = call.fields()
     asked = embedding_request(fields)
-    shown = call.service.tokens_of(asked.texts, asked.options, special=add_special_tokens(fields))
-    content = orjson.dumps(shown)
-    # Found by doing it, for it costs little; Lambda's envelope puts a backslash before each quote and backslash.
-    call.door.check_response(len(asked.texts), -(-(len(content) + content.count(b'"') + content.count(b"\\")) // len(asked.texts)))
-    return Response(content, media_type="application/json")
+    check_batch(call.service, len(asked.texts))
+    # A tokenizer makes at most one token of a byte, and a few around a text.
+    most = sum(len(text.encode("utf-8", "surrogatepass")) for text in asked.texts) + SPECIAL_TOKENS * len(asked.texts)
+    call.door.check_response(most, TOKEN_BYTES, "bytes of text")
+    tokens = call.service.tokens_of(asked.texts, asked.options, special=add_special_tokens(fields))
+    return Response(orjson.dumps(tokens), media_type="application/json")
+
+
+SPECIAL_TOKENS = 4
+TOKEN_BYTES = len(rb"{\"id\":9999999,\"text\":\"\",\"special\":false,\"start\":9999999,\"stop\":9999999},") + len(rb"\\u0000")
+"""The most that a token of one byte takes, with the backslashes of Lambda's envelope."""
 
 
 def embed_all(call: Call) -> Response:
     """The vector of each token of each text, after truncation and before any pooling: `[[[…]]]`."""
     asked = embedding_request(call.fields())
+    check_batch(call.service, len(asked.texts))
 
     def check(tokens: int, hidden: int) -> None:
         call.door.check_response(tokens, row_bytes(hidden, "float"), "tokens")

@@ -165,6 +165,7 @@ def test_the_headers_say_what_the_answer_took(client: Client) -> None:
 
 
 EMPTY = "`inputs` cannot be empty"
+KNOWN = "`prompt_name` is not one of this model's prompts: none. Given: "
 
 
 @pytest.mark.parametrize(
@@ -185,17 +186,20 @@ def test_an_empty_input_is_refused_by_its_index(client: Client, inputs: object, 
         ({"inputs": ["a", 3]}, "`inputs[1]` must be a string. Given: a number"),
         ({"inputs": [["a"]]}, "`inputs[0]` must be a string. Given: a list"),
         ({"inputs": "a", "normalize": "yes"}, "`normalize` must be true or false. Given: 'yes'"),
-        ({"inputs": "a", "normalize": 1}, "`normalize` must be true or false. Given: a number"),
+        ({"inputs": "a", "normalize": 1}, "`normalize` must be true or false. Given: 1"),
         ({"inputs": "a", "truncate": []}, "`truncate` must be true or false. Given: a list"),
         ({"inputs": "a", "truncation_direction": "up"}, "`truncation_direction` must be `right` or `left`. Given: 'up'"),
-        ({"inputs": "a", "prompt_name": 1}, "`prompt_name` must be a string. Given: a number"),
+        ({"inputs": "a", "prompt_name": 1}, "`prompt_name` must be a string. Given: 1"),
         ({"inputs": "a", "prompt_name": "query"}, "`prompt_name` is not one of this model's prompts: none. Given: 'query'"),
-        ({"inputs": "a", "dimensions": 1.5}, "`dimensions` must be a whole number. Given: a number"),
+        ({"inputs": "a", "dimensions": 1.5}, "`dimensions` must be a whole number. Given: 1.5"),
+        ({"inputs": "a", "dimensions": 10**20}, "`dimensions` must be a whole number. Given: a number"),
+        ({"inputs": "a", "prompt_name": "the user's own words"}, KNOWN + "a string of 20 characters"),
+        ({"inputs": "a", "parameters": []}, "`parameters` must be an object. Given: a list"),
         ({"inputs": "a", "dimensions": True}, "`dimensions` must be a whole number. Given: a boolean"),
         ({"inputs": "a", "dimensions": 0}, "`dimensions` must be between 1 and 384. Given: 0"),
         ({"inputs": "a", "dimensions": 385}, "`dimensions` must be between 1 and 384. Given: 385"),
         ({"inputs": "a", "encoding_format": "hex"}, "`encoding_format` must be `float` or `base64`. Given: 'hex'"),
-        ({"inputs": "a", "parameters": 3}, "`parameters` must be an object"),
+        ({"inputs": "a", "parameters": 3}, "`parameters` must be an object. Given: 3"),
         (3, 'The body must be an object like {"inputs": "a text"}, a string or a list of strings'),
         (None, 'The body must be an object like {"inputs": "a text"}, a string or a list of strings'),
     ],
@@ -205,12 +209,21 @@ def test_a_wrong_field_is_named_with_what_it_must_be(client: Client, fields: obj
     refused(client.post(fields), 422, "Validation", sentence)
 
 
+def test_half_a_character_is_refused_by_its_place(client: Client) -> None:
+    """Valid JSON, but no text: 422 Tokenizer, whatever the content type."""
+    sentence = "`inputs[1]` is not valid Unicode: it holds the lone surrogate U+D800 at position 2"
+    for headers in ({}, {"content_type": "application/json"}):
+        refused(client.request("POST", "/", rb'{"inputs": ["fine", "ab\ud800"]}', **headers), 422, "Tokenizer", sentence)
+    assert client.request("POST", "/", rb'{"inputs": "\ud800", "x": NaN}', content_type="application/json").status == 400
+
+
 def test_a_batch_over_the_limit_is_refused(client: Client, client_of: ClientOf) -> None:
     """413, so that clients that halve their batches on it do."""
     sentence = "batch size 513 > maximum allowed batch size 512"
     refused(client.post({"inputs": ["a"] * 513}), 413, "Validation", sentence)
     small = client_of(INT8, MAX_CLIENT_BATCH_SIZE="2")
     refused(small.post({"inputs": ["a"] * 3}), 413, "Validation", "batch size 3 > maximum allowed batch size 2")
+    refused(client.post({"inputs": ["a"] * 5000}), 413, "Validation", "batch size 5000 > maximum allowed batch size 512")
     assert len(client.post({"inputs": ["a"] * 512}).json) == 512
 
 
@@ -222,7 +235,9 @@ def test_a_body_that_is_not_json_is_refused_with_the_place(client: Client) -> No
         assert (reply.status, reply.json["error_type"]) == (400, "Validation")
         assert reply.json["error"].startswith("The body is not valid JSON: ")
     reply = client.request("POST", "/", b"some text", content_type="text/plain")
-    refused(reply, 415, "Validation", "The body is not JSON. Send JSON as application/json. Given: text/plain")
+    reason = "unexpected character, expected a JSON value: line 1 column 1 (char 0)"
+    sentence = f"The body is not JSON ({reason}), nor does it say it is: its content type is text/plain"
+    refused(reply, 415, "Validation", sentence)
     refused(client.request("POST", "/"), 400, "Validation", "The body is not valid JSON: it is empty")
 
 
@@ -233,6 +248,8 @@ def test_an_unknown_path_and_a_wrong_method_are_json_too(client: Client) -> None
     refused(reply, 405, "Validation", "DELETE is not allowed on /embed; allowed: POST")
     assert reply.headers["allow"] == "POST"
     assert client.request("PUT", "/").headers["allow"] == "POST, GET, HEAD"
+    for path, status in (("/nothing", 404), ("/embed", 405)):
+        assert (client.request("HEAD", path).status, client.request("HEAD", path).body) == (status, b"")
 
 
 def test_health_is_an_empty_answer(client: Client) -> None:

@@ -1,6 +1,7 @@
 """OpenAI's dialect, text-embeddings-inference's own routes, and sentence similarity."""
 
 import base64
+import time
 
 import numpy as np
 import pytest
@@ -81,6 +82,28 @@ def test_tokens_are_shown_with_their_places(client: Client) -> None:
     assert bare == tokens[1:-1]
 
 
+def test_more_tokens_than_could_be_shown_are_refused_before_they_are_made(client: Client) -> None:
+    """With the bytes of text that do fit; six megabytes of them would take two gigabytes."""
+    started = time.perf_counter()
+    status, _, sentence = client.post({"inputs": "a " * 500_000}, "/tokenize").error
+    assert (status, "bytes of text at a time" in sentence) == (413, True)
+    assert time.perf_counter() - started < 0.5
+
+
+def test_many_lists_of_token_ids_are_refused_before_they_are_read(client: Client) -> None:
+    """By the batch's limit."""
+    reply = client.post({"input": [[1999]] * 100_000}, "/v1/embeddings")
+    assert reply.json["error"]["message"] == "batch size 100000 > maximum allowed batch size 512"
+
+
+def test_as_many_sentences_as_a_batch_may_have_can_be_compared(client: Client) -> None:
+    """The source is not one of them."""
+    body = {"inputs": {"source_sentence": "a", "sentences": ["b"] * 512}}
+    assert len(client.post(body, "/similarity").json) == 512
+    body["inputs"]["sentences"] = ["b"] * 513
+    assert client.post(body, "/similarity").error[2] == "batch size 513 > maximum allowed batch size 512"
+
+
 def test_a_long_text_is_shown_whole(client: Client) -> None:
     """Truncation is embedding's."""
     assert len(client.post({"inputs": "word " * 300}, "/tokenize").json[0]) == 302
@@ -126,6 +149,7 @@ def test_similarities_are_cosines_in_the_order_of_the_sentences(client: Client, 
     [
         ({"source_sentence": "a", "sentences": []}, "`sentences` cannot be empty"),
         ({"source_sentence": "a", "sentences": ["b", ""]}, "`sentences[1]` cannot be empty"),
+        ({"source_sentence": ["a", "b"], "sentences": ["b"]}, "`source_sentence` must be a string. Given: a list"),
         ({"source_sentence": "", "sentences": ["b"]}, "`source_sentence` cannot be empty"),
         ({"source_sentence": "a", "sentences": [1]}, "`sentences[0]` must be a string. Given: a number"),
         ({"source_sentence": "a"}, "`sentences` must be a string or a list of strings. It is missing"),

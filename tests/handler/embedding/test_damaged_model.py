@@ -69,6 +69,11 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     ),
     "newer format": (changed(format=2), "has format 2, this version reads format 1"),
     "missing field": (without("pooling"), "lacks pooling"),
+    "no files": (changed(files=None), "has no usable files"),
+    "unnamed files": (changed(files={}), "has no usable files"),
+    "numbers for digests": (changed(files={"model.onnx": 5}), "has no usable files"),
+    "a text for a number": (changed(max_length="256"), "has no usable max_length"),
+    "a prompt that is none": (changed(prompts={"query": None}), "has no usable prompts"),
     "wrong dimension": (changed(dimension=768), "gives vectors of dimension 384, its manifest says 768"),
 }
 
