@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import count
+from unittest.mock import patch
 
 import numpy as np
 
@@ -35,8 +36,7 @@ COLUMNS = ("encode", "memory", "table", "miss", "ours")
 
 def tables(effort: Effort) -> Iterator[Table]:
     """Milliseconds of requests, and what the codec loses."""
-    with LocalDynamoDB() as dynamodb:
-        os.environ.update(dynamodb.environment)
+    with LocalDynamoDB() as dynamodb, patch.dict(os.environ, dynamodb.environment):
         rows = [_request(tokens, texts, effort) for tokens in TOKENS for texts in TEXTS]
     yield Table(
         "Cache: milliseconds a request",
