@@ -85,10 +85,11 @@ class EmbeddingService:
         # A text that comes twice is embedded once; `places` finds its vector for each place it came from.
         distinct = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         tokens = self._tokenization.tokenize([prompt + text for text in distinct], options.truncation_direction)
+        prompt_tokens = 0 if self.manifest.include_prompt else self._tokenization.prompt_tokens(prompt)
         places = [distinct[text] for text in texts]
         self._check_lengths([tokens[place] for place in places], options.truncate)
         tokenized = time.perf_counter_ns()
-        vectors = self._encoder.encode([token.ids for token in tokens])[places]
+        vectors = self._encoder.encode([token.ids for token in tokens], prompt_tokens)[places]
         vectors = finished(vectors, options)
         return Embeddings(
             vectors=vectors,

@@ -19,7 +19,10 @@ type Vectors = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
 
 class Encoder:
-    """An ONNX sentence encoder with the input `input_ids` (1, tokens) and the output `pooled` (1, dimension)."""
+    """An ONNX sentence encoder with the input `input_ids` (1, tokens) and the output `pooled` (1, dimension).
+
+    A model that leaves its prompt out of the pool has a second input, `prompt_tokens` (1).
+    """
 
     def __init__(self, folder: Path, manifest: Manifest, threads: int) -> None:
         """Load `folder`/model.onnx; its weights are memory-mapped.
@@ -34,18 +37,23 @@ class Encoder:
         if found != self.dimension:
             msg = f"The model file {GRAPH} in {folder} gives vectors of dimension {found}, its manifest says {self.dimension}"
             raise Backend(msg)
+        self._pools_prompt = manifest.include_prompt
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encoder") if threads > 1 else None
 
-    def encode(self, sequences: Sequence[TokenIds]) -> Vectors:
+    def encode(self, sequences: Sequence[TokenIds], prompt_tokens: int = 0) -> Vectors:
         """Pooled vectors (len(sequences), dimension) in the order given, before any normalisation.
+
+        The first `prompt_tokens` of each are the prompt's: a model that leaves the prompt out of its pool leaves out these.
 
         Raises:
             Backend: a vector is not finite.
         """
         vectors = np.empty((len(sequences), self.dimension), dtype=np.float32)
 
+        prompt = {} if self._pools_prompt else {"prompt_tokens": np.array([prompt_tokens], dtype=np.int64)}
+
         def run(index: int) -> None:
-            vectors[index] = self._session.run(["pooled"], {"input_ids": sequences[index][np.newaxis]})[0]
+            vectors[index] = self._session.run(["pooled"], {"input_ids": sequences[index][np.newaxis], **prompt})[0]
 
         # Longest first: the short ones fill the gaps at the end, so that all threads finish together.
         order = sorted(range(len(sequences)), key=lambda index: -len(sequences[index]))

@@ -57,6 +57,17 @@ class Tokenization:
             raise Tokenizer(self._unencodable(texts)) from None
         return [self._cut(encoding, direction) for encoding in encodings]
 
+    def prompt_tokens(self, prompt: str) -> int:
+        """How many tokens a prompt puts before a text, a leading special token among them.
+
+        Counted as Sentence Transformers does: the prompt alone as a text, less the special token that ends it.
+        """
+        if not prompt:
+            return 0
+        (tokens,) = self.tokenize([prompt], "right")
+        special = {place for place, token in self._tokenizer.get_added_tokens_decoder().items() if token.special}
+        return len(tokens.ids) - (int(tokens.ids[-1]) in special)
+
     def _cut(self, encoding: tokenizers.Encoding, direction: Direction) -> Tokens:
         ids = np.array(encoding.ids, dtype=np.int64)
         excess = len(ids) - self.max_length

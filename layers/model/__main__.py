@@ -9,8 +9,8 @@ from pathlib import Path
 from handler.errors import Backend
 from layers.model import sources
 from layers.model.builder import PRECISIONS, Order, build
-from layers.model.fidelity import MINIMUM_BOUNDS
-from layers.model.specification import Unsupported
+from layers.model.configuration import Unsupported
+from layers.model.networks import Bounds
 
 CACHE = Path("build", "sources")
 
@@ -24,7 +24,7 @@ def main() -> int:
         print(f"{time.perf_counter() - started:6.1f} s  {text}", flush=True)
 
     try:
-        bounds = _bounds(os.environ.get("MIN_COSINE", ""), arguments.precision)
+        bounds = _bounds(os.environ.get("MIN_COSINE", ""))
         source = sources.find(arguments.model, CACHE)
         order = Order(source, arguments.out, arguments.precision, bounds, os.process_cpu_count() or 1)
         manifest = build(order, say)
@@ -44,10 +44,10 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _bounds(override: str, precision: str) -> tuple[float, float]:
-    """The precision's bounds, or those in MIN_COSINE: `0.95`, or `0.97,0.93` for mean and minimum."""
+def _bounds(override: str) -> Bounds | None:
+    """The bounds in MIN_COSINE, if it is set: `0.95`, or `0.97,0.93` for mean and minimum."""
     if not override:
-        return MINIMUM_BOUNDS[precision]
+        return None
     try:
         values = [float(part) for part in override.split(",")]
         mean, minimum = values if len(values) > 1 else values * 2

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from layers.model.specification import Unsupported
+from layers.model.configuration import Unsupported
 
 DEFAULT = "sentence-transformers/all-MiniLM-L6-v2"
 DEFAULT_REVISION = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
@@ -28,6 +28,7 @@ class Source:
     folder: Path
     model_id: str
     revision: str
+    exported: str | None = None
 
     @property
     def license(self) -> str:
@@ -42,7 +43,7 @@ class Source:
         return {
             str(path.relative_to(self.folder)): sha256(path)
             for path in sorted(self.folder.rglob("*"))
-            if path.suffix in {".json", ".safetensors"} and path.is_file()
+            if path.suffix in {".json", ".safetensors", ".onnx"} and path.is_file()
         }
 
 

@@ -181,16 +181,39 @@ def test_a_model_below_its_bounds_is_not_written(tmp_path: Path) -> None:
     assert "(at least 0.999999)" in sentence
 
 
+LIBRARY = "sentence_transformers.models"
 UNSUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
-    "module": ({"modules": [{"path": "2", "type": "sentence_transformers.models.Dense"}]}, "sentence_transformers.models.Dense"),
-    "module outside": ({"modules": [{"path": "../x", "type": "a.Normalize"}]}, "puts the module Normalize outside"),
-    "architecture": ({"config": {"model_type": "mpnet"}}, "config.json says model_type is 'mpnet'; this builder knows bert"),
+    "module": ({"modules": [{"path": "2", "type": f"{LIBRARY}.LSTM"}]}, "names the module sentence_transformers.models.LSTM"),
+    "custom module": ({"modules": [{"path": "2", "type": "custom_st.Normalize"}]}, "names the module custom_st.Normalize"),
+    "module outside": ({"modules": [{"path": "../x", "type": f"{LIBRARY}.Normalize"}]}, "../x lies outside the model's folder"),
+    "order": (
+        {"modules": [{"path": "2", "type": f"{LIBRARY}.Normalize"}, {"path": "3", "type": f"{LIBRARY}.Dense"}]},
+        "has the modules Transformer, Pooling, Normalize, Dense",
+    ),
+    "architecture": (
+        {"config": {"model_type": "albert"}},
+        "onnx/model.onnx is missing in {model}: config.json says model_type is 'albert'; this builder knows bert, roberta",
+    ),
     "activation": ({"config": {"hidden_act": "relu"}}, "hidden_act is 'relu'"),
     "positions": ({"config": {"position_embedding_type": "relative_key"}}, "position_embedding_type is 'relative_key'"),
     "custom code": ({"config": {"auto_map": {"AutoModel": "x.Y"}}}, "auto_map is {'AutoModel': 'x.Y'}"),
-    "pooling": ({"pooling": {"pooling_mode_lasttoken": True}}, "asks for the pooling lasttoken"),
-    "no pooling": ({"pooling": {"pooling_mode_mean_tokens": False}}, "asks for the pooling of no mode"),
-    "prompt left out": ({"pooling": {"include_prompt": False}}, "include_prompt: false"),
+    "pooling": ({"pooling": {"pooling_mode": "attention"}}, "asks for the pooling attention; this builder knows cls, max"),
+    "dimension": ({"pooling": {"word_embedding_dimension": 48}}, "expects vectors of dimension 48, config.json says 32"),
+    "similarity": (
+        {"config_sentence_transformers": {"similarity_fn_name": "hamming"}},
+        "similarity_fn_name is 'hamming'; this builder knows cosine, dot",
+    ),
+    "default prompt": (
+        {"config_sentence_transformers": {"prompts": {"a": "a: "}, "default_prompt_name": "b"}},
+        "default_prompt_name is 'b'; its prompts are a",
+    ),
+    "prompts": ({"config_sentence_transformers": {"prompts": {"a": 1}}}, "has prompts that are not texts"),
+    "another task": ({"sentence_bert_config": {"transformer_task": "fill-mask"}}, "transformer_task is 'fill-mask'"),
+    "messages": ({"sentence_bert_config": {"modality_config": {"message": {}}}}, "says modality_config is {'message': {}}"),
+    "tokenizer settings": ({"sentence_bert_config": {"processing_kwargs": {"text": {}}}}, "processing_kwargs is {'text': {}}"),
+    "not a number": ({"config": {"hidden_size": "32"}}, "config.json says hidden_size is '32'; it must be a number"),
+    "absent field": ({"config": {"hidden_size": None}}, "config.json says hidden_size is None; it must be a number"),
+    "vocabulary": ({"config": {"vocab_size": 20}}, "tokenizer.json gives token ids up to 88, config.json says vocab_size 20"),
     "missing tensor": ({"config": {"num_hidden_layers": 3}}, "lacks the tensor encoder.layer.2.attention.self.query.weight"),
     "other shape": ({"config": {"vocab_size": 200}}, "in shape (89, 32); config.json asks for (200, 32)"),
 }
@@ -200,7 +223,8 @@ UNSUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
 def test_what_would_change_the_vectors_and_is_not_done_is_refused_by_name(name: str, tmp_path: Path) -> None:
     """A model is served exactly or not at all."""
     changes, expected = UNSUPPORTED[name]
-    assert expected in refusal(tiny.write(tmp_path / "tiny", **changes), tmp_path / "model", "--precision", "fp32")
+    model = tiny.write(tmp_path / "tiny", **changes)
+    assert expected.replace("{model}", str(model)) in refusal(model, tmp_path / "model", "--precision", "fp32")
 
 
 def _delete(name: str) -> Callable[[Path], object]:
@@ -221,7 +245,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "no modules": (_delete("modules.json"), "modules.json is missing in"),
     "no config": (_delete("config.json"), "config.json is missing in"),
     "not JSON": (_write("config.json", b"{"), "config.json in"),
-    "no tokenizer": (_delete("tokenizer.json"), "tokenizer.json in"),
+    "no tokenizer": (_delete("tokenizer.json"), "tokenizer.json is missing in"),
     "foreign tokenizer": (_write("tokenizer.json", b"{}"), "tokenizer.json in"),
     "no weights": (_delete("model.safetensors"), "model.safetensors is missing in"),
     "cut weights": (_write("model.safetensors", b"\x10\0\0\0"), "model.safetensors in"),

@@ -1,0 +1,49 @@
+"""Every architecture and every rule, held against the official library's own vectors (oracle.py computed them)."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from handler.service import Options, Service
+from layers.model.builder import Order, build
+from layers.model.sources import Source
+from tests.conftest import serve
+from tests.layers.model import references
+
+LEAST_COSINE = 0.99999
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the reference models are built, each once."""
+    return tmp_path_factory.mktemp("references")
+
+
+@cache
+def served(name: str, folder: Path) -> Service:
+    """The service over a reference model, built in float32."""
+    out = folder / name
+    source = Source(references.write(name, folder / "sources" / name), name, "1")
+    build(Order(source, out, "fp32", None, threads=1), lambda _: None)
+    return serve(out, THREADS="1")
+
+
+CASES = [
+    pytest.param(name, row, id=f"{name}-{row['side']}-{row['prompt_name']}-{row['text'][:12]}")
+    for name in references.NAMES
+    for row in references.load(name)["rows"]
+]
+
+
+@pytest.mark.parametrize(("name", "row"), CASES)
+def test_a_text_has_the_vector_that_the_official_library_gives(name: str, row: dict[str, Any], folder: Path) -> None:
+    """Cosine at least 0.99999, and the same length."""
+    normalize = references.load(name)["normalized"]
+    options = Options(prompt_name=row["prompt_name"], truncation_direction=row["side"], normalize=normalize)
+    ours, theirs = served(name, folder).embed([row["text"]], options).vectors[0].astype(np.float64), np.array(row["vector"])
+    lengths = np.linalg.norm(ours), np.linalg.norm(theirs)
+    assert ours @ theirs / (lengths[0] * lengths[1]) >= LEAST_COSINE
+    assert lengths[0] == pytest.approx(lengths[1], rel=1e-4)
