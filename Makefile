@@ -38,8 +38,8 @@ invoke: .venv/installed build/sam/installed $(MODEL_DIR)/manifest.json ## Run on
 	@$(PY) -m events.invoke $(EVENT)
 
 .PHONY: model
-model: .venv/installed ## Build a model (MODEL=name-or-folder, OUT=folder, PRECISION=int8 or fp32)
-	@$(PY) -m layers.model $(MODEL) --out $(OUT) --precision $(PRECISION)
+model: .venv/installed ## Build a model (MODEL=where it is, OUT=folder, PRECISION=int8 or fp32, ONNX=its own file to take)
+	@$(PY) -m layers.model $(MODEL) --out $(OUT) --precision $(PRECISION) $(if $(ONNX),--onnx $(ONNX))
 
 # A model folder of one's own is not made here.
 %/manifest.json:

@@ -11,6 +11,8 @@ from layers.model.architectures import ARCHITECTURES, Shape
 from layers.model.configuration import Configuration, Unsupported, inside
 from layers.model.modules import Dense, Modules, Pooling
 
+CONFIGURATION_FILES = ("*.json", "README.md")
+"""Patterns of what is fetched first, and tells which weights are needed."""
 EXPORTED = "onnx/model.onnx"
 """Where Sentence Transformers and optimum put a model's own ONNX file."""
 SENTENCE_CONFIGS = tuple(

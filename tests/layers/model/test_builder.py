@@ -1,10 +1,7 @@
 """`python -m layers.model`: what it builds, and what it refuses to build."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ from handler.embedding.manifest import Manifest
 from handler.service import Options
 from tests.conftest import ROOT, Client, ClientOf, serve
 from tests.layers.model import tiny
+from tests.layers.model.commands import build, built, refusal
 
 POOLINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "cls": lambda tokens: tokens[0],
@@ -24,30 +22,6 @@ POOLINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "max": lambda tokens: tokens.max(axis=0),
 }
 FLAGS = {"cls": "pooling_mode_cls_token", "mean": "pooling_mode_mean_tokens", "max": "pooling_mode_max_tokens"}
-
-
-def build(model: Path | str, out: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the builder's command line."""
-    command = [sys.executable, "-m", "layers.model", str(model), "--out", str(out), *arguments]
-    return subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=120)
-
-
-def built(model: Path, out: Path, *arguments: str, **environment: str) -> Path:
-    """Build, which must succeed; the folder built."""
-    done = build(model, out, *arguments, **environment)
-    assert done.returncode == 0, done.stderr
-    return out
-
-
-def refusal(model: Path | str, out: Path, *arguments: str, **environment: str) -> str:
-    """Build, which must be refused with one sentence and leave nothing behind; the sentence."""
-    done = build(model, out, *arguments, **environment)
-    assert done.returncode == 1, done.stderr
-    assert not out.exists()
-    assert not list(out.parent.glob(f".{out.name}-*"))
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("Not built: ")
-    return line.removeprefix("Not built: ")
 
 
 @pytest.mark.parametrize("modes", [["cls"], ["mean"], ["max"], ["cls", "max", "mean"]], ids="+".join)
@@ -260,13 +234,6 @@ def test_a_broken_source_is_refused_by_the_file(name: str, tmp_path: Path) -> No
     model = tiny.write(tmp_path / "tiny")
     spoil(model)
     assert expected in refusal(model, tmp_path / "model", "--precision", "fp32")
-
-
-def test_an_unknown_model_is_refused(tmp_path: Path) -> None:
-    """With what may be named instead."""
-    assert refusal("no/such", tmp_path / "model") == (
-        "'no/such' is neither a folder nor the name of the default model, sentence-transformers/all-MiniLM-L6-v2"
-    )
 
 
 def test_a_wrong_minimum_is_refused(tmp_path: Path) -> None:
