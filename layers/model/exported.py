@@ -13,6 +13,7 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, compose, version_converter
 from onnxruntime.quantization import QuantType, quantize_dynamic
+from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from handler.embedding.manifest import GRAPH, WEIGHTS
 from layers.model.configuration import Unsupported
@@ -164,6 +165,17 @@ def _optimized(path: Path, specification: Specification) -> Path:
 
 
 def _quantized(path: Path) -> Path:
+    model = onnx.load(path, load_external_data=False)
+    add_pre_process_metadata(model)  # or else it is warned that the graph was not optimised, which it was
+    onnx.save(model, path)
     quantized = path.with_name("quantized.onnx")
-    quantize_dynamic(path, quantized, per_channel=True, weight_type=QuantType.QInt8, use_external_data_format=True)
+    quantize_dynamic(
+        path,
+        quantized,
+        per_channel=True,
+        weight_type=QuantType.QInt8,
+        use_external_data_format=True,
+        # Of the values whose type cannot be told, since ONNX's shape inference does not know ONNX Runtime's fused operators.
+        extra_options={"DefaultTensorType": TensorProto.FLOAT},
+    )
     return quantized

@@ -63,7 +63,9 @@ def find(request: Request, say: Say) -> Source:
 
 def digests(folder: Path) -> dict[str, str]:
     """Sha256 of every file in `folder` that a model may be built from; hidden folders are the downloaders' own."""
-    paths = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.suffix in READ and path.is_file()]
+    home = folder.resolve()
+    files = [path for path in sorted(folder.rglob("*")) if path.suffix in READ and path.is_file()]
+    paths = [path.relative_to(folder) for path in files if path.resolve().is_relative_to(home)]
     return {str(path): packages.sha256(folder / path) for path in paths if not any(part.startswith(".") for part in path.parts)}
 
 
