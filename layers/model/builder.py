@@ -28,13 +28,17 @@ type Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to build: from where, how, to where. Without `bounds` the precision's own decide what is written."""
+    """What to build: from where, how, to where. Without `bounds` the precision's own decide what is written.
+
+    `passages` is how many the result is held against its float32 self on.
+    """
 
     source: Source
     out: Path
     precision: str
     bounds: Bounds | None
     threads: int
+    passages: int = SCORING_PASSAGES
 
 
 def build(order: Order, say: Say) -> Manifest:
@@ -108,7 +112,7 @@ def _measure(
     Raises:
         Unsupported: the agreement is below the bounds.
     """
-    sequences = _token_ids(tokenization, passages("scoring", SCORING_PASSAGES))
+    sequences = _token_ids(tokenization, passages("scoring", order.passages))
     vectors = [
         np.concatenate(list(_encoded(Encoder(folder, manifest, order.threads), sequences, f"Measuring {manifest.precision}", say)))
         for folder, manifest in (exact, built)
@@ -126,9 +130,9 @@ def _measure(
 
 
 def _encoded(encoder: Encoder, sequences: Sequence[TokenIds], label: str, say: Say) -> Iterable[Vectors]:
-    step = SCORING_PASSAGES // 4
+    step = -(-len(sequences) // 4)
     for start in range(0, len(sequences), step):
-        say(f"{label}: {start + step} of {len(sequences)} passages")
+        say(f"{label}: {min(start + step, len(sequences))} of {len(sequences)} passages")
         yield encoder.encode(sequences[start : start + step])
 
 

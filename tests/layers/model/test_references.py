@@ -27,7 +27,7 @@ def served(name: str, folder: Path) -> Service:
     """The service over a reference model, built in float32."""
     out = folder / name
     source = Source(references.write(name, folder / "sources" / name), name, "1")
-    build(Order(source, out, "fp32", None, threads=1), lambda _: None)
+    build(Order(source, out, "fp32", None, threads=1, passages=20), lambda _: None)
     return serve(out, THREADS="1")
 
 

