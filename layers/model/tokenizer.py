@@ -19,7 +19,8 @@ def write(specification: Specification, folder: Path) -> None:
     """Write `folder`'s tokenizer; padding and truncation are taken out, since both are the handler's to decide.
 
     Raises:
-        Unsupported: the source's file is missing, damaged, or gives tokens that the model does not have.
+        Unsupported: the source's file is missing, damaged, made by code of its own, or gives tokens that the model
+            does not have.
     """
     source = specification.transformer
     tokenizer = _read(source)
@@ -28,6 +29,7 @@ def write(specification: Specification, folder: Path) -> None:
         msg = f"{TOKENIZER} gives token ids up to {largest}, config.json says vocab_size {specification.vocabulary}"
         raise Unsupported(msg)
     config = Configuration.read(source, CONFIG, optional=True)
+    config.check({"auto_map": (None,)})
     kind = str(config.get("tokenizer_class") or CLASSES.get(specification.architecture, ""))
     OVERRIDES.get(kind.removesuffix("Fast"), _as_it_is)(tokenizer, config)
     tokenizer.no_padding()

@@ -22,6 +22,17 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("references")
 
 
+@pytest.mark.parametrize("name", ["distilbert", "mpnet", "roberta", "xlm-roberta", "without-prompt-dense"])
+def test_an_int8_build_is_the_same_bytes_twice_and_close_to_the_exact_one(name: str, folder: Path) -> None:
+    """Of every architecture; tiny random models lose more than trained ones."""
+    source = Source(references.write(name, folder / "int8" / name), name, "1")
+    outs = [folder / "int8" / f"{name}-{turn}" for turn in range(2)]
+    for out in outs:
+        build(Order(source, out, "int8", (0.98, 0.9), threads=1, passages=50), lambda _: None)
+    names = sorted(path.name for path in outs[0].iterdir())
+    assert all((outs[0] / file).read_bytes() == (outs[1] / file).read_bytes() for file in names)
+
+
 @cache
 def served(name: str, folder: Path) -> Service:
     """The service over a reference model, built in float32."""

@@ -56,6 +56,7 @@ UNSUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
     "another task": ({"sentence_bert_config": {"transformer_task": "fill-mask"}}, "transformer_task is 'fill-mask'"),
     "messages": ({"sentence_bert_config": {"modality_config": {"message": {}}}}, "says modality_config is {'message': {}}"),
     "tokenizer settings": ({"sentence_bert_config": {"processing_kwargs": {"text": {}}}}, "processing_kwargs is {'text': {}}"),
+    "custom tokenizer": ({"tokenizer_config": {"auto_map": {"AutoTokenizer": "x.Y"}}}, "tokenizer_config.json says auto_map is"),
     "not a number": ({"config": {"hidden_size": "32"}}, "config.json says hidden_size is '32'; it must be a number"),
     "absent field": ({"config": {"hidden_size": None}}, "config.json says hidden_size is None; it must be a number"),
     "vocabulary": ({"config": {"vocab_size": 20}}, "tokenizer.json gives token ids up to 88, config.json says vocab_size 20"),
