@@ -27,7 +27,10 @@ help: ## List the targets
 
 # --- The main job -----------------------------------------------------------------------------------------
 
-export MODEL_DIR
+# Open on this machine, unless there are keys: API_KEYS=one,two make run
+AUTH ?= $(if $(API_KEYS)$(API_KEYS_SECRET),keys,none)
+
+export MODEL_DIR AUTH
 
 .PHONY: run
 run: .venv/installed $(MODEL_DIR)/manifest.json ## Serve the handler on 127.0.0.1 (PORT=8080, MODEL_DIR=build/model)
@@ -71,8 +74,33 @@ lint: .venv/installed ## Style, types and the import law
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-logo
 
+.PHONY: soak
+soak: .venv/installed build/model/manifest.json ## The long checks: 100,000 hostile requests
+	@HOSTILE_REQUESTS=100000 $(PY) -m pytest tests/contract/test_hostile_input.py
+
+PYTHON_CLIENTS := $(patsubst tests/clients/requirements/%.txt,build/clients/%/installed,$(wildcard tests/clients/requirements/*.txt))
+NODE_CLIENTS   := $(patsubst tests/clients/packages/%/package.json,build/clients/%/installed,\
+	$(wildcard tests/clients/packages/*/package.json))
+
+.PHONY: test-clients
+test-clients: .venv/installed build/model/manifest.json $(PYTHON_CLIENTS) $(if $(shell command -v npm),$(NODE_CLIENTS)) ## Real client libraries
+	@RUN_CLIENTS=1 $(PY) -m pytest tests/clients
+	@cat build/clients/table.md
+
+build/clients/%/installed: tests/clients/requirements/%.txt | $(UV)
+	@echo "Making the environment of a client ($(@D))"
+	@$(UV) venv --quiet --clear --no-config --python $(PYTHON) $(@D)
+	@$(UV) pip install $(QUIET) --python $(@D)/bin/python --require-hashes -r $<
+	@touch $@
+
+build/clients/%/installed: tests/clients/packages/%/package-lock.json
+	@echo "Making the environment of a client ($(@D))"
+	@mkdir -p $(@D) && cp $(<D)/package*.json $(@D)
+	@cd $(@D) && npm ci --silent --ignore-scripts
+	@touch $@
+
 .PHONY: bench
-bench: .venv/installed build/model/manifest.json ## Measure, in interleaved pairs
+bench: .venv/installed build/model/manifest.json build/model-fp32/manifest.json ## Measure, in interleaved pairs
 	@$(PY) -m tests.benchmarks
 
 # --- Deployment -------------------------------------------------------------------------------------------
@@ -119,5 +147,6 @@ pins: .venv/installed ## Compile the pinned requirements anew (UPGRADE=--upgrade
 	$(COMPILE) pyproject.toml --group dev -c layers/runtime/requirements.txt -o tests/requirements.txt
 	$(COMPILE) --group sam -o tests/infra/requirements.txt
 	$(COMPILE) --group uv -c tests/requirements.txt -o tests/uv.txt
+	@for wanted in tests/clients/requirements/*.in; do $(COMPILE) $$wanted -o $${wanted%.in}.txt; done
 COMPILE = $(UV) pip compile --quiet --no-config $(UPGRADE) --python $(PYTHON) --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links

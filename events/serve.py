@@ -63,13 +63,15 @@ class Environment:
     """
 
     def __init__(self, handler: str) -> None:
-        """Import the handler, which loads the model.
+        """Import the handler and let it load the model, as Lambda does in its init phase.
 
         Args:
             handler: dotted name, as in template.yaml.
         """
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lambda")
         self._handler: Handler = self._thread.submit(_imported, handler).result()
+        health = http_api.Request("GET", "/health", "", [], b"", "127.0.0.1", 80)
+        self._thread.submit(self._invoke, health, datetime.now(UTC)).result()
 
     async def answer(self, request: http_api.Request) -> http_api.Reply:
         """Wait for the thread's turn and answer, as the gateway would."""
@@ -155,6 +157,9 @@ def _bound(host: str, port: int) -> socket.socket:
     """A socket on the address, not yet listening: bound before the model is loaded, to tell at once of a taken port."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Inherited by every connection. asyncio sets it only on sockets that name their protocol; without it the body of an answer
+    # waits 40 ms for the client to acknowledge its headers.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listener.bind((host, port))
     except (OSError, OverflowError) as error:

@@ -12,3 +12,5 @@ config | errors | telemetry; never the other way. fastapi and mangum are importe
 onnxruntime only by embedding/encoder.py, tokenizers only by embedding/tokenization.py. Importing any module outside Lambda has no
 effect.
 """
+
+VERSION = "0.1.0"

@@ -39,6 +39,25 @@ class Settings:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class KeySettings:
+    """Who may call over HTTP: everyone if `open`, else the holders of `keys` or of the versions of `secret`."""
+
+    open: bool
+    keys: tuple[str, ...]
+    secret: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read AUTH, API_KEYS and API_KEYS_SECRET. Nothing set leaves no one in."""
+        keys = (key.strip() for key in environment.get("API_KEYS", "").split(","))
+        return cls(
+            open=environment.get("AUTH", "").strip().lower() == "none",
+            keys=tuple(key for key in keys if key),
+            secret=environment.get("API_KEYS_SECRET", "").strip(),
+        )
+
+
 def _vcpus(environment: Mapping[str, str]) -> int:
     """The vCPUs this process may use: a share of what it sees under Lambda, all of it elsewhere."""
     visible = os.process_cpu_count() or 1

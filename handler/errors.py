@@ -11,6 +11,10 @@ class EmbeddingError(Exception):
     """Base of all failures that are told to the caller. `str(error)` is the sentence."""
 
 
+class Unauthorized(EmbeddingError):
+    """No key, or a wrong one."""
+
+
 class Empty(EmbeddingError):
     """`inputs` is empty or holds an empty text."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from handler.embedding.tokenization import Direction
-from handler.errors import Validation
+from handler.errors import Empty, Validation
 from handler.service import Options
 
 type EncodingFormat = Literal["float", "base64"]
@@ -26,14 +26,15 @@ class EmbeddingRequest:
     encoding_format: EncodingFormat
 
 
-def embedding_request(fields: Mapping[str, Any]) -> EmbeddingRequest:
-    """Read the fields of the feature-extraction contract; unknown ones are ignored.
+def embedding_request(fields: Mapping[str, Any], name: str = "inputs") -> EmbeddingRequest:
+    """Read the fields of the feature-extraction contract, its texts under `name`; unknown ones are ignored.
 
     Raises:
+        Empty: there is no text, or one is empty.
         Validation: a field is missing or has the wrong type; the sentence names it, what it must be and what was given.
     """
     return EmbeddingRequest(
-        texts=_texts(fields),
+        texts=texts(fields, name),
         options=Options(
             normalize=_boolean(fields, "normalize", default=True),
             prompt_name=_string(fields, "prompt_name"),
@@ -45,19 +46,33 @@ def embedding_request(fields: Mapping[str, Any]) -> EmbeddingRequest:
     )
 
 
-def _texts(fields: Mapping[str, Any]) -> list[str]:
-    inputs = fields.get("inputs")
-    if isinstance(inputs, str):
-        return [inputs]
-    if not isinstance(inputs, list):
-        given = f"Given: {_kind(inputs)}" if "inputs" in fields else "It is missing"
-        msg = f"`inputs` must be a string or a list of strings. {given}"
+def texts(fields: Mapping[str, Any], name: str) -> list[str]:
+    """The texts in the field `name`: one string, or a list of them.
+
+    Raises:
+        Empty: there is no text, or one is empty.
+        Validation: it is neither.
+    """
+    value = fields.get(name)
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list):
+        given = f"Given: {_kind(value)}" if name in fields else "It is missing"
+        msg = f"`{name}` must be a string or a list of strings. {given}"
         raise Validation(msg)
-    for index, text in enumerate(inputs):
+    for index, text in enumerate(value):
         if not isinstance(text, str):
-            msg = f"`inputs[{index}]` must be a string. Given: {_kind(text)}"
+            msg = f"`{name}[{index}]` must be a string. Given: {_kind(text)}"
             raise Validation(msg)
-    return inputs
+    if not all(value) or not value:
+        msg = f"`{name}[{value.index('')}]` cannot be empty" if len(value) > 1 else f"`{name}` cannot be empty"
+        raise Empty(msg)
+    return value
+
+
+def add_special_tokens(fields: Mapping[str, Any]) -> bool:
+    """Whether a text is to be shown with the tokens that the tokenizer puts around it; true unless said otherwise."""
+    return _boolean(fields, "add_special_tokens", default=True)
 
 
 def _boolean[Default: (bool, None)](fields: Mapping[str, Any], name: str, *, default: Default) -> bool | Default:

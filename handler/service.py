@@ -4,17 +4,17 @@ Law: knows nothing of HTTP, events or AWS. Every function and every dialect come
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from handler.config import Settings
-from handler.embedding.encoder import Encoder, Vectors
+from handler.embedding.encoder import NEVER, Vectors
 from handler.embedding.manifest import Manifest
-from handler.embedding.tokenization import Direction, Tokenization, Tokens
-from handler.errors import Backend, Empty, TooLarge, Validation
+from handler.embedding.tokenization import Direction, Token, TokenIds, Tokenization, Tokens
+from handler.errors import Backend, TooLarge, Validation
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +29,13 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Embeddings:
-    """Vectors (texts, dimensions) in the order of the texts, and what making them took. Durations are in nanoseconds."""
+class Embeddings[V]:
+    """Vectors in the order of the texts, and what making them took. Durations are in nanoseconds.
 
-    vectors: Vectors
+    V is an array (texts, dimensions), or a list of arrays (tokens, hidden).
+    """
+
+    vectors: V
     tokens: int
     characters: int
     truncated: int
@@ -42,7 +45,7 @@ class Embeddings:
 
 
 class Service(Protocol):
-    """What a function or a dialect asks of the house."""
+    """What a function or a dialect asks of the house. Every call raises an EmbeddingError that says what was wrong."""
 
     @property
     def settings(self) -> Settings:
@@ -51,67 +54,137 @@ class Service(Protocol):
 
     @property
     def manifest(self) -> Manifest:
-        """The model served. Raises Backend if there is none."""
+        """The model served."""
         ...
 
-    def embed(self, texts: Sequence[str], options: Options) -> Embeddings:
-        """Vectors of `texts`. Raises an EmbeddingError that says what was wrong."""
+    def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
+        """One vector for each of `texts`."""
+        ...
+
+    def embed_tokens(
+        self, texts: Sequence[str], options: Options, check: Callable[[int, int], None], deadline: float = NEVER
+    ) -> Embeddings[list[Vectors]]:
+        """One vector for each token of each of `texts`."""
+        ...
+
+    def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool) -> list[list[Token]]:
+        """The tokens of each of `texts`, uncut."""
+        ...
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """The text that token ids stand for."""
+        ...
+
+
+class SentenceEncoder(Protocol):
+    """What turns token ids into vectors: handler/embedding/encoder.py has the real one."""
+
+    hidden: int
+
+    def encode(self, sequences: Sequence[TokenIds], deadline: float, prompt_tokens: int) -> Vectors:
+        """Pooled vectors (sequences, dimension); the first `prompt_tokens` of each sequence are the prompt's."""
+        ...
+
+    def encode_tokens(self, sequences: Sequence[TokenIds], deadline: float) -> list[Vectors]:
+        """Vectors (tokens, hidden) of each sequence."""
         ...
 
 
 class EmbeddingService:
     """A loaded model at work."""
 
-    def __init__(self, settings: Settings, manifest: Manifest, tokenization: Tokenization, encoder: Encoder) -> None:
+    def __init__(self, settings: Settings, manifest: Manifest, tokenization: Tokenization, encoder: SentenceEncoder) -> None:
         """Serve this model with these settings."""
         self.settings = settings
         self.manifest = manifest
         self._tokenization = tokenization
         self._encoder = encoder
 
-    def embed(self, texts: Sequence[str], options: Options) -> Embeddings:
+    def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
         """Vectors of `texts`; the same text gives the same bits whatever stands beside it.
 
+        `deadline` is the reading of time.monotonic() after which no further text is begun.
+
         Raises:
-            Empty: there is no text, or one is empty.
-            TooLarge: there are more texts than the deployment allows.
+            TooLarge: there are more texts than the deployment allows, or than can be embedded before the deadline.
             Validation: an option, or the length of a text, is not one that this model takes.
             Tokenizer: a text cannot be encoded.
             Backend: the model gave a vector that is not finite.
         """
         self._check(texts, options)
-        started = time.perf_counter_ns()
-        prompt = self._prompt(options.prompt_name)
         # A text that comes twice is embedded once; `places` finds its vector for each place it came from.
         distinct = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-        tokens = self._tokenization.tokenize([prompt + text for text in distinct], options.truncation_direction)
-        prompt_tokens = 0 if self.manifest.include_prompt else self._tokenization.prompt_tokens(prompt)
         places = [distinct[text] for text in texts]
-        self._check_lengths([tokens[place] for place in places], options.truncate)
+        started = time.perf_counter_ns()
+        tokens = self._tokenized(list(distinct), options)
         tokenized = time.perf_counter_ns()
-        vectors = self._encoder.encode([token.ids for token in tokens], prompt_tokens)[places]
-        vectors = finished(vectors, options)
+        # Only a model that leaves its prompt out of the pool has to know where the prompt ends.
+        prompt = "" if self.manifest.include_prompt else self._prompt(options.prompt_name)
+        prompt_tokens = self._tokenization.prompt_tokens(prompt)
+        vectors = self._encoder.encode([token.ids for token in tokens], deadline, prompt_tokens)
+        vectors = finished(vectors[places], options)
+        return self._result(vectors, texts, [tokens[place] for place in places], started, tokenized)
+
+    def embed_tokens(
+        self, texts: Sequence[str], options: Options, check: Callable[[int, int], None], deadline: float = NEVER
+    ) -> Embeddings[list[Vectors]]:
+        """The vectors (tokens, hidden) of each text, special tokens included, as they are before any pooling.
+
+        `check` is given the number of tokens and a vector's length before anything is computed, and may raise.
+
+        Raises:
+            As embed.
+        """
+        self._check(texts, options)
+        started = time.perf_counter_ns()
+        tokens = self._tokenized(texts, options)
+        check(sum(len(token.ids) for token in tokens), self._encoder.hidden)
+        tokenized = time.perf_counter_ns()
+        vectors = self._encoder.encode_tokens([token.ids for token in tokens], deadline)
+        return self._result(vectors, texts, tokens, started, tokenized)
+
+    def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool) -> list[list[Token]]:
+        """The tokens of each text with its prompt, uncut, with the special ones around them if `special`.
+
+        Raises:
+            TooLarge, Validation, Tokenizer: as embed.
+        """
+        self._check(texts, options)
+        prompt = self._prompt(options.prompt_name)
+        return self._tokenization.describe([prompt + text for text in texts], special=special)
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """The text that token ids of this model stand for.
+
+        Raises:
+            Validation: one of them is none.
+        """
+        return self._tokenization.text_of(ids)
+
+    def _tokenized(self, texts: Sequence[str], options: Options) -> list[Tokens]:
+        prompt = self._prompt(options.prompt_name)
+        tokens = self._tokenization.tokenize([prompt + text for text in texts], options.truncation_direction)
+        self._check_lengths(tokens, options.truncate)
+        return tokens
+
+    def _result[V](
+        self, vectors: V, texts: Sequence[str], tokens: Sequence[Tokens], started_ns: int, tokenized_ns: int
+    ) -> Embeddings[V]:
         return Embeddings(
             vectors=vectors,
-            tokens=sum(len(tokens[place].ids) for place in places),
+            tokens=sum(len(token.ids) for token in tokens),
             characters=sum(map(len, texts)),
-            truncated=sum(tokens[place].truncated for place in places),
+            truncated=sum(token.truncated for token in tokens),
             max_length=self._tokenization.max_length,
-            tokenization_ns=tokenized - started,
-            inference_ns=time.perf_counter_ns() - tokenized,
+            tokenization_ns=tokenized_ns - started_ns,
+            inference_ns=time.perf_counter_ns() - tokenized_ns,
         )
 
     def _check(self, texts: Sequence[str], options: Options) -> None:
-        if not texts:
-            msg = "`inputs` cannot be empty"
-            raise Empty(msg)
         limit = self.settings.max_client_batch_size
         if len(texts) > limit:
             msg = f"batch size {len(texts)} > maximum allowed batch size {limit}"
             raise TooLarge(msg)
-        if not all(texts):
-            msg = "`inputs` cannot be empty" if len(texts) == 1 else f"`inputs[{texts.index('')}]` cannot be empty"
-            raise Empty(msg)
         dimension = self.manifest.dimension
         if options.dimensions is not None and not 1 <= options.dimensions <= dimension:
             msg = f"`dimensions` must be between 1 and {dimension}. Given: {options.dimensions}"
@@ -155,9 +228,26 @@ class NoService:
         """Raises Backend."""
         raise Backend(self._reason)
 
-    def embed(self, texts: Sequence[str], options: Options) -> Embeddings:
+    def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
         """Raises Backend."""
-        del texts, options
+        del texts, options, deadline
+        raise Backend(self._reason)
+
+    def embed_tokens(
+        self, texts: Sequence[str], options: Options, check: Callable[[int, int], None], deadline: float = NEVER
+    ) -> Embeddings[list[Vectors]]:
+        """Raises Backend."""
+        del texts, options, check, deadline
+        raise Backend(self._reason)
+
+    def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool) -> list[list[Token]]:
+        """Raises Backend."""
+        del texts, options, special
+        raise Backend(self._reason)
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """Raises Backend."""
+        del ids
         raise Backend(self._reason)
 
 

@@ -28,6 +28,14 @@ class Reply:
     body: bytes
 
     @property
+    def error(self) -> tuple[int, str, str]:
+        """Status, type and sentence of a failure, which has nothing else in it."""
+        content = self.json
+        assert content.keys() == {"error", "error_type"}, content
+        assert self.headers["content-type"] == "application/json"
+        return self.status, content["error_type"], content["error"]
+
+    @property
     def json(self) -> Any:  # noqa: ANN401 - whatever was answered
         return json.loads(self.body)
 
@@ -41,7 +49,9 @@ class Client:
     def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> Reply:
         sent = [(name.replace("_", "-"), value) for name, value in headers.items()]
         request = http_api.Request(method, path, "", sent, body, "127.0.0.1", 443)
-        event = http_api.event(request, received=datetime.now(UTC), request_id=UUID(int=7))
+        return self.reply(http_api.event(request, received=datetime.now(UTC), request_id=UUID(int=7)))
+
+    def reply(self, event: dict[str, Any]) -> Reply:
         reply = http_api.reply(json.dumps(self._answer(event, None)).encode())
         return Reply(reply.status, dict(reply.headers), reply.body)
 
@@ -76,10 +86,10 @@ def exact_service() -> Service:
 @pytest.fixture(scope="session")
 def client(service: Service) -> Client:
     """A client of the default model."""
-    return Client(answering(service))
+    return Client(answering(service, None))
 
 
 @pytest.fixture
 def client_of() -> ClientOf:
     """A client of the model in a folder, with settings."""
-    return lambda model, **settings: Client(answering(serve(model, **settings)))
+    return lambda model, **settings: Client(answering(serve(model, **settings), None))

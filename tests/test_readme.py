@@ -129,9 +129,15 @@ def test_what_needs_an_account_says_so_and_is_shell(block: str) -> None:
     subprocess.run(["bash", "-n"], input=block, text=True, check=True)
 
 
+@pytest.mark.parametrize("snippet", blocks("python") + blocks("js"))
+def test_a_client_s_snippet_is_what_its_test_runs(snippet: str) -> None:
+    """To the letter, in one of tests/clients/scripts/, which `make test-clients` runs."""
+    assert any(snippet in script.read_text() for script in (ROOT / "tests/clients/scripts").iterdir())
+
+
 def test_every_code_block_is_of_a_kind_that_is_checked() -> None:
     """Nothing on the page is left out by the tests above, but the picture of the folders."""
-    assert {language for language, _ in BLOCKS} == {"console", "sh", ""}
+    assert {language for language, _ in BLOCKS} == {"console", "sh", "python", "js", ""}
     assert len(blocks("")) == 1
 
 

@@ -4,22 +4,28 @@ A text is never padded and never shares a run: int8 activations are scaled by th
 padding would change a text's vector. Every run computes on one thread, so the number of threads changes no bit either.
 """
 
+import math
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 
 from handler.embedding.manifest import GRAPH, Manifest
 from handler.embedding.tokenization import TokenIds
-from handler.errors import Backend
+from handler.errors import Backend, TooLarge
+
+NEVER = math.inf
+"""A deadline that does not come."""
 
 type Vectors = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
 
 class Encoder:
-    """An ONNX sentence encoder with the input `input_ids` (1, tokens) and the output `pooled` (1, dimension).
+    """An ONNX sentence encoder: `input_ids` (1, tokens) to `pooled` (1, dimension) and `token_embeddings` (1, tokens, hidden).
 
     A model that leaves its prompt out of the pool has a second input, `prompt_tokens` (1).
     """
@@ -32,38 +38,61 @@ class Encoder:
         """
         self.dimension = manifest.dimension
         self._session = _session(folder)
-        outputs = {output.name: output.shape for output in self._session.get_outputs()}
-        found = outputs.get("pooled", [None])[-1]
+        widths = {output.name: output.shape[-1] for output in self._session.get_outputs()}
+        found = widths.get("pooled")
         if found != self.dimension:
             msg = f"The model file {GRAPH} in {folder} gives vectors of dimension {found}, its manifest says {self.dimension}"
             raise Backend(msg)
+        self.hidden: int = widths["token_embeddings"]
         self._pools_prompt = manifest.include_prompt
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encoder") if threads > 1 else None
 
-    def encode(self, sequences: Sequence[TokenIds], prompt_tokens: int = 0) -> Vectors:
+    def encode(self, sequences: Sequence[TokenIds], deadline: float = NEVER, prompt_tokens: int = 0) -> Vectors:
         """Pooled vectors (len(sequences), dimension) in the order given, before any normalisation.
 
-        The first `prompt_tokens` of each are the prompt's: a model that leaves the prompt out of its pool leaves out these.
+        `deadline` is the reading of time.monotonic() after which no further run is begun. The first `prompt_tokens` of each are
+        the prompt's: a model that leaves the prompt out of its pool leaves out these.
 
         Raises:
+            TooLarge: the deadline passed before all were done.
             Backend: a vector is not finite.
         """
-        vectors = np.empty((len(sequences), self.dimension), dtype=np.float32)
+        return np.concatenate(self._run("pooled", sequences, deadline, prompt_tokens))
 
+    def encode_tokens(self, sequences: Sequence[TokenIds], deadline: float = NEVER) -> list[Vectors]:
+        """The vectors (tokens, hidden) of each sequence's tokens.
+
+        Raises:
+            TooLarge, Backend: as encode.
+        """
+        return [vectors[0] for vectors in self._run("token_embeddings", sequences, deadline)]
+
+    def _run(
+        self, output: str, sequences: Sequence[TokenIds], deadline: float, prompt_tokens: int = 0
+    ) -> list[NDArray[np.float32]]:
+        """What the graph gives under the name `output` for each sequence."""
+        started = time.monotonic()
         prompt = {} if self._pools_prompt else {"prompt_tokens": np.array([prompt_tokens], dtype=np.int64)}
 
-        def run(index: int) -> None:
-            vectors[index] = self._session.run(["pooled"], {"input_ids": sequences[index][np.newaxis], **prompt})[0]
+        def run(index: int) -> NDArray[np.float32] | None:
+            if time.monotonic() > deadline:
+                return None
+            result: NDArray[np.float32] = self._session.run([output], {"input_ids": sequences[index][np.newaxis], **prompt})[0]
+            return result
 
         # Longest first: the short ones fill the gaps at the end, so that all threads finish together.
         order = sorted(range(len(sequences)), key=lambda index: -len(sequences[index]))
         runs = self._pool.map(run, order) if self._pool and len(order) > 1 else map(run, order)
-        for _ in runs:
-            pass
-        if not np.isfinite(vectors).all():
-            msg = f"The model gave a vector that is not finite for {(~np.isfinite(vectors).all(axis=1)).sum()} of the inputs"
+        found = {index: result for index, result in zip(order, runs, strict=True) if result is not None}
+        if len(found) < len(sequences):
+            taken = time.monotonic() - started
+            msg = f"the time ran out: {len(found)} of {len(sequences)} inputs were embedded in {taken:.1f} s, send fewer at a time"
+            raise TooLarge(msg)
+        broken = sum(not np.isfinite(result).all() for result in found.values())
+        if broken:
+            msg = f"The model gave a vector that is not finite for {broken} of the inputs"
             raise Backend(msg)
-        return vectors
+        return [found[index] for index in range(len(sequences))]
 
 
 def _session(folder: Path) -> onnxruntime.InferenceSession:

@@ -5,7 +5,7 @@ The builder (layers/model) writes it, the handler reads it; this file is the for
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -38,6 +38,8 @@ class Manifest:
     sources: dict[str, str]
     fidelity: dict[str, Any]
     format: int = FORMAT
+    digest: str = field(default="", compare=False)
+    """Sha256 of manifest.json itself, where it was read from one."""
 
     @property
     def fingerprint(self) -> str:
@@ -72,8 +74,8 @@ class Manifest:
     @classmethod
     def _parse(cls, content: bytes, folder: Path) -> Self:
         try:
-            fields = json.loads(content)
-            version = fields["format"]
+            found = json.loads(content)
+            version = found["format"]
         except (ValueError, TypeError, KeyError):
             msg = f"{MANIFEST} in {folder} is not a model manifest: build the model again with `make model`"
             raise Backend(msg) from None
@@ -83,15 +85,17 @@ class Manifest:
                 "update the handler or build the model again"
             )
             raise Backend(msg)
-        missing = sorted(cls.__dataclass_fields__.keys() - fields.keys())
+        names = cls.__dataclass_fields__.keys() - {"digest"}
+        missing = sorted(names - found.keys())
         if missing:
             msg = f"{MANIFEST} in {folder} lacks {', '.join(missing)}: build the model again with `make model`"
             raise Backend(msg)
-        return cls(**{name: fields[name] for name in cls.__dataclass_fields__})
+        return cls(**{name: found[name] for name in names}, digest=hashlib.sha256(content).hexdigest())
 
     def write(self, folder: Path) -> None:
         """Write `folder`/manifest.json; the same manifest gives the same bytes."""
-        text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        written = {name: value for name, value in asdict(self).items() if name != "digest"}
+        text = json.dumps(written, indent=2, ensure_ascii=False)
         (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 

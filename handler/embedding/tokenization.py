@@ -9,7 +9,7 @@ import numpy as np
 import tokenizers
 
 from handler.embedding.manifest import TOKENIZER
-from handler.errors import Backend, Tokenizer
+from handler.errors import Backend, Tokenizer, Validation
 
 type TokenIds = np.ndarray[tuple[int], np.dtype[np.int64]]
 type Direction = Literal["right", "left"]
@@ -26,6 +26,17 @@ class Tokens:
     def truncated(self) -> bool:
         """Whether tokens were cut off."""
         return len(self.ids) < self.given
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """One token of a text and where it stands there, in characters; a special one, which the tokenizer added, stands nowhere."""
+
+    id: int
+    text: str
+    special: bool
+    start: int | None
+    stop: int | None
 
 
 class Tokenization:
@@ -67,6 +78,41 @@ class Tokenization:
         (tokens,) = self.tokenize([prompt], "right")
         special = {place for place, token in self._tokenizer.get_added_tokens_decoder().items() if token.special}
         return len(tokens.ids) - (int(tokens.ids[-1]) in special)
+
+    def describe(self, texts: Sequence[str], *, special: bool) -> list[list[Token]]:
+        """The tokens of each text, uncut, with the tokenizer's own around them if `special`.
+
+        Raises:
+            Tokenizer: a text cannot be encoded.
+        """
+        try:
+            encodings = self._tokenizer.encode_batch(texts, add_special_tokens=special)
+        except (TypeError, UnicodeError):
+            raise Tokenizer(self._unencodable(texts)) from None
+        return [
+            [
+                Token(id=token, text=name, special=True, start=None, stop=None)
+                if added
+                else Token(id=token, text=text[start:stop], special=False, start=start, stop=stop)
+                for token, name, added, (start, stop) in zip(
+                    encoding.ids, encoding.tokens, encoding.special_tokens_mask, encoding.offsets, strict=True
+                )
+            ]
+            for text, encoding in zip(texts, encodings, strict=True)
+        ]
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """The text that token ids stand for, without special tokens.
+
+        Raises:
+            Validation: an id is not in the vocabulary.
+        """
+        size = self._tokenizer.get_vocab_size()
+        for token in ids:
+            if token >= size:
+                msg = f"a token id must be below {size}, the size of this model's vocabulary. Given: {token}"
+                raise Validation(msg)
+        return self._tokenizer.decode(ids, skip_special_tokens=True)
 
     def _cut(self, encoding: tokenizers.Encoding, direction: Direction) -> Tokens:
         ids = np.array(encoding.ids, dtype=np.int64)

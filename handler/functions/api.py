@@ -6,37 +6,42 @@ from typing import Any
 from mangum import Mangum
 
 from handler import telemetry
-from handler.bootstrap import Answer, lambda_function
-from handler.errors import Backend, EmbeddingError, Empty, Internal, Tokenizer, Validation, error_type
+from handler.bootstrap import Answer, lambda_function, load_keys, load_service
+from handler.errors import Backend, EmbeddingError, Empty, Internal, Malformed, Tokenizer, Validation, error_type
 from handler.http.app import create_app
-from handler.http.encoding import encode_vectors
+from handler.http.doors import DIRECT, door_of, remaining_ms
+from handler.http.encoding import encode_vectors, row_bytes
+from handler.http.errors import STATUS
+from handler.keys import Keys
 from handler.parsing import embedding_request
 from handler.service import Service
 
 
-def answering(service: Service) -> Answer:
-    """How this function answers an event, given its service."""
-    http = Mangum(create_app(service), lifespan="off")
+def answering(service: Service, keys: Keys | None) -> Answer:
+    """How this function answers an event, given its service, and for whose keys over HTTP."""
+    http = Mangum(create_app(service, keys), lifespan="off")
 
     def answer(event: Any, context: Any) -> Any:  # noqa: ANN401 - Lambda's own types
-        return http(event, context) if is_http(event) else invoke(event, service)
+        if not isinstance(event, dict) or door_of(event) is None:
+            return invoke(event, context, service)
+        try:
+            return http(event, context)
+        except (ValueError, TypeError, AttributeError, KeyError):
+            return UNREADABLE
 
     return answer
 
 
-def is_http(event: Any) -> bool:  # noqa: ANN401 - whatever was sent
-    """Whether the event is an HTTP request, proven by the parts that only its own kind has.
-
-    Mangum guesses by less, and would take authorizer, VPC Lattice and Lambda Destinations events for requests too.
-    """
-    if not isinstance(event, dict) or not isinstance(event.get("requestContext"), dict) or "type" in event:
-        return False  # authorizer events alone have a `type`
-    if event.get("version") == "2.0":
-        return "http" in event["requestContext"]  # HTTP API, Function URL
-    return "httpMethod" in event and ("resource" in event or "elb" in event["requestContext"])  # REST API, load balancer
+UNREADABLE = {
+    "statusCode": STATUS[Malformed],
+    "headers": {"content-type": "application/json"},
+    "body": '{"error":"The request cannot be read: its host, port, headers or base64 are malformed","error_type":"Validation"}',
+    "isBase64Encoded": False,
+}
+"""For what Mangum cannot make a request of. Nothing in the application raises to here: the gate answers all of that."""
 
 
-def invoke(event: Any, service: Service) -> bytes:  # noqa: ANN401 - whatever was sent
+def invoke(event: Any, context: Any, service: Service) -> bytes:  # noqa: ANN401 - whatever was sent
     """Answer a plain `{"inputs": …}` with the JSON of its vectors.
 
     Bytes reach the caller as they are; an object would be encoded again, at seven times the cost.
@@ -45,10 +50,13 @@ def invoke(event: Any, service: Service) -> bytes:  # noqa: ANN401 - whatever wa
         EmbeddingError: named by its error_type, so that Step Functions' Retry and Catch can match it.
     """
     try:
-        if not isinstance(event, Mapping) or "inputs" not in event:
+        if not isinstance(event, dict) or "inputs" not in event:
             raise Validation(f'This function answers HTTP requests and {{"inputs": …}}. Given: {_described(event)}')  # noqa: EM102, TRY003, TRY301
         asked = embedding_request(event)
-        return encode_vectors(service.embed(asked.texts, asked.options).vectors, asked.encoding_format)
+        dimension = asked.options.dimensions or service.manifest.dimension
+        DIRECT.check_response(len(asked.texts), row_bytes(dimension, asked.encoding_format))
+        result = service.embed(asked.texts, asked.options, DIRECT.deadline({}, remaining_ms(context)))
+        return encode_vectors(result.vectors, asked.encoding_format)
     except EmbeddingError as error:
         named = PUBLIC[error_type(error)](str(error))
     except Exception as error:  # noqa: BLE001 - the last line before the caller
@@ -66,4 +74,4 @@ def _described(event: object) -> str:
     return "an event with the fields " + (", ".join(sorted(map(str, event))[:10]) or "none")
 
 
-handler = lambda_function(answering)
+handler = lambda_function(lambda environment: answering(load_service(environment), load_keys(environment)))

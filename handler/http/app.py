@@ -5,34 +5,65 @@ from collections.abc import Awaitable, Callable, Sequence
 from fastapi import FastAPI, Request, Response
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.routing import Match
 
-from handler.errors import EmbeddingError
-from handler.http.errors import failure, routing_failure, unexpected
+from handler.http import documentation, openai, tei
+from handler.http.call import Call
+from handler.http.errors import routing_failure
 from handler.http.feature_extraction import feature_extraction
-from handler.http.server import health, info
+from handler.http.gate import Gate
+from handler.http.similarity import similarity
+from handler.keys import Keys
 from handler.service import Service
 
-type Dialect = Callable[[Request, Service], Awaitable[Response]]
+type Dialect = Callable[[Call], Response]
 
-WRITE = ("POST",)
 READ = ("GET", "HEAD")
+WRITE = ("POST",)
+TASKS = ("feature-extraction", "sentence-similarity")
 ROUTES: list[tuple[Sequence[str], str, Dialect]] = [
     (WRITE, "/", feature_extraction),
     (WRITE, "/embed", feature_extraction),
-    (READ, "/", health),
-    (READ, "/health", health),
-    (READ, "/info", info),
+    (WRITE, "/v1/embeddings", openai.embeddings),
+    (WRITE, "/embeddings", openai.embeddings),
+    (WRITE, "/invocations", feature_extraction),
+    *((WRITE, f"/pipeline/{task}/{{model:path}}", feature_extraction) for task in TASKS),
+    *((WRITE, f"/hf-inference/models/{{model:path}}/pipeline/{task}", feature_extraction) for task in TASKS),
+    *((WRITE, f"/models/{{model:path}}/pipeline/{task}", feature_extraction) for task in TASKS),
+    (WRITE, "/models/{model:path}", feature_extraction),
+    (WRITE, "/similarity", similarity),
+    (WRITE, "/embed_all", tei.embed_all),
+    (WRITE, "/tokenize", tei.tokenize),
+    (WRITE, "/predict", tei.refused),
+    (WRITE, "/rerank", tei.refused),
+    (WRITE, "/embed_sparse", tei.refused),
+    (READ, "/", tei.health),
+    (READ, "/health", tei.health),
+    (READ, "/ping", tei.health),
+    (READ, "/info", tei.info),
+    (READ, "/docs", documentation.page),
+    (READ, "/openapi.json", documentation.document),
+    (READ, "/v1/models", openai.models),
 ]
+EXPOSED_HEADERS = (
+    "x-compute-type", "x-compute-time", "x-total-time", "x-tokenization-time", "x-inference-time", "x-compute-characters",
+    "x-compute-tokens", "x-model-sha", "x-request-id", "x-hf-warning",
+)  # fmt: skip
 
 
-def create_app(service: Service) -> FastAPI:
-    """The application over `service`."""
+def create_app(service: Service, keys: Keys | None) -> FastAPI:
+    """The application over `service`, for the holders of `keys`; None leaves it open."""
     # Telemetry is handler/telemetry.py's: FastAPI's own would follow whatever OTEL_ variables the environment holds.
     off = TelemetryConfig(tracing=False, metrics=False, logs=False)
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=off)
     for methods, path, dialect in ROUTES:
         app.add_api_route(path, _endpoint(dialect, service), methods=list(methods), response_model=None)
     app.add_exception_handler(HTTPException, _no_route)
+    app.add_middleware(Gate, keys=keys)  # within the next one, so that a browser may read its refusals
+    app.add_middleware(
+        CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=EXPOSED_HEADERS
+    )
     return app
 
 
@@ -40,12 +71,7 @@ def _endpoint(dialect: Dialect, service: Service) -> Callable[[Request], Awaitab
     # `async` and with the raw request: FastAPI starts a thread for a plain function (1 ms under Mangum) and would parse the body
     # a second time for a typed one.
     async def endpoint(request: Request) -> Response:
-        try:
-            response = await dialect(request, service)
-        except EmbeddingError as error:
-            response = failure(error)
-        except Exception as error:  # noqa: BLE001 - the last line before the wire: nothing else may tell the client
-            response = unexpected(error)
+        response = dialect(await Call.of(request, service))
         if request.method == "HEAD":
             response.body = b""
         return response
@@ -54,6 +80,10 @@ def _endpoint(dialect: Dialect, service: Service) -> Callable[[Request], Awaitab
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
-    del error  # the framework's own 404 or 405
-    allowed = [method for methods, path, _ in ROUTES if path == request.url.path for method in methods]
+    """The answer where the framework has its own 404 or 405; OPTIONS is answered on every path."""
+    del error
+    found = (route for route in request.app.router.routes if route.matches(request.scope)[0] is not Match.NONE)
+    allowed = [method for route in found for method in sorted(route.methods)]
+    if request.method == "OPTIONS":
+        return Response(status_code=204, headers={"allow": ", ".join([*allowed, "OPTIONS"])})
     return routing_failure(request.method, request.url.path, allowed)

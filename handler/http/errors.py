@@ -14,6 +14,7 @@ from handler.errors import (
     Malformed,
     Tokenizer,
     TooLarge,
+    Unauthorized,
     Validation,
     error_type,
 )
@@ -34,6 +35,7 @@ class MethodNotAllowed(Validation):
 STATUS: dict[type[EmbeddingError], int] = {
     Empty: 400,
     Malformed: 400,
+    Unauthorized: 401,
     NotFound: 404,
     MethodNotAllowed: 405,
     TooLarge: 413,
@@ -45,21 +47,29 @@ STATUS: dict[type[EmbeddingError], int] = {
 }
 
 
-def failure(error: EmbeddingError, headers: Mapping[str, str] | None = None) -> Response:
-    """The response that tells `error`."""
-    content = orjson.dumps({"error": str(error), "error_type": error_type(error)})
-    return Response(content, STATUS[type(error)], headers, media_type="application/json")
+def failure(error: EmbeddingError, path: str, headers: Mapping[str, str] | None = None) -> Response:
+    """The response that tells `error`, on OpenAI's routes in OpenAI's form."""
+    status, kind, sentence = STATUS[type(error)], error_type(error), str(error)
+    told: object = sentence
+    if path.startswith(OPENAI_PATHS):
+        told = {"message": sentence, "type": kind, "code": status}
+    content = orjson.dumps({"error": told, "error_type": kind})
+    return Response(content, status, headers, media_type="application/json")
 
 
-def unexpected(error: Exception) -> Response:
+OPENAI_PATHS = ("/v1/", "/embeddings")
+
+
+def unexpected(error: Exception, path: str) -> Response:
     """The response to a failure nobody foresaw: an id to look up in the log, and nothing of its cause."""
     incident = telemetry.log_unexpected(error)
-    return failure(Internal(f"Internal error; its id in the log is {incident}"))
+    return failure(Internal(f"Internal error; its id in the log is {incident}"), path)
 
 
 def routing_failure(method: str, path: str, allowed: Sequence[str]) -> Response:
     """The response where no route is: the path takes the methods in `allowed`, or is not there at all."""
+    shown = path[:200]
     if not allowed:
-        return failure(NotFound(f"There is nothing at {path}"))
+        return failure(NotFound(f"There is nothing at {shown}"), path)
     methods = ", ".join(allowed)
-    return failure(MethodNotAllowed(f"{method} is not allowed on {path}; allowed: {methods}"), {"allow": methods})
+    return failure(MethodNotAllowed(f"{method} is not allowed on {shown}; allowed: {methods}"), path, {"allow": methods})

@@ -1,49 +1,32 @@
-"""Hugging Face's feature-extraction dialect: `{"inputs": …}` in, an array of arrays out."""
+"""Hugging Face's feature extraction: `{"inputs": …}` in, an array of arrays out."""
 
-import time
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-from fastapi import Request, Response
+from fastapi import Response
 
-from handler.errors import Malformed, Validation
-from handler.http.encoding import encode_vectors
-from handler.http.errors import UnsupportedMediaType
+from handler.errors import Validation
+from handler.http.answers import answer
+from handler.http.call import Call
+from handler.http.encoding import encode_vectors, row_bytes
+from handler.http.similarity import asks_for_similarity, similarities
 from handler.parsing import embedding_request
-from handler.service import Embeddings, Service
 
-NS_PER_MS = 1_000_000
 ERAS = ("parameters", "options")
 """Objects in which clients of different years put the options; a later one wins over an earlier one and over the root."""
 
 
-async def feature_extraction(request: Request, service: Service) -> Response:
-    """Embed the inputs of one request."""
-    started = time.perf_counter_ns()
-    asked = embedding_request(merged(read_json(await request.body(), request.headers.get("content-type"))))
-    result = service.embed(asked.texts, asked.options)
-    content = encode_vectors(result.vectors, asked.encoding_format)
-    headers = _headers(result, time.perf_counter_ns() - started)
-    return Response(content, headers=headers, media_type="application/json")
-
-
-def read_json(body: bytes, content_type: str | None) -> Any:  # noqa: ANN401 - whatever JSON holds
-    """The body as JSON, whatever content type it says it has.
-
-    Raises:
-        Malformed: it is not JSON.
-        UnsupportedMediaType: it is not JSON and does not say it is.
-    """
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        if body and content_type and "json" not in content_type.lower():
-            msg = f"The body is not JSON. Send JSON as application/json. Given: {content_type[:100]}"
-            raise UnsupportedMediaType(msg) from None
-        reason = "it is empty" if not body else str(error)
-        msg = f"The body is not valid JSON: {reason}"
-        raise Malformed(msg) from None
+def feature_extraction(call: Call) -> Response:
+    """Embed the inputs of one request, or compare them where the body asks for that: the two tasks share their paths."""
+    call.check_model()
+    fields = merged(call.json())
+    if asks_for_similarity(fields):
+        return similarities(call, fields)
+    asked = embedding_request(fields)
+    dimension = asked.options.dimensions or call.service.manifest.dimension
+    call.door.check_response(len(asked.texts), row_bytes(dimension, asked.encoding_format))
+    result = call.service.embed(asked.texts, asked.options, call.deadline)
+    return answer(call, encode_vectors(result.vectors, asked.encoding_format), result)
 
 
 def merged(body: Any) -> Mapping[str, Any]:  # noqa: ANN401 - whatever JSON holds
@@ -65,21 +48,3 @@ def merged(body: Any) -> Mapping[str, Any]:  # noqa: ANN401 - whatever JSON hold
             raise Validation(msg)
         fields |= {name: value for name, value in options.items() if name != "inputs"}
     return fields
-
-
-def _headers(result: Embeddings, total_ns: int) -> dict[str, str]:
-    """What the answer took, in whole milliseconds as text-embeddings-inference tells it."""
-    headers = {
-        "x-compute-type": "cpu",
-        "x-compute-time": str(total_ns // NS_PER_MS),
-        "x-total-time": str(total_ns // NS_PER_MS),
-        "x-tokenization-time": str(result.tokenization_ns // NS_PER_MS),
-        "x-inference-time": str(result.inference_ns // NS_PER_MS),
-        "x-compute-characters": str(result.characters),
-        "x-compute-tokens": str(result.tokens),
-    }
-    if result.truncated:
-        headers["x-hf-warning"] = (
-            f"truncation; {result.truncated} of {len(result.vectors)} inputs were cut to {result.max_length} tokens"
-        )
-    return headers

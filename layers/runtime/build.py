@@ -13,10 +13,11 @@ LAMBDA_PATH = "/opt/python"
 BUDGET_MB = 125
 
 
-def prune(folder: Path, globs: list[str]) -> None:
-    """Delete what the globs match."""
-    for glob in globs:
-        doomed = list(folder.glob(glob))
+def prune(folder: Path, lines: list[str]) -> None:
+    """Delete what the lines' globs match, but for the names after `except`."""
+    for line in lines:
+        glob, *names = line.replace(" except ", " ").split()
+        doomed = [path for path in folder.glob(glob) if path.name not in names]
         if not doomed:
             sys.exit(f"prune.txt: {glob!r} matches nothing in the runtime layer: correct the line or delete it.")
         for path in doomed:
@@ -47,7 +48,7 @@ def main() -> None:
     """Finish the folder that the command line names."""
     folder = Path(sys.argv[1]).resolve()
     lines = Path(__file__).with_name("prune.txt").read_text().splitlines()
-    prune(folder, [glob for line in lines if (glob := line.partition("#")[0].strip())])
+    prune(folder, [stated for line in lines if (stated := line.partition("#")[0].strip())])
     compile_bytecode(folder)
     size = megabytes(folder)
     print(f"Runtime layer: {size:.1f} MB unzipped, .pyc included (budget {BUDGET_MB} MB)")

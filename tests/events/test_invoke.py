@@ -22,7 +22,7 @@ def invoked(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "events.invoke", *arguments],
         cwd=ROOT,
-        env={**os.environ, "MODEL_DIR": MODEL_DIR},
+        env={**os.environ, "MODEL_DIR": MODEL_DIR, "AUTH": "none"},
         capture_output=True,
         text=True,
         timeout=90,
@@ -85,7 +85,7 @@ def test_an_event_that_cannot_be_read_is_told_in_one_sentence(tmp_path: Path, co
 
 def test_the_emulator_answers_within_its_block_and_is_gone_after_it() -> None:
     """One REPORT an invocation; afterwards nobody listens."""
-    with Emulator(env={**os.environ, "MODEL_DIR": MODEL_DIR}) as emulator:
+    with Emulator(env={**os.environ, "MODEL_DIR": MODEL_DIR, "AUTH": "none"}) as emulator:
         reply = emulator.invoke(b'{"inputs": "a"}')
         reports = emulator.reports
     assert len(json.loads(reply)[0]) == DIMENSION

@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SENTENCE = "Today is a sunny day and I will get some ice cream."
 DIMENSION = 384
-ENVIRONMENT = {**os.environ, "MODEL_DIR": os.environ.get("MODEL_DIR", str(ROOT / "build/model"))}
+ENVIRONMENT = {**os.environ, "AUTH": "none", "MODEL_DIR": os.environ.get("MODEL_DIR", str(ROOT / "build/model"))}
 
 
 def started(**environment: str) -> subprocess.Popen[str]:
@@ -141,13 +141,15 @@ def test_the_server_prints_a_line_per_request_and_stops_quietly() -> None:
     assert server.returncode in {0, 130}
 
 
-def test_a_missing_model_is_served_as_424(tmp_path: Path) -> None:
+def test_a_missing_model_is_told_at_start_and_served_as_424(tmp_path: Path) -> None:
     """The server stays up; the handler says what is missing."""
     server = started(MODEL_DIR=str(tmp_path / "absent"))
     try:
+        assert address(server)
         response = httpx.post(f"{address(server)}/", json={"inputs": SENTENCE}, timeout=30)
     finally:
         _, errors = stopped(server)
     assert response.status_code == httpx.codes.FAILED_DEPENDENCY
     assert response.json()["error_type"] == "Backend"
+    assert errors.count("The model file manifest.json is missing in") == 1
     assert "Traceback" not in errors

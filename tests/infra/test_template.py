@@ -17,18 +17,18 @@ from events.emulator import Emulator
 ROOT = Path(__file__).parents[2]
 SAM = ROOT / "build/sam"
 
-# Prints the API's routes as CloudFormation gets them. Runs in SAM's environment; the role's rights are not looked at.
-ROUTES = """
+# Prints the resources as CloudFormation gets them. Runs in SAM's environment.
+RESOURCES = """
 import json, sys
 from types import SimpleNamespace
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
 template = yaml_parse(sys.stdin.read())
 for resource in template["Resources"].values():
-    for key in {"CodeUri", "ContentUri"} & resource["Properties"].keys():
+    for key in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
         resource["Properties"][key] = "s3://bucket/key"
 policies = SimpleNamespace(load=lambda: {"AWSLambdaBasicExecutionRole": "arn:aws:iam::aws:policy/AWSLambdaBasicExecutionRole"})
-print(json.dumps(transform(template, {}, policies)["Resources"]["HttpApi"]["Properties"]["Body"]["paths"]))
+print(json.dumps(transform(template, {}, policies)["Resources"]))
 """
 
 
@@ -85,6 +85,7 @@ def function(artefact: Path, opt: Path, runtime_client: Path, tmp_path: Path) ->
         "PYTHONDONTWRITEBYTECODE": "1",  # Lambda's folders are read-only
         "MODEL_DIR": str(opt / "model"),
         "OPENBLAS_NUM_THREADS": "1",
+        "API_KEYS": "a-key",
     }
     with Emulator(
         cwd=task,
@@ -101,13 +102,17 @@ def test_the_template_is_valid() -> None:
     assert "is a valid SAM Template" in run("make", "validate")
 
 
-def test_no_route_is_open_to_the_world() -> None:
-    """Every route of the API demands a signed request."""
+def test_the_function_asks_for_keys_and_may_read_the_one_secret_that_holds_them() -> None:
+    """Nothing in the template opens the API, and the role reads no other secret."""
     run("make", "build/sam/installed")
-    routes = json.loads(run(SAM / "bin/python", "-c", ROUTES, stdin=(ROOT / "template.yaml").read_text()))
-    assert {path: route["x-amazon-apigateway-any-method"]["security"] for path, route in routes.items()} == {
-        "$default": [{"AWS_IAM": []}]
-    }
+    resources = json.loads(run(SAM / "bin/python", "-c", RESOURCES, stdin=(ROOT / "template.yaml").read_text()))
+    variables = resources["ApiFunction"]["Properties"]["Environment"]["Variables"]
+    assert variables["API_KEYS_SECRET"] == {"Ref": "ApiKey"}
+    assert "AUTH" not in variables
+    (policy,) = resources["ApiFunctionRole"]["Properties"]["Policies"]
+    assert [(statement["Action"], statement["Resource"]) for statement in policy["PolicyDocument"]["Statement"]] == [
+        ("secretsmanager:GetSecretValue", {"Ref": "ApiKey"})
+    ]
 
 
 def test_sam_build_makes_the_function_and_both_layers(artefact: Path) -> None:
@@ -142,6 +147,10 @@ def test_the_runtime_layer_is_the_same_bytes_wherever_it_is_built(artefact: Path
 
 def test_the_built_function_answers_an_event(function: Emulator) -> None:
     """It needs nothing but the artefact and Lambda's runtime client."""
-    reply = json.loads(function.invoke((ROOT / "events/http_api_v2.json").read_bytes()))
+    event = json.loads((ROOT / "events/http_api_v2.json").read_text())
+    refused = json.loads(function.invoke(json.dumps(event).encode()))
+    assert refused.get("statusCode") == 401, function.log
+    event["headers"]["authorization"] = "Bearer a-key"
+    reply = json.loads(function.invoke(json.dumps(event).encode()))
     assert reply.get("statusCode") == 200, function.log
     assert [len(vector) for vector in json.loads(reply["body"])] == [384]

@@ -83,7 +83,7 @@ def test_a_damaged_model_is_told_at_start_and_to_every_caller(
     damage, sentence = DAMAGES[name]
     damage(folder)
 
-    client = Client(answering(serve(folder)))
+    client = Client(answering(serve(folder), None))
     (line,) = capsys.readouterr().err.splitlines()
     logged = json.loads(line)
     replies = [client.post({"inputs": "a"}), client.get("/info"), client.get("/health")]

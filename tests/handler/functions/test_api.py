@@ -10,8 +10,13 @@ import pytest
 
 from handler import errors
 from handler.bootstrap import Answer
-from handler.functions.api import answering, is_http
-from handler.service import Embeddings, Options, Service
+from handler.config import Settings
+from handler.embedding.encoder import Vectors
+from handler.embedding.manifest import Manifest
+from handler.embedding.tokenization import TokenIds, Tokenization
+from handler.functions.api import answering
+from handler.http.doors import door_of
+from handler.service import EmbeddingService, Service
 from tests.conftest import INT8, ROOT, Client, ClientOf, serve
 
 WORDS = "the user's own words"
@@ -47,7 +52,7 @@ NOT_HTTP: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def answer(service: Service) -> Answer:
     """The handler over the default model."""
-    return answering(service)
+    return answering(service, None)
 
 
 @pytest.mark.parametrize("name", HTTP_EVENTS)
@@ -61,7 +66,7 @@ def test_an_http_event_is_answered_by_an_http_reply(answer: Answer, name: str) -
 @pytest.mark.parametrize("name", NOT_HTTP)
 def test_events_of_other_kinds_are_refused_by_name_and_never_reach_the_wire(answer: Answer, name: str) -> None:
     """Some of them look like requests to Mangum."""
-    assert not is_http(NOT_HTTP[name])
+    assert door_of(NOT_HTTP[name]) is None
     with pytest.raises(errors.Validation, match=r"This function answers HTTP requests and \{\"inputs\": …\}. Given: "):
         answer(NOT_HTTP[name], None)
 
@@ -95,22 +100,24 @@ def test_a_plain_invocation_fails_by_an_exception_named_by_its_error_type(answer
 
 
 class Failing:
-    """A service whose model fails as no one foresaw."""
+    """An encoder that fails as no one foresaw."""
 
-    def __init__(self, service: Service) -> None:
-        self.settings, self.manifest = service.settings, service.manifest
+    hidden = 384
 
-    def embed(self, texts: Sequence[str], options: Options) -> Embeddings:
-        del options
-        raise RuntimeError(texts[0])
+    def encode(self, sequences: Sequence[TokenIds], deadline: float, prompt_tokens: int) -> Vectors:
+        del sequences, deadline, prompt_tokens
+        raise RuntimeError(WORDS)
+
+    def encode_tokens(self, sequences: Sequence[TokenIds], deadline: float) -> list[Vectors]:
+        return [self.encode(sequences, deadline, 0)]
 
 
 @pytest.mark.parametrize("direct", [False, True])
-def test_an_unforeseen_failure_tells_an_id_and_nothing_else(
-    service: Service, capsys: pytest.CaptureFixture[str], *, direct: bool
-) -> None:
+def test_an_unforeseen_failure_tells_an_id_and_nothing_else(capsys: pytest.CaptureFixture[str], *, direct: bool) -> None:
     """500 with an id; under that id the log has the place in the code, and not the user's text either."""
-    answer = answering(Failing(service))
+    settings, manifest = Settings.from_environment({"MODEL_DIR": str(INT8)}), Manifest.read(INT8)
+    failing = EmbeddingService(settings, manifest, Tokenization(INT8, manifest.max_length), Failing())
+    answer = answering(failing, None)
     if direct:
         with pytest.raises(errors.Internal) as raised:
             answer({"inputs": WORDS}, None)
@@ -122,7 +129,7 @@ def test_an_unforeseen_failure_tells_an_id_and_nothing_else(
     (incident,) = re.findall(r"^Internal error; its id in the log is ([0-9a-f]{12})$", sentence)
     logged = json.loads(capsys.readouterr().err)
     assert (logged["incident"], logged["error"]) == (incident, "RuntimeError")
-    assert "embed" in logged["trace"]
+    assert "encode" in logged["trace"]
     assert WORDS not in json.dumps(logged)
 
 

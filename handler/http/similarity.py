@@ -1,0 +1,56 @@
+"""Sentence similarity: one text compared with others by the model's own similarity function."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from fastapi import Response
+
+from handler.embedding.encoder import Vectors
+from handler.errors import Validation
+from handler.http.answers import answer
+from handler.http.call import Call
+from handler.http.encoding import NUMBER_BYTES, encode_vectors
+from handler.parsing import embedding_request, texts
+
+FUNCTIONS: dict[str, Callable[[Vectors, Vectors], Vectors]] = {
+    "cosine": lambda source, others: others @ source,  # of unit vectors
+    "dot": lambda source, others: others @ source,
+    "euclidean": lambda source, others: -np.sqrt(np.square(others - source).sum(axis=1)),
+    "manhattan": lambda source, others: -np.abs(others - source).sum(axis=1),
+}
+"""By their Sentence Transformers names: the vectors of one text (dimension) and of others (n, dimension) to numbers (n).
+
+A distance is negative there, so that a larger number always means nearer.
+"""
+
+
+def asks_for_similarity(fields: Mapping[str, Any]) -> bool:
+    """Whether a body asks to compare: `source_sentence` stands beside `inputs`, or in them."""
+    inputs = fields.get("inputs")
+    return "source_sentence" in fields or (isinstance(inputs, dict) and "source_sentence" in inputs)
+
+
+def similarity(call: Call) -> Response:
+    """Answer the route that is for comparing alone."""
+    fields = call.fields()
+    if not asks_for_similarity(fields):
+        msg = '`inputs` must be an object like {"source_sentence": "a text", "sentences": ["others"]}'
+        raise Validation(msg)
+    return similarities(call, fields)
+
+
+def similarities(call: Call, fields: Mapping[str, Any]) -> Response:
+    """An array of numbers, one for each of `sentences`."""
+    inputs = fields.get("inputs")
+    if isinstance(inputs, dict):
+        fields = {**fields, **inputs}
+    (source,) = texts(fields, "source_sentence")[:1]
+    asked = embedding_request(fields, "sentences")
+    call.door.check_response(len(asked.texts), NUMBER_BYTES)
+    function = call.service.manifest.similarity
+    options = replace(asked.options, normalize=function == "cosine")
+    result = call.service.embed([source, *asked.texts], options, call.deadline)
+    scores = FUNCTIONS[function](result.vectors[0], result.vectors[1:])
+    return answer(call, encode_vectors(scores.astype(np.float32), "float"), result)

@@ -1,0 +1,97 @@
+"""Who may call over HTTP: API keys from the environment or from one secret of Secrets Manager.
+
+Keys are kept and compared as hashes, in constant time. A secret's current and previous version are both valid, so that a key can be
+rotated while clients still use the old one.
+"""
+
+import hashlib
+import hmac
+import threading
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any, Protocol
+
+from handler import telemetry
+
+REFRESH_S = 300
+"""The secret is read again after so long: a rotated key is known within this time."""
+UNKNOWN_KEY_REFRESH_S = 30
+"""Nor is it read more often than this for the sake of keys it does not hold: guessing keys must not cost requests to the store."""
+
+
+class Keys(Protocol):
+    """Tells valid keys."""
+
+    def accepts(self, key: str) -> bool:
+        """Whether `key` is valid."""
+        ...
+
+
+class FixedKeys:
+    """Keys given once."""
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._hashes = frozenset(_hash(key) for key in keys)
+
+    def accepts(self, key: str) -> bool:
+        """Whether `key` is one of them."""
+        return _among(_hash(key), self._hashes)
+
+
+class SecretKeys:
+    """The versions of a secret, read at the start, every few minutes, and when a key is unknown.
+
+    While the store fails the last known keys stay valid.
+    """
+
+    def __init__(self, read: Callable[[], Iterable[str]], clock: Callable[[], float] = time.monotonic) -> None:
+        """Read the keys for the first time; `read` gives the valid ones or raises anything."""
+        self._read = read
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._hashes: frozenset[bytes] = frozenset()
+        self._asked = -float("inf")
+        self._refresh()
+
+    def accepts(self, key: str) -> bool:
+        """Whether `key` is in the secret now, or was when the store last answered."""
+        age = self._clock() - self._asked
+        if age > REFRESH_S:
+            # Beside the request, not before it: the keys known so far are good for this one.
+            threading.Thread(target=self._refresh, name="keys", daemon=True).start()
+        hashed = _hash(key)
+        if _among(hashed, self._hashes):
+            return True
+        if age < UNKNOWN_KEY_REFRESH_S:
+            return False
+        self._refresh()
+        return _among(hashed, self._hashes)
+
+    def _refresh(self) -> None:
+        with self._lock:
+            self._asked = self._clock()
+            try:
+                self._hashes = frozenset(_hash(key) for key in self._read())
+            except Exception as error:  # noqa: BLE001 - whatever the store's trouble is, the known keys stay valid
+                telemetry.log("keys_not_read", error=type(error).__name__)
+
+
+def versions_of(secret: str, client: Any) -> list[str]:  # noqa: ANN401 - boto3 makes its clients' types at run time
+    """The current and the previous version of a secret in Secrets Manager."""
+    versions = [client.get_secret_value(SecretId=secret, VersionStage="AWSCURRENT")["SecretString"]]
+    with suppress(client.exceptions.ResourceNotFoundException):  # where it was never rotated
+        versions.append(client.get_secret_value(SecretId=secret, VersionStage="AWSPREVIOUS")["SecretString"])
+    return versions
+
+
+def _hash(key: str) -> bytes:
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).digest()
+
+
+def _among(hashed: bytes, known: Iterable[bytes]) -> bool:
+    """Whether one of `known` is `hashed`, in the same time wherever it stands."""
+    found = False
+    for one in known:
+        found |= hmac.compare_digest(one, hashed)
+    return found

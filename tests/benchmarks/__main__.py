@@ -1,0 +1,57 @@
+"""The command line: run the benchmarks named, print their tables, write their figures."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from handler.errors import Backend
+from layers.model.configuration import Unsupported
+
+from . import cold, corpus, encoder, request
+from .effort import FULL, QUICK, Effort
+from .machine import Machine
+from .tables import Table, say, write_figures
+
+BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
+    "encoder": encoder.tables,
+    "corpus": corpus.tables,
+    "request": request.tables,
+    "cold": cold.tables,
+}
+
+
+def main() -> int:
+    """Run what the arguments name, everything if nothing; 1 with one sentence if a model is missing."""
+    arguments = _arguments()
+    effort = QUICK if arguments.quick else FULL
+    machine = Machine.this()
+    started = time.perf_counter()
+    say(f"{machine}\n\nTimes are medians, ratios are medians of the ratios within each round.\n")
+    measured: list[Table] = []
+    try:
+        for name in arguments.benchmarks or BENCHMARKS:
+            for table in BENCHMARKS[name](effort):
+                say(f"{table}\n")
+                measured.append(table)
+    except (Backend, Unsupported) as reason:
+        say(f"Not measured: {reason}\nBoth models: make build/model/manifest.json build/model-fp32/manifest.json")
+        return 1
+    write_figures(arguments.out, machine, measured, quick=arguments.quick)
+    say(f"{time.perf_counter() - started:.0f} s; the figures are in {arguments.out}")
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="Measure, in interleaved rounds.")
+    parser.add_argument(
+        "benchmarks", nargs="*", choices=BENCHMARKS, metavar="benchmark", help=f"{', '.join(BENCHMARKS)}; all if none"
+    )
+    parser.add_argument("--quick", action="store_true", help="see that everything runs; its figures mean little")
+    parser.add_argument("--out", type=Path, default=Path("build", "benchmarks.json"), help="the figures (default: %(default)s)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""How long to measure."""
+
+from dataclasses import dataclass
+
+from .rounds import Pace
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """The sizes of one run. A burst is the seconds for which a contender repeats a short call in its turn."""
+
+    row: Pace
+    burst: float
+    texts_per_core: int
+    passages: int
+    corpus: Pace
+    fidelity_passages: int
+    cold: Pace
+
+
+FULL = Effort(
+    row=Pace(rounds=5, seconds=4),
+    burst=0.005,
+    texts_per_core=8,
+    passages=1000,
+    corpus=Pace(rounds=3, seconds=0),
+    fidelity_passages=100,
+    cold=Pace(rounds=15, seconds=0),
+)
+"""About four minutes on two cores."""
+
+QUICK = Effort(
+    row=Pace(rounds=1, seconds=0),
+    burst=0,
+    texts_per_core=1,
+    passages=32,
+    corpus=Pace(rounds=1, seconds=0),
+    fidelity_passages=12,
+    cold=Pace(rounds=1, seconds=0),
+)
+"""About fifteen seconds on two cores."""

@@ -1,0 +1,66 @@
+"""How a stock model is commonly served: texts in padded batches in the order given, all threads inside one run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import tokenizers
+from numpy.typing import NDArray
+
+from handler.embedding.encoder import Vectors
+from handler.embedding.manifest import TOKENIZER
+from handler.embedding.tokenization import TokenIds
+
+from .stock import INPUTS, OUTPUT
+
+type Batch = NDArray[np.int64]
+"""Integers (texts, tokens)."""
+
+
+class PaddedEncoder:
+    """A stock graph in a session as ONNX Runtime makes it by default, but for the number of threads."""
+
+    def __init__(self, model: onnx.ModelProto, threads: int) -> None:
+        """Load the graph."""
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+    def encode(self, ids: Batch, mask: Batch) -> Vectors:
+        """Pooled vectors of one batch."""
+        vectors: Vectors = self._session.run([OUTPUT], dict(zip(INPUTS, (ids, mask, np.zeros_like(ids)), strict=True)))[0]
+        return vectors
+
+    def encode_alike(self, sequences: Sequence[TokenIds]) -> Vectors:
+        """Pooled vectors of texts of the same number of tokens, in one batch: nothing is padded."""
+        ids = np.stack(sequences)
+        return self.encode(ids, np.ones_like(ids))
+
+    def encode_each(self, sequences: Sequence[TokenIds]) -> Vectors:
+        """Pooled vectors of texts of any lengths, each in a run of its own."""
+        return np.concatenate([self.encode_alike([sequence]) for sequence in sequences])
+
+
+class PaddedService:
+    """Texts to vectors with a padded encoder."""
+
+    def __init__(self, encoder: PaddedEncoder, folder: Path, max_length: int, batch: int) -> None:
+        """Serve `encoder` with the tokenizer in `folder`."""
+        self._encoder = encoder
+        self._batch = batch
+        self._tokenizer = tokenizers.Tokenizer.from_file(str(folder / TOKENIZER))
+        self._tokenizer.enable_truncation(max_length)
+        self._tokenizer.enable_padding()
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Pooled vectors, each batch padded to its own longest text."""
+        return np.concatenate([self._run(texts[start : start + self._batch]) for start in range(0, len(texts), self._batch)])
+
+    def _run(self, texts: Sequence[str]) -> Vectors:
+        encodings = self._tokenizer.encode_batch_fast(texts)
+        ids = np.array([encoding.ids for encoding in encodings], np.int64)
+        mask = np.array([encoding.attention_mask for encoding in encodings], np.int64)
+        return self._encoder.encode(ids, mask)

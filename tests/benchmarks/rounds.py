@@ -1,0 +1,84 @@
+"""Measuring by turns: A B C, A B C, … within one run.
+
+A machine that others use too is fast in one minute and slow in the next. Contenders that take turns meet the same minutes, so the
+ratio of two turns of one round holds where the times themselves do not.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+type Call = Callable[[], object]
+type Turn = Callable[[], float]
+"""Takes one turn and returns its seconds a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """At least so many rounds, and more until the seconds are over."""
+
+    rounds: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds a call of each contender; the n-th of all were taken in the n-th round."""
+
+    seconds: Mapping[str, list[float]]
+
+    def median(self, name: str) -> float:
+        """Seconds a call."""
+        return statistics.median(self.seconds[name])
+
+    def ratio(self, name: str, other: str) -> float:
+        """How many times as long as `other` `name` takes."""
+        return statistics.median(a / b for a, b in zip(self.seconds[name], self.seconds[other], strict=True))
+
+    def rest(self, whole: str, *parts: str) -> float:
+        """Seconds of `whole` that are in none of its parts."""
+        in_parts = map(sum, zip(*(self.seconds[name] for name in parts), strict=True))
+        return statistics.median(a - b for a, b in zip(self.seconds[whole], in_parts, strict=True))
+
+
+def interleaved(contenders: Mapping[str, Turn], pace: Pace) -> Timings:
+    """Let every contender take its turn, round after round."""
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    started = time.perf_counter()
+    done = 0
+    while done < pace.rounds or time.perf_counter() - started < pace.seconds:
+        for name, turn in contenders.items():
+            seconds[name].append(turn())
+        done += 1
+    return Timings(seconds)
+
+
+def once(call: Call) -> Turn:
+    """A turn of one call."""
+
+    def turn() -> float:
+        started = time.perf_counter()
+        call()
+        return time.perf_counter() - started
+
+    return turn
+
+
+def burst(call: Call, seconds: float) -> Turn:
+    """A turn of as many calls as fill the seconds, after one that isn't counted.
+
+    The contender before has left its own weights in the processor's cache and, where it is threaded, its threads spinning.
+    """
+    call()  # what is done once in a process
+    calls = max(1, round(seconds / once(call)()))
+
+    def turn() -> float:
+        if calls > 1:
+            call()
+        started = time.perf_counter()
+        for _ in range(calls):
+            call()
+        return (time.perf_counter() - started) / calls
+
+    return turn

@@ -1,0 +1,196 @@
+"""Generated requests that no well-meaning client sends, and what must hold of every answer."""
+
+import base64
+import json
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tests.conftest import Client, Reply
+from tests.contract.test_routes import PATHS, event
+
+STATUSES = frozenset({200, 204, 400, 401, 404, 405, 413, 415, 422, 424})
+NASTY_TEXTS = (
+    "",
+    " ",
+    "\x00",
+    "\x00\x01\x02\x1f\x7f",
+    "\u202eright to left\u202c",
+    "e\u0301\u0327" * 50,
+    "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+    "\ufffe\uffff",
+    "[CLS] [SEP] [MASK] [PAD]",
+    "'; DROP TABLE vectors; --",
+    "<script>alert(1)</script>",
+    "{{7*7}} ${7*7} %s %n",
+    "a" * 5_000,
+    "한" * 3_000,
+    "https://example.com/" * 30,
+    "\n" * 1_000,
+)
+NASTY_VALUES: tuple[Any, ...] = (
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1,
+    384,
+    385,
+    2**31,
+    2**63,
+    2**64,
+    10**400,
+    1.5,
+    -0.0,
+    1e308,
+    "",
+    "left",
+    "Left",
+    "x" * 300,
+    [],
+    {},
+    [[]],
+    {"": None},
+    [None],
+    {"inputs": "a"},
+)
+FIELDS = (
+    "inputs",
+    "input",
+    "normalize",
+    "prompt_name",
+    "truncate",
+    "truncation_direction",
+    "dimensions",
+    "encoding_format",
+    "parameters",
+    "options",
+    "source_sentence",
+    "sentences",
+    "add_special_tokens",
+    "model",
+    "user",
+    "__proto__",
+    "\x00",
+)
+RAW_BODIES = (
+    b"",
+    b"\x00",
+    b"\xff\xfe",
+    b"null",
+    b"NaN",
+    b"[NaN]",
+    b'{"inputs": NaN}',
+    b'{"inputs": "a"',
+    b'{"inputs": "\\ud800"}',
+    b"'a'",
+    b'{"inputs": "a", "inputs": ["b", ""]}',
+    b'{"inputs": "a", "dimensions": 1e999}',
+    b'{"inputs": "a", "dimensions": 0x10}',
+    b"[" * 100_000,
+    b'{"a":' * 50_000,
+    b'["' + b"\\u0000" * 1000 + b'"]',
+    b"\xef\xbb\xbf{}",
+    b'{"inputs": "a"}garbage',
+    b"1" * 100_000,
+    b'{"inputs": "\xed\xa0\x80"}',
+    b'{"inputs": "a", "parameters": {"parameters": {"parameters": 1}}}',
+)
+MORE_PATHS = (
+    "/v1/embeddings",
+    "/embeddings",
+    "/similarity",
+    "/embed_all",
+    "/tokenize",
+    "/predict",
+    "/info",
+    "/health",
+    "/v1/models",
+    "/nothing",
+    "/%00",
+    "/../../etc/passwd",
+    "//",
+    "/models/" + "x" * 2000,
+    "/models/%ff",
+    "/docs",
+    "/openapi.json",
+    "/pipeline/feature-extraction/",
+)
+METHODS = ("POST", "POST", "POST", "POST", "POST", "POST", "GET", "PUT", "DELETE", "HEAD", "OPTIONS", "BREW")
+CONTENT_TYPES = (
+    "application/json",
+    "application/json; charset=utf-16",
+    "text/plain",
+    "multipart/form-data",
+    "",
+    "\x7f",
+    "a/b" * 300,
+)
+
+
+def value(generator: random.Random, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON
+    """A value of any kind, nested now and then."""
+    kind = generator.random()
+    if kind < 0.4 or depth > 4:
+        return generator.choice(NASTY_TEXTS)
+    if kind < 0.75:
+        return generator.choice(NASTY_VALUES)
+    if kind < 0.9:
+        return [value(generator, depth + 1) for _ in range(generator.choice([0, 1, 2, 3, 600 if depth == 0 else 1]))]
+    return {generator.choice(FIELDS): value(generator, depth + 1) for _ in range(3)}
+
+
+def body(generator: random.Random) -> bytes:
+    """A body: a hostile one as it is, or an object of fields with hostile values."""
+    if generator.random() < 0.2:
+        return generator.choice(RAW_BODIES)
+    fields: dict[str, Any] = {"inputs": generator.choice(NASTY_TEXTS)} if generator.random() < 0.6 else {}
+    fields |= {generator.choice(FIELDS): value(generator) for _ in range(generator.randrange(4))}
+    return json.dumps(fields).encode()
+
+
+def by_http(client: Client, generator: random.Random) -> Reply:
+    """One request, by the shape of an HTTP API's event."""
+    headers = {"content_type": generator.choice(CONTENT_TYPES)}
+    if generator.random() < 0.1:
+        headers["content_encoding"] = generator.choice(["gzip", "br", "identity", "x"])
+    if generator.random() < 0.1:
+        headers["accept_encoding"] = generator.choice(["gzip", "*", "gzip;q=0", "\x00"])
+    path = generator.choice(PATHS if generator.random() < 0.6 else MORE_PATHS)
+    return client.request(generator.choice(METHODS), path, body(generator), **headers)
+
+
+def by_event(client: Client, generator: random.Random) -> Reply:
+    """One request, by the event of any door with a part of it spoiled."""
+    made = event(generator.choice(["http_api_v2", "rest_v1", "function_url", "alb"]))
+    made["body"] = body(generator).decode("latin-1")
+    if generator.random() < 0.3:
+        made |= {"body": base64.b64encode(made["body"].encode()).decode()[generator.randrange(3) :], "isBase64Encoded": True}
+    made["headers"] |= generator.choice(
+        [{}, {"host": "a:b:c"}, {"x-forwarded-port": "-"}, {"cookie": "\x00"}, {"accept": "x" * 9000}]
+    )
+    return client.reply(made)
+
+
+KINDS: tuple[Callable[[Client, random.Random], Reply], ...] = (by_http, by_http, by_http, by_event)
+
+
+def requests(client: Client, seed: int, count: int) -> Iterator[Reply]:
+    """The answers to `count` requests, the same for the same seed."""
+    generator = random.Random(seed)  # noqa: S311 - repeatable, not secret
+    for _ in range(count):
+        yield generator.choice(KINDS)(client, generator)
+
+
+def check(reply: Reply) -> None:
+    """What holds of every answer: a status of the contract; of a failure, its one shape."""
+    assert reply.status in STATUSES, (reply.status, reply.body[:300])
+    if reply.status >= 400 and reply.body:
+        assert reply.headers["content-type"] == "application/json"
+        content = reply.json
+        assert content.keys() == {"error", "error_type"}
+        told = content["error"]
+        sentence = told["message"] if isinstance(told, dict) else told
+        assert 0 < len(sentence) < 600, sentence
+        assert "Traceback" not in sentence

@@ -1,0 +1,199 @@
+"""Who may call: Authorization: Bearer, and the routes that are open."""
+
+import json
+import threading
+from collections.abc import Callable, Iterable, Iterator
+
+import botocore.session
+import pytest
+from moto.server import ThreadedMotoServer
+
+from handler.bootstrap import load_keys
+from handler.functions.api import answering
+from handler.keys import REFRESH_S, UNKNOWN_KEY_REFRESH_S, FixedKeys, SecretKeys, versions_of
+from handler.service import Service
+from tests.conftest import Client, Reply
+
+REFUSED = (401, "Unauthorized", "Invalid credentials in Authorization header")
+BODY = json.dumps({"inputs": "a"}).encode()
+
+
+def authorized(client: Client, value: str, path: str = "/") -> Reply:
+    """Post with an Authorization header."""
+    return client.request("POST", path, BODY, authorization=value, content_type="application/json")
+
+
+@pytest.fixture(scope="module")
+def guarded(service: Service) -> Client:
+    """An endpoint with two keys."""
+    return Client(answering(service, load_keys({"API_KEYS": "one, two"})))
+
+
+@pytest.mark.parametrize("value", ["Bearer one", "bearer two", "Bearer  one "])
+def test_a_valid_key_may_call(guarded: Client, value: str) -> None:
+    """Whichever of them."""
+    assert authorized(guarded, value).status == 200
+
+
+@pytest.mark.parametrize(
+    "value", ["", "Bearer", "Bearer ", "Bearer three", "Basic one", "one", "Bearer one,Bearer one", "Bearer one two", "Bearer ONE"]
+)
+def test_a_missing_malformed_repeated_or_wrong_key_may_not(guarded: Client, value: str) -> None:
+    """401, in the words of the contract."""
+    assert authorized(guarded, value).error == REFUSED
+
+
+def test_no_header_is_no_key(guarded: Client) -> None:
+    """On unknown paths as well: nothing is told to strangers."""
+    assert guarded.post({"inputs": "a"}).error == REFUSED
+    assert guarded.get("/nothing").error == REFUSED
+    assert guarded.get("/info").error == REFUSED
+    assert guarded.request("DELETE", "/").error == REFUSED
+
+
+def test_openai_s_routes_refuse_in_openai_s_form(guarded: Client) -> None:
+    """The sentence is where its clients look for it."""
+    reply = authorized(guarded, "Bearer three", "/v1/embeddings")
+    assert (reply.status, reply.json["error"]["message"]) == (401, REFUSED[2])
+
+
+@pytest.mark.parametrize("path", ["/", "/health", "/ping", "/docs", "/openapi.json"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
+def test_the_open_routes_need_no_key(guarded: Client, method: str, path: str) -> None:
+    """Health, the documentation, and every OPTIONS."""
+    assert guarded.request(method, path).status in {200, 204}
+
+
+def test_a_deployment_that_says_nothing_lets_no_one_in(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    """Only AUTH=none opens it; the log says why it is closed."""
+    closed = Client(answering(service, load_keys({})))
+    assert authorized(closed, "Bearer ").error == REFUSED
+    assert "no key is valid" in capsys.readouterr().err
+    assert load_keys({"AUTH": "none"}) is None
+
+
+class Store:
+    """A secret's versions, which may fail to be read."""
+
+    def __init__(self, *keys: str) -> None:
+        self.keys: Iterable[str] = keys
+        self.reads = 0
+        self.fails = False
+        self.read_again = threading.Event()
+
+    def read(self) -> Iterable[str]:
+        self.reads += 1
+        self.read_again.set()
+        if self.fails:
+            raise ConnectionError
+        return self.keys
+
+
+class Clock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time."""
+    return Clock()
+
+
+def test_a_secret_is_read_at_the_start_and_not_at_every_request(clock: Clock) -> None:
+    """The hot path never asks the store."""
+    store = Store("now", "before")
+    keys = SecretKeys(store.read, clock)
+    assert all(keys.accepts(key) for key in ("now", "before") * 50)
+    assert store.reads == 1
+
+
+def test_an_unknown_key_asks_once_and_then_not_before_a_while(clock: Clock) -> None:
+    """A new key is known at once; guessing costs no more than a request to the store each 30 seconds."""
+    store = Store("old")
+    keys = SecretKeys(store.read, clock)
+    store.keys = ("new", "old")
+    assert not keys.accepts("new")
+    clock.now += UNKNOWN_KEY_REFRESH_S
+    assert keys.accepts("new")
+    assert store.reads == 2
+    assert not any(keys.accepts(f"guess {number}") for number in range(100))
+    assert store.reads == 2
+
+
+def test_a_known_key_is_let_in_while_the_secret_is_read_again(clock: Clock) -> None:
+    """Every few minutes, beside the request."""
+    store = Store("key")
+    keys = SecretKeys(store.read, clock)
+    store.read_again.clear()
+    clock.now += REFRESH_S + 1
+    assert keys.accepts("key")
+    assert store.read_again.wait(5)
+    assert store.reads == 2
+
+
+def test_while_the_store_fails_the_last_known_keys_stay_valid(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    """And the log says that it does, without a key in it."""
+    store = Store("key")
+    keys = SecretKeys(store.read, clock)
+    store.fails = True
+    clock.now += UNKNOWN_KEY_REFRESH_S
+    assert not keys.accepts("other")
+    assert keys.accepts("key")
+    assert json.loads(capsys.readouterr().err) == {"event": "keys_not_read", "error": "ConnectionError"}
+
+
+def test_a_store_that_fails_at_the_start_is_asked_again(clock: Clock) -> None:
+    """No key is valid until it answers."""
+    store = Store("key")
+    store.fails = True
+    keys = SecretKeys(store.read, clock)
+    store.fails = False
+    assert not keys.accepts("key")
+    clock.now += UNKNOWN_KEY_REFRESH_S
+    assert keys.accepts("key")
+
+
+@pytest.fixture
+def secrets_manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., str]]:
+    """Secrets Manager's API over HTTP; called with a secret's versions, oldest first, it stores them."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL_SECRETS_MANAGER": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    client = botocore.session.get_session().create_client("secretsmanager")
+
+    def store(*versions: str) -> str:
+        arn: str = client.create_secret(Name=f"keys-{len(versions)}", SecretString=versions[0])["ARN"]
+        for version in versions[1:]:
+            client.put_secret_value(SecretId=arn, SecretString=version)
+        return arn
+
+    yield store
+    server.stop()
+
+
+def test_the_current_and_the_previous_version_of_the_secret_are_valid(
+    secrets_manager: Callable[..., str], service: Service
+) -> None:
+    """And no older one; a secret that was never rotated has one."""
+    client = Client(answering(service, load_keys({"API_KEYS_SECRET": secrets_manager("oldest", "older", "newest")})))
+    assert [authorized(client, f"Bearer {key}").status for key in ("newest", "older", "oldest")] == [200, 200, 401]
+    once = botocore.session.get_session().create_client("secretsmanager")
+    assert versions_of(secrets_manager("only"), once) == ["only"]
+
+
+def test_keys_are_kept_as_hashes() -> None:
+    """What is in memory is no key."""
+    assert "a-key" not in repr(vars(FixedKeys(["a-key"])))

@@ -1,0 +1,145 @@
+"""What cannot fit or cannot be done in time is refused before it is computed, by a bound that is never passed."""
+
+import base64
+import json
+import time
+from typing import Any
+
+import numpy as np
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from events.emulator import Emulator
+from handler.functions.api import answering
+from handler.http.doors import DIRECT, ENVELOPE_BYTES, FRONT_DOORS, LAMBDA_BYTES, FrontDoor, door_of
+from handler.http.encoding import NUMBER_BYTES, encode_vectors, row_bytes
+from handler.http.openai import ITEM_BYTES
+from handler.service import Service
+from tests.conftest import FP32, ROOT, Client
+from tests.contract.test_routes import event
+
+LONGEST = np.float32(-0.0000063184107)
+"""A float32 that takes as many characters as any."""
+DOORS = {door.name: door for door in FRONT_DOORS}
+
+
+def test_no_float32_takes_more_bytes_than_the_bound() -> None:
+    """Every exponent, both signs, the ends and 4,000 random ones of its fractions: two million numbers."""
+    generator = np.random.default_rng(7)
+    fractions = np.concatenate([[0, 1, 2**23 - 1], generator.integers(0, 2**23, 4000)]).astype(np.uint32)
+    longest = 0
+    for exponent in range(255):
+        bits = (np.uint32(exponent) << np.uint32(23)) | fractions
+        numbers = np.concatenate([bits, bits | np.uint32(1 << 31)]).view(np.float32)
+        written = orjson.dumps(numbers, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
+        longest = max(longest, *map(len, written))
+    assert longest + 1 == NUMBER_BYTES
+    assert len(orjson.dumps(np.array([LONGEST]), option=orjson.OPT_SERIALIZE_NUMPY)) == NUMBER_BYTES + 1
+
+
+@given(count=st.integers(1, 20), dimension=st.integers(1, 400))
+@pytest.mark.parametrize("encoding_format", ["float", "base64"])
+def test_no_answer_takes_more_bytes_than_its_bound(count: int, dimension: int, encoding_format: Any) -> None:  # noqa: ANN401
+    """As Lambda writes it into its envelope, with the longest numbers there are."""
+    content = encode_vectors(np.full((count, dimension), LONGEST), encoding_format)
+    in_envelope = len(json.dumps(content.decode())) - 2
+    assert in_envelope <= count * row_bytes(dimension, encoding_format) + 2
+    if encoding_format == "base64":
+        assert len(base64.b64encode(content)) <= count * row_bytes(dimension, encoding_format) + 4
+
+
+def test_openai_s_wrapping_is_in_its_bound(client: Client) -> None:
+    """A batch of the largest index."""
+    reply = client.post({"input": ["a"] * 512, "dimensions": 1}, "/v1/embeddings")
+    assert len(json.dumps(reply.body.decode())) <= 512 * (ITEM_BYTES + row_bytes(1, "float")) + ENVELOPE_BYTES
+
+
+def test_each_door_is_known_by_its_events() -> None:
+    """And the row of the table is its own."""
+    names = {"http_api_v2": "an HTTP API", "rest_v1": "a REST API", "function_url": "a function URL", "alb": "a load balancer"}
+    assert {name: getattr(door_of(event(name)), "name", None) for name in names} == names
+    assert set(DOORS) == set(names.values())
+
+
+def test_512_vectors_fit_through_an_http_api(client: Client) -> None:
+    """The largest batch of the default model."""
+    reply = client.post({"inputs": [f"text {number}" for number in range(512)]})
+    assert (reply.status, len(reply.json)) == (200, 512)
+
+
+def test_a_batch_that_might_not_fit_is_refused_with_the_largest_that_does(service: Service) -> None:
+    """413, in time: nothing has been computed."""
+    door, answer = DOORS["a load balancer"], answering(service, None)
+    fits = (door.response_bytes - ENVELOPE_BYTES) // row_bytes(384, "float")
+
+    def ask(count: int) -> dict[str, Any]:
+        texts = [f"text {number}" for number in range(count)]
+        reply: dict[str, Any] = answer(event("alb", body=json.dumps({"inputs": texts})), None)
+        return reply
+
+    largest, started = ask(fits), time.perf_counter()
+    refused, taken = ask(fits + 1), time.perf_counter() - started
+    assert largest["statusCode"] == 200
+    assert len(json.dumps(largest)) <= door.response_bytes
+    assert refused["statusCode"] == 413
+    assert f"send at most {fits} inputs at a time" in json.loads(refused["body"])["error"]
+    assert taken < 0.1  # a hundredth of what embedding them takes
+
+
+def test_a_body_larger_than_its_door_carries_is_refused(client: Client) -> None:
+    """With the limit and the size; the gateway itself would take up to 10 MB."""
+    limit = LAMBDA_BYTES - ENVELOPE_BYTES
+    body = json.dumps({"inputs": "a" * limit}).encode()
+    assert client.request("POST", "/", body, content_type="application/json").error == (
+        413,
+        "Validation",
+        f"the request body has {len(body)} bytes > {limit}, the most that fits through an HTTP API",
+    )
+
+
+def test_a_megabyte_of_text_is_cut_or_refused(client: Client) -> None:
+    """Having been tokenised once."""
+    text = "word " * 200_000
+    assert client.post({"inputs": text}).status == 200
+    status, _, sentence = client.post({"inputs": text, "truncate": False}).error
+    assert (status, sentence.endswith("Given: 200002")) == (422, True)
+
+
+@pytest.mark.parametrize("door", [*FRONT_DOORS, DIRECT], ids=lambda door: door.name)
+def test_the_deadline_is_the_shorter_of_the_door_s_patience_and_the_function_s_time(door: FrontDoor) -> None:
+    """Less a second."""
+    alone = door.deadline({"requestContext": {}}, None) - time.monotonic()
+    assert alone == pytest.approx(door.patience_s - 1, abs=0.1)
+    assert door.deadline({"requestContext": {}}, 5000) - time.monotonic() == pytest.approx(4, abs=0.1)
+
+
+@pytest.mark.parametrize(("name", "stamp"), [("http_api_v2", "timeEpoch"), ("rest_v1", "requestTimeEpoch")])
+def test_a_gateway_s_clock_counts_from_when_it_took_the_request(name: str, stamp: str) -> None:
+    """A cold start of ten seconds is gone; the stamp of an event from last year is none of its."""
+    made = event(name)
+    door = door_of(made)
+    assert door
+
+    def left(age_s: float) -> float:
+        made["requestContext"][stamp] = int((time.time() - age_s) * 1000)
+        return door.deadline(made, None) - time.monotonic()
+
+    assert left(10) == pytest.approx(29 - 10 - 1, abs=0.1)
+    assert left(10_000_000) == pytest.approx(29 - 1, abs=0.1)
+    assert left(-60) == pytest.approx(29 - 1, abs=0.1)
+
+
+def test_a_batch_that_takes_too_long_is_answered_in_time() -> None:
+    """Under AWS's emulator, which kills a function at its time-out: 413 with how many were done, before that."""
+    body = json.dumps({"inputs": [f"{number} " + "word " * 300 for number in range(512)]})
+    environment = {"PATH": "/usr/bin:/bin", "MODEL_DIR": str(FP32), "THREADS": "1", "AUTH": "none"}
+    with Emulator(env=environment, timeout_seconds=4) as emulator:
+        warm = json.loads(emulator.invoke((ROOT / "events/http_api_v2.json").read_bytes()))
+        late = json.loads(emulator.invoke(json.dumps(event("http_api_v2", body=body)).encode()))
+    assert warm["statusCode"] == 200
+    assert late.get("statusCode") == 413, emulator.log
+    sentence = json.loads(late["body"])["error"]
+    assert sentence.startswith("the time ran out: ")
+    assert " of 512 inputs were embedded in " in sentence

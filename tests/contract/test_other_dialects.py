@@ -1,0 +1,143 @@
+"""OpenAI's dialect, text-embeddings-inference's own routes, and sentence similarity."""
+
+import base64
+
+import numpy as np
+import pytest
+
+from tests.conftest import Client
+
+SUNNY = "Today is a sunny day and I will get some ice cream."
+TEXTS = [SUNNY, "It rained all morning.", "A sunny day with ice cream."]
+CLS, SEP = 101, 102
+
+
+def rows(client: Client, texts: list[str]) -> np.ndarray:
+    """The texts' vectors."""
+    return np.array(client.post({"inputs": texts}).json, dtype=np.float32)
+
+
+@pytest.mark.parametrize("path", ["/v1/embeddings", "/embeddings"])
+def test_openai_s_clients_get_embedding_objects_and_the_usage(client: Client, path: str) -> None:
+    """In order, with the model served whatever was asked for."""
+    reply = client.post({"input": TEXTS, "model": "text-embedding-3-small", "user": "someone"}, path).json
+    assert (reply["object"], reply["model"]) == ("list", "sentence-transformers/all-MiniLM-L6-v2")
+    assert [(item["object"], item["index"]) for item in reply["data"]] == [("embedding", index) for index in range(3)]
+    assert np.array_equal(np.array([item["embedding"] for item in reply["data"]], np.float32), rows(client, TEXTS))
+    assert reply["usage"]["prompt_tokens"] == reply["usage"]["total_tokens"] == 15 + 7 + 9
+
+
+def test_openai_s_base64_is_little_endian_float32(client: Client) -> None:
+    """What its clients ask for unless told otherwise."""
+    reply = client.post({"input": SUNNY, "model": "m", "encoding_format": "base64", "dimensions": 8}, "/v1/embeddings").json
+    expected = np.array(client.post({"inputs": SUNNY, "dimensions": 8}).json[0], np.float32)
+    assert np.array_equal(np.frombuffer(base64.b64decode(reply["data"][0]["embedding"]), "<f4"), expected)
+
+
+def test_openai_s_token_ids_are_those_of_the_model_served(client: Client) -> None:
+    """One list of them or several; with their special tokens or without."""
+    ids = [[token["id"] for token in text] for text in client.post({"inputs": ["hello world", "sunny day"]}, "/tokenize").json]
+    expected = rows(client, ["hello world", "sunny day"])
+    several = client.post({"input": ids}, "/v1/embeddings").json["data"]
+    one = client.post({"input": ids[0][1:-1]}, "/v1/embeddings").json["data"]
+    assert np.array_equal(np.array([item["embedding"] for item in several], np.float32), expected)
+    assert np.array_equal(np.array(one[0]["embedding"], np.float32), expected[0])
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({}, "`input` must be a string or a list of strings. It is missing"),
+        ({"input": [1, "a"]}, "`input` must be a string, a list of strings, a list of token ids or a list of such lists"),
+        ({"input": [1.5]}, "`input` must be a string, a list of strings, a list of token ids or a list of such lists"),
+        ({"input": [10**6]}, "a token id must be below 30522, the size of this model's vocabulary. Given: 1000000"),
+        ({"input": [CLS, SEP]}, "`input` cannot be empty"),
+        ({"input": ["a", ""]}, "`input[1]` cannot be empty"),
+        ({"input": "a", "dimensions": 400}, "`dimensions` must be between 1 and 384. Given: 400"),
+    ],
+)
+def test_openai_s_clients_are_told_in_openai_s_form(client: Client, fields: object, sentence: str) -> None:
+    """An object with message, type and code."""
+    reply = client.post(fields, "/v1/embeddings")
+    assert reply.status in {400, 422}
+    kind = "Empty" if "empty" in sentence else "Validation"
+    assert reply.json == {"error": {"message": sentence, "type": kind, "code": reply.status}, "error_type": kind}
+    assert client.get("/v1/nothing").json["error"]["message"] == "There is nothing at /v1/nothing"
+
+
+def test_the_model_is_listed_as_openai_lists_it(client: Client) -> None:
+    """The one there is."""
+    reply = client.get("/v1/models").json
+    assert [model["id"] for model in reply["data"]] == ["sentence-transformers/all-MiniLM-L6-v2"]
+
+
+def test_tokens_are_shown_with_their_places(client: Client) -> None:
+    """In characters; those that the tokenizer added have none."""
+    tokens = client.post({"inputs": "Zürich, 한국"}, "/tokenize").json[0]
+    assert tokens[0] == {"id": CLS, "text": "[CLS]", "special": True, "start": None, "stop": None}
+    assert tokens[-1] == {"id": SEP, "text": "[SEP]", "special": True, "start": None, "stop": None}
+    assert [(token["text"], token["start"], token["stop"]) for token in tokens[1:3]] == [("Zürich", 0, 6), (",", 6, 7)]
+    bare = client.post({"inputs": ["Zürich, 한국"], "add_special_tokens": False}, "/tokenize").json[0]
+    assert bare == tokens[1:-1]
+
+
+def test_a_long_text_is_shown_whole(client: Client) -> None:
+    """Truncation is embedding's."""
+    assert len(client.post({"inputs": "word " * 300}, "/tokenize").json[0]) == 302
+
+
+def test_every_token_s_vector_pools_to_the_text_s(client: Client) -> None:
+    """The default model takes their mean."""
+    texts = ["short", SUNNY]
+    tokens = client.post({"inputs": texts}, "/embed_all").json
+    assert [len(text) for text in tokens] == [3, 15]
+    pooled = np.stack([np.array(text, np.float32).mean(axis=0) for text in tokens])
+    expected = np.array(client.post({"inputs": texts, "normalize": False}).json, np.float32)
+    np.testing.assert_allclose(pooled, expected, atol=1e-5)
+
+
+def test_more_token_vectors_than_fit_are_refused(client: Client) -> None:
+    """With the tokens that do."""
+    status, _, sentence = client.post({"inputs": ["word " * 300] * 4}, "/embed_all").error
+    assert (status, sentence.endswith("send at most 960 tokens at a time")) == (413, True)
+
+
+BODIES = {
+    "huggingface_hub": ("/", {"inputs": {"source_sentence": SUNNY, "sentences": TEXTS}, "parameters": {}}),
+    "LiteLLM": ("/", {"inputs": None, "source_sentence": SUNNY, "sentences": TEXTS}),
+    "TEI": ("/similarity", {"inputs": {"source_sentence": SUNNY, "sentences": TEXTS}}),
+    "TEI, with parameters": (
+        "/similarity",
+        {"inputs": {"source_sentence": SUNNY, "sentences": TEXTS}, "parameters": {"truncate": True}},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_similarities_are_cosines_in_the_order_of_the_sentences(client: Client, name: str) -> None:
+    """In all the shapes that clients send."""
+    path, body = BODIES[name]
+    vectors = rows(client, TEXTS)
+    np.testing.assert_allclose(client.post(body, path).json, vectors @ vectors[0], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "sentence"),
+    [
+        ({"source_sentence": "a", "sentences": []}, "`sentences` cannot be empty"),
+        ({"source_sentence": "a", "sentences": ["b", ""]}, "`sentences[1]` cannot be empty"),
+        ({"source_sentence": "", "sentences": ["b"]}, "`source_sentence` cannot be empty"),
+        ({"source_sentence": "a", "sentences": [1]}, "`sentences[0]` must be a string. Given: a number"),
+        ({"source_sentence": "a"}, "`sentences` must be a string or a list of strings. It is missing"),
+        ({"source_sentence": None, "sentences": ["b"]}, "`source_sentence` must be a string or a list of strings. Given: null"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(client: Client, inputs: object, sentence: str) -> None:
+    """By the field's own name."""
+    assert client.post({"inputs": inputs}).error[2] == sentence
+
+
+def test_a_body_without_sentences_is_not_compared(client: Client) -> None:
+    """On the route that is for comparing alone."""
+    status, _, sentence = client.post({"inputs": "a"}, "/similarity").error
+    assert (status, sentence) == (422, '`inputs` must be an object like {"source_sentence": "a text", "sentences": ["others"]}')

@@ -1,0 +1,115 @@
+"""The task's published schema, and our own document of the wire, against what is really taken and answered."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import jsonschema
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from handler.http import openapi
+from tests.conftest import INT8, ROOT, Client
+
+SCHEMAS = Path(__file__).with_name("schemas")
+INPUT, OUTPUT = (json.loads((SCHEMAS / f"feature-extraction-{kind}.json").read_text()) for kind in ("input", "output"))
+CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
+
+
+def optional(name: str) -> st.SearchStrategy[dict[str, Any]]:
+    """A field with a value that the schema allows, or no such field."""
+    field = INPUT["properties"][name]
+    kinds = field["type"] if isinstance(field["type"], list) else [field["type"]]
+    values: dict[str, st.SearchStrategy[Any]] = {
+        "boolean": st.booleans(),
+        "null": st.none(),
+        "integer": st.integers(1, 384),
+        "string": st.sampled_from(field.get("enum", ["query"])),
+    }
+    given_one = st.one_of([values[kind] for kind in kinds]).map(lambda value: {name: value})
+    return st.one_of(st.just({}), given_one)
+
+
+TEXTS = st.one_of(st.text(min_size=1, max_size=30), st.lists(st.text(min_size=1, max_size=30), min_size=1, max_size=3))
+REQUESTS = st.tuples(TEXTS, *(optional(name) for name in INPUT["properties"] if name not in {"inputs", "prompt_name"})).map(
+    lambda parts: {"inputs": parts[0]} | {name: value for part in parts[1:] for name, value in part.items()}
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(fields=REQUESTS)
+def test_whatever_the_task_s_schema_allows_is_answered_as_it_says(client: Client, fields: dict[str, Any]) -> None:
+    """An array of arrays of numbers; base64 is this endpoint's own."""
+    jsonschema.validate(fields, INPUT)
+    reply = client.post(fields)
+    assert reply.status == 200, (fields, reply.body)
+    if fields.get("encoding_format") != "base64":
+        jsonschema.validate(reply.json, OUTPUT)
+    inputs = fields["inputs"]
+    assert len(reply.json) == (1 if isinstance(inputs, str) else len(inputs))
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The endpoint over HTTP on loopback."""
+    command = [sys.executable, "-m", "events.serve", "--port", "0"]
+    environment = os.environ | {"MODEL_DIR": str(INT8), "AUTH": "none"}
+    log = tmp_path_factory.mktemp("serve") / "log"  # a file: nobody has to read it for the server to go on
+    with log.open("w") as output, subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output) as server:
+        deadline = time.monotonic() + 60
+        while "\n" not in log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        yield log.read_text().split()[2]
+        server.terminate()
+
+
+def test_the_examples_of_our_document_work(client: Client) -> None:
+    """Each, on every path whose body it is an example of."""
+    tried = 0
+    for path, (_, body, answer) in openapi.POSTS.items():
+        for example in openapi.SCHEMAS[body]["examples"]:
+            reply = client.post(example, path.replace("{model}", "all-MiniLM-L6-v2"))
+            assert reply.status == 200, (path, reply.body)
+            schemas = {"components": {"schemas": openapi.SCHEMAS}, "$ref": f"#/components/schemas/{answer}"}
+            jsonschema.validate(reply.json, schemas)
+            tried += 1
+    assert tried > len(openapi.POSTS)
+
+
+def test_the_document_and_the_routes_are_the_same(client: Client) -> None:
+    """Every documented path is there, with the methods documented."""
+    for path, operations in client.get("/openapi.json").json["paths"].items():
+        allowed = client.request("OPTIONS", path.replace("{model}", "a/b")).headers["allow"].split(", ")
+        assert {method.upper() for method in operations if method != "parameters"} <= set(allowed), path
+
+
+def test_the_document_is_shown_as_a_page(client: Client) -> None:
+    """With a title, over the document beside it."""
+    reply = client.get("/docs")
+    assert reply.headers["content-type"].startswith("text/html")
+    assert b"openapi.json" in reply.body
+
+
+def test_generated_requests_find_no_status_that_the_document_lacks(url: str, tmp_path: Path) -> None:
+    """By schemathesis, over HTTP: no 5xx, and every answer in its documented shape."""
+    assert httpx.get(f"{url}openapi.json").status_code == 200
+    command: list[str | Path] = [
+        Path(sys.executable).with_name("schemathesis"),
+        "run",
+        f"{url}openapi.json",
+        "--checks",
+        CHECKS,
+        "--seed",
+        "7",
+    ]
+    command += ["--max-examples", "10", "--phases", "examples,coverage,fuzzing", "--no-color"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout[-5000:]
+    assert "No issues found" in done.stdout or "passed" in done.stdout
