@@ -81,8 +81,8 @@ class SentenceEncoder(Protocol):
 
     hidden: int
 
-    def encode(self, sequences: Sequence[TokenIds], deadline: float) -> Vectors:
-        """Pooled vectors (sequences, dimension)."""
+    def encode(self, sequences: Sequence[TokenIds], deadline: float, prompt_tokens: int) -> Vectors:
+        """Pooled vectors (sequences, dimension); the first `prompt_tokens` of each sequence are the prompt's."""
         ...
 
     def encode_tokens(self, sequences: Sequence[TokenIds], deadline: float) -> list[Vectors]:
@@ -118,7 +118,10 @@ class EmbeddingService:
         started = time.perf_counter_ns()
         tokens = self._tokenized(list(distinct), options)
         tokenized = time.perf_counter_ns()
-        vectors = self._encoder.encode([token.ids for token in tokens], deadline)
+        # Only a model that leaves its prompt out of the pool has to know where the prompt ends.
+        prompt = "" if self.manifest.include_prompt else self._prompt(options.prompt_name)
+        prompt_tokens = self._tokenization.prompt_tokens(prompt)
+        vectors = self._encoder.encode([token.ids for token in tokens], deadline, prompt_tokens)
         vectors = finished(vectors[places], options)
         return self._result(vectors, texts, [tokens[place] for place in places], started, tokenized)
 
