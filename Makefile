@@ -7,6 +7,7 @@ OUT       ?= build/model
 PRECISION ?= int8
 MODEL_DIR ?= build/model
 EVENT     ?= events/http_api_v2.json
+CACHE     ?= memory
 
 MAKEFLAGS += --no-print-directory
 
@@ -33,8 +34,8 @@ AUTH ?= $(if $(API_KEYS)$(API_KEYS_SECRET),keys,none)
 export MODEL_DIR AUTH
 
 .PHONY: run
-run: .venv/installed $(MODEL_DIR)/manifest.json ## Serve the handler on 127.0.0.1 (PORT=8080, MODEL_DIR=build/model)
-	@$(PY) -m events.serve --port $(PORT) || [ $$? -eq 130 ]
+run: .venv/installed $(MODEL_DIR)/manifest.json ## Serve the handler on 127.0.0.1 (PORT=8080, MODEL_DIR=build/model, CACHE=dynamodb)
+	@$(PY) -m events.serve --port $(PORT) --cache $(CACHE) || [ $$? -eq 130 ]
 
 .PHONY: invoke
 invoke: .venv/installed build/sam/installed $(MODEL_DIR)/manifest.json ## Run one event in AWS's own emulator (EVENT=events/NAME.json)
@@ -67,6 +68,10 @@ build/model-fp32/manifest.json: $(BUILDER) | .venv/installed
 .PHONY: test
 test: lint build/sam/installed build/model/manifest.json build/model-fp32/manifest.json ## Check everything
 	@$(PY) -m pytest $(TESTS)
+
+.PHONY: soak
+soak: .venv/installed build/sam/installed build/model/manifest.json ## The long versions of tests that repeat: 1,000 requests for each fault
+	@SOAK=1 $(PY) -m pytest tests/faults
 
 .PHONY: lint
 lint: .venv/installed ## Style, types and the import law

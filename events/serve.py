@@ -7,12 +7,14 @@ import argparse
 import asyncio
 import importlib
 import json
+import os
 import socket
 import sys
 import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -188,9 +190,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m events.serve", description="Serve the Lambda handler over HTTP.")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=8080, help="port to listen on (%(default)s)")
+    parser.add_argument(
+        "--cache", choices=["memory", "dynamodb"], default="memory", help="with dynamodb, a local one beside this process's memory"
+    )
     arguments = parser.parse_args()
     try:
-        serve(arguments.host, arguments.port)
+        with ExitStack() as running:
+            if arguments.cache == "dynamodb":
+                from events.dynamodb import LocalDynamoDB  # noqa: PLC0415 - 0.4 s for AWS's library
+
+                dynamodb = running.enter_context(LocalDynamoDB())
+                os.environ.update(dynamodb.environment)
+                print(f"The table `{dynamodb.table}` is at {dynamodb.endpoint}")
+            serve(arguments.host, arguments.port)
     except KeyboardInterrupt:
         # uvicorn has answered what was under way and passes the interrupt on; there is nothing left to say.
         sys.exit(130)

@@ -4,12 +4,15 @@
     http/        the wire: FastAPI, the dialects, errors to statuses, encoding
     service.py   texts and options in, vectors out
     embedding/   text to pooled vectors: tokenization, encoder, manifest
+    cache/       pooled vectors remembered: key, codec, memory, DynamoDB
+    runtime_extension.py  work after the answer
     bootstrap.py joins the parts; the only reader of the environment
     config.py, errors.py, telemetry.py
 
-Import law (checked by import-linter, see pyproject.toml): functions → http, bootstrap → service → embedding →
+Import law (checked by import-linter, see pyproject.toml): functions → http, bootstrap → service → embedding | cache →
 config | errors | telemetry; never the other way. fastapi and mangum are imported only by http/ and functions/api.py,
-onnxruntime only by embedding/encoder.py, tokenizers only by embedding/tokenization.py. Importing any module outside Lambda has no
+onnxruntime only by embedding/encoder.py, tokenizers only by embedding/tokenization.py, botocore only by
+cache/dynamodb.py and bootstrap.py. Importing any module outside Lambda has no
 effect.
 """
 

@@ -1,4 +1,4 @@
-"""Joins settings, model and service: the composition root, and the only reader of os.environ.
+"""Joins settings, model, cache and service: the composition root, and the only reader of os.environ.
 
 Law: knows nothing of HTTP or of event sources; a function hands in how it answers.
 """
@@ -6,15 +6,25 @@ Law: knows nothing of HTTP or of event sources; a function hands in how it answe
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
+from http.client import HTTPException
 from typing import Any
 
 from handler import telemetry
-from handler.config import KeySettings, Settings
+from handler.cache.accounts import Accounts
+from handler.cache.codec import Codec, Exact32, Scaled16
+from handler.cache.cost import ATTRIBUTES_BYTES, CostModel
+from handler.cache.key import CacheKeys
+from handler.cache.memory import Memory
+from handler.cache.policy import Policy
+from handler.cache.table import NoTable, Table
+from handler.cache.vector_cache import NOWHERE, Remote, VectorCache, Work
+from handler.config import CacheSettings, KeySettings, Settings
 from handler.embedding.encoder import Encoder
 from handler.embedding.manifest import Manifest
 from handler.embedding.tokenization import Tokenization
 from handler.errors import Backend
 from handler.keys import FixedKeys, Keys, SecretKeys, versions_of
+from handler.runtime_extension import RuntimeExtension
 from handler.service import EmbeddingService, NoService, Service
 
 type Event = Any
@@ -22,8 +32,20 @@ type Context = Any
 type Answer = Callable[[Event, Context], Any]
 
 
-def load_service(environment: Mapping[str, str]) -> Service:
-    """The service that `environment` describes; without a usable model, one that says so to every caller."""
+type Later = Callable[[Work], None]
+"""How work is put off until the answer has left."""
+
+CODECS: dict[str, type[Scaled16 | Exact32]] = {"fp32": Exact32}
+"""By the model's precision; a quantized model's vectors are not worth more than 16 bits a number."""
+
+
+def load_service(environment: Mapping[str, str], later: Later | None = None) -> Service:
+    """The service that `environment` describes; without a usable model, one that says so to every caller.
+
+    Args:
+        environment: the settings; README.md lists them.
+        later: how work is put off until the answer has left; None if it cannot be.
+    """
     try:
         settings = Settings.from_environment(environment)
         manifest = Manifest.read(settings.model_dir)
@@ -32,7 +54,42 @@ def load_service(environment: Mapping[str, str]) -> Service:
     except Backend as error:
         telemetry.log("model_not_loaded", reason=str(error))
         return NoService(error)
-    return EmbeddingService(settings, manifest, tokenization, encoder)
+    codec = CODECS.get(manifest.precision, Scaled16)(manifest.dimension)
+    cache = VectorCache(
+        CacheKeys(encoder.fingerprint, codec.version, settings.cache.key_secret),
+        codec,
+        Memory(settings.cache.memory_bytes),
+        _remote(_table(settings.cache), codec, settings, later),
+    )
+    return EmbeddingService(settings, manifest, tokenization, encoder, cache)
+
+
+def _table(settings: CacheSettings) -> Table:
+    """The table of the settings, with a client that is ready to call.
+
+    Made now, in the init phase and before a snapshot, never on a request; on a thread beside the model's loading it is no sooner.
+    """
+    if not settings.table:
+        return NoTable()
+    from handler.cache.dynamodb import DynamoTable, connect  # noqa: PLC0415 - 0.4 s that a deployment without a table does not spend
+
+    try:
+        return DynamoTable(connect(), settings.table, settings.ttl_days, settings.budget_seconds)
+    except Exception as error:  # noqa: BLE001 - botocore's errors have no base that is known without importing it
+        telemetry.log("cache_not_connected", error=type(error).__name__, reason=str(error))
+        return NoTable()
+
+
+def _remote(table: Table, codec: Codec, settings: Settings, later: Later | None) -> Remote:
+    if isinstance(table, NoTable):
+        return NOWHERE
+    cost = CostModel(settings.memory_mb, codec.row_bytes + ATTRIBUTES_BYTES)
+    return Remote(
+        table,
+        Policy(settings.cache.min_tokens),
+        later or (lambda work: work(settings.cache.budget_seconds)),
+        Accounts(cost, settings.cache.table).settle,
+    )
 
 
 def load_keys(environment: Mapping[str, str]) -> Keys | None:
@@ -47,8 +104,8 @@ def load_keys(environment: Mapping[str, str]) -> Keys | None:
     return FixedKeys(settings.keys)
 
 
-def lambda_function(answering: Callable[[Mapping[str, str]], Answer]) -> Answer:
-    """A Lambda handler that answers as `answering`, given the environment, says.
+def lambda_function(answering: Callable[[Mapping[str, str], Later | None], Answer]) -> Answer:
+    """A Lambda handler that answers as `answering` says, given the environment and how work is put off (None if it cannot be).
 
     Under Lambda everything is loaded now, in the init phase; elsewhere at the first event, so that importing has no effect.
     """
@@ -57,9 +114,30 @@ def lambda_function(answering: Callable[[Mapping[str, str]], Answer]) -> Answer:
     def handler(event: Event, context: Context) -> Any:  # noqa: ANN401 - whatever the function answers with
         nonlocal answer
         if answer is None:
-            answer = answering(os.environ)
+            answer = answering(os.environ, None)
         return answer(event, context)
 
-    if "AWS_LAMBDA_RUNTIME_API" in os.environ:
-        answer = answering(os.environ)
+    if api := os.environ.get("AWS_LAMBDA_RUNTIME_API"):
+        answer = _under_lambda(answering, api)
     return handler
+
+
+def _under_lambda(answering: Callable[[Mapping[str, str], Later | None], Answer], api: str) -> Answer:
+    """The function, ready to answer; with a table, its writes are done after the answer where the runtime allows it."""
+    if not os.environ.get("CACHE_TABLE"):
+        return answering(os.environ, None)
+    try:
+        extension = RuntimeExtension.registered(api)
+    except (OSError, HTTPException) as error:
+        telemetry.log("no_extension", error=type(error).__name__)
+        return answering(os.environ, None)
+    answer = answering(os.environ, extension.later)
+    extension.start()
+
+    def answer_and_say_so(event: Event, context: Context) -> Any:  # noqa: ANN401 - whatever the function answers with
+        try:
+            return answer(event, context)
+        finally:
+            extension.answered(context.aws_request_id)
+
+    return answer_and_say_so

@@ -5,7 +5,7 @@ Law: a frozen value made from a mapping; only handler/bootstrap.py hands it the 
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
@@ -16,6 +16,34 @@ MEMORY_PER_VCPU_MB = 1769
 
 
 @dataclass(frozen=True, slots=True)
+class CacheSettings:
+    """How vectors are remembered: in this process alone if `table` is empty."""
+
+    table: str
+    key_secret: str = field(repr=False)
+    memory_bytes: int
+    min_tokens: int
+    ttl_days: int
+    budget_seconds: float
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the settings.
+
+        Raises:
+            Backend: as Settings.from_environment.
+        """
+        return cls(
+            table=environment.get("CACHE_TABLE", "").strip(),
+            key_secret=environment.get("CACHE_KEY_SECRET", ""),
+            memory_bytes=_whole(environment, "CACHE_MEMORY_MB", default=32) * 1_000_000,
+            min_tokens=_whole(environment, "CACHE_MIN_TOKENS", default=0),
+            ttl_days=_positive(environment, "CACHE_TTL_DAYS", default=30),
+            budget_seconds=_positive(environment, "CACHE_BUDGET_MS", default=150) / 1000,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """One deployment's settings; README.md lists the environment variables."""
 
@@ -23,6 +51,8 @@ class Settings:
     auto_truncate: bool
     max_client_batch_size: int
     threads: int
+    memory_mb: int
+    cache: CacheSettings
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -36,6 +66,8 @@ class Settings:
             auto_truncate=_boolean(environment, "AUTO_TRUNCATE", default=True),
             max_client_batch_size=_positive(environment, "MAX_CLIENT_BATCH_SIZE", default=512),
             threads=_positive(environment, "THREADS", default=_vcpus(environment)),
+            memory_mb=_positive(environment, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", default=MEMORY_PER_VCPU_MB),
+            cache=CacheSettings.from_environment(environment),
         )
 
 
@@ -77,10 +109,18 @@ def _boolean(environment: Mapping[str, str], name: str, *, default: bool) -> boo
 
 
 def _positive(environment: Mapping[str, str], name: str, *, default: int) -> int:
+    return _number(environment, name, default, least=1, expected="a whole number above 0")
+
+
+def _whole(environment: Mapping[str, str], name: str, *, default: int) -> int:
+    return _number(environment, name, default, least=0, expected="a whole number")
+
+
+def _number(environment: Mapping[str, str], name: str, default: int, *, least: int, expected: str) -> int:
     value = environment.get(name, "").strip()
     if not value:
         return default
-    if not (value.isascii() and value.isdigit() and int(value) > 0):
-        msg = f"{name} must be a whole number above 0; it is {value!r}"
+    if not (value.isascii() and value.isdigit() and int(value) >= least):
+        msg = f"{name} must be {expected}; it is {value!r}"
         raise Backend(msg)
     return int(value)

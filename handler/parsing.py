@@ -41,6 +41,7 @@ def embedding_request(fields: Mapping[str, Any], name: str = "inputs") -> Embedd
             truncate=_boolean(fields, "truncate", default=None),
             truncation_direction=_choice(fields, "truncation_direction", DIRECTIONS),
             dimensions=_integer(fields, "dimensions"),
+            use_cache=_boolean(fields, "use_cache", default=True),
         ),
         encoding_format=_choice(fields, "encoding_format", ENCODING_FORMATS),
     )

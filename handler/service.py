@@ -1,15 +1,17 @@
-"""The one way from texts to vectors: tokenise, encode each distinct text once, cut, normalise.
+"""The one way from texts to vectors: tokenise, recall or encode each distinct text once, cut, normalise.
 
 Law: knows nothing of HTTP, events or AWS. Every function and every dialect comes through here.
 """
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 
+from handler.cache.key import Key
+from handler.cache.vector_cache import VectorCache
 from handler.config import Settings
 from handler.embedding.encoder import NEVER, Vectors
 from handler.embedding.manifest import Manifest
@@ -26,13 +28,15 @@ class Options:
     truncate: bool | None = None
     truncation_direction: Direction = "right"
     dimensions: int | None = None
+    use_cache: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Embeddings[V]:
     """Vectors in the order of the texts, and what making them took. Durations are in nanoseconds.
 
-    V is an array (texts, dimensions), or a list of arrays (tokens, hidden).
+    V is an array (texts, dimensions), or a list of arrays (tokens, hidden). `hits` and `misses` count the texts that were looked
+    up: none where the cache was not to be used.
     """
 
     vectors: V
@@ -42,6 +46,8 @@ class Embeddings[V]:
     max_length: int
     tokenization_ns: int
     inference_ns: int
+    hits: int = 0
+    misses: int = 0
 
 
 class Service(Protocol):
@@ -93,12 +99,15 @@ class SentenceEncoder(Protocol):
 class EmbeddingService:
     """A loaded model at work."""
 
-    def __init__(self, settings: Settings, manifest: Manifest, tokenization: Tokenization, encoder: SentenceEncoder) -> None:
+    def __init__(
+        self, settings: Settings, manifest: Manifest, tokenization: Tokenization, encoder: SentenceEncoder, cache: VectorCache
+    ) -> None:
         """Serve this model with these settings."""
         self.settings = settings
         self.manifest = manifest
         self._tokenization = tokenization
         self._encoder = encoder
+        self._cache = cache
 
     def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
         """Vectors of `texts`; the same text gives the same bits whatever stands beside it.
@@ -121,9 +130,17 @@ class EmbeddingService:
         # Only a model that leaves its prompt out of the pool has to know where the prompt ends.
         prompt = "" if self.manifest.include_prompt else self._prompt(options.prompt_name)
         prompt_tokens = self._tokenization.prompt_tokens(prompt)
-        vectors = self._encoder.encode([token.ids for token in tokens], deadline, prompt_tokens)
-        vectors = finished(vectors[places], options)
-        return self._result(vectors, texts, [tokens[place] for place in places], started, tokenized)
+        keys = self._keys(distinct, tokens, options)
+        by_key = dict(zip(keys, tokens, strict=True))
+        recall = self._cache.recall if options.use_cache else self._cache.encode
+        recalled = recall(
+            {key: len(text.ids) for key, text in by_key.items()},
+            lambda missing: self._encoder.encode([by_key[key].ids for key in missing], deadline, prompt_tokens),
+        )
+        vectors = finished(np.stack([recalled.vectors[keys[place]] for place in places]), options)
+        result = self._result(vectors, texts, [tokens[place] for place in places], started, tokenized)
+        hits = sum(keys[place] in recalled.hits for place in places)
+        return replace(result, hits=hits, misses=len(texts) - hits if recalled.asked else 0)
 
     def embed_tokens(
         self, texts: Sequence[str], options: Options, check: Callable[[int, int], None], deadline: float = NEVER
@@ -160,6 +177,13 @@ class EmbeddingService:
             Validation: one of them is none.
         """
         return self._tokenization.text_of(ids)
+
+    def _keys(self, texts: Iterable[str], tokens: Sequence[Tokens], options: Options) -> list[Key]:
+        """The cache's key of each text."""
+        prompt = self._prompt(options.prompt_name)
+        # Where nothing was cut, it is all the same which end would have been.
+        cut = f"{options.truncation_direction} {self._tokenization.max_length}"
+        return [self._cache.key(prompt, text, cut if token.truncated else "") for text, token in zip(texts, tokens, strict=True)]
 
     def _tokenized(self, texts: Sequence[str], options: Options) -> list[Tokens]:
         prompt = self._prompt(options.prompt_name)

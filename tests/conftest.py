@@ -1,7 +1,7 @@
 """What tests share: the real models, a service over them, and a client that calls the Lambda handler as API Gateway does."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from events import http_api
+from events.dynamodb import LocalDynamoDB
 from handler.bootstrap import Answer, load_service
 from handler.functions.api import answering
 from handler.service import Service
@@ -93,3 +94,16 @@ def client(service: Service) -> Client:
 def client_of() -> ClientOf:
     """A client of the model in a folder, with settings."""
     return lambda model, **settings: Client(answering(serve(model, **settings), None))
+
+
+@pytest.fixture(scope="session")
+def plain() -> Client:
+    """A client of the default model in a deployment that remembers nothing."""
+    return Client(answering(serve(INT8, CACHE_MEMORY_MB="0"), None))
+
+
+@pytest.fixture(scope="session")
+def dynamodb() -> Iterator[LocalDynamoDB]:
+    """A DynamoDB with an empty table."""
+    with LocalDynamoDB() as dynamodb:
+        yield dynamodb

@@ -4,6 +4,7 @@ A text is never padded and never shares a run: int8 activations are scaled by th
 padding would change a text's vector. Every run computes on one thread, so the number of threads changes no bit either.
 """
 
+import hashlib
 import math
 import time
 from collections.abc import Sequence
@@ -15,12 +16,16 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from handler import telemetry
+from handler.embedding.cpu import kernel_class
 from handler.embedding.manifest import GRAPH, Manifest
 from handler.embedding.tokenization import TokenIds
 from handler.errors import Backend, TooLarge
 
 NEVER = math.inf
 """A deadline that does not come."""
+
+ENCODER_REVISION = 1
+"""Raised by whoever changes how texts become vectors in a way that the model's files do not show."""
 
 type Vectors = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
@@ -38,6 +43,7 @@ class Encoder:
             Backend: the graph cannot be loaded or has another dimension than its manifest.
         """
         self.dimension = manifest.dimension
+        self._decisive = (manifest.fingerprint, onnxruntime.__version__, str(ENCODER_REVISION), kernel_class())
         self._session = _session(folder)
         widths = {output.name: output.shape[-1] for output in self._session.get_outputs()}
         found = widths.get("pooled")
@@ -47,6 +53,11 @@ class Encoder:
         self.hidden: int = widths["token_embeddings"]
         self._pools_prompt = manifest.include_prompt
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encoder") if threads > 1 else None
+
+    @property
+    def fingerprint(self) -> str:
+        """Sha256 over all that decides a vector beside its text: where two encoders share it, they give the same bits."""
+        return hashlib.sha256("\n".join(self._decisive).encode()).hexdigest()
 
     def encode(self, sequences: Sequence[TokenIds], deadline: float = NEVER, prompt_tokens: int = 0) -> Vectors:
         """Pooled vectors (len(sequences), dimension) in the order given, before any normalisation.

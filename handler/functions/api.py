@@ -76,4 +76,4 @@ def _described(event: object) -> str:
     return "an event with the fields " + (", ".join(sorted(shown(name) for name in event)[:10]) or "none")
 
 
-handler = lambda_function(lambda environment: answering(load_service(environment), load_keys(environment)))
+handler = lambda_function(lambda environment, later: answering(load_service(environment, later), load_keys(environment)))

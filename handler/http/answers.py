@@ -15,7 +15,9 @@ def answer(call: Call, content: bytes, result: Embeddings[Any]) -> Response:
     """A JSON response; durations in whole milliseconds, as text-embeddings-inference tells them."""
     total = str((time.perf_counter_ns() - call.started_ns) // NS_PER_MS)
     headers = {
-        "x-compute-type": "cpu",
+        "x-compute-type": "cache" if result.hits == len(result.vectors) else "cpu",
+        "x-cache-hits": str(result.hits),
+        "x-cache-misses": str(result.misses),
         "x-compute-time": total,
         "x-total-time": total,
         "x-tokenization-time": str(result.tokenization_ns // NS_PER_MS),

@@ -48,7 +48,7 @@ ROUTES: list[tuple[Sequence[str], str, Dialect]] = [
 ]
 EXPOSED_HEADERS = (
     "x-compute-type", "x-compute-time", "x-total-time", "x-tokenization-time", "x-inference-time", "x-compute-characters",
-    "x-compute-tokens", "x-model-sha", "x-request-id", "x-hf-warning",
+    "x-compute-tokens", "x-cache-hits", "x-cache-misses", "x-model-sha", "x-request-id", "x-hf-warning",
 )  # fmt: skip
 
 

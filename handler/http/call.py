@@ -3,20 +3,23 @@
 import json
 import time
 import zlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import orjson
 from fastapi import Request
 
+from handler.embedding.encoder import Vectors
 from handler.errors import Malformed, TooLarge, Validation, shown
 from handler.http.doors import LAMBDA_BYTES, FrontDoor, remaining_ms
 from handler.http.errors import NotFound, UnsupportedMediaType
-from handler.service import Service, check_batch
+from handler.service import Embeddings, Options, Service, check_batch
 
 INFLATED_BYTES = LAMBDA_BYTES
 """The most that a compressed body may become: what Lambda would have carried uncompressed."""
+
+FALSE = frozenset({"false", "0", "no", "off"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,15 @@ class Call:
         if asked is not None and asked.lower() not in {served.lower(), served.rpartition("/")[2].lower()}:
             msg = f"This endpoint serves {served}, not {asked[:100]}"
             raise NotFound(msg)
+
+    def embed(self, texts: Sequence[str], options: Options) -> Embeddings[Vectors]:
+        """Embed before the deadline, and without the cache if the header `x-use-cache` says so too.
+
+        Raises:
+            EmbeddingError: as Service.embed.
+        """
+        cached = self.headers.get("x-use-cache", "true").strip().lower() not in FALSE
+        return self.service.embed(texts, replace(options, use_cache=options.use_cache and cached), self.deadline)
 
     def _inflated(self) -> bytes:
         encoding = self.headers.get("content-encoding", "identity").strip().lower()

@@ -25,7 +25,7 @@ def feature_extraction(call: Call) -> Response:
     asked = embedding_request(fields)
     dimension = asked.options.dimensions or call.service.manifest.dimension
     call.check(len(asked.texts), row_bytes(dimension, asked.encoding_format))
-    result = call.service.embed(asked.texts, asked.options, call.deadline)
+    result = call.embed(asked.texts, asked.options)
     return answer(call, encode_vectors(result.vectors, asked.encoding_format), result)
 
 

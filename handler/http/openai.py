@@ -25,7 +25,7 @@ def embeddings(call: Call) -> Response:
     asked = embedding_request(fields, "input")
     dimension = asked.options.dimensions or call.service.manifest.dimension
     call.check(len(asked.texts), ITEM_BYTES + row_bytes(dimension, asked.encoding_format))
-    result = call.service.embed(asked.texts, asked.options, call.deadline)
+    result = call.embed(asked.texts, asked.options)
     rows: Any = base64_rows(result.vectors) if asked.encoding_format == "base64" else np.ascontiguousarray(result.vectors)
     content = {
         "object": "list",

@@ -54,6 +54,6 @@ def similarities(call: Call, fields: Mapping[str, Any]) -> Response:
     call.check(len(asked.texts), NUMBER_BYTES, "sentences")
     function = call.service.manifest.similarity
     options = replace(asked.options, normalize=function == "cosine")
-    result = call.service.embed([source, *asked.texts], options, call.deadline)
+    result = call.embed([source, *asked.texts], options)
     scores = FUNCTIONS[function](result.vectors[0], result.vectors[1:])
     return answer(call, encode_vectors(scores.astype(np.float32), "float"), result)

@@ -1,8 +1,9 @@
-"""`make bench`, or `python -m tests.benchmarks [encoder] [corpus] [request] [cold] [--quick]`: how fast, and against what.
+"""`make bench`, or `python -m tests.benchmarks [encoder] [corpus] [request] [cache] [cold] [--quick]`: how fast, and against what.
 
     encoder.py       token ids to vectors: ours against the stock int8 graph and against ours in float32
     corpus.py        1,000 passages of mixed lengths: our service against stock int8 in padded batches
     request.py       one warm request through the handler, and its parts
+    cache.py         hits and misses against encoding; what the codec loses
     cold.py          a whole process, from its start to its first vector
     rounds.py        the measuring: contenders take turns within a run, ratios are of turns of the same round
     effort.py        how long to measure: the full run and the quick one

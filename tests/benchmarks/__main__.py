@@ -9,7 +9,7 @@ from pathlib import Path
 from handler.errors import Backend
 from layers.model.configuration import Unsupported
 
-from . import cold, corpus, encoder, request
+from . import cache, cold, corpus, encoder, request
 from .effort import FULL, QUICK, Effort
 from .machine import Machine
 from .tables import Table, say, write_figures
@@ -18,6 +18,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
     "encoder": encoder.tables,
     "corpus": corpus.tables,
     "request": request.tables,
+    "cache": cache.tables,
     "cold": cold.tables,
 }
 

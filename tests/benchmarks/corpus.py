@@ -50,6 +50,6 @@ def _ours(threads: int) -> Embed:
 
     def embed(texts: Sequence[str]) -> None:
         for start in range(0, len(texts), CALL):
-            service.embed(texts[start : start + CALL], Options())
+            service.embed(texts[start : start + CALL], Options(use_cache=False))
 
     return embed

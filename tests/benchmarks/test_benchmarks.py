@@ -13,6 +13,8 @@ TABLES = {
     "Mixed corpus: texts a second": ["texts/s", "speed / stock", "speed / 1 thread"],
     "Warm request: milliseconds": ["request", "tokenise", "encode", "framework", "budget"],
     "Encoding: milliseconds for vectors to the bytes of an answer": ["float", "base64", "bytes a number"],
+    "Cache: milliseconds a request": ["texts", "encode", "memory", "table", "miss", "ours"],
+    "Codec: 1 - cosine": ["mean", "maximum"],
     "Cold: milliseconds from process start to first vector": ["ms", "time / floor"],
 }
 ROWS = {
@@ -20,12 +22,12 @@ ROWS = {
     "Encoder, 1 thread: milliseconds a text": {8, 32, 128, 256, 512},
     "Encoder, all threads: texts a second": {8, 32, 128, 256, 512},
     "Warm request: milliseconds": {8, 20, 128},
-    "Cold: milliseconds from process start to first vector": {"bare python", "floor", "handler"},
+    "Cold: milliseconds from process start to first vector": {"bare python", "floor", "handler", "with a table"},
 }
 
 
 def test_the_quick_run_prints_and_writes_every_table_and_ratio(tmp_path: Path) -> None:
-    """All four benchmarks, in one process as `make bench` runs them, with the least effort."""
+    """All benchmarks, in one process as `make bench` runs them, with the least effort."""
     figures = tmp_path / "benchmarks.json"
     command = [sys.executable, "-m", "tests.benchmarks", "--quick", "--out", str(figures)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
@@ -35,7 +37,7 @@ def test_the_quick_run_prints_and_writes_every_table_and_ratio(tmp_path: Path) -
     for title, columns in TABLES.items():
         assert title in done.stdout
         first, *others = tables[title][0]
-        assert others == columns
+        assert others[: len(columns)] == columns
         assert all(isinstance(row[name], int | float) for row in tables[title] for name in columns)
         if title in ROWS:
             assert {row[first] for row in tables[title]} == ROWS[title]

@@ -116,7 +116,7 @@ def test_every_token_s_vector_pools_to_the_text_s(client: Client) -> None:
     assert [len(text) for text in tokens] == [3, 15]
     pooled = np.stack([np.array(text, np.float32).mean(axis=0) for text in tokens])
     expected = np.array(client.post({"inputs": texts, "normalize": False}).json, np.float32)
-    np.testing.assert_allclose(pooled, expected, atol=1e-5)
+    np.testing.assert_allclose(pooled, expected, atol=1e-4)  # a text's vector has 16 bits a number
 
 
 def test_more_token_vectors_than_fit_are_refused(client: Client) -> None:

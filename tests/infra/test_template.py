@@ -5,13 +5,14 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from importlib.metadata import files
 from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
 
+from events.dynamodb import LocalDynamoDB
 from events.emulator import Emulator
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +30,19 @@ for resource in template["Resources"].values():
         resource["Properties"][key] = "s3://bucket/key"
 policies = SimpleNamespace(load=lambda: {"AWSLambdaBasicExecutionRole": "arn:aws:iam::aws:policy/AWSLambdaBasicExecutionRole"})
 print(json.dumps(transform(template, {}, policies)["Resources"]))
+"""
+
+
+# Prints the environment of the API function and the properties of the table, parameters at their defaults.
+CACHE = """
+import json, sys
+from samtranslator.yaml_helper import yaml_parse
+template = yaml_parse(sys.stdin.read())
+def resolved(value):
+    return template["Parameters"].get(value["Ref"], {"Default": value["Ref"]})["Default"] if isinstance(value, dict) else value
+variables = template["Globals"]["Function"]["Environment"]["Variables"]
+api, table = (template["Resources"][name]["Properties"] for name in ("ApiFunction", "CacheTable"))
+print(json.dumps([{name: str(resolved(value)) for name, value in variables.items()}, api["Policies"], table]))
 """
 
 
@@ -75,9 +89,13 @@ def runtime_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+type Built = Callable[..., Emulator]
+"""Called with environment variables."""
+
+
 @pytest.fixture
-def function(artefact: Path, opt: Path, runtime_client: Path, tmp_path: Path) -> Iterator[Emulator]:
-    """Start the built function under AWS's Runtime Interface Emulator, in an empty environment."""
+def built(artefact: Path, opt: Path, runtime_client: Path, tmp_path: Path) -> Built:
+    """The built function under AWS's Runtime Interface Emulator, in an empty environment."""
     task = artefact / "ApiFunction"
     environment = {
         "PATH": os.defpath,
@@ -87,14 +105,13 @@ def function(artefact: Path, opt: Path, runtime_client: Path, tmp_path: Path) ->
         "OPENBLAS_NUM_THREADS": "1",
         "API_KEYS": "a-key",
     }
-    with Emulator(
+    return lambda **variables: Emulator(
         cwd=task,
-        env=environment,
+        env=environment | variables,
         python=f"{sys.base_prefix}/bin/python3.13",
         pythonpath=[task, opt / "python", runtime_client],
         timeout_seconds=29,
-    ) as emulator:
-        yield emulator
+    )
 
 
 def test_the_template_is_valid() -> None:
@@ -145,12 +162,43 @@ def test_the_runtime_layer_is_the_same_bytes_wherever_it_is_built(artefact: Path
     assert filecmp.cmpfiles(first, second, names, shallow=False)[1:] == ([], [])
 
 
-def test_the_built_function_answers_an_event(function: Emulator) -> None:
+def test_the_built_function_answers_an_event(built: Built) -> None:
     """It needs nothing but the artefact and Lambda's runtime client."""
     event = json.loads((ROOT / "events/http_api_v2.json").read_text())
-    refused = json.loads(function.invoke(json.dumps(event).encode()))
-    assert refused.get("statusCode") == 401, function.log
+    with built() as function:
+        refused = json.loads(function.invoke(json.dumps(event).encode()))
+        assert refused.get("statusCode") == 401, function.log
+        event["headers"]["authorization"] = "Bearer a-key"
+        reply = json.loads(function.invoke(json.dumps(event).encode()))
+        assert reply.get("statusCode") == 200, function.log
+        assert [len(vector) for vector in json.loads(reply["body"])] == [384]
+
+
+def test_one_request_leaves_a_row_that_the_next_environment_finds(built: Built) -> None:
+    """With the template's own settings, its table, and as much of AWS's library as the layer has."""
+    variables, policies, table = json.loads(run(SAM / "bin/python", "-c", CACHE, stdin=(ROOT / "template.yaml").read_text()))
+    assert policies[0]["Statement"] == [
+        {
+            "Effect": "Allow",
+            "Action": ["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"],
+            "Resource": {"Fn::GetAtt": ["CacheTable", "Arn"]},
+        }
+    ]
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
+    event = json.loads((ROOT / "events/http_api_v2.json").read_text())
     event["headers"]["authorization"] = "Bearer a-key"
-    reply = json.loads(function.invoke(json.dumps(event).encode()))
-    assert reply.get("statusCode") == 200, function.log
-    assert [len(vector) for vector in json.loads(reply["body"])] == [384]
+    replies = []
+    with LocalDynamoDB(variables["CACHE_TABLE"]) as dynamodb:
+        described = dynamodb.client().describe_table(TableName=dynamodb.table)["Table"]
+        assert {name: described[name] for name in ("KeySchema", "AttributeDefinitions")}.items() <= table.items()
+        for _ in range(2):
+            with built(**{name: value for name, value in variables.items() if name != "MODEL_DIR"}, **aws(dynamodb)) as function:
+                replies.append(json.loads(function.invoke(json.dumps(event).encode())))
+                assert replies[-1].get("statusCode") == 200, function.log
+    assert [reply["headers"]["x-compute-type"] for reply in replies] == ["cpu", "cache"]
+    assert replies[0]["body"] == replies[1]["body"]
+
+
+def aws(dynamodb: LocalDynamoDB) -> dict[str, str]:
+    """What Lambda itself puts into the environment, and where DynamoDB is."""
+    return {name: value for name, value in dynamodb.environment.items() if name.startswith("AWS_")}

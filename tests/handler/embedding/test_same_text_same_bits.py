@@ -10,7 +10,7 @@ from layers.model.corpus import passages
 from tests.conftest import INT8, serve
 
 TEXTS = ["a", "ä", "한국어", "🦜 🦜", "word " * 40, *passages("scoring", 19)]
-OPTIONS = Options(normalize=False)
+OPTIONS = Options(normalize=False, use_cache=False)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def test_a_text_in_any_batch_has_the_bits_it_has_alone(
 
 def test_normalising_and_slicing_are_blind_to_neighbours_too(services: list[Service]) -> None:
     """What is done after the model is done row by row."""
-    options = Options(dimensions=100)
+    options = Options(dimensions=100, use_cache=False)
     together = services[1].embed(TEXTS, options).vectors
     apart = [services[0].embed([text], options).vectors[0] for text in TEXTS]
     assert np.array_equal(together, np.stack(apart))

@@ -10,6 +10,10 @@ import pytest
 
 from handler import errors
 from handler.bootstrap import Answer
+from handler.cache.codec import Exact32
+from handler.cache.key import CacheKeys
+from handler.cache.memory import Memory
+from handler.cache.vector_cache import NOWHERE, VectorCache
 from handler.config import Settings
 from handler.embedding.encoder import Vectors
 from handler.embedding.manifest import Manifest
@@ -116,7 +120,8 @@ class Failing:
 def test_an_unforeseen_failure_tells_an_id_and_nothing_else(capsys: pytest.CaptureFixture[str], *, direct: bool) -> None:
     """500 with an id; under that id the log has the place in the code, and not the user's text either."""
     settings, manifest = Settings.from_environment({"MODEL_DIR": str(INT8)}), Manifest.read(INT8)
-    failing = EmbeddingService(settings, manifest, Tokenization(INT8, manifest.max_length), Failing())
+    cache = VectorCache(CacheKeys("", ""), Exact32(manifest.dimension), Memory(0), NOWHERE)
+    failing = EmbeddingService(settings, manifest, Tokenization(INT8, manifest.max_length), Failing(), cache)
     answer = answering(failing, None)
     if direct:
         with pytest.raises(errors.Internal) as raised:
@@ -146,6 +151,10 @@ SETTINGS = {
     "MAX_CLIENT_BATCH_SIZE": ("0", "MAX_CLIENT_BATCH_SIZE must be a whole number above 0; it is '0'"),
     "AUTO_TRUNCATE": ("maybe", "AUTO_TRUNCATE must be true or false; it is 'maybe'"),
     "THREADS": ("two", "THREADS must be a whole number above 0; it is 'two'"),
+    "CACHE_MEMORY_MB": ("-1", "CACHE_MEMORY_MB must be a whole number; it is '-1'"),
+    "CACHE_MIN_TOKENS": ("few", "CACHE_MIN_TOKENS must be a whole number; it is 'few'"),
+    "CACHE_TTL_DAYS": ("0", "CACHE_TTL_DAYS must be a whole number above 0; it is '0'"),
+    "CACHE_BUDGET_MS": ("0.5", "CACHE_BUDGET_MS must be a whole number above 0; it is '0.5'"),
 }
 
 

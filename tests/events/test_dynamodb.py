@@ -1,0 +1,34 @@
+"""The local DynamoDB ends with whoever started it."""
+
+import socket
+import subprocess
+import sys
+import time
+from contextlib import suppress
+
+from tests.conftest import ROOT
+
+KILLED = """
+import os
+from events.dynamodb import LocalDynamoDB
+with LocalDynamoDB() as dynamodb:
+    print(dynamodb.port, flush=True)
+    os.kill(os.getpid(), 9)
+"""
+SECONDS = 10
+
+
+def listens(port: int) -> bool:
+    """Whether anybody answers there."""
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+def test_a_server_whose_owner_is_killed_ends() -> None:
+    """Nothing is left behind, even by SIGKILL."""
+    port = int(subprocess.run([sys.executable, "-c", KILLED], cwd=ROOT, capture_output=True, check=False).stdout)
+    deadline = time.monotonic() + SECONDS
+    while listens(port) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not listens(port)

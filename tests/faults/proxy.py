@@ -1,0 +1,152 @@
+"""A proxy between boto's client and DynamoDB that does to the traffic what networks and services do on bad days.
+
+It speaks as much HTTP as that takes, on a loop and a thread of its own, and counts the calls that reach it.
+"""
+
+import asyncio
+import json
+import socket
+import struct
+import threading
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+HOST = "127.0.0.1"
+STARTED_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One request that has come, and the ways to answer it."""
+
+    head: bytes
+    body: bytes
+    upstream: int
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    @property
+    def operation(self) -> str:
+        """BatchGetItem, for instance."""
+        line = next(line for line in self.head.split(b"\r\n") if line.lower().startswith(b"x-amz-target:"))
+        return line.rpartition(b".")[2].decode()
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The keys or items asked for, by table."""
+        items: dict[str, Any] = json.loads(self.body)["RequestItems"]
+        return items
+
+    async def answer(self, body: bytes | None = None) -> bytes:
+        """What DynamoDB answers, whole."""
+        reader, writer = await asyncio.open_connection(HOST, self.upstream)
+        try:
+            sent = self.body if body is None else body
+            head = b"\r\n".join(
+                line for line in self.head.split(b"\r\n") if not line.lower().startswith((b"content-length", b"conn"))
+            )
+            writer.write(head.rstrip() + b"\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(sent) + sent)
+            return _kept_alive(await reader.read())
+        finally:
+            writer.close()
+
+    async def send(self, content: bytes) -> None:
+        """Send bytes to the client."""
+        self.writer.write(content)
+        await self.writer.drain()
+
+    async def reply(self, status: int, content: dict[str, Any]) -> None:
+        """Send an answer of the proxy's own."""
+        await self.send(message(status, json.dumps(content).encode()))
+
+    async def ignore(self) -> None:
+        """Say nothing until the client gives up."""
+        await self.reader.read()
+
+    def reset(self) -> None:
+        """End the connection with a TCP reset."""
+        connection: socket.socket = self.writer.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+
+
+type Fault = Callable[[Exchange], Awaitable[None]]
+
+
+async def none(exchange: Exchange) -> None:
+    """A good day."""
+    await exchange.send(await exchange.answer())
+
+
+class FaultProxy:
+    """Listens for a `with` block; `fault` may be changed at any time."""
+
+    def __init__(self, upstream: int) -> None:
+        """Stand before the server at a port of this machine."""
+        self.fault: Fault = none
+        self.calls: Counter[str] = Counter()
+        self._upstream = upstream
+        self._loop = asyncio.new_event_loop()
+        self._listening = threading.Event()
+
+    def __enter__(self) -> Self:
+        """Start to listen."""
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        assert self._listening.wait(STARTED_SECONDS)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Drop all connections."""
+        self._loop.call_soon_threadsafe(self._serving.cancel)
+        self._thread.join()
+
+    @property
+    def endpoint(self) -> str:
+        """Where it listens."""
+        return f"http://{HOST}:{self.port}"
+
+    def _run(self) -> None:
+        with suppress(asyncio.CancelledError), asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        task = asyncio.current_task()
+        assert task
+        self._serving = task
+        server = await asyncio.start_server(self._connection, HOST, 0)
+        self.port = server.sockets[0].getsockname()[1]
+        self._listening.set()
+        try:
+            await asyncio.Event().wait()  # serve_forever would wait for clients that keep their connections
+        finally:
+            server.close()
+            server.abort_clients()
+
+    async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            while not writer.is_closing() and not reader.at_eof():
+                head = await reader.readuntil(b"\r\n\r\n")
+                exchange = Exchange(head, await reader.readexactly(_length(head)), self._upstream, reader, writer)
+                self.calls[exchange.operation] += 1
+                await self.fault(exchange)
+        writer.close()
+
+
+def message(status: int, body: bytes) -> bytes:
+    """An HTTP answer in DynamoDB's JSON."""
+    return b"HTTP/1.1 %d X\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body
+
+
+def _kept_alive(answer: bytes) -> bytes:
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return message(int(head.split()[1]), body)
+
+
+def _length(head: bytes) -> int:
+    (line,) = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
+    return int(line.partition(b":")[2])

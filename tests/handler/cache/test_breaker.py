@@ -1,0 +1,54 @@
+"""The breaker: closed, open, half-open."""
+
+from handler.cache.breaker import Breaker
+
+
+class Clock:
+    """Seconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def warm(clock: Clock) -> Breaker:
+    """A breaker that opens after three failures for ten seconds, its first attempt behind it."""
+    breaker = Breaker(failures=3, pause=10, clock=clock)
+    breaker.succeeded()
+    return breaker
+
+
+def test_it_opens_after_three_failures_in_a_row() -> None:
+    """Not after two, and not after three with a success among them."""
+    breaker = warm(Clock())
+    for outcome in (breaker.failed, breaker.failed, breaker.succeeded, breaker.failed, breaker.failed):
+        outcome()
+        assert breaker.allows()
+    breaker.failed()
+    assert not breaker.allows()
+
+
+def test_after_the_pause_one_attempt_is_let_through() -> None:
+    """One a pause, until one succeeds."""
+    clock = Clock()
+    breaker = warm(clock)
+    for _ in range(3):
+        breaker.failed()
+    clock.now += 10
+    assert [breaker.allows() for _ in range(3)] == [True, False, False]
+    breaker.failed()
+    clock.now += 10
+    assert breaker.allows()
+    breaker.succeeded()
+    assert [breaker.allows() for _ in range(3)] == [True, True, True]
+
+
+def test_a_first_attempt_that_fails_is_not_counted() -> None:
+    """It is cold."""
+    breaker = Breaker(failures=1, clock=Clock())
+    breaker.failed()
+    assert breaker.allows()
+    breaker.failed()
+    assert not breaker.allows()

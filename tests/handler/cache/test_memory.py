@@ -1,0 +1,69 @@
+"""Rows in memory: the ones used last, and never more bytes than allowed."""
+
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handler.cache.memory import OVERHEAD_BYTES, Memory
+
+
+def key(number: int) -> bytes:
+    """A key of its own bytes."""
+    return number.to_bytes(32)
+
+
+def test_the_row_not_used_for_longest_goes_first() -> None:
+    """Reading is using."""
+    memory = Memory(2 * (10 + OVERHEAD_BYTES))
+    memory.put(key(1), bytes(10))
+    memory.put(key(2), bytes(10))
+    assert memory.get(key(1)) is not None
+    memory.put(key(3), bytes(10))
+    assert [memory.get(key(number)) is not None for number in (1, 2, 3)] == [True, False, True]
+
+
+def test_a_row_written_again_is_the_new_one() -> None:
+    """And counts once."""
+    memory = Memory(2 * (10 + OVERHEAD_BYTES))
+    for content in (b"a" * 10, b"b" * 10, b"c" * 10):
+        memory.put(key(1), content)
+    memory.put(key(2), bytes(10))
+    assert memory.get(key(1)) == b"c" * 10
+
+
+@pytest.mark.parametrize("capacity", [0, OVERHEAD_BYTES])
+def test_a_memory_too_small_for_a_row_holds_none(capacity: int) -> None:
+    """CACHE_MEMORY_MB=0 turns it off."""
+    memory = Memory(capacity)
+    memory.put(key(1), b"row")
+    assert (memory.get(key(1)), len(memory)) == (None, 0)
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 3000)), max_size=60), st.integers(0, 10_000))
+def test_what_is_held_is_always_the_newest_that_fits(puts: list[tuple[int, int]], capacity: int) -> None:
+    """Against the definition: newest first, as long as their sizes fit."""
+    memory = Memory(capacity)
+    order: list[tuple[int, int]] = []
+    for number, length in puts:
+        memory.put(key(number), bytes(length))
+        order = [(n, size) for n, size in order if n != number] + [(number, length)]
+        while sum(size + OVERHEAD_BYTES for _, size in order) > capacity:
+            order.pop(0)
+    assert len(memory) == len(order)
+    assert all(memory.get(key(number)) == bytes(length) for number, length in order)
+
+
+def test_the_bytes_of_python_itself_are_counted() -> None:
+    """What a full memory really takes, with keys and rows as they come in, is within the capacity."""
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        memory = Memory(4_000_000)
+        for number in range(10_000):
+            memory.put(key(number), bytes(777))
+        taken = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert 3_000_000 < taken < 4_000_000
