@@ -42,8 +42,13 @@ invoke: .venv/installed build/sam/installed $(MODEL_DIR)/manifest.json ## Run on
 	@$(PY) -m events.invoke $(EVENT)
 
 .PHONY: model
-model: .venv/installed ## Build a model (MODEL=name-or-folder, OUT=folder, PRECISION=int8 or fp32)
-	@$(PY) -m layers.model $(MODEL) --out $(OUT) --precision $(PRECISION)
+model: .venv/installed ## Build a model (MODEL=where it is, OUT=folder, PRECISION=int8 or fp32, ONNX=its own file to take)
+	@$(PY) -m layers.model $(MODEL) --out $(OUT) --precision $(PRECISION) $(if $(ONNX),--onnx $(ONNX))
+
+.PHONY: mpnet
+mpnet: .venv/installed ## Build and check a real model of another architecture, all-mpnet-base-v2 (440 MB, some minutes)
+	@MIN_COSINE=0.997,0.97 $(PY) -m layers.model sentence-transformers/all-mpnet-base-v2 --out build/all-mpnet-base-v2
+	@$(PY) -m pytest tests/golden/test_mpnet.py
 
 # A model folder of one's own is not made here.
 %/manifest.json:

@@ -87,8 +87,8 @@ class SentenceEncoder(Protocol):
 
     hidden: int
 
-    def encode(self, sequences: Sequence[TokenIds], deadline: float) -> Vectors:
-        """Pooled vectors (sequences, dimension)."""
+    def encode(self, sequences: Sequence[TokenIds], deadline: float, prompt_tokens: int) -> Vectors:
+        """Pooled vectors (sequences, dimension); the first `prompt_tokens` of each sequence are the prompt's."""
         ...
 
     def encode_tokens(self, sequences: Sequence[TokenIds], deadline: float) -> list[Vectors]:
@@ -127,12 +127,15 @@ class EmbeddingService:
         started = time.perf_counter_ns()
         tokens = self._tokenized(list(distinct), options)
         tokenized = time.perf_counter_ns()
+        # Only a model that leaves its prompt out of the pool has to know where the prompt ends.
+        prompt = "" if self.manifest.include_prompt else self._prompt(options.prompt_name)
+        prompt_tokens = self._tokenization.prompt_tokens(prompt)
         keys = self._keys(distinct, tokens, options)
         by_key = dict(zip(keys, tokens, strict=True))
         recall = self._cache.recall if options.use_cache else self._cache.encode
         recalled = recall(
             {key: len(text.ids) for key, text in by_key.items()},
-            lambda missing: self._encoder.encode([by_key[key].ids for key in missing], deadline),
+            lambda missing: self._encoder.encode([by_key[key].ids for key in missing], deadline, prompt_tokens),
         )
         vectors = finished(np.stack([recalled.vectors[keys[place]] for place in places]), options)
         result = self._result(vectors, texts, [tokens[place] for place in places], started, tokenized)

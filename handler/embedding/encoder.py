@@ -31,7 +31,10 @@ type Vectors = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
 
 class Encoder:
-    """An ONNX sentence encoder: `input_ids` (1, tokens) to `pooled` (1, dimension) and `token_embeddings` (1, tokens, hidden)."""
+    """An ONNX sentence encoder: `input_ids` (1, tokens) to `pooled` (1, dimension) and `token_embeddings` (1, tokens, hidden).
+
+    A model that leaves its prompt out of the pool has a second input, `prompt_tokens` (1).
+    """
 
     def __init__(self, folder: Path, manifest: Manifest, threads: int) -> None:
         """Load `folder`/model.onnx; its weights are memory-mapped.
@@ -48,6 +51,7 @@ class Encoder:
             msg = f"The model file {GRAPH} in {folder} gives vectors of dimension {found}, its manifest says {self.dimension}"
             raise Backend(msg)
         self.hidden: int = widths["token_embeddings"]
+        self._pools_prompt = manifest.include_prompt
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encoder") if threads > 1 else None
 
     @property
@@ -55,16 +59,17 @@ class Encoder:
         """Sha256 over all that decides a vector beside its text: where two encoders share it, they give the same bits."""
         return hashlib.sha256("\n".join(self._decisive).encode()).hexdigest()
 
-    def encode(self, sequences: Sequence[TokenIds], deadline: float = NEVER) -> Vectors:
+    def encode(self, sequences: Sequence[TokenIds], deadline: float = NEVER, prompt_tokens: int = 0) -> Vectors:
         """Pooled vectors (len(sequences), dimension) in the order given, before any normalisation.
 
-        `deadline` is the reading of time.monotonic() after which no further run is begun.
+        `deadline` is the reading of time.monotonic() after which no further run is begun. The first `prompt_tokens` of each are
+        the prompt's: a model that leaves the prompt out of its pool leaves out these.
 
         Raises:
             TooLarge: the deadline passed before all were done.
             Backend: a run fails, or a vector is not finite.
         """
-        return np.concatenate(self._run("pooled", sequences, deadline))
+        return np.concatenate(self._run("pooled", sequences, deadline, prompt_tokens))
 
     def encode_tokens(self, sequences: Sequence[TokenIds], deadline: float = NEVER) -> list[Vectors]:
         """The vectors (tokens, hidden) of each sequence's tokens.
@@ -74,15 +79,19 @@ class Encoder:
         """
         return [vectors[0] for vectors in self._run("token_embeddings", sequences, deadline)]
 
-    def _run(self, output: str, sequences: Sequence[TokenIds], deadline: float) -> list[NDArray[np.float32]]:
+    def _run(
+        self, output: str, sequences: Sequence[TokenIds], deadline: float, prompt_tokens: int = 0
+    ) -> list[NDArray[np.float32]]:
         """What the graph gives under the name `output` for each sequence."""
         started = time.monotonic()
+        prompt = {} if self._pools_prompt else {"prompt_tokens": np.array([prompt_tokens], dtype=np.int64)}
 
         def run(index: int) -> NDArray[np.float32] | None:
             if time.monotonic() > deadline:
                 return None
+            feed = {"input_ids": sequences[index][np.newaxis], **prompt}
             try:
-                result: NDArray[np.float32] = self._session.run([output], {"input_ids": sequences[index][np.newaxis]})[0]
+                result: NDArray[np.float32] = self._session.run([output], feed)[0]
             except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions share no other base
                 telemetry.log_unexpected(error)
                 msg = f"The model failed on a text of {len(sequences[index])} tokens"

@@ -30,6 +30,7 @@ class Manifest:
     dimension: int
     max_length: int
     pooling: str
+    include_prompt: bool
     similarity: str
     prompts: dict[str, str]
     default_prompt_name: str | None
@@ -47,6 +48,7 @@ class Manifest:
             "files": self.files,
             "dimension": self.dimension,
             "pooling": self.pooling,
+            "include_prompt": self.include_prompt,
             "precision": self.precision,
         }
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()

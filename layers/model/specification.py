@@ -3,157 +3,162 @@
 Anything that would change a vector and is not understood is refused by name: a model is served exactly or not at all.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-MODULES = ("Transformer", "Pooling", "Normalize")
-ARCHITECTURES = ("bert",)
-ACTIVATIONS = ("gelu",)
-POOLING_MODES = ("cls", "mean", "max")
-POOLING_FLAGS = {
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_max_tokens": "max",
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
-    "pooling_mode_weightedmean_tokens": "weightedmean",
-    "pooling_mode_lasttoken": "lasttoken",
-}
-"""The booleans of Sentence Transformers before 5.4, in the order in which their results are concatenated."""
+from layers.model.architectures import ARCHITECTURES, Shape
+from layers.model.configuration import Configuration, Unsupported, inside
+from layers.model.modules import Dense, Modules, Pooling
+
+CONFIGURATION_FILES = ("*.json", "README.md")
+"""Patterns of what is fetched first, and tells which weights are needed."""
+EXPORTED = "onnx/model.onnx"
+"""Where Sentence Transformers and optimum put a model's own ONNX file."""
+SENTENCE_CONFIGS = tuple(
+    f"sentence_{name}_config.json" for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+)
+"""The Transformer module's file has had a name for each family; all of them are still read."""
+SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
 
 
-class Unsupported(Exception):  # noqa: N818 - a statement about the model, not an error of ours
-    """A model that cannot be built; the sentence says what in it and where."""
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A model's own ONNX file."""
+
+    path: Path
 
 
 @dataclass(frozen=True, slots=True)
 class Specification:
-    """One sentence encoder. `hidden` is a token's dimension, `dimension` a text's."""
+    """One sentence encoder. `transformer` is the folder of its tokenizer and weights, `dimension` the length of a text's vector."""
 
+    folder: Path
+    transformer: Path
     architecture: str
-    hidden: int
-    heads: int
-    layers: int
-    intermediate: int
+    network: Shape | Exported
     vocabulary: int
-    positions: int
-    segments: int
-    layer_norm_epsilon: float
     max_length: int
-    pooling: tuple[str, ...]
+    pooling: Pooling
+    dense: tuple[Dense, ...]
+    dimension: int
     lowercase: bool
     prompts: dict[str, str]
     default_prompt_name: str | None
     similarity: str
 
-    @property
-    def dimension(self) -> int:
-        """The length of a pooled vector."""
-        return self.hidden * len(self.pooling)
-
     @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Read the configuration files of `folder`.
+    def read(cls, folder: Path, exported: str | None = None) -> Self:
+        """Read the configuration files of `folder`; `exported` names the ONNX file to take instead of the weights.
 
         Raises:
             Unsupported: a file is missing or says something this builder does not do.
         """
-        modules = _modules(folder)
-        transformer = modules["Transformer"]
-        config = _json(transformer / "config.json")
-        _check_architecture(config)
-        sentence = _json(transformer / "sentence_bert_config.json", optional=True)
-        tokenizer = _json(transformer / "tokenizer_config.json", optional=True)
-        prompts = _json(folder / "config_sentence_transformers.json", optional=True)
+        modules = Modules.read(folder)
+        transformer = folder / modules.transformer
+        config = Configuration.read(transformer, "config.json")
+        sentence = _sentence_config(transformer)
+        network = _network(transformer, config, exported)
+        if isinstance(network, Shape) and network.hidden != modules.pooling.hidden:
+            msg = f"the Pooling module expects vectors of dimension {modules.pooling.hidden}, config.json says {network.hidden}"
+            raise Unsupported(msg)
+        prompts, default_prompt_name, similarity = _sentence_transformers(folder)
         return cls(
-            architecture=config["model_type"],
-            hidden=config["hidden_size"],
-            heads=config["num_attention_heads"],
-            layers=config["num_hidden_layers"],
-            intermediate=config["intermediate_size"],
-            vocabulary=config["vocab_size"],
-            positions=config["max_position_embeddings"],
-            segments=config["type_vocab_size"],
-            layer_norm_epsilon=config["layer_norm_eps"],
-            max_length=_max_length(config, sentence, tokenizer),
-            pooling=_pooling(modules["Pooling"] / "config.json"),
+            folder=folder,
+            transformer=transformer,
+            architecture=str(config.get("model_type")),
+            network=network,
+            vocabulary=config.number("vocab_size", int),
+            max_length=_max_length(config, sentence, Configuration.read(transformer, "tokenizer_config.json", optional=True)),
+            pooling=modules.pooling,
+            dense=modules.dense,
+            dimension=modules.dimension,
             lowercase=bool(sentence.get("do_lower_case")),
-            prompts=prompts.get("prompts") or {},
-            default_prompt_name=prompts.get("default_prompt_name"),
-            similarity=prompts.get("similarity_fn_name") or "cosine",
+            prompts=prompts,
+            default_prompt_name=default_prompt_name,
+            similarity=similarity,
         )
 
 
-def _modules(folder: Path) -> dict[str, Path]:
-    """The folder of each module by the last segment of its type, which every generation of the library kept."""
-    found: dict[str, Path] = {}
-    for module in _json(folder / "modules.json"):
-        kind = module["type"].rpartition(".")[2]
-        if kind not in MODULES:
-            msg = f"modules.json names the module {module['type']}; this builder knows {', '.join(MODULES)}"
-            raise Unsupported(msg)
-        place = (folder / module["path"]).resolve()
-        if not place.is_relative_to(folder.resolve()):
-            msg = f"modules.json puts the module {kind} outside the model's folder: {module['path']!r}"
-            raise Unsupported(msg)
-        found[kind] = place
-    for kind in ("Transformer", "Pooling"):
-        if kind not in found:
-            msg = f"modules.json names no {kind} module"
-            raise Unsupported(msg)
-    return found
+def weight_files(folder: Path, exported: str | None = None) -> tuple[str, ...]:
+    """Patterns of the weights that a folder's model is built from, told by its configuration files alone.
+
+    So that no more than these is downloaded: the safetensors where this builder writes the graph, else the ONNX file.
+
+    Raises:
+        Unsupported: as Specification.read.
+    """
+    place = Modules.read(folder).transformer
+    config = Configuration.read(folder / place, "config.json")
+    written = exported is None and _refusal(config) is None
+    file = f"{place}/{exported or EXPORTED}".lstrip("/")
+    return ("*.safetensors",) if written else (file, f"{file}_data", f"{file}.data", "*_Dense/*.safetensors")
 
 
-def _check_architecture(config: dict[str, Any]) -> None:
-    expected = {
-        "model_type": ARCHITECTURES,
-        "hidden_act": ACTIVATIONS,
-        "position_embedding_type": ("absolute", None),
-        "is_decoder": (False, None),
-        "auto_map": (None,),
-    }
-    for field, allowed in expected.items():
-        value = config.get(field)
-        if value not in allowed:
-            known = ", ".join(str(choice) for choice in allowed if choice is not None) or "none"
-            msg = f"config.json says {field} is {value!r}; this builder knows {known}"
-            raise Unsupported(msg)
-
-
-def _max_length(config: dict[str, Any], sentence: dict[str, Any], tokenizer: dict[str, Any]) -> int:
-    positions: int = config["max_position_embeddings"]
-    limit = sentence.get("max_seq_length") or tokenizer.get("model_max_length") or positions
-    return min(int(limit), positions)  # a tokenizer without a limit says 1e30
-
-
-def _pooling(path: Path) -> tuple[str, ...]:
-    config = _json(path)
-    if not config.get("include_prompt", True):
-        msg = f"{path.parent.name}/config.json leaves the prompt out of the pool (include_prompt: false), which is not supported"
+def _network(transformer: Path, config: Configuration, exported: str | None) -> Shape | Exported:
+    """The encoder as this builder writes it, or else the model's own ONNX file."""
+    refusal = _refusal(config)
+    if exported is None and refusal is None:
+        return Shape.read(config)
+    path = inside(transformer, exported or EXPORTED)
+    if not path.is_file():
+        reason = f"{refusal}; any other is built from its own ONNX file" if exported is None else "it was asked for"
+        msg = f"{exported or EXPORTED} is missing in {transformer}: {reason}"
         raise Unsupported(msg)
-    named = config.get("pooling_mode")  # Sentence Transformers 5.4 and later: a name or a list of them
-    if named is None:
-        named = [mode for flag, mode in POOLING_FLAGS.items() if config.get(flag)]
-    modes = (named,) if isinstance(named, str) else tuple(named)
-    unknown = [mode for mode in modes if mode not in POOLING_MODES]
-    if unknown or not modes:
-        msg = (
-            f"{path.parent.name}/config.json asks for the pooling {', '.join(unknown) or 'of no mode'}; "
-            f"this builder knows {', '.join(POOLING_MODES)}"
-        )
-        raise Unsupported(msg)
-    return modes
+    return Exported(path)
 
 
-def _json(path: Path, *, optional: bool = False) -> Any:  # noqa: ANN401 - as the file has it
+def _refusal(config: Configuration) -> str | None:
+    """Why this builder does not write the encoder; None if it does."""
     try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        if optional:
-            return {}
-        msg = f"{path.name} is missing in {path.parent}: not a Sentence Transformers folder"
-        raise Unsupported(msg) from None
-    except ValueError as error:
-        msg = f"{path.name} in {path.parent} is not JSON: {error}"
-        raise Unsupported(msg) from None
+        config.check({"model_type": tuple(ARCHITECTURES)})
+        Shape.read(config)
+    except Unsupported as refusal:
+        return str(refusal)
+    return None
+
+
+def _sentence_config(transformer: Path) -> Configuration:
+    present = [name for name in SENTENCE_CONFIGS if (transformer / name).exists()]
+    config = Configuration.read(transformer, (present or SENTENCE_CONFIGS)[0], optional=True)
+    config.check({"transformer_task": ("feature-extraction", None), "module_output_name": ("token_embeddings", None)})
+    modalities = config.get("modality_config")
+    expected = {"method": "forward", "method_output_name": "last_hidden_state"}
+    if modalities is not None and modalities.get("text") != expected:
+        msg = f"{config.name} says modality_config is {modalities!r}; this builder knows text through forward's last_hidden_state"
+        raise Unsupported(msg)
+    if config.get("processing_kwargs"):
+        msg = f"{config.name} says processing_kwargs is {config.get('processing_kwargs')!r}; this builder knows none"
+        raise Unsupported(msg)
+    return config
+
+
+def _max_length(config: Configuration, sentence: Configuration, tokenizer: Configuration) -> int:
+    """The first limit that is given, and never beyond the positions there are."""
+    architecture = ARCHITECTURES.get(str(config.get("model_type")))
+    offset = config.number("pad_token_id", int) + 1 if architecture and architecture.positions_after_padding else 0
+    positions = config.number("max_position_embeddings", int, UNLIMITED) - offset
+    sources = ((sentence, "max_seq_length"), (tokenizer, "model_max_length"))
+    given = [source.number(field, float) for source, field in sources if source.get(field)]
+    limit = int(min([*given[:1], positions]))  # a tokenizer without a limit says 1e30
+    if not 0 < limit < UNLIMITED:
+        msg = f"no configuration file says how many tokens a text may have (or one says {limit})"
+        raise Unsupported(msg)
+    return limit
+
+
+UNLIMITED = 10**9
+
+
+def _sentence_transformers(folder: Path) -> tuple[dict[str, str], str | None, str]:
+    """Prompts, the name of the default one, and the similarity function."""
+    config = Configuration.read(folder, "config_sentence_transformers.json", optional=True)
+    config.check({"model_type": ("SentenceTransformer", None), "similarity_fn_name": (*SIMILARITIES, None)})
+    prompts, default = config.get("prompts") or {}, config.get("default_prompt_name")
+    if not isinstance(prompts, dict) or not all(isinstance(prompt, str) for prompt in prompts.values()):
+        msg = f"{config.name} has prompts that are not texts by their names"
+        raise Unsupported(msg)
+    if default is not None and default not in prompts:
+        msg = f"{config.name} says default_prompt_name is {default!r}; its prompts are {', '.join(prompts) or 'none'}"
+        raise Unsupported(msg)
+    return prompts, default, config.get("similarity_fn_name") or "cosine"

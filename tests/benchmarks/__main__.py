@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from handler.errors import Backend
-from layers.model.specification import Unsupported
+from layers.model.configuration import Unsupported
 
 from . import cache, cold, corpus, encoder, request
 from .effort import FULL, QUICK, Effort

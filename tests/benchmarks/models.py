@@ -8,7 +8,7 @@ import onnx
 from handler.embedding.encoder import Encoder
 from handler.embedding.manifest import Manifest
 from handler.embedding.tokenization import Tokenization
-from layers.model import bert, sources, weights
+from layers.model import networks, packages
 from layers.model.corpus import passages
 from layers.model.fidelity import Fidelity
 from layers.model.specification import Specification
@@ -53,9 +53,9 @@ def fidelities(count: int) -> dict[str, Fidelity]:
 
 @cache
 def _stock_fp32() -> onnx.ModelProto:
-    source = sources.find(sources.DEFAULT, SOURCES)
-    specification = Specification.read(source.folder)
-    return stock.fp32(specification, weights.read(source.folder, bert.shapes(specification)))
+    network = networks.read(Specification.read(packages.pinned(packages.DEFAULT, SOURCES, print)))
+    assert isinstance(network, networks.Written)
+    return stock.fp32(network.shape, network.tensors)
 
 
 @cache

@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import QuantType, quantize_dynamic
 
+from layers.model.architectures import Shape
 from layers.model.precision import Array
-from layers.model.specification import Specification
 
 OPSET = 17  # the first with LayerNormalization
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 OUTPUT = "sentence_embedding"
 
 
-def fp32(specification: Specification, weights: Mapping[str, Array]) -> onnx.ModelProto:
+def fp32(shape: Shape, weights: Mapping[str, Array]) -> onnx.ModelProto:
     """The plain graph: INPUTS (batch, tokens) → OUTPUT (batch, hidden), mean-pooled, not normalised."""
-    return _Bert(specification, weights).model()
+    return _Bert(shape, weights).model()
 
 
 def int8(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -44,8 +44,8 @@ def int8(model: onnx.ModelProto) -> onnx.ModelProto:
 class _Bert:
     """The graph under construction. Methods that add an operator return the name of its result."""
 
-    def __init__(self, specification: Specification, weights: Mapping[str, Array]) -> None:
-        self._specification = specification
+    def __init__(self, shape: Shape, weights: Mapping[str, Array]) -> None:
+        self._shape = shape
         self._weights = weights
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
@@ -53,11 +53,11 @@ class _Bert:
     def model(self) -> onnx.ModelProto:
         states = self._embeddings()
         bias = self._mask_bias()
-        for layer in range(self._specification.layers):
+        for layer in range(self._shape.layers):
             states = self._layer(f"encoder.layer.{layer}", states, bias)
         self._pool(states)
         inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens"]) for name in INPUTS]
-        outputs = [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", self._specification.hidden])]
+        outputs = [helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["batch", self._shape.hidden])]
         graph = helper.make_graph(self._nodes, "stock", inputs, outputs, list(self._constants.values()))
         opsets = [helper.make_opsetid("", OPSET)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=helper.find_min_ir_version_for(opsets))
@@ -86,7 +86,7 @@ class _Bert:
         return self._normalised(f"{key}.output.LayerNorm", result)
 
     def _attention(self, key: str, states: str, bias: str) -> str:
-        heads, hidden = self._specification.heads, self._specification.hidden
+        heads, hidden = self._shape.heads, self._shape.hidden
         size = hidden // heads
 
         def split(part: str, order: list[int]) -> str:
@@ -119,7 +119,7 @@ class _Bert:
 
     def _normalised(self, key: str, value: str) -> str:
         gamma, beta = self._weight(f"{key}.weight"), self._weight(f"{key}.bias")
-        epsilon = self._specification.layer_norm_epsilon
+        epsilon = self._shape.layer_norm_epsilon
         return self._op(f"{key}.normalised", "LayerNormalization", value, gamma, beta, axis=-1, epsilon=epsilon)
 
     def _op(self, result: str, operator: str, *inputs: str, **attributes: int | float | list[int]) -> str:  # noqa: PYI041 - onnx tells them apart

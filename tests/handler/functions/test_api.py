@@ -108,12 +108,12 @@ class Failing:
 
     hidden = 384
 
-    def encode(self, sequences: Sequence[TokenIds], deadline: float) -> Vectors:
-        del sequences, deadline
+    def encode(self, sequences: Sequence[TokenIds], deadline: float, prompt_tokens: int) -> Vectors:
+        del sequences, deadline, prompt_tokens
         raise RuntimeError(WORDS)
 
     def encode_tokens(self, sequences: Sequence[TokenIds], deadline: float) -> list[Vectors]:
-        return [self.encode(sequences, deadline)]
+        return [self.encode(sequences, deadline, 0)]
 
 
 @pytest.mark.parametrize("direct", [False, True])

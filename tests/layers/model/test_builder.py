@@ -1,11 +1,8 @@
 """`python -m layers.model`: what it builds, and what it refuses to build."""
 
-import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +14,7 @@ from handler.embedding.manifest import Manifest
 from handler.service import Options
 from tests.conftest import ROOT, Client, ClientOf, serve
 from tests.layers.model import tiny
+from tests.layers.model.commands import build, built, refusal
 
 POOLINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "cls": lambda tokens: tokens[0],
@@ -24,30 +22,6 @@ POOLINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "max": lambda tokens: tokens.max(axis=0),
 }
 FLAGS = {"cls": "pooling_mode_cls_token", "mean": "pooling_mode_mean_tokens", "max": "pooling_mode_max_tokens"}
-
-
-def build(model: Path | str, out: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the builder's command line."""
-    command = [sys.executable, "-m", "layers.model", str(model), "--out", str(out), *arguments]
-    return subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False, timeout=120)
-
-
-def built(model: Path, out: Path, *arguments: str, **environment: str) -> Path:
-    """Build, which must succeed; the folder built."""
-    done = build(model, out, *arguments, **environment)
-    assert done.returncode == 0, done.stderr
-    return out
-
-
-def refusal(model: Path | str, out: Path, *arguments: str, **environment: str) -> str:
-    """Build, which must be refused with one sentence and leave nothing behind; the sentence."""
-    done = build(model, out, *arguments, **environment)
-    assert done.returncode == 1, done.stderr
-    assert not out.exists()
-    assert not list(out.parent.glob(f".{out.name}-*"))
-    (line,) = done.stderr.splitlines()
-    assert line.startswith("Not built: ")
-    return line.removeprefix("Not built: ")
 
 
 @pytest.mark.parametrize("modes", [["cls"], ["mean"], ["max"], ["cls", "max", "mean"]], ids="+".join)
@@ -102,12 +76,10 @@ def test_the_manifest_says_what_was_built_and_how_faithful_it_is(tmp_path: Path)
 def test_licence_and_measurements_are_no_part_of_the_fingerprint(tmp_path: Path) -> None:
     """It changes with the vectors alone."""
     folder = built(tiny.write(tmp_path / "tiny"), tmp_path / "model", "--precision", "fp32")
-    path = folder / "manifest.json"
-    fields = json.loads(path.read_text())
+    manifest = Manifest.read(folder)
 
-    def fingerprint(**changes: object) -> str:
-        path.write_text(json.dumps(fields | changes))
-        return Manifest.read(folder).fingerprint
+    def fingerprint(**changes: Any) -> str:  # noqa: ANN401 - fields of a manifest
+        return replace(manifest, **changes).fingerprint
 
     assert fingerprint(license="other", fidelity={}, model_id="other", revision="1") == fingerprint()
     assert fingerprint(pooling="cls") != fingerprint()
@@ -179,70 +151,6 @@ def test_a_model_below_its_bounds_is_not_written(tmp_path: Path) -> None:
     sentence = refusal(model, tmp_path / "model", MIN_COSINE="0.999999")
     assert sentence.startswith("tiny as int8 is not faithful enough: mean cosine 0.9")
     assert "(at least 0.999999)" in sentence
-
-
-UNSUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
-    "module": ({"modules": [{"path": "2", "type": "sentence_transformers.models.Dense"}]}, "sentence_transformers.models.Dense"),
-    "module outside": ({"modules": [{"path": "../x", "type": "a.Normalize"}]}, "puts the module Normalize outside"),
-    "architecture": ({"config": {"model_type": "mpnet"}}, "config.json says model_type is 'mpnet'; this builder knows bert"),
-    "activation": ({"config": {"hidden_act": "relu"}}, "hidden_act is 'relu'"),
-    "positions": ({"config": {"position_embedding_type": "relative_key"}}, "position_embedding_type is 'relative_key'"),
-    "custom code": ({"config": {"auto_map": {"AutoModel": "x.Y"}}}, "auto_map is {'AutoModel': 'x.Y'}"),
-    "pooling": ({"pooling": {"pooling_mode_lasttoken": True}}, "asks for the pooling lasttoken"),
-    "no pooling": ({"pooling": {"pooling_mode_mean_tokens": False}}, "asks for the pooling of no mode"),
-    "prompt left out": ({"pooling": {"include_prompt": False}}, "include_prompt: false"),
-    "missing tensor": ({"config": {"num_hidden_layers": 3}}, "lacks the tensor encoder.layer.2.attention.self.query.weight"),
-    "other shape": ({"config": {"vocab_size": 200}}, "in shape (89, 32); config.json asks for (200, 32)"),
-}
-
-
-@pytest.mark.parametrize("name", UNSUPPORTED)
-def test_what_would_change_the_vectors_and_is_not_done_is_refused_by_name(name: str, tmp_path: Path) -> None:
-    """A model is served exactly or not at all."""
-    changes, expected = UNSUPPORTED[name]
-    assert expected in refusal(tiny.write(tmp_path / "tiny", **changes), tmp_path / "model", "--precision", "fp32")
-
-
-def _delete(name: str) -> Callable[[Path], object]:
-    return lambda folder: (folder / name).unlink()
-
-
-def _write(name: str, content: bytes) -> Callable[[Path], object]:
-    return lambda folder: (folder / name).write_bytes(content)
-
-
-def _integers(folder: Path) -> None:
-    tensors = tiny.weights()
-    tensors["embeddings.LayerNorm.weight"] = tensors["embeddings.LayerNorm.weight"].astype(np.int32)
-    safetensors.numpy.save_file(tensors, folder / "model.safetensors")
-
-
-BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no modules": (_delete("modules.json"), "modules.json is missing in"),
-    "no config": (_delete("config.json"), "config.json is missing in"),
-    "not JSON": (_write("config.json", b"{"), "config.json in"),
-    "no tokenizer": (_delete("tokenizer.json"), "tokenizer.json in"),
-    "foreign tokenizer": (_write("tokenizer.json", b"{}"), "tokenizer.json in"),
-    "no weights": (_delete("model.safetensors"), "model.safetensors is missing in"),
-    "cut weights": (_write("model.safetensors", b"\x10\0\0\0"), "model.safetensors in"),
-    "integer weights": (_integers, "has the tensor embeddings.LayerNorm.weight as int32"),
-}
-
-
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_source_is_refused_by_the_file(name: str, tmp_path: Path) -> None:
-    """One sentence, and nothing half-written."""
-    spoil, expected = BROKEN[name]
-    model = tiny.write(tmp_path / "tiny")
-    spoil(model)
-    assert expected in refusal(model, tmp_path / "model", "--precision", "fp32")
-
-
-def test_an_unknown_model_is_refused(tmp_path: Path) -> None:
-    """With what may be named instead."""
-    assert refusal("no/such", tmp_path / "model") == (
-        "'no/such' is neither a folder nor the name of the default model, sentence-transformers/all-MiniLM-L6-v2"
-    )
 
 
 def test_a_wrong_minimum_is_refused(tmp_path: Path) -> None:

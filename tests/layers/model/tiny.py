@@ -40,9 +40,9 @@ def write(folder: Path, **changes: Any) -> Path:  # noqa: ANN401 - fields of JSO
             "layer_norm_eps": 1e-12,
         },
         "sentence_bert_config": {"max_seq_length": 64, "do_lower_case": False},
-        "tokenizer_config": {"model_max_length": 80},
+        "tokenizer_config": {"model_max_length": 80, "tokenizer_class": "PreTrainedTokenizerFast"},
         "config_sentence_transformers": {},
-        "pooling": {"pooling_mode_mean_tokens": True},
+        "pooling": {"word_embedding_dimension": HIDDEN, "pooling_mode_mean_tokens": True},
     }
     for stem, fields in files.items():
         if isinstance(fields, list):

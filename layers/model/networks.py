@@ -1,0 +1,90 @@
+"""A model's network as graphs: written from its weights where the architecture is known, else its own ONNX file."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Protocol
+
+from handler.embedding.manifest import GRAPH, WEIGHTS
+from handler.embedding.tokenization import TokenIds
+from layers.model import exported, weights
+from layers.model.architectures import Shape
+from layers.model.calibration import largest_activations
+from layers.model.encoder import Encoder
+from layers.model.graph import Graph
+from layers.model.head import Layer, write_head
+from layers.model.precision import Array, Float32, Int8, Precision
+from layers.model.specification import Specification
+
+type Bounds = tuple[float, float]
+"""The least mean and the least minimum cosine to fp32."""
+
+EXACT = Float32.name
+EXACT_BOUNDS: Bounds = (0.99999, 0.99999)
+
+
+class Network(Protocol):
+    """Writes a model's graph in each of its precisions. The bounds are what one of them must reach to be written."""
+
+    bounds: ClassVar[Mapping[str, Bounds]]
+
+    def write(self, folder: Path, precision: str, calibration: Callable[[], Sequence[TokenIds]]) -> None:
+        """Write `folder`'s graph and weights; `calibration` gives passages where the precision needs them."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An encoder of a known architecture, with its weights."""
+
+    bounds: ClassVar[Mapping[str, Bounds]] = {EXACT: EXACT_BOUNDS, Int8.name: (0.998, 0.99)}
+
+    specification: Specification
+    shape: Shape
+    tensors: Mapping[str, Array]
+    layers: Sequence[Layer]
+
+    def write(self, folder: Path, precision: str, calibration: Callable[[], Sequence[TokenIds]]) -> None:
+        """Write the graph with the weights in `precision`."""
+        made = Float32() if precision == EXACT else Int8(largest_activations(self.graph, calibration()))
+        self.graph(made).write(folder / GRAPH, WEIGHTS)
+
+    def graph(self, precision: Precision) -> Graph:
+        """The graph in `precision`."""
+        graph = Graph()
+        states = Encoder(graph, self.shape, self.specification.max_length, self.tensors, precision).write()
+        write_head(graph, states, self.specification.pooling, self.layers)
+        return graph
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A model's own ONNX file, its head written anew."""
+
+    bounds: ClassVar[Mapping[str, Bounds]] = {EXACT: EXACT_BOUNDS, Int8.name: (0.99, 0.95)}
+
+    specification: Specification
+    path: Path
+    layers: Sequence[Layer]
+
+    def write(self, folder: Path, precision: str, calibration: Callable[[], Sequence[TokenIds]]) -> None:
+        """Write the graph as it is, or with generically quantized weights."""
+        del calibration
+        exported.write(folder, self.path, self.specification, self.layers, quantized=precision != EXACT)
+
+
+def read(specification: Specification) -> Network:
+    """The network of a model's folder, its weights read and checked.
+
+    Raises:
+        Unsupported: they are missing, damaged or others than the configuration says.
+    """
+    layers = []
+    for module in specification.dense:
+        tensors = weights.read(specification.folder / module.folder, module.tensors())
+        layers.append(Layer(module, tensors["linear.weight"], tensors.get("linear.bias")))
+    network = specification.network
+    if isinstance(network, Shape):
+        tensors = weights.read(specification.transformer, network.tensors(), network.architecture.prefix)
+        return Written(specification, network, tensors, layers)
+    return Export(specification, network.path, layers)

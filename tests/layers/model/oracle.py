@@ -1,0 +1,366 @@
+"""Tiny random models in the official format, and the vectors that the official library computes with them.
+
+Run by hand, in an environment with sentence-transformers, transformers, torch and onnx (6.2.0, 5.23.0, 2.13.0 and 1.23 made what is
+committed):
+
+    python tests/layers/model/oracle.py tests/layers/model/references
+
+Writes one JSON file a case: the model's JSON files as saved, the names and shapes of its tensors (their values are recipe.py's),
+and for each text the vector that `SentenceTransformer.encode` gives in float32. test_references.py holds ours against them.
+"""
+
+import base64
+import io
+import json
+import shutil
+import string
+import sys
+import tempfile
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from recipe import tensor
+from safetensors import safe_open
+from sentence_transformers import SentenceTransformer
+from sentence_transformers import models as modules
+from tokenizers import pre_tokenizers
+
+HIDDEN, LAYERS, HEADS, INNER, POSITIONS = 32, 2, 4, 64, 64
+LIMIT = 24
+
+LETTERS = [*string.ascii_letters, *"éß한국🦜", *string.digits, *string.punctuation]
+TEXTS = [
+    "A sunny day.",
+    "a",
+    "Some words, and more of them: for instance THESE!",
+    "Ünïcödé, 한국어, Ελλάς and a 🦜.",
+    ".",
+    " ",
+    "  blanks \t around\n ",
+    "a [SEP] b </s> c <pad> d [PAD] e <mask> f",
+    "long " * 40 + "and ends otherwise",
+]
+"""Short, unicode, empty-ish, holding special tokens, and over-long."""
+
+Folder = Path
+Change = Callable[[Folder], object]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One model: its network, the modules after it, and what is changed in the folder once it is saved.
+
+    `longest` is the limit where the library has none that works.
+    """
+
+    network: Callable[[], tuple[Any, Any]]
+    pooling: dict[str, Any] = field(default_factory=lambda: {"pooling_mode": "mean"})
+    dense: tuple[dict[str, Any], ...] = ()
+    normalize: bool = False
+    prompts: dict[str, Any] = field(default_factory=dict)
+    limit: int | None = LIMIT
+    longest: int | None = None
+    change: Change = lambda _: None
+    exported: bool = False
+
+
+# --- Networks and their tokenizers ------------------------------------------------------------------------
+
+
+def wordpieces(*special: str) -> dict[str, int]:
+    """A vocabulary of letters, within and at the start of a word."""
+    tokens = [*special, *LETTERS, *(f"##{letter}" for letter in LETTERS)]
+    return {token: place for place, token in enumerate(dict.fromkeys(tokens))}
+
+
+def bert(**config: Any) -> tuple[Any, Any]:
+    tokenizer = transformers.BertTokenizer(vocab=wordpieces("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"), do_lower_case=False)
+    sizes = {"hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "intermediate_size": INNER}
+    made = transformers.BertConfig(vocab_size=len(tokenizer), max_position_embeddings=POSITIONS, **sizes, **config)
+    return transformers.BertModel(made), tokenizer
+
+
+def distilbert() -> tuple[Any, Any]:
+    tokenizer = transformers.BertTokenizer(vocab=wordpieces("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"), do_lower_case=True)
+    sizes = {"dim": HIDDEN, "n_layers": LAYERS, "n_heads": HEADS, "hidden_dim": INNER}
+    made = transformers.DistilBertConfig(vocab_size=len(tokenizer), max_position_embeddings=POSITIONS, **sizes)
+    return transformers.DistilBertModel(made), tokenizer
+
+
+def mpnet(positions: int = POSITIONS) -> tuple[Any, Any]:
+    tokenizer = transformers.MPNetTokenizer(vocab=wordpieces("<s>", "<pad>", "</s>", "[UNK]", "<mask>"), do_lower_case=True)
+    sizes = {"hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "intermediate_size": INNER}
+    made = transformers.MPNetConfig(vocab_size=len(tokenizer), max_position_embeddings=positions, **sizes)
+    return transformers.MPNetModel(made), tokenizer
+
+
+def roberta(kind: str = "Roberta") -> tuple[Any, Any]:
+    pieces = ["<s>", "<pad>", "</s>", "<unk>", *sorted(pre_tokenizers.ByteLevel.alphabet()), "on", "Ġa", "<mask>"]
+    vocabulary = {piece: place for place, piece in enumerate(pieces)}
+    tokenizer = transformers.RobertaTokenizer(vocab=vocabulary, merges=[("o", "n"), ("Ġ", "a")])
+    return _roberta_like(kind, len(tokenizer)), tokenizer
+
+
+def xlm_roberta(kind: str = "XLMRoberta") -> tuple[Any, Any]:
+    special = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)]
+    pieces = [
+        *special,
+        ("▁", -2.0),
+        *((f"▁{letter}", -3.0) for letter in string.ascii_letters),
+        *((letter, -4.0) for letter in LETTERS),
+    ]
+    tokenizer = transformers.XLMRobertaTokenizer(vocab=[*pieces, ("<mask>", 0.0)])
+    return _roberta_like(kind, len(tokenizer)), tokenizer
+
+
+def _roberta_like(kind: str, vocabulary: int) -> Any:
+    sizes = {"hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "intermediate_size": INNER}
+    config = getattr(transformers, f"{kind}Config")(
+        vocab_size=vocabulary, max_position_embeddings=POSITIONS, type_vocab_size=1, pad_token_id=1, layer_norm_eps=1e-5, **sizes
+    )
+    return getattr(transformers, f"{kind}Model")(config)
+
+
+def albert() -> tuple[Any, Any]:
+    """Not written by our builder: stands for all that come with an ONNX file of their own."""
+    _, tokenizer = bert()
+    sizes = {"hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "intermediate_size": INNER}
+    made = transformers.AlbertConfig(vocab_size=len(tokenizer), embedding_size=16, max_position_embeddings=POSITIONS, **sizes)
+    return transformers.AlbertModel(made, add_pooling_layer=False), tokenizer
+
+
+def qwen() -> tuple[Any, Any]:
+    """A decoder: causal attention, rotary positions, the last token's vector."""
+    _, tokenizer = bert()
+    sizes = {"hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "intermediate_size": INNER}
+    made = transformers.Qwen3Config(
+        vocab_size=len(tokenizer), num_key_value_heads=2, head_dim=8, max_position_embeddings=POSITIONS, use_cache=False, **sizes
+    )
+    made._attn_implementation = "eager"
+    return transformers.Qwen3Model(made), tokenizer
+
+
+# --- Changes to a saved folder ----------------------------------------------------------------------------
+
+
+def fields(name: str, **values: Any) -> Change:
+    """Set fields of a JSON file; None takes one out."""
+
+    def change(folder: Folder) -> None:
+        path = folder / name
+        content = json.loads(path.read_text()) | values
+        path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
+
+    return change
+
+
+def older_pooling(**flags: bool) -> Change:
+    """The Pooling module's file as the library wrote it before 5.4."""
+    names = ("cls_token", "max_tokens", "mean_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
+    content = {"word_embedding_dimension": HIDDEN} | {f"pooling_mode_{name}": flags.get(name, False) for name in names}
+    return lambda folder: (folder / "1_Pooling/config.json").write_text(json.dumps(content))
+
+
+def older_modules(folder: Folder) -> None:
+    """modules.json and the Transformer's files as the library wrote them before 5.4: in a folder of their own."""
+    path = folder / "modules.json"
+    listed = json.loads(path.read_text())
+    for module in listed:
+        module["type"] = f"sentence_transformers.models.{module['type'].rpartition('.')[2]}"
+    listed[0]["path"] = "0_Transformer"
+    path.write_text(json.dumps(listed))
+    place = folder / "0_Transformer"
+    place.mkdir()
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"):
+        shutil.move(folder / name, place / name)
+    (folder / "sentence_bert_config.json").unlink()
+    (place / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": LIMIT, "do_lower_case": False}))
+
+
+def lowercase(folder: Folder) -> None:
+    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": LIMIT, "do_lower_case": True}))
+
+
+def in_bfloat16(folder: Folder) -> None:
+    model = transformers.AutoModel.from_pretrained(folder, dtype=torch.bfloat16)
+    model.save_pretrained(folder)
+
+
+def in_shards(folder: Folder) -> None:
+    model = transformers.AutoModel.from_pretrained(folder, dtype=torch.float32)
+    (folder / "model.safetensors").unlink()
+    model.save_pretrained(folder, max_shard_size="40KB")
+
+
+def with_a_head(folder: Folder) -> None:
+    """Saved from a model for masked words: the encoder's names begin with the family's."""
+    model = transformers.BertForMaskedLM.from_pretrained(folder)
+    model.save_pretrained(folder)
+
+
+ALL_MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
+PROMPTS = {"prompts": {"query": "query: ", "document": "Represent this, please: "}, "default_prompt_name": "document"}
+
+CASES: dict[str, Case] = {
+    "bert": Case(bert, normalize=True),
+    "distilbert": Case(distilbert, normalize=True),
+    "mpnet": Case(mpnet, normalize=True),
+    "mpnet-far": Case(lambda: mpnet(300), limit=256),
+    "roberta": Case(roberta, normalize=True),
+    # Without a limit the library runs out of positions, which begin after the padding token's id.
+    "roberta-unlimited": Case(roberta, limit=None, longest=POSITIONS - 2),
+    "xlm-roberta": Case(xlm_roberta, normalize=True),
+    "camembert": Case(lambda: xlm_roberta("Camembert"), normalize=True),
+    **{f"pooling-{mode}": Case(bert, pooling={"pooling_mode": mode}) for mode in ALL_MODES if mode != "mean"},
+    "pooling-all": Case(bert, pooling={"pooling_mode": ALL_MODES}),
+    "older-pooling": Case(bert, change=older_pooling(cls_token=True, max_tokens=True, lasttoken=True)),
+    "older-modules": Case(bert, change=older_modules),
+    "dense": Case(
+        bert,
+        dense=(
+            {"in_features": HIDDEN, "out_features": 48},
+            {"in_features": 48, "out_features": 16, "bias": False, "activation_function": torch.nn.Identity()},
+            {"in_features": 16, "out_features": 24, "activation_function": torch.nn.GELU()},
+        ),
+        normalize=True,
+    ),
+    "prompts": Case(bert, prompts=PROMPTS),
+    "without-prompt": Case(bert, pooling={"pooling_mode": ALL_MODES, "include_prompt": False}, prompts=PROMPTS),
+    "without-prompt-dense": Case(
+        roberta,
+        pooling={"pooling_mode": "mean", "include_prompt": False},
+        dense=({"in_features": HIDDEN, "out_features": 16},),
+        prompts=PROMPTS,
+    ),
+    "lowercase": Case(bert, change=lowercase),
+    "lowercase-tokenizer": Case(bert, change=fields("tokenizer_config.json", do_lower_case=True)),
+    "lowercase-default": Case(bert, change=fields("tokenizer_config.json", do_lower_case=None)),
+    "accents": Case(bert, change=fields("tokenizer_config.json", strip_accents=True, tokenize_chinese_chars=False)),
+    "prefix-space": Case(roberta, change=fields("tokenizer_config.json", add_prefix_space=True)),
+    "no-limit": Case(bert, limit=None, change=fields("tokenizer_config.json", model_max_length=None)),
+    "bfloat16": Case(bert, change=in_bfloat16),
+    "shards": Case(bert, change=in_shards),
+    "head": Case(bert, change=with_a_head),
+    "albert-onnx": Case(albert, exported=True, normalize=True),
+    "qwen-onnx": Case(qwen, pooling={"pooling_mode": "lasttoken"}, exported=True, prompts=PROMPTS),
+}
+
+
+# --- Building, asking and writing down --------------------------------------------------------------------
+
+
+def build(case: Case, folder: Folder) -> None:
+    """Save the case's model with the official library, its weights the recipe's."""
+    network, tokenizer = case.network()
+    fill(network.eval())
+    with tempfile.TemporaryDirectory() as plain:
+        network.save_pretrained(plain)
+        tokenizer.save_pretrained(plain)
+        transformer = modules.Transformer(plain, max_seq_length=case.limit) if case.limit else modules.Transformer(plain)
+    steps = [transformer, modules.Pooling(HIDDEN, **case.pooling)]
+    for options in case.dense:
+        steps.append(modules.Dense(**options))
+        fill(steps[-1])
+    if case.normalize:
+        steps.append(modules.Normalize())
+    SentenceTransformer(modules=steps, device="cpu", **case.prompts).save(str(folder), create_model_card=False)
+    case.change(folder)
+    if case.exported:
+        export(network, folder / "onnx/model.onnx")
+
+
+def fill(module: torch.nn.Module) -> None:
+    with torch.no_grad():
+        for name, parameter in module.named_parameters():
+            parameter.copy_(torch.from_numpy(tensor(name, parameter.shape)))
+            parameter.requires_grad = False  # what is exported must be constant
+
+
+def export(network: torch.nn.Module, path: Path) -> None:
+    """The network's own ONNX file, as exporters write it: every input named, batch and length free."""
+    path.parent.mkdir()
+    opset = 18 if "Qwen" in type(network).__name__ else 14  # of today's exporters and of those of 2022
+    names = ["input_ids", "attention_mask", "position_ids" if "Qwen" in type(network).__name__ else "token_type_ids"]
+
+    class Named(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network = network
+
+        def forward(self, *values: torch.Tensor) -> torch.Tensor:
+            return self.network(**dict(zip(names, values, strict=True))).last_hidden_state
+
+    example = torch.ones((1, 5), dtype=torch.int64)
+    example = tuple(torch.arange(5)[None] if name == "position_ids" else example for name in names)
+    free = {name: {0: "batch", 1: "tokens"} for name in [*names, "last_hidden_state"]}
+    content = io.BytesIO()
+    torch.onnx.export(
+        Named().eval(),
+        example,
+        content,
+        input_names=names,
+        output_names=["last_hidden_state"],
+        dynamic_axes=free,
+        opset_version=opset,
+        dynamo=False,
+    )
+    path.write_bytes(content.getvalue())
+
+
+def rows(case: Case, model: SentenceTransformer) -> Iterator[dict[str, Any]]:
+    """Each text's vector, under each prompt, cut on each side."""
+    for side in ("right", "left"):
+        model.tokenizer.truncation_side = side
+        for text in TEXTS:
+            if side == "left" and len(text) < LIMIT:
+                continue
+            for prompt_name in (None, *case.prompts.get("prompts", {})):
+                vector = model.encode(text, prompt_name=prompt_name, show_progress_bar=False)
+                yield {
+                    "text": text,
+                    "prompt_name": prompt_name,
+                    "side": side,
+                    "vector": [float(f"{value:.7g}") for value in vector.astype(np.float64)],
+                }
+
+
+def described(folder: Folder) -> dict[str, Any]:
+    """The folder's files: JSON as it is, tensors by name, shape and type, an ONNX file compressed."""
+    files: dict[str, Any] = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.suffix == ".json":
+            files[name] = json.loads(path.read_text())
+        elif path.suffix == ".safetensors" and not (folder / "onnx").exists():
+            with safe_open(path, "pt") as content:
+                slices = {key: content.get_slice(key) for key in content.keys()}  # noqa: SIM118 - no mapping: only its keys can be asked for
+                files[name] = {key: [piece.get_dtype(), piece.get_shape()] for key, piece in slices.items()}
+        elif path.suffix == ".onnx":
+            files[name] = base64.b64encode(zlib.compress(path.read_bytes(), 9)).decode()
+    return files
+
+
+def main() -> None:
+    """Write all cases, or those named after the folder."""
+    out, *names = sys.argv[1:]
+    for name in names or CASES:
+        case = CASES[name]
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch, "model")
+            build(case, folder)
+            model = SentenceTransformer(str(folder), device="cpu", model_kwargs={"dtype": torch.float32}).float().eval()
+            model.max_seq_length = case.longest or model.max_seq_length
+            reference = {"normalized": case.normalize, "rows": list(rows(case, model)), "files": described(folder)}
+        text = json.dumps(reference, ensure_ascii=False)
+        Path(out, f"{name}.json").write_text(text + "\n", encoding="utf-8")
+        print(f"{name}: {len(reference['rows'])} vectors of {len(reference['rows'][0]['vector'])}, {len(text) / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""The reference models that oracle.py wrote down, as folders again."""
+
+import base64
+import json
+import zlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import safetensors.numpy
+
+from tests.layers.model import recipe
+
+FOLDER = Path(__file__).with_name("references")
+NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
+TYPES: Mapping[str, Any] = {"F32": np.float32, "BF16": ml_dtypes.bfloat16}
+
+
+def load(name: str) -> dict[str, Any]:
+    """What oracle.py wrote: the files, and the vectors the official library makes of them."""
+    reference: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    return reference
+
+
+def write(name: str, folder: Path) -> Path:
+    """Write the model's folder, its weights from the recipe."""
+    for file, content in load(name)["files"].items():
+        path = folder / file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        WRITERS[path.suffix](path, content)
+    return folder
+
+
+def _json(path: Path, content: object) -> None:
+    path.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+
+
+def _tensors(path: Path, content: Mapping[str, tuple[str, list[int]]]) -> None:
+    tensors = {name: recipe.tensor(_plain(name), shape).astype(TYPES[kind]) for name, (kind, shape) in content.items()}
+    safetensors.numpy.save_file(tensors, path)
+
+
+def _plain(name: str) -> str:
+    """The recipe's name of a tensor, which knows nothing of a head around the encoder."""
+    return name.removeprefix("bert.")
+
+
+def _compressed(path: Path, content: str) -> None:
+    path.write_bytes(zlib.decompress(base64.b64decode(content)))
+
+
+WRITERS: Mapping[str, Callable[[Path, Any], None]] = {".json": _json, ".safetensors": _tensors, ".onnx": _compressed}

@@ -1,0 +1,91 @@
+"""Models built from an ONNX file of their own; test_references.py holds their float32 vectors against the official library's."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from handler.embedding.manifest import Manifest
+from handler.service import Options
+from tests.conftest import serve
+from tests.layers.model import references, tiny
+from tests.layers.model.commands import build, built
+
+EXACT = ("--precision", "fp32")
+TEXTS = ["A sunny day.", "a", "Ünïcödé, 한국어.", "long " * 40]
+
+
+def vectors(folder: Path) -> np.ndarray:
+    """Vectors of some texts."""
+    return serve(folder).embed(TEXTS, Options()).vectors
+
+
+@pytest.mark.parametrize("name", ["albert-onnx", "qwen-onnx"])
+def test_a_generically_quantized_model_stays_close_and_is_the_same_bytes_twice(name: str, tmp_path: Path) -> None:
+    """Its matrices are int8, so it is smaller; tiny random models lose more than trained ones."""
+    model = references.write(name, tmp_path / "source")
+    exact = built(model, tmp_path / "exact", *EXACT)
+    one, two = (built(model, tmp_path / out, MIN_COSINE="0.98,0.9") for out in ("one", "two"))
+    names = sorted(path.name for path in one.iterdir())
+    assert all((one / file).read_bytes() == (two / file).read_bytes() for file in names)
+    size = {folder: sum(path.stat().st_size for path in folder.glob("model.onnx*")) for folder in (exact, one)}
+    assert size[one] < size[exact]
+    assert (vectors(one) * vectors(exact)).sum(axis=1).min() > 0.9
+
+
+def test_a_file_with_its_weights_beside_it_is_the_same_model(tmp_path: Path) -> None:
+    """External data, as files above 2 GB have."""
+    model = references.write("albert-onnx", tmp_path / "source")
+    expected = vectors(built(model, tmp_path / "one", *EXACT))
+    path = model / "onnx/model.onnx"
+    model_proto = onnx.load(path)
+    onnx.save(model_proto, path, save_as_external_data=True, location="model.onnx_data", size_threshold=100)
+    found = built(model, tmp_path / "two", *EXACT)
+    assert "onnx/model.onnx_data" in Manifest.read(found).sources
+    np.testing.assert_allclose(vectors(found), expected, atol=1e-6)
+
+
+def test_the_file_that_is_named_is_taken_instead_of_the_weights(tmp_path: Path) -> None:
+    """Here BERT's own, from where another name stands for it."""
+    model = references.write("albert-onnx", tmp_path / "source")
+    (model / "onnx/model.onnx").rename(model / "onnx/other.onnx")
+    assert build(model, tmp_path / "none", *EXACT).returncode == 1
+    named = built(model, tmp_path / "named", *EXACT, "--onnx", "onnx/other.onnx")
+    assert Manifest.read(named).architecture == "albert"
+
+
+def test_every_other_input_is_made_of_the_token_ids(tmp_path: Path) -> None:
+    """A mask of ones, segments of zeros, places from 0, no past: all shown by a graph whose token vectors are their sum."""
+    model = tiny.write(tmp_path / "source", config={"model_type": "other"})
+    (model / "onnx").mkdir()
+    onnx.save(_sum_of_inputs(), model / "onnx/model.onnx")
+    service = serve(built(model, tmp_path / "model", *EXACT, MIN_COSINE="-1"))
+    (vector,) = service.embed(["abc"], Options(normalize=False)).vectors
+    ids = np.array(tiny.tokenizer().encode("abc").ids)
+    ids = ids[ids != tiny.VOCABULARY.index("[PAD]")]
+    places = np.arange(len(ids))
+    np.testing.assert_allclose(vector, np.full(tiny.HIDDEN, (ids + 1 + 0 + places).mean()), rtol=1e-6)
+
+
+def _sum_of_inputs() -> onnx.ModelProto:
+    """Token vectors that are, in each place, the sum of all the inputs there, and the length of the past."""
+    names = ["input_ids", "attention_mask", "token_type_ids", "position_ids"]
+    inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens"]) for name in names]
+    inputs.append(helper.make_tensor_value_info("past_key_values.0.key", TensorProto.FLOAT, ["batch", 2, "past", 8]))
+    nodes = [
+        helper.make_node("Sum", [f"{name}.float" for name in names], ["sum"]),
+        helper.make_node("ReduceSum", ["past_key_values.0.key"], ["past"], keepdims=0),
+        helper.make_node("Add", ["sum", "past"], ["all"]),
+        helper.make_node("Unsqueeze", ["all", "last"], ["column"]),
+        helper.make_node("Mul", ["column", "ones"], ["last_hidden_state"]),
+    ]
+    nodes[:0] = [helper.make_node("Cast", [name], [f"{name}.float"], to=TensorProto.FLOAT) for name in names]
+    constants = [
+        numpy_helper.from_array(np.array([2]), "last"),
+        numpy_helper.from_array(np.ones(tiny.HIDDEN, np.float32), "ones"),
+    ]
+    output = helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, ["batch", "tokens", tiny.HIDDEN])
+    graph = helper.make_graph(nodes, "sum", inputs, [output], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)

@@ -1,0 +1,60 @@
+"""Every architecture and every rule, held against the official library's own vectors (oracle.py computed them)."""
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from handler.service import Options, Service
+from layers.model.builder import Order, build
+from layers.model.sources import Source
+from tests.conftest import serve
+from tests.layers.model import references
+
+LEAST_COSINE = 0.99999
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the reference models are built, each once."""
+    return tmp_path_factory.mktemp("references")
+
+
+@pytest.mark.parametrize("name", ["distilbert", "mpnet", "roberta", "xlm-roberta", "without-prompt-dense"])
+def test_an_int8_build_is_the_same_bytes_twice_and_close_to_the_exact_one(name: str, folder: Path) -> None:
+    """Of every architecture; tiny random models lose more than trained ones."""
+    source = Source(references.write(name, folder / "int8" / name), name, "1")
+    outs = [folder / "int8" / f"{name}-{turn}" for turn in range(2)]
+    for out in outs:
+        build(Order(source, out, "int8", (0.98, 0.9), threads=1, passages=50), lambda _: None)
+    names = sorted(path.name for path in outs[0].iterdir())
+    assert all((outs[0] / file).read_bytes() == (outs[1] / file).read_bytes() for file in names)
+
+
+@cache
+def served(name: str, folder: Path) -> Service:
+    """The service over a reference model, built in float32."""
+    out = folder / name
+    source = Source(references.write(name, folder / "sources" / name), name, "1")
+    build(Order(source, out, "fp32", None, threads=1, passages=20), lambda _: None)
+    return serve(out, THREADS="1")
+
+
+CASES = [
+    pytest.param(name, row, id=f"{name}-{row['side']}-{row['prompt_name']}-{row['text'][:12]}")
+    for name in references.NAMES
+    for row in references.load(name)["rows"]
+]
+
+
+@pytest.mark.parametrize(("name", "row"), CASES)
+def test_a_text_has_the_vector_that_the_official_library_gives(name: str, row: dict[str, Any], folder: Path) -> None:
+    """Cosine at least 0.99999, and the same length."""
+    normalize = references.load(name)["normalized"]
+    options = Options(prompt_name=row["prompt_name"], truncation_direction=row["side"], normalize=normalize)
+    ours, theirs = served(name, folder).embed([row["text"]], options).vectors[0].astype(np.float64), np.array(row["vector"])
+    lengths = np.linalg.norm(ours), np.linalg.norm(theirs)
+    assert ours @ theirs / (lengths[0] * lengths[1]) >= LEAST_COSINE
+    assert lengths[0] == pytest.approx(lengths[1], rel=1e-4)

@@ -1,0 +1,270 @@
+"""What the builder refuses: whatever would change a vector and is not done here, and whatever is broken or set as a trap.
+
+Each in one sentence that names what and where, with nothing left behind.
+"""
+
+import errno
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import safetensors.numpy
+from onnx import TensorProto, helper
+
+from tests.conftest import ROOT
+from tests.layers.model import tiny
+from tests.layers.model.commands import refusal
+
+EXACT = ("--precision", "fp32")
+
+LIBRARY = "sentence_transformers.models"
+UNSUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
+    "module": ({"modules": [{"path": "2", "type": f"{LIBRARY}.LSTM"}]}, "names the module sentence_transformers.models.LSTM"),
+    "custom module": ({"modules": [{"path": "2", "type": "custom_st.Normalize"}]}, "names the module custom_st.Normalize"),
+    "module outside": ({"modules": [{"path": "../x", "type": f"{LIBRARY}.Normalize"}]}, "../x lies outside the model's folder"),
+    "order": (
+        {"modules": [{"path": "2", "type": f"{LIBRARY}.Normalize"}, {"path": "3", "type": f"{LIBRARY}.Dense"}]},
+        "has the modules Transformer, Pooling, Normalize, Dense",
+    ),
+    "architecture": (
+        {"config": {"model_type": "albert"}},
+        "onnx/model.onnx is missing in {model}: config.json says model_type is 'albert'; this builder knows bert, roberta",
+    ),
+    "activation": ({"config": {"hidden_act": "relu"}}, "hidden_act is 'relu'"),
+    "positions": ({"config": {"position_embedding_type": "relative_key"}}, "position_embedding_type is 'relative_key'"),
+    "custom code": ({"config": {"auto_map": {"AutoModel": "x.Y"}}}, "auto_map is {'AutoModel': 'x.Y'}"),
+    "pooling": ({"pooling": {"pooling_mode": "attention"}}, "asks for the pooling attention; this builder knows cls, max"),
+    "dimension": ({"pooling": {"word_embedding_dimension": 48}}, "expects vectors of dimension 48, config.json says 32"),
+    "similarity": (
+        {"config_sentence_transformers": {"similarity_fn_name": "hamming"}},
+        "similarity_fn_name is 'hamming'; this builder knows cosine, dot",
+    ),
+    "default prompt": (
+        {"config_sentence_transformers": {"prompts": {"a": "a: "}, "default_prompt_name": "b"}},
+        "default_prompt_name is 'b'; its prompts are a",
+    ),
+    "prompts": ({"config_sentence_transformers": {"prompts": {"a": 1}}}, "has prompts that are not texts"),
+    "another task": ({"sentence_bert_config": {"transformer_task": "fill-mask"}}, "transformer_task is 'fill-mask'"),
+    "messages": ({"sentence_bert_config": {"modality_config": {"message": {}}}}, "says modality_config is {'message': {}}"),
+    "tokenizer settings": ({"sentence_bert_config": {"processing_kwargs": {"text": {}}}}, "processing_kwargs is {'text': {}}"),
+    "custom tokenizer": ({"tokenizer_config": {"auto_map": {"AutoTokenizer": "x.Y"}}}, "tokenizer_config.json says auto_map is"),
+    "not a number": ({"config": {"hidden_size": "32"}}, "config.json says hidden_size is '32'; it must be a number"),
+    "absent field": ({"config": {"hidden_size": None}}, "config.json says hidden_size is None; it must be a number"),
+    "vocabulary": ({"config": {"vocab_size": 20}}, "tokenizer.json gives token ids up to 88, config.json says vocab_size 20"),
+    "missing tensor": ({"config": {"num_hidden_layers": 3}}, "lacks the tensor encoder.layer.2.attention.self.query.weight"),
+    "other shape": ({"config": {"vocab_size": 200}}, "in shape (89, 32); config.json asks for (200, 32)"),
+}
+
+
+@pytest.mark.parametrize("name", UNSUPPORTED)
+def test_what_would_change_the_vectors_and_is_not_done_is_refused_by_name(name: str, tmp_path: Path) -> None:
+    """A model is served exactly or not at all."""
+    changes, expected = UNSUPPORTED[name]
+    model = tiny.write(tmp_path / "tiny", **changes)
+    assert expected.replace("{model}", str(model)) in refusal(model, tmp_path / "model", *EXACT)
+
+
+def _delete(name: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).unlink()
+
+
+def _write(name: str, content: bytes) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_bytes(content)
+
+
+def _cut(name: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-100])
+
+
+def _typed(kind: type) -> Callable[[Path], object]:
+    def spoil(folder: Path) -> None:
+        tensors = tiny.weights()
+        tensors["embeddings.LayerNorm.weight"] = tensors["embeddings.LayerNorm.weight"].astype(kind)
+        safetensors.numpy.save_file(tensors, folder / "model.safetensors")
+
+    return spoil
+
+
+def _pickled(folder: Path) -> None:
+    """Weights that would run a command if they were unpickled."""
+    (folder / "model.safetensors").unlink()
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps(_Trap(str(folder / "sprung"))))
+
+
+class _Trap:
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
+        return os.mkdir, (self._path,)
+
+
+def _linked(name: str) -> Callable[[Path], object]:
+    """Move a file out of the folder and leave a link to it."""
+
+    def spoil(folder: Path) -> None:
+        outside = folder.parent / "outside"
+        (folder / name).rename(outside)
+        (folder / name).symlink_to(outside)
+
+    return spoil
+
+
+def _sharded(place: str) -> Callable[[Path], object]:
+    """An index that puts every tensor into `place`, beside a whole file outside of the folder."""
+
+    def spoil(folder: Path) -> None:
+        (folder / "model.safetensors").rename(folder.parent / "outside.safetensors")
+        index = {"weight_map": dict.fromkeys(tiny.weights(), place)}
+        (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+    return spoil
+
+
+def _sharded_none(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_text("{}")
+
+
+BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no modules": (_delete("modules.json"), "modules.json is missing in"),
+    "no config": (_delete("config.json"), "config.json is missing in"),
+    "not JSON": (_write("config.json", b"{"), "config.json in"),
+    "no tokenizer": (_delete("tokenizer.json"), "tokenizer.json is missing in"),
+    "foreign tokenizer": (_write("tokenizer.json", b"{}"), "tokenizer.json in"),
+    "no weights": (_delete("model.safetensors"), "model.safetensors is missing in"),
+    "cut weights": (_write("model.safetensors", b"\x10\0\0\0"), "model.safetensors in"),
+    "truncated weights": (_cut("model.safetensors"), "model.safetensors in {model} cannot be read: "),
+    "integer weights": (_typed(np.int32), "has the tensor embeddings.LayerNorm.weight as int32; this builder reads float32"),
+    "wide weights": (_typed(np.float64), "has the tensor embeddings.LayerNorm.weight as float64; this builder reads float32"),
+    "pickle": (_pickled, "read from safetensors alone; pytorch_model.bin is a pickle, which can run any code when it is read"),
+    "linked weights": (_linked("model.safetensors"), "model.safetensors is a link that leaves the model's folder {model}"),
+    "linked tokenizer": (_linked("tokenizer.json"), "tokenizer.json is a link that leaves the model's folder {model}"),
+    "linked modules": (_linked("modules.json"), "modules.json is a link that leaves the model's folder {model}"),
+    "linked config": (_linked("config.json"), "config.json is a link that leaves the model's folder {model}"),
+    "shard outside": (_sharded("../outside.safetensors"), "../outside.safetensors lies outside the model's folder {model}"),
+    "shard elsewhere": (_sharded("/etc/hostname"), "/etc/hostname lies outside the model's folder {model}"),
+    "missing shard": (_sharded("model-00001-of-00002.safetensors"), "model-00001-of-00002.safetensors is missing in {model}"),
+    "empty index": (_sharded_none, "model.safetensors.index.json in {model} has no weight_map from tensors to files"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_source_is_refused_by_the_file(name: str, tmp_path: Path) -> None:
+    """One sentence, and nothing half-written."""
+    spoil, expected = BROKEN[name]
+    model = tiny.write(tmp_path / "tiny")
+    spoil(model)
+    assert expected.replace("{model}", str(model)) in refusal(model, tmp_path / "model", *EXACT)
+    assert not (model / "sprung").exists()
+
+
+# --- A model's own ONNX file ------------------------------------------------------------------------------
+
+
+def _graph(inputs: tuple[str, ...], output: str, hidden: int = tiny.HIDDEN) -> onnx.ModelProto:
+    """An encoder that gives the same vector for every token."""
+    shape = ["batch", "tokens"]
+    table = helper.make_tensor("table", TensorProto.FLOAT, [1, hidden], np.ones(hidden, np.float32))
+    nodes = [
+        helper.make_node("Mul", ["input_ids", "nought"], ["zeros"]),
+        helper.make_node("Gather", ["table", "zeros"], [output]),
+    ]
+    constants = [table, helper.make_tensor("nought", TensorProto.INT64, [], [0])]
+    graph = helper.make_graph(
+        nodes,
+        "encoder",
+        [helper.make_tensor_value_info(name, TensorProto.INT64, shape) for name in inputs],
+        [helper.make_tensor_value_info(output, TensorProto.FLOAT, [*shape, hidden])],
+        constants,
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def _outside() -> bytes:
+    """A graph whose weights are said to be in a file above the folder."""
+    model = _graph(("input_ids",), "last_hidden_state")
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("float_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../outside.bin")
+    return bytes(model.SerializeToString())
+
+
+GRAPHS: dict[str, tuple[bytes, str]] = {
+    "not a graph": (b"no graph", "model.onnx in {model}/onnx cannot be read: "),
+    "input": (
+        _graph(("input_ids", "pixel_values"), "last_hidden_state").SerializeToString(),
+        "model.onnx takes the input pixel_values; this builder knows input_ids, attention_mask, token_type_ids",
+    ),
+    "output": (
+        _graph(("input_ids",), "logits").SerializeToString(),
+        "model.onnx gives logits; this builder needs the tokens' vectors, token_embeddings or last_hidden_state",
+    ),
+    "dimension": (
+        _graph(("input_ids",), "last_hidden_state", 48).SerializeToString(),
+        "the model's own ONNX file gives (1, 3, 48) for 3 tokens; Pooling expects (1, 3, 32)",
+    ),
+    "weights outside": (_outside(), "model.onnx in {model}/onnx cannot be read: "),
+}
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_an_onnx_file_that_does_not_fit_is_refused(name: str, tmp_path: Path) -> None:
+    """By the input, output or dimension that is not as expected."""
+    content, expected = GRAPHS[name]
+    model = tiny.write(tmp_path / "tiny", config={"model_type": "albert"})
+    (model / "onnx").mkdir()
+    (model / "onnx/model.onnx").write_bytes(content)
+    (tmp_path / "outside.bin").write_bytes(bytes(4 * tiny.HIDDEN))
+    assert expected.replace("{model}", str(model)) in refusal(model, tmp_path / "model", *EXACT)
+
+
+def test_an_onnx_file_that_is_named_must_be_there(tmp_path: Path) -> None:
+    """Also where the weights would do."""
+    sentence = refusal(tiny.write(tmp_path / "tiny"), tmp_path / "model", "--onnx", "onnx/other.onnx")
+    assert sentence == f"onnx/other.onnx is missing in {tmp_path / 'tiny'}: it was asked for"
+
+
+# --- The disk ---------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_the_disk_does_not_take_is_told_and_nothing_is_left(tmp_path: Path) -> None:
+    """Here the system's own limit stands for a full disk."""
+    model, out = tiny.write(tmp_path / "tiny"), tmp_path / "model"
+    command = f'ulimit -f 40; exec "{sys.executable}" -m layers.model "{model}" --out "{out}" --precision fp32'
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, f"Not built: {out}: {os.strerror(errno.EFBIG)}\n")
+    assert list(tmp_path.iterdir()) == [model]
+
+
+def test_a_full_disk_is_told_and_nothing_is_left(tmp_path: Path) -> None:
+    """A file system of 100 kB, where one may be made."""
+    model, disk = tiny.write(tmp_path / "tiny"), tmp_path / "disk"
+    disk.mkdir()
+    build_there = f'"{sys.executable}" -m layers.model "{model}" --out "{disk}/model" --precision fp32; ls -A "{disk}"'
+    command = [
+        "unshare",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        f'mount -t tmpfs -o size=100k disk "{disk}" || exit 9; {build_there}',
+    ]
+    if shutil.which("unshare") is None or (done := _run(command)).returncode == 9:
+        pytest.skip("no file system can be mounted here")
+    assert done.stderr == f"Not built: {disk}/model: {os.strerror(errno.ENOSPC)}\n"
+    assert "model" not in done.stdout.splitlines()[-1]
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
