@@ -69,10 +69,6 @@ build/model-fp32/manifest.json: $(BUILDER) | .venv/installed
 test: lint build/sam/installed build/model/manifest.json build/model-fp32/manifest.json ## Check everything
 	@$(PY) -m pytest $(TESTS)
 
-.PHONY: soak
-soak: .venv/installed build/sam/installed build/model/manifest.json ## The long versions of tests that repeat: 1,000 requests for each fault
-	@SOAK=1 $(PY) -m pytest tests/faults
-
 .PHONY: lint
 lint: .venv/installed ## Style, types and the import law
 	@.venv/bin/ruff format --check --quiet . && .venv/bin/ruff check --quiet .
@@ -80,8 +76,8 @@ lint: .venv/installed ## Style, types and the import law
 	@.venv/bin/lint-imports --no-logo
 
 .PHONY: soak
-soak: .venv/installed build/model/manifest.json ## The long checks: 100,000 hostile requests
-	@HOSTILE_REQUESTS=100000 $(PY) -m pytest tests/contract/test_hostile_input.py
+soak: .venv/installed build/model/manifest.json ## The long checks: 100,000 hostile requests, 1,000 for each fault of the table
+	@HOSTILE_REQUESTS=100000 FAULT_REQUESTS=1000 $(PY) -m pytest tests/contract/test_hostile_input.py tests/faults
 
 PYTHON_CLIENTS := $(patsubst tests/clients/requirements/%.txt,build/clients/%/installed,$(wildcard tests/clients/requirements/*.txt))
 NODE_CLIENTS   := $(patsubst tests/clients/packages/%/package.json,build/clients/%/installed,\
