@@ -1,6 +1,6 @@
 """Source → check → graph → quantize → verify → manifest: one model folder, whole or not at all."""
 
-import shutil
+import json
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -13,7 +13,7 @@ from handler.embedding.manifest import GRAPH, MANIFEST, TOKENIZER, WEIGHTS, Mani
 from handler.embedding.tokenization import TokenIds, Tokenization
 from layers.model import networks, tokenizer
 from layers.model.configuration import Unsupported
-from layers.model.corpus import passages
+from layers.model.corpus import corpus_digest, passages
 from layers.model.fidelity import Fidelity
 from layers.model.networks import EXACT, Bounds
 from layers.model.sources import Source
@@ -64,21 +64,32 @@ def build(order: Order, say: Say) -> Manifest:
             network.write(place, precision, lambda: _token_ids(tokenization, passages("calibration", CALIBRATION_PASSAGES)))
             return _write_manifest(place, order.source, specification, precision)
 
-        exact, built = write(reference, EXACT), write(folder, order.precision)
-        bounds = order.bounds or network.bounds[order.precision]
-        fidelity = _measure(order, bounds, (folder, built), (reference, exact), tokenization, say)
-        manifest = replace(built, fidelity=asdict(fidelity) | {"bounds": list(bounds)})
-        manifest.write(folder)
+        manifest = write(folder, order.precision)
+        if order.precision != EXACT:
+            exact, bounds = write(reference, EXACT), order.bounds or network.bounds[order.precision]
+            fidelity = _measure(order, bounds, (folder, manifest), (reference, exact), tokenization, say)
+            manifest = replace(manifest, fidelity=asdict(fidelity) | {"bounds": list(bounds), "corpus": corpus_digest()})
+            manifest.write(folder)
         if order.out.exists():
-            shutil.rmtree(order.out)
+            order.out.rename(Path(scratch, "replaced"))
         folder.rename(order.out)
     return manifest
 
 
 def _check_out(out: Path) -> None:
-    if out.exists() and not (out / MANIFEST).exists() and (not out.is_dir() or any(out.iterdir())):
-        msg = f"{out} exists and is no model folder: name another OUT, it would be replaced"
-        raise Unsupported(msg)
+    """See that what is at `out` may be replaced: nothing, an empty folder, or a model that a builder wrote."""
+    if not out.exists() or (out.is_dir() and not out.is_symlink() and (_is_model(out) or not any(out.iterdir()))):
+        return
+    msg = f"{out} exists and is no model folder: name another OUT, it would be replaced"
+    raise Unsupported(msg)
+
+
+def _is_model(folder: Path) -> bool:
+    try:
+        named = json.loads((folder / MANIFEST).read_bytes())["files"].keys()
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return False
+    return {path.name for path in folder.iterdir()} <= {MANIFEST, *named}
 
 
 def _write_manifest(folder: Path, source: Source, specification: Specification, precision: str) -> Manifest:

@@ -1,9 +1,10 @@
 """English passages to calibrate and to score models on, cut from the documentation that CPython itself carries.
 
-`pydoc_data.topics` is on every machine that has Python, so nothing is downloaded or copied. Passages follow a stated histogram
-of lengths. Calibration and scoring passages come from different topics, so that no model is scored on what it was fitted to.
+`pydoc_data.topics` is on every machine that has Python, so nothing is downloaded or copied; its text is that of the installed
+release. Passages follow a stated histogram of lengths. Calibration and scoring passages come from different topics, so that no model is scored on what it was fitted to.
 """
 
+import hashlib
 import random
 import re
 from collections.abc import Iterator
@@ -17,6 +18,9 @@ SPREAD = 0.9
 """Standard deviation of the logarithm of a length."""
 CALIBRATION_SHARE = 5
 """Every fifth topic is for calibration, the others are for scoring."""
+
+RULER = re.compile(r"([^\w\s])\1{3,}")
+"""Lines that underline a title, or make a table."""
 
 type Part = Literal["calibration", "scoring"]
 
@@ -34,12 +38,17 @@ def passages(part: Part, count: int) -> list[str]:
     return drawn
 
 
+def corpus_digest() -> str:
+    """Sha256 of the documentation: with another release of Python come other passages, and so other models and measurements."""
+    return hashlib.sha256("\0".join(topics[name] for name in sorted(topics)).encode()).hexdigest()
+
+
 def _endless(part: Part) -> Iterator[str]:
     """Consecutive stretches of the part's text, each of a length drawn from a log-normal distribution."""
     generator = random.Random(SEED)  # noqa: S311 - repeatable, not secret
     names = sorted(topics)
     chosen = [name for place, name in enumerate(names) if (place % CALIBRATION_SHARE == 0) == (part == "calibration")]
-    paragraphs = [paragraph for name in chosen for paragraph in re.split(r"\n\s*\n", topics[name])]
+    paragraphs = [paragraph for name in chosen for paragraph in re.split(r"\n\s*\n", RULER.sub(" ", topics[name]))]
     generator.shuffle(paragraphs)
     words = [match for paragraph in paragraphs for match in re.finditer(r"\w+|[^\w\s]", paragraph)]
     start = 0

@@ -167,9 +167,12 @@ def test_a_folder_with_other_things_in_it_is_never_replaced(tmp_path: Path) -> N
     assert (out / "thesis.txt").read_text() == "years"
     shutil.rmtree(out)
     built(model, out, "--precision", "fp32")
-    (out / "stale").touch()
+    before = (out / "manifest.json").stat().st_ino
     built(model, out, "--precision", "fp32")
-    assert not (out / "stale").exists()
+    assert (out / "manifest.json").stat().st_ino != before
+    (out / "thesis.txt").write_text("years")
+    assert "exists and is no model folder" in build(model, out, "--precision", "fp32").stderr
+    assert (out / "thesis.txt").read_text() == "years"
 
 
 def test_a_vector_that_is_not_finite_never_reaches_a_caller(tmp_path: Path, client_of: ClientOf) -> None:
