@@ -2,6 +2,8 @@
 
     functions/   one file per Lambda function
     http/        the wire: FastAPI, the dialects, errors to statuses, encoding
+    keys.py      who may call
+    parsing.py   fields to texts and options
     service.py   texts and options in, vectors out
     embedding/   text to pooled vectors: tokenization, encoder, manifest
     cache/       pooled vectors remembered: key, codec, memory, DynamoDB
@@ -12,8 +14,7 @@
 Import law (checked by import-linter, see pyproject.toml): functions → http, bootstrap → service → embedding | cache →
 config | errors | telemetry; never the other way. fastapi and mangum are imported only by http/ and functions/api.py,
 onnxruntime only by embedding/encoder.py, tokenizers only by embedding/tokenization.py, botocore only by
-cache/dynamodb.py and bootstrap.py. Importing any module outside Lambda has no
-effect.
+cache/dynamodb.py and keys.py. Importing any module outside Lambda has no effect.
 """
 
 VERSION = "0.1.0"

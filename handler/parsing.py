@@ -1,6 +1,6 @@
 """A request's fields, as JSON gave them, to texts and options: checked once, here.
 
-Law: knows the contract's field names and types, nothing of HTTP and nothing of models (names and limits are the service's).
+Law: knows the contract's field names and types, nothing of HTTP; which names and limits a model has is the service's.
 """
 
 from collections.abc import Mapping

@@ -58,10 +58,11 @@ def same(actual: str, promised: str) -> bool:
     numbers = [np.array([float(number) for number in NUMBER.findall(text)]) for text in (promised, actual)]
     if "…" not in promised and len(numbers[0]) != len(numbers[1]):
         return False
-    head = promised.partition("…")[0]
-    length = len(NUMBER.findall(head))
-    ours, theirs = numbers[1][:length], numbers[0][:length]
-    close = length == 0 or ours @ theirs / np.linalg.norm(ours) / np.linalg.norm(theirs) > 0.99
+    first, last = (len(NUMBER.findall(part)) for part in (promised.partition("…")[0], promised.rpartition("…")[2]))
+    theirs, ours = (np.concatenate([found[:first], found[len(found) - last :]]) for found in numbers)
+    if len(ours) != len(theirs):
+        return False
+    close = not len(ours) or ours @ theirs / np.linalg.norm(ours) / np.linalg.norm(theirs) > 0.99
     return close and re.fullmatch(pattern, NUMBER.sub("#", actual).strip(), re.DOTALL) is not None
 
 
@@ -164,6 +165,7 @@ def test_every_target_named_on_the_page_is_in_the_makefile() -> None:
         ("[[0.1,0.2]]", "[[0.2,0.1]]", False),
         ("[[0.1,0.2,0.3]]", "[[0.1,0.2]]", False),
         ("[[0.1,0.2,0.3,0.4]]", "[[0.1,…,0.4]]", True),
+        ("[[0.1,0.2,0.3,0.4]]", "[[0.1,…,-0.4]]", False),
         ("one\ntwo\n", "one\n…", True),
         ("one", "two", False),
     ],

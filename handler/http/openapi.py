@@ -30,9 +30,20 @@ def _object(properties: dict[str, Any], *required: str, **more: Any) -> dict[str
     return {"type": "object", "properties": properties, "required": list(required), **more}
 
 
+CUTTING = ("prompt_name", "truncate", "truncation_direction")
+"""The options that decide which tokens there are."""
 _ERA = {"type": ["object", "null"], "properties": OPTIONS, "description": "Options, where clients of other years put them."}
 COMPARISON = _object({"source_sentence": {"type": "string", "minLength": 1}, "sentences": TEXTS}, "source_sentence", "sentences")
 SCHEMAS: dict[str, Any] = {
+    "Request": {
+        "anyOf": [
+            {"$ref": "#/components/schemas/FeatureExtraction"},
+            {"$ref": "#/components/schemas/Comparison"},
+            TEXTS["oneOf"][0],
+            TEXTS["oneOf"][1],
+        ],
+        "examples": [{"inputs": TEXT}, {"inputs": {"source_sentence": TEXT, "sentences": ["It rained."]}}, TEXT, [TEXT]],
+    },
     "FeatureExtraction": _object(
         {
             "inputs": TEXTS,
@@ -47,7 +58,7 @@ SCHEMAS: dict[str, Any] = {
     "Comparison": _object({"inputs": COMPARISON, **OPTIONS}, "inputs", examples=[
         {"inputs": {"source_sentence": TEXT, "sentences": ["It rained all morning."]}}
     ]),
-    "Texts": _object({"inputs": TEXTS, **OPTIONS}, "inputs", examples=[{"inputs": TEXT}]),
+    "Texts": _object({"inputs": TEXTS} | {name: OPTIONS[name] for name in CUTTING}, "inputs", examples=[{"inputs": TEXT}]),
     "Tokenization": _object(
         {
             "inputs": TEXTS,
@@ -75,7 +86,6 @@ SCHEMAS: dict[str, Any] = {
         "input",
         examples=[{"input": TEXT, "model": "all-MiniLM-L6-v2"}],
     ),
-    "Anything": {},
     "Vectors": {"type": "array", "items": {"oneOf": [VECTOR, BASE64]}},
     "VectorsOrSimilarities": {"type": "array", "items": {"oneOf": [VECTOR, BASE64, {"type": "number"}]}},
     "TokenVectors": {"type": "array", "items": {"type": "array", "items": VECTOR}},
@@ -149,7 +159,7 @@ FAILURES = {
     "500": "Anything else; the sentence has an id to look up in the log.",
 }
 
-FEATURE_EXTRACTION = ("Feature extraction or sentence similarity", "FeatureExtraction", "VectorsOrSimilarities")
+FEATURE_EXTRACTION = ("Feature extraction or sentence similarity", "Request", "VectorsOrSimilarities")
 POSTS: dict[str, tuple[str, str, str]] = {
     "/": FEATURE_EXTRACTION,
     "/embed": FEATURE_EXTRACTION,
@@ -158,6 +168,9 @@ POSTS: dict[str, tuple[str, str, str]] = {
     "/models/{model}": FEATURE_EXTRACTION,
     "/models/{model}/pipeline/feature-extraction": FEATURE_EXTRACTION,
     "/hf-inference/models/{model}/pipeline/feature-extraction": FEATURE_EXTRACTION,
+    "/pipeline/sentence-similarity/{model}": FEATURE_EXTRACTION,
+    "/models/{model}/pipeline/sentence-similarity": FEATURE_EXTRACTION,
+    "/hf-inference/models/{model}/pipeline/sentence-similarity": FEATURE_EXTRACTION,
     "/similarity": ("Similarity of a sentence to others", "Comparison", "Similarities"),
     "/v1/embeddings": ("OpenAI's embeddings", "OpenAIEmbedding", "OpenAIEmbeddings"),
     "/embeddings": ("OpenAI's embeddings", "OpenAIEmbedding", "OpenAIEmbeddings"),
@@ -165,12 +178,15 @@ POSTS: dict[str, tuple[str, str, str]] = {
     "/tokenize": ("Tokens", "Tokenization", "Tokens"),
 }
 """By path: what it does, the schema of its body, the schema of its answer."""
+REFUSED = ("/predict", "/rerank", "/embed_sparse")
+"""Tasks of other models: 424 for everyone who may ask."""
 GETS: dict[str, tuple[str, str, bool]] = {
     "/": ("Whether the model is loaded", "Health", True),
     "/health": ("Whether the model is loaded", "Health", True),
     "/ping": ("Whether the model is loaded", "Health", True),
     "/info": ("The model and its limits", "Info", False),
     "/v1/models": ("The model, as OpenAI lists it", "Models", False),
+    "/openapi.json": ("This document", "Health", True),
 }
 """By path: what it does, the schema of its answer, whether it is open without a key."""
 
@@ -188,6 +204,8 @@ def document() -> dict[str, Any]:
             paths[path]["parameters"] = [
                 {"name": "model", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
             ]
+    for path in REFUSED:
+        paths[path] = {"post": {"summary": "Not a task of this model", "responses": _failures(path, "401", "424", "500")}}
     for path, (summary, answer, is_open) in GETS.items():
         operation: dict[str, Any] = {"summary": summary, "responses": _responses(path, answer)}
         paths.setdefault(path, {})["get"] = operation | ({"security": []} if is_open else {})
@@ -205,11 +223,13 @@ def document() -> dict[str, Any]:
 
 
 def _responses(path: str, answer: str) -> dict[str, Any]:
-    error = "OpenAIError" if path.startswith(("/v1/", "/embeddings")) else "Error"
-    responses = {"200": {"description": "The answer.", "content": {"application/json": {"schema": _reference(answer)}}}}
-    for status, meaning in FAILURES.items():
-        responses[status] = {"description": meaning, "content": {"application/json": {"schema": _reference(error)}}}
-    return responses
+    found = {"description": "The answer.", "content": {"application/json": {"schema": _reference(answer)}}}
+    return {"200": found, **_failures(path, *FAILURES)}
+
+
+def _failures(path: str, *statuses: str) -> dict[str, Any]:
+    schema = _reference("OpenAIError" if path.startswith("/v1/") or path == "/embeddings" else "Error")
+    return {status: {"description": FAILURES[status], "content": {"application/json": {"schema": schema}}} for status in statuses}
 
 
 def _reference(schema: str) -> dict[str, str]:

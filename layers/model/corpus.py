@@ -1,7 +1,8 @@
 """English passages to calibrate and to score models on, cut from the documentation that CPython itself carries.
 
 `pydoc_data.topics` is on every machine that has Python, so nothing is downloaded or copied; its text is that of the installed
-release. Passages follow a stated histogram of lengths. Calibration and scoring passages come from different topics, so that no model is scored on what it was fitted to.
+release. Passages follow a stated histogram of lengths. Calibration and scoring passages come from different topics, so that no
+model is scored on what it was fitted to.
 """
 
 import hashlib

@@ -70,8 +70,7 @@ class Graph:
     def write(self, path: Path, weights: str) -> None:
         """Write the graph to `path` and its constants to the file `weights` beside it, which ONNX Runtime memory-maps.
 
-        Only 4-byte-aligned page offsets can be mapped, so each constant starts on a page of its own where it is large;
-        constants below a kilobyte stay in the graph.
+        Each starts where a cache line does; constants below a kilobyte stay in the graph.
         """
         initializers = []
         with (path.parent / weights).open("wb") as file:

@@ -61,8 +61,8 @@ class Int8:
     Outlying channels are smoothed: inputs are divided by a factor a channel and weights multiplied by it, which moves the outliers
     into the weights, where each channel has a scale of its own (SmoothQuant, Xiao et al. 2022, arXiv:2211.10438, equation 4).
     Outlying tokens are divided by their own largest value, and the product is multiplied by it again.
-    On all-MiniLM-L6-v2 (1,000 passages) mean and minimum cosine are 0.9923 and 0.981 without either, 0.9988 and 0.995 with both,
-    at 7 % of the speed.
+    On all-MiniLM-L6-v2 (1,000 passages) mean and minimum cosine are 0.9931 and 0.983 without either, 0.9991 and 0.9976 with
+    both, which takes 7 % longer.
     """
 
     name = "int8"

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handler.http import openapi
+from handler.http.app import ROUTES
 from tests.conftest import INT8, ROOT, Client
 
 SCHEMAS = Path(__file__).with_name("schemas")
@@ -77,6 +78,7 @@ def test_the_examples_of_our_document_work(client: Client) -> None:
         for example in openapi.SCHEMAS[body]["examples"]:
             reply = client.post(example, path.replace("{model}", "all-MiniLM-L6-v2"))
             assert reply.status == 200, (path, reply.body)
+            jsonschema.validate(example, {"components": {"schemas": openapi.SCHEMAS}, **openapi.SCHEMAS[body]})
             schemas = {"components": {"schemas": openapi.SCHEMAS}, "$ref": f"#/components/schemas/{answer}"}
             jsonschema.validate(reply.json, schemas)
             tried += 1
@@ -84,8 +86,10 @@ def test_the_examples_of_our_document_work(client: Client) -> None:
 
 
 def test_the_document_and_the_routes_are_the_same(client: Client) -> None:
-    """Every documented path is there, with the methods documented."""
-    for path, operations in client.get("/openapi.json").json["paths"].items():
+    """Every documented path is there, with the methods documented; every route is documented, but the page itself."""
+    documented = client.get("/openapi.json").json["paths"]
+    assert {path.replace("{model:path}", "{model}") for _, path, _ in ROUTES} - documented.keys() == {"/docs"}
+    for path, operations in documented.items():
         allowed = client.request("OPTIONS", path.replace("{model}", "a/b")).headers["allow"].split(", ")
         assert {method.upper() for method in operations if method != "parameters"} <= set(allowed), path
 
