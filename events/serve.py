@@ -1,6 +1,7 @@
 """Serve the Lambda handler on this machine: HTTP request, API Gateway event, handler(event, context), HTTP response.
 
-The request goes the way it goes in AWS, with the gateway's limits, so that what is tried here is what is deployed.
+The request goes the way it goes in AWS, so that what is tried here is what is deployed. The limits are the gateway's on bodies and
+Lambda's on replies; its 30 s time-out is not kept here.
 """
 
 import argparse
