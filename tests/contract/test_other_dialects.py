@@ -1,7 +1,6 @@
 """OpenAI's dialect, text-embeddings-inference's own routes, and sentence similarity."""
 
 import base64
-import time
 
 import numpy as np
 import pytest
@@ -84,10 +83,8 @@ def test_tokens_are_shown_with_their_places(client: Client) -> None:
 
 def test_more_tokens_than_could_be_shown_are_refused_before_they_are_made(client: Client) -> None:
     """With the bytes of text that do fit; six megabytes of them would take two gigabytes."""
-    started = time.perf_counter()
     status, _, sentence = client.post({"inputs": "a " * 500_000}, "/tokenize").error
     assert (status, "bytes of text at a time" in sentence) == (413, True)
-    assert time.perf_counter() - started < 0.5
 
 
 def test_many_lists_of_token_ids_are_refused_before_they_are_read(client: Client) -> None:

@@ -44,16 +44,21 @@ def connected(dynamodb: LocalDynamoDB, endpoint: str, monkeypatch: pytest.Monkey
 
 
 def ask(client: Client, plain: Client, requests: int) -> list[float]:
-    """Send requests of three texts, two of them new; each must be answered as one without a cache answers it. Seconds each."""
-    seconds = []
+    """Send requests of three texts, two of them new; each must be answered as one without a cache answers it.
+
+    The seconds that each took beyond that one: the machine's own speed is in both.
+    """
+    added = []
     for _ in range(requests):
         inputs = ["The same text every time.", *(f"Text number {next(NUMBERS)}" for _ in range(2))]
         started = time.perf_counter()
         reply = client.post({"inputs": inputs})
-        seconds.append(time.perf_counter() - started)
+        with_table = time.perf_counter() - started
+        expected = plain.post({"inputs": inputs, "use_cache": False})
+        added.append(with_table - (time.perf_counter() - started - with_table))
         assert reply.status == 200
-        assert reply.body == plain.post({"inputs": inputs, "use_cache": False}).body
-    return seconds
+        assert reply.body == expected.body
+    return added
 
 
 @pytest.mark.parametrize("fault", EVERY_CALL, ids=lambda fault: fault.__name__)
@@ -65,12 +70,12 @@ def test_every_request_is_answered_rightly_and_soon_it_costs_nothing(
     proxy.fault = fault
     proxy.calls.clear()
     try:
-        seconds = ask(client, plain, REQUESTS)
+        added = ask(client, plain, REQUESTS)
     finally:
         proxy.fault = none
-    assert max(seconds) < 2 * BUDGET_SECONDS + SLACK_SECONDS  # the look-up's, and the write's where it can't wait
+    assert max(added) < 2 * BUDGET_SECONDS + SLACK_SECONDS  # the look-up's, and the write's where it can't wait
     if fault.__name__ != "foreign":  # the table is well, its rows are not
-        assert sorted(seconds)[REQUESTS // 2] < 0.03
+        assert sorted(added)[REQUESTS // 2] < 0.03
         assert "cache_failed" in capsys.readouterr().err
 
 
@@ -82,15 +87,15 @@ def test_what_strikes_now_and_then_loses_no_request(
     client = connected(dynamodb, proxy.endpoint, monkeypatch, CACHE_BUDGET_MS="50")
     proxy.fault = one_in(3, fault, none)
     try:
-        seconds = ask(client, plain, REQUESTS // 5)
+        added = ask(client, plain, REQUESTS // 5)
     finally:
         proxy.fault = none
-    assert max(seconds) < 2 * BUDGET_SECONDS + SLACK_SECONDS
+    assert max(added) < 2 * BUDGET_SECONDS + SLACK_SECONDS
 
 
 def test_a_port_where_nobody_listens(dynamodb: LocalDynamoDB, plain: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     """From the first request on."""
     client = connected(dynamodb, "http://127.0.0.1:9", monkeypatch)
-    seconds = ask(client, plain, REQUESTS)
-    assert max(seconds) < 2 * BUDGET_SECONDS + SLACK_SECONDS
-    assert sorted(seconds)[REQUESTS // 2] < 0.03
+    added = ask(client, plain, REQUESTS)
+    assert max(added) < 2 * BUDGET_SECONDS + SLACK_SECONDS
+    assert sorted(added)[REQUESTS // 2] < 0.03
