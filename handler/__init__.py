@@ -4,6 +4,7 @@
     http/        the wire: FastAPI, the dialects, errors to statuses, encoding
     keys.py      who may call
     parsing.py   fields to texts and options
+    records.py   what flows through a pipeline: records, results, failures
     service.py   texts and options in, vectors out
     embedding/   text to pooled vectors: tokenization, encoder, manifest
     cache/       pooled vectors remembered: key, codec, memory, DynamoDB

@@ -27,6 +27,7 @@ NEVER = math.inf
 ENCODER_REVISION = 1
 """Raised by whoever changes how texts become vectors in a way that the model's files do not show."""
 
+type Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
 type Vectors = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
 
