@@ -112,7 +112,7 @@ class PipelineSettings:
 def overlap(place: str, output: str) -> bool:
     """Whether what is written below `output` can begin with `place`, a prefix as S3 understands it: `in` begins `in-vectors/`."""
     place = place if place.count("/") > BARE_BUCKET_SLASHES else place + "/"
-    output = output.rstrip("/") + "/"
+    output = output.partition("?")[0].rstrip("/") + "/"
     return output.startswith(place) or place.startswith(output)
 
 

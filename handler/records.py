@@ -14,12 +14,11 @@ from handler.service import Options
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A DynamoDB item that a text came from: `key` as DynamoDB writes it, `text` as it stood in the attribute `field`."""
+    """A DynamoDB item that a text came from: its primary key as DynamoDB's JSON, and the attribute that holds the text."""
 
     table: str
-    key: Mapping[str, Any]
-    field: str
-    text: str
+    keys: Mapping[str, Any]
+    text_field: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
