@@ -6,7 +6,7 @@ or the item is gone, an event about that is under way, and nothing is to be writ
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 import orjson
@@ -21,26 +21,6 @@ FAULTS_OF_THE_ITEM = {"ValidationException", "ItemCollectionSizeLimitExceededExc
 """Among them: an item of more than 400 KB."""
 
 type Attribute = dict[str, Any]
-
-
-@runtime_checkable
-class Item(Protocol):
-    """A record's `origin`, as the source of DynamoDB's streams makes it."""
-
-    @property
-    def table(self) -> str:
-        """The table's name or ARN."""
-        ...
-
-    @property
-    def keys(self) -> Mapping[str, Attribute]:
-        """The item's primary key, as DynamoDB's JSON."""
-        ...
-
-    @property
-    def text_field(self) -> str:
-        """The attribute that was embedded."""
-        ...
 
 
 def numbers(vector: NDArray[np.float32]) -> Attribute:
@@ -73,8 +53,8 @@ class WriteBack:
         return [failure_of(result.record, refusal) for result, refusal in zip(results, refusals, strict=True) if refusal]
 
     def _update(self, result: Result) -> Refusal | None:
-        item = result.record.origin
-        if not isinstance(item, Item):
+        item = result.record.origin.item
+        if item is None:
             return Refusal(
                 "The record does not come from a DynamoDB stream, so that it has no item to be written into", transient=True
             )
