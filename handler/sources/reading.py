@@ -137,7 +137,9 @@ def _guarded(open_envelope: Callable[[Fields, str, Origin, str], Iterator[Conten
         try:
             found = list(open_envelope(fields, default_id, origin, text_field))
         except (KeyError, TypeError, AttributeError):
-            found = [Failure.of(Validation("The message looks like another service's and lacks fields that it has"), default_id, origin)]
+            found = [
+                Failure.of(Validation("The message looks like another service's and lacks fields that it has"), default_id, origin)
+            ]
         return iter(found)
 
     return guarded
