@@ -260,9 +260,7 @@ def test_the_pipeline_never_imports_the_http_framework() -> None:
         ({"SINK": "s3://b/in", "INPUT": "s3://b/in/"}, "SINK s3://b/in must lie outside of INPUT s3://b/in/: .*"),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_told_to_every_caller(
-    settings: dict[str, str], sentence: str
-) -> None:
+def test_a_setting_that_cannot_be_used_is_told_to_every_caller(settings: dict[str, str], sentence: str) -> None:
     """Nothing is acknowledged."""
     with pytest.raises(errors.Backend, match=f"^{sentence}$"):
         from_environment(settings, FakeService())(EVENTS["sqs"], None)

@@ -212,7 +212,10 @@ def test_a_stream_that_does_not_show_what_was_there_before_is_refused() -> None:
     event = json.loads(json.dumps(EVENTS["dynamodb"]).replace("NEW_AND_OLD_IMAGES", "NEW_IMAGE"))
     first, *_ = dynamodb.records(event, "inputs")
     assert isinstance(first, Failure)
-    assert first.error == "The table's stream must have the view NEW_AND_OLD_IMAGES, or a change of the text cannot be told from any other"
+    assert (
+        first.error
+        == "The table's stream must have the view NEW_AND_OLD_IMAGES, or a change of the text cannot be told from any other"
+    )
 
 
 def test_every_type_of_attribute_becomes_json() -> None:
@@ -249,5 +252,3 @@ def test_an_item_of_a_map_without_an_id_is_named_by_what_it_holds() -> None:
     assert isinstance(same, Record)
     assert isinstance(other, Record)
     assert one.id == same.id != other.id
-
-
