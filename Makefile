@@ -76,8 +76,9 @@ lint: .venv/installed ## Style, types and the import law
 	@.venv/bin/lint-imports --no-logo
 
 .PHONY: soak
-soak: .venv/installed build/model/manifest.json ## The long checks: 100,000 hostile requests, 1,000 for each fault of the table
-	@HOSTILE_REQUESTS=100000 FAULT_REQUESTS=1000 $(PY) -m pytest tests/contract/test_hostile_input.py tests/faults
+soak: .venv/installed build/model/manifest.json ## The long checks: 100,000 hostile requests, 1,000 for each fault, 200 queues killed
+	@HOSTILE_REQUESTS=100000 FAULT_REQUESTS=1000 KILL_RUNS=200 $(PY) -m pytest \
+		tests/contract/test_hostile_input.py tests/faults tests/pipelines/test_kills.py
 
 PYTHON_CLIENTS := $(patsubst tests/clients/requirements/%.txt,build/clients/%/installed,$(wildcard tests/clients/requirements/*.txt))
 NODE_CLIENTS   := $(patsubst tests/clients/packages/%/package.json,build/clients/%/installed,\

@@ -10,10 +10,30 @@ from pathlib import Path
 import pytest
 
 from events.emulator import Emulator
+from events.invoke import shown
 
 ROOT = Path(__file__).resolve().parents[2]
 DIMENSION = 384
 EVENTS = sorted((ROOT / "events").glob("*.json"))
+REPLIES = {
+    "records": r'[{"id": "weather-1", "embedding": [',
+    "pipes": r'[{"id": "059f36b4-87a3-44ab-83d2-661970000008", "embedding": [',
+    "distributed_map": '{"key": "s3://vectors/',
+    "sqs": '{"batchItemFailures": []}',
+    "sqs_fifo": '{"batchItemFailures": []}',
+    "kinesis": '{"batchItemFailures": []}',
+    "dynamodb": '{"batchItemFailures": []}',
+    "sns": "null",
+    "eventbridge": "null",
+    "s3": "null",
+    "s3_eventbridge": "null",
+    "s3_test": "null",
+}
+"""How replies to events of a pipeline begin."""
+WRITTEN = {"distributed_map": 2, "sqs": 3, "sqs_fifo": 3, "kinesis": 2, "dynamodb": 2, "sns": 1, "eventbridge": 1, "s3": 2} | {
+    "s3_eventbridge": 2
+}
+"""The vectors that each has written to its sink."""
 MODEL_DIR = os.environ.get("MODEL_DIR", str(ROOT / "build/model"))
 
 
@@ -37,8 +57,8 @@ def texts(event: Path) -> list[str]:
     return [inputs] if isinstance(inputs, str) else inputs
 
 
-@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.stem)
-def test_every_event_is_answered_with_a_vector_a_text(event: Path) -> None:
+@pytest.mark.parametrize("event", [event for event in EVENTS if event.stem not in REPLIES], ids=lambda event: event.stem)
+def test_every_event_for_texts_is_answered_with_a_vector_a_text(event: Path) -> None:
     """Exit 0, the vectors, and the REPORT line."""
     run = invoked("--full", event)
     assert run.returncode == 0, run.stdout + run.stderr
@@ -46,6 +66,18 @@ def test_every_event_is_answered_with_a_vector_a_text(event: Path) -> None:
     assert [len(vector) for vector in json.loads(body)] == [DIMENSION] * len(texts(event))
     assert re.search(r"^REPORT RequestId: .*Duration: [\d.]+ ms.*Memory Size: \d+ MB", run.stdout, re.MULTILINE)
     assert ("HTTP 200" in run.stdout.splitlines()) == ("requestContext" in json.loads(event.read_text()))
+
+
+@pytest.mark.parametrize("event", [event for event in EVENTS if event.stem in REPLIES], ids=lambda event: event.stem)
+def test_every_event_of_a_pipeline_is_answered_and_its_vectors_are_written(event: Path) -> None:
+    """By the pipeline function, into a bucket on this machine, which is shown."""
+    run = invoked("--full", event)
+    assert run.returncode == 0, run.stdout + run.stderr
+    lines = run.stdout.splitlines()
+    assert json.loads(lines[0]) is not None or REPLIES[event.stem] == "null"
+    assert shown(json.loads(lines[0])).startswith(REPLIES[event.stem])
+    assert len([line for line in lines[1:] if '"embedding": [' in line]) == WRITTEN.get(event.stem, 0)
+    assert run.stdout.count("REPORT RequestId: ") == 1
 
 
 def test_long_vectors_are_shortened_for_the_eye() -> None:

@@ -150,7 +150,9 @@ def test_a_vector_is_written_back_into_its_item_once_and_starts_nothing(aws: Loc
         return [
             {"eventID": one["eventID"], "eventName": one["eventName"], "eventSource": "aws:dynamodb", "eventSourceARN": stream}
             | {"dynamodb": one["dynamodb"] | {"StreamViewType": "NEW_AND_OLD_IMAGES"}}
-            for one in json.loads(json.dumps(found, default=lambda value: value.decode("latin-1") if isinstance(value, bytes) else 0))
+            for one in json.loads(
+                json.dumps(found, default=lambda value: value.decode("latin-1") if isinstance(value, bytes) else 0)
+            )
         ]
 
     def kept() -> bytes:
@@ -194,7 +196,7 @@ def test_an_object_goes_on_by_the_continuation_queue_until_it_is_whole(aws: Loca
     events = poll(queue, lambda event: answer(event, Context(1.5)), batches=1, most_events=60)
     keys = sorted(one["Key"] for one in s3.list_objects_v2(Bucket=name, Prefix="out/")["Contents"])
     assert len(keys) == 4
-    assert 1 < events
+    assert events > 1
     found = [one["id"] for key in keys for one in map(json.loads, s3.get_object(Bucket=name, Key=key)["Body"].read().splitlines())]
     assert len(found) == len(set(found)) == lines
 
