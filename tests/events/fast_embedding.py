@@ -13,8 +13,8 @@ from events.embed import INTERRUPTED, Job
 from handler.embedding.encoder import NEVER, Vectors
 from handler.embedding.manifest import Manifest
 from handler.service import Embeddings, Options, Service
-from tests.conftest import INT8
 
+INT8 = Path(__file__).resolve().parents[2] / "build/model"
 CALL_SECONDS = 0.01
 PART_RECORDS = 64
 
