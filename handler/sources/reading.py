@@ -28,7 +28,7 @@ def record_of(fields: Any, default_id: str, origin: Origin, text_field: str) -> 
     try:
         if not isinstance(fields, dict):
             msg = f"A record must be an object. Given: {kind(fields)}"
-            raise Validation(msg)  # noqa: TRY301 - one way for all that can be wrong
+            raise Validation(msg)
         default_id = _id(fields, default_id)
         text = _text(fields, text_field)
         metadata = {name: value for name, value in fields.items() if name not in OPTIONS | {"id", text_field}}
@@ -80,7 +80,7 @@ def is_notification(fields: Fields) -> bool:
 
 def is_test(fields: Fields) -> bool:
     """Whether S3 tries whether its notifications arrive, as it does once when they are configured."""
-    return fields.get("Event") == "s3:TestEvent" and "Bucket" in fields
+    return fields.get("Event") == "s3:TestEvent" and fields.keys() == {"Service", "Event", "Time", "Bucket", "RequestId", "HostId"}
 
 
 def is_eventbridge(fields: Fields) -> bool:
