@@ -41,6 +41,11 @@ run: .venv/installed $(MODEL_DIR)/manifest.json ## Serve the handler on 127.0.0.
 invoke: .venv/installed build/sam/installed $(MODEL_DIR)/manifest.json ## Run one event in AWS's own emulator (EVENT=events/NAME.json)
 	@$(PY) -m events.invoke $(EVENT)
 
+# OUT's default is the model's.
+.PHONY: embed
+embed: .venv/installed $(MODEL_DIR)/manifest.json ## Embed a file: IN=texts.jsonl, .csv or .txt, OUT=vectors.parquet or .jsonl (TEXT_FIELD=inputs)
+	@$(PY) -m events.embed "$(IN)" "$(if $(filter file,$(origin OUT)),,$(OUT))" || [ $$? -eq 130 ]
+
 .PHONY: model
 model: .venv/installed ## Build a model (MODEL=where it is, OUT=folder, PRECISION=int8 or fp32, ONNX=its own file to take)
 	@$(PY) -m layers.model $(MODEL) --out $(OUT) --precision $(PRECISION) $(if $(ONNX),--onnx $(ONNX))
