@@ -53,7 +53,7 @@ def tables(effort: Effort) -> Iterator[Table]:
     yield Table(
         "Pipeline: texts a second",
         [
-            f"{len(texts)} passages of mixed lengths; encoder: token ids in, vectors out, {threads} threads; pipeline: one event of as",
+            f"{len(texts)} mixed passages; encoder: token ids in, vectors out, {threads} threads; pipeline: one event of as",
             "many SQS messages, from its JSON to a sink that only counts, tokenising included",
         ],
         {"way": "s", "texts/s": ".1f", "speed / encoder": ".3f"},

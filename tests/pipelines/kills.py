@@ -1,9 +1,9 @@
 """The pipeline killed again and again at random points, until its queue is empty: nothing is lost, and nothing is there twice.
 
 `python -m tests.pipelines.kills --runs 5`. Every run is drawn from its seed: which records can never be embedded, where the process
-dies, what the sink refuses for now. Even seeds have a standard queue, odd ones a FIFO queue in which every record changes its text
-several times: what is in the sink at the end must be the last of them. The function runs in forks of this process, which has no
-threads; SQS and S3 Vectors are moto's, in another.
+dies, what the sink refuses for now. In turns there is a standard queue; a FIFO queue in which every record changes its text several
+times, and the sink must end with the last; and an object in S3, for all of which no invocation has the time. The function runs in
+forks of this process; SQS, S3 and S3 Vectors are moto's, in another.
 """
 
 import argparse
@@ -16,6 +16,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import batched
 from typing import Any
 
@@ -25,11 +26,15 @@ from events.aws import LocalAWS
 from handler.functions.pipeline import Parts, answering
 from handler.pipeline import FailureDestination, Sink
 from handler.records import Failure, Result
+from handler.sinks.s3_shards import S3Shards
+from tests.handler.functions.test_pipeline import Context
 from tests.pipelines.fakes import DIMENSION, FakeService, vector_of
 from tests.pipelines.poller import Queue, poll
 
 RECORDS = 1000
 GROUPS = 250
+LINES, SLOW_SECONDS, OBJECT_LIMIT = 4500, 0.0001, 2.0
+"""Of an object: its lines, the seconds for each, and those of one invocation."""
 AT_ONCE = 125
 """Records that wait in the queue: the time of each of moto's calls grows with them."""
 MOST_EVENTS = 1000
@@ -56,8 +61,8 @@ class Fate:
 class MortalService(FakeService):
     """A service in a process that may die."""
 
-    def __init__(self, fate: Fate) -> None:
-        super().__init__(failing=lambda _: fate.at("read"))
+    def __init__(self, fate: Fate, seconds: float) -> None:
+        super().__init__(seconds, failing=lambda _: fate.at("read"))
         self.fate = fate
 
     def embed(self, *arguments: Any) -> Any:  # noqa: ANN401 - as its own
@@ -88,6 +93,26 @@ class MortalSink:
 
 
 @dataclass
+class MortalShards:
+    """A sink of shards in a process that may die."""
+
+    sink: S3Shards
+    fate: Fate
+
+    def write(self, results: Sequence[Result]) -> list[Failure]:
+        return self.sink.write(results)
+
+    def receipt(self, name: str) -> object:
+        return self.sink.receipt(name)
+
+    def write_shard(self, results: Sequence[Result], name: str) -> object:
+        self.fate.at("half written")  # S3 has an object whole or not at all
+        written = self.sink.write_shard(results, name)
+        self.fate.at("written")
+        return written
+
+
+@dataclass
 class MortalDestination:
     """A failure destination in a process that may die."""
 
@@ -106,9 +131,10 @@ class MortalDestination:
 class Function:
     """The pipeline function in a process of its own, which is made anew where it has died."""
 
-    def __init__(self, parts: Parts, chance: random.Random) -> None:
-        """Make nothing yet."""
+    def __init__(self, parts: Parts, chance: random.Random, seconds: float = 0, limit: float = 900) -> None:
+        """Make nothing yet. The function takes `seconds` for a text, and ends at its `limit`."""
         self._parts = parts
+        self._seconds, self._limit = seconds, limit
         self._chance = chance
         self.deaths = 0
 
@@ -140,13 +166,13 @@ class Function:
         assert parts.destination
         mortal = Parts(
             parts.settings,
-            MortalSink(parts.sink, fate, chance),
+            MortalShards(parts.sink, fate) if isinstance(parts.sink, S3Shards) else MortalSink(parts.sink, fate, chance),
             MortalDestination(parts.destination, fate),
             parts.objects,
             parts.named_sink,
         )
         try:
-            reply = answering(MortalService(fate), mortal)(event, None)
+            reply = answering(MortalService(fate, self._seconds), mortal)(event, Context(self._limit))
             fate.at("answered")
             with os.fdopen(writing, "wb") as answer:
                 answer.write(json.dumps(reply).encode())
@@ -164,9 +190,9 @@ BROKEN: Sequence[Callable[[str], str]] = (
 )
 
 
-def drawn(chance: random.Random, *, fifo: bool) -> tuple[list[tuple[str, str]], dict[str, str], int]:
+def drawn(chance: random.Random, *, fifo: bool, count: int = RECORDS) -> tuple[list[tuple[str, str]], dict[str, str], int]:
     """Bodies with their groups in the order they are sent, the text that each id ends with, and how many bodies are broken."""
-    names = [f"{number % GROUPS if fifo else number}" for number in range(RECORDS)]
+    names = [f"{number % GROUPS if fifo else number}" for number in range(count)]
     if fifo:
         chance.shuffle(names)
     bodies, last, broken = [], {}, 0
@@ -181,14 +207,48 @@ def drawn(chance: random.Random, *, fifo: bool) -> tuple[list[tuple[str, str]], 
 
 
 def run(aws: LocalAWS, seed: int) -> str:
-    """One queue, emptied; one line about it.
+    """One queue, emptied, or one object, read to its end; one line about it.
 
     Raises:
         AssertionError: something was lost, or is not what it should be.
     """
-    chance, started = random.Random(seed), time.monotonic()  # noqa: S311 - repeatable, not secret
-    fifo = bool(seed % 2)
-    name = f"kills-{seed}-{time.time_ns()}"
+    started = time.monotonic()
+    told = RUNS[seed % len(RUNS)](aws, random.Random(seed), f"kills-{seed}-{time.time_ns()}")  # noqa: S311 - repeatable, not secret
+    return f"seed {seed}: {told}, {time.monotonic() - started:.1f} s"
+
+
+def run_object(aws: LocalAWS, chance: random.Random, name: str) -> str:
+    """One object, read to its end."""
+    s3, queue = aws.client("s3"), Queue(aws.client("sqs"), name)
+    s3.create_bucket(Bucket=name)
+    bodies, expected, broken = drawn(chance, fifo=False, count=LINES)
+    s3.put_object(Bucket=name, Key="in/a.jsonl", Body="".join(f"{body}\n" for _, body in bodies).encode())
+    notice = {"eventSource": "aws:s3", "eventName": "ObjectCreated:Put"}
+    notice |= {"s3": {"bucket": {"name": name}, "object": {"key": "in/a.jsonl"}}}  # type: ignore[dict-item]
+    queue.send([("", json.dumps({"Records": [notice]}))])
+    settings = {"SINK": f"s3://{name}/out", "FAILURE_DESTINATION": f"s3://{name}/failed", "CONTINUATION_QUEUE": queue.url}
+    function = Function(Parts.of(settings), chance, SLOW_SECONDS, OBJECT_LIMIT)
+    events = poll(queue, function.invoke, 1, MOST_EVENTS)
+    found: list[dict[str, Any]] = []
+    failed = set()
+    for one in s3.list_objects_v2(Bucket=name)["Contents"]:
+        lines = (
+            [json.loads(line) for line in s3.get_object(Bucket=name, Key=one["Key"])["Body"].read().splitlines()]
+            if (not one["Key"].startswith("in/"))
+            else []
+        )
+        if one["Key"].startswith("out/"):
+            found += lines
+        failed |= {(line["record"]["start"], line["error"]) for line in lines if one["Key"].startswith("failed/")}
+    assert len(found) == len(expected), (len(found), len(expected))
+    assert {one["id"] for one in found} == expected.keys()
+    assert all(np.array_equal(np.array(one["embedding"], np.float32), vector_of(expected[one["id"]])) for one in found)
+    assert len(failed) == broken, (len(failed), broken)
+    return f"object, {events} events, {function.deaths} deaths, {broken} failures kept"
+
+
+def run_queue(aws: LocalAWS, chance: random.Random, name: str, *, fifo: bool = False) -> str:
+    """One queue, emptied."""
     sqs, vectors = aws.client("sqs"), aws.client("s3vectors")
     index = {"vectorBucketName": name, "indexName": "passages"}
     vectors.create_vector_bucket(vectorBucketName=name)
@@ -217,9 +277,10 @@ def run(aws: LocalAWS, seed: int) -> str:
     assert all(kept.values())
     for one in (queue, failed):
         sqs.delete_queue(QueueUrl=one.url)
-    kind = "FIFO" if fifo else "standard"
-    seconds = time.monotonic() - started
-    return f"seed {seed}: {kind}, {events} events, {function.deaths} deaths, {broken} failures kept, {seconds:.1f} s"
+    return f"{'FIFO' if fifo else 'standard'}, {events} events, {function.deaths} deaths, {broken} failures kept"
+
+
+RUNS: Sequence[Callable[[LocalAWS, random.Random, str], str]] = (run_queue, partial(run_queue, fifo=True), run_object)
 
 
 def main() -> None:
