@@ -70,7 +70,8 @@ class WriteBack:
                 ExpressionAttributeNames={"#vector": self._attribute, "#text": item.text_field},
                 ExpressionAttributeValues={":vector": self._value(result.vector), ":text": {"S": result.record.text}},
             )
-            _ = response["ResponseMetadata"]["HTTPStatusCode"]  # botocore can return without an answer, and a whole one is empty
+            # A whole answer is empty; botocore can return without any.
+            _ = response["ResponseMetadata"]["HTTPStatusCode"]
         except Exception as error:  # noqa: BLE001 - whatever befalls the call, the item was not surely written
             name = error_name(error)
             if name == "ConditionalCheckFailedException":
