@@ -81,9 +81,10 @@ lint: .venv/installed ## Style, types and the import law
 	@.venv/bin/lint-imports --no-logo
 
 .PHONY: soak
-soak: .venv/installed build/model/manifest.json ## The long checks: 100,000 hostile requests, 1,000 for each fault, an object of 500 MB
+soak: .venv/installed build/model/manifest.json ## The long checks: 100,000 hostile requests, 1,000 for each fault, 500 MB, 200 kills
 	@OBJECT_MB=500 $(PY) -m pytest -s tests/handler/sources/test_streaming.py
-	@HOSTILE_REQUESTS=100000 FAULT_REQUESTS=1000 $(PY) -m pytest tests/contract/test_hostile_input.py tests/faults
+	@HOSTILE_REQUESTS=100000 FAULT_REQUESTS=1000 KILL_RUNS=200 $(PY) -m pytest \
+		tests/contract/test_hostile_input.py tests/faults tests/pipelines/test_kills.py
 
 PYTHON_CLIENTS := $(patsubst tests/clients/requirements/%.txt,build/clients/%/installed,$(wildcard tests/clients/requirements/*.txt))
 NODE_CLIENTS   := $(patsubst tests/clients/packages/%/package.json,build/clients/%/installed,\

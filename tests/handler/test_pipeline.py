@@ -85,7 +85,13 @@ def test_what_fails_by_the_deployment_is_worth_another_try() -> None:
 def test_permanent_failures_are_kept_with_reason_and_original_and_block_nobody() -> None:
     """The rest is written, and nothing comes again."""
     sink, kept = Memory(), Kept()
-    contents = [record("a"), record("b", "bad"), record("c", prompt_name="none"), record("d"), Nothing("e", "deleted", Origin("e"))]
+    contents: list[Content] = [
+        record("a"),
+        record("b", "bad"),
+        record("c", prompt_name="none"),
+        record("d"),
+        Nothing("e", "deleted", Origin("e")),
+    ]
     contents.append(Failure("f", "not JSON", "Validation", transient=False, origin=Origin("f", "{")))
     assert run(contents, sink, FakeService(failing=choking_on("bad")), kept) == []
     assert sink.ids == ["a", "d"]
@@ -114,7 +120,7 @@ def test_what_a_sink_refuses_for_now_comes_again() -> None:
 def test_a_group_is_written_in_its_order_and_stops_at_its_first_failure() -> None:
     """Others go on. What can never be embedded stops nobody."""
     sink, kept = Memory(refused=["wait"]), Kept()
-    contents = [
+    contents: list[Content] = [
         record("a1", group="a"),
         record("b1", "bad", group="b"),
         record("a2", "wait", group="a"),
