@@ -4,5 +4,9 @@ doors.py knows the front doors and what they carry; gate.py lets in who may and 
 into one FastAPI application: feature_extraction.py, similarity.py (Hugging Face), openai.py, tei.py (text-embeddings-inference).
 Each takes a call.py and answers by answers.py; errors.py owns every status, encoding.py the bytes of the vectors.
 
+unbuilt.py imports FastAPI without what no embedding asks for.
+
 Law: the only folder, with functions/api.py, that knows FastAPI and Mangum.
 """
+
+from handler.http import unbuilt as unbuilt  # before any module here imports FastAPI
