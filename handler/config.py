@@ -96,11 +96,19 @@ class PipelineSettings:
             inputs=tuple(place.strip() for place in environment.get("INPUT", "").split(",") if place.strip()),
         )
         for name, output in settings.outputs.items():
-            for place in settings.inputs:
-                if overlap(place, output):
-                    msg = f"{name} {output} must lie outside of INPUT {place}: what is written there would be read again"
-                    raise Backend(msg)
+            settings.check_output(name, output)
         return settings
+
+    def check_output(self, name: str, output: str) -> None:
+        """Hold a place that is written to, and the setting that names it, against those that are read.
+
+        Raises:
+            Backend: what is written would be read again; the sentence names both places.
+        """
+        for place in self.inputs:
+            if overlap(place, output):
+                msg = f"{name} {output} must lie outside of INPUT {place}: what is written there would be read again"
+                raise Backend(msg)
 
     @property
     def outputs(self) -> Mapping[str, str]:
