@@ -2,6 +2,7 @@
 
     functions/   one file per Lambda function
     http/        the wire: FastAPI, the dialects, errors to statuses, encoding
+    doors.py, encoding.py  what each way in carries, and the bytes of vectors; without FastAPI, for the pipeline's sake
     keys.py      who may call
     sinks/       where a pipeline's vectors go, and its failures
     sources/     where records come from: one file per event source

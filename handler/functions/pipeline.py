@@ -9,9 +9,9 @@ from typing import Any
 from handler import telemetry
 from handler.bootstrap import Answer, lambda_function, load_service
 from handler.config import PipelineSettings
+from handler.doors import DIRECT, remaining_ms
 from handler.errors import Backend, TooLarge, Unfinished
 from handler.functions.direct import PUBLIC, check_reply, encode_outcomes, invoke, outcomes, told
-from handler.http.doors import DIRECT, remaining_ms
 from handler.pipeline import FailureDestination, Objects, Pipeline, Shards, Sink
 from handler.records import Failure, Result
 from handler.service import Service
