@@ -48,8 +48,9 @@ def built() -> Path:
 @pytest.fixture(scope="module", autouse=True)
 def _moto_reads_an_object_once() -> Iterator[None]:
     """For every part that is asked for it would read all of it: 29 GB for this model."""
+    value = vars(FakeKey)["value"]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(FakeKey, "value", property(cache(FakeKey.value.fget), FakeKey.value.fset))
+        patched.setattr(FakeKey, "value", property(cache(value.fget), value.fset))
         yield
 
 
