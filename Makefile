@@ -119,6 +119,10 @@ build/browser/installed: tests/browser/requirements.txt | $(UV)
 bench: .venv/installed build/model/manifest.json build/model-fp32/manifest.json ## Measure, in interleaved pairs, and compare with the figures committed last
 	@$(PY) -m tests.benchmarks
 
+.PHONY: cold
+cold: build ## Measure cold starts of what Lambda gets, and tell where the time goes
+	@ARTEFACT=build/lambda/app $(PY) -m tests.benchmarks cold --out build/cold.json
+
 # --- Deployment -------------------------------------------------------------------------------------------
 
 # No Docker and no AWS account: SAM builds for Python 3.13 with the python3.13 that it finds on PATH.
