@@ -125,7 +125,7 @@ build/browser/installed: tests/browser/requirements.txt | $(UV)
 	@touch $@
 
 .PHONY: bench
-bench: .venv/installed build/model/manifest.json build/model-fp32/manifest.json ## Measure, in interleaved pairs
+bench: .venv/installed build/model/manifest.json build/model-fp32/manifest.json ## Measure, in interleaved pairs, and compare with the figures committed last
 	@$(PY) -m tests.benchmarks
 
 .PHONY: cold
