@@ -1,4 +1,4 @@
-"""`python -m layers.model [MODEL] --out FOLDER --precision int8|fp32`: the command line of the builder."""
+"""`python -m layers.model [MODEL] --out FOLDER --precision int8|int4|fp16|fp32`: the command line of the builder."""
 
 import argparse
 import os
@@ -8,9 +8,9 @@ from pathlib import Path
 
 from handler.errors import Backend
 from layers.model import packages, sources
-from layers.model.builder import PRECISIONS, Order, build
+from layers.model.builder import Order, build
 from layers.model.configuration import Unsupported
-from layers.model.networks import Bounds
+from layers.model.networks import PRECISIONS, Bounds
 
 MODEL_HELP = (
     "a folder, org/name or org/name@revision on the hub, s3://bucket/prefix, or package:NAME==VERSION (default: %(default)s)"

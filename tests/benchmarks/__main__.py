@@ -9,13 +9,14 @@ from pathlib import Path
 from handler.errors import Backend
 from layers.model.configuration import Unsupported
 
-from . import cache, cold, corpus, encoder, request
+from . import cache, cold, corpus, encoder, precisions, request
 from .effort import FULL, QUICK, Effort
 from .machine import Machine
 from .tables import Table, say, write_figures
 
 BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
     "encoder": encoder.tables,
+    "precisions": precisions.tables,
     "corpus": corpus.tables,
     "request": request.tables,
     "cache": cache.tables,

@@ -10,6 +10,7 @@ TABLES = {
     "Fidelity: cosine to our fp32 build": ["mean", "minimum", "top-10 agreement"],
     "Encoder, 1 thread: milliseconds a text": ["ours int8", "stock int8", "ours fp32", "speed / stock", "speed / fp32"],
     "Encoder, all threads: texts a second": ["ours int8", "stock int8", "ours fp32", "speed / stock", "speed / fp32"],
+    "Precisions of the default model": ["MB", "texts/s", "speed / int8", "speed / untreated", "mean", "minimum"],
     "Mixed corpus: texts a second": ["texts/s", "speed / stock", "speed / 1 thread"],
     "Warm request: milliseconds": ["request", "tokenise", "encode", "framework", "budget"],
     "Encoding: milliseconds for vectors to the bytes of an answer": ["float", "base64", "bytes a number"],
@@ -21,6 +22,7 @@ ROWS = {
     "Fidelity: cosine to our fp32 build": {"stock fp32", "ours int8", "stock int8"},
     "Encoder, 1 thread: milliseconds a text": {8, 32, 128, 256, 512},
     "Encoder, all threads: texts a second": {8, 32, 128, 256, 512},
+    "Precisions of the default model": {"int8, untreated", "int8", "int4", "fp16", "fp32"},
     "Warm request: milliseconds": {8, 20, 128},
     "Cold: milliseconds from process start to first vector": {"bare python", "floor", "handler", "with a table"},
 }
