@@ -42,7 +42,7 @@ invoke: .venv/installed build/sam/installed $(MODEL_DIR)/manifest.json ## Run on
 	@$(PY) -m events.invoke $(EVENT)
 
 .PHONY: model
-model: .venv/installed ## Build a model (MODEL=where it is, OUT=folder, PRECISION=int8 or fp32, ONNX=its own file to take)
+model: .venv/installed ## Build a model (MODEL=where it is, OUT=folder, PRECISION=int8, int4, fp16 or fp32, ONNX=its own file to take)
 	@$(PY) -m layers.model $(MODEL) --out $(OUT) --precision $(PRECISION) $(if $(ONNX),--onnx $(ONNX))
 
 .PHONY: mpnet
@@ -99,6 +99,12 @@ build/clients/%/installed: tests/clients/packages/%/package-lock.json
 	@mkdir -p $(@D) && cp $(<D)/package*.json $(@D)
 	@cd $(@D) && npm ci --silent --ignore-scripts
 	@touch $@
+
+.PHONY: without-vnni
+without-vnni: .venv/installed build/model/manifest.json build/model-fp32/manifest.json ## int8 on an x86 CPU without VNNI, emulated (needs qemu-user)
+	@if command -v qemu-x86_64-static qemu-x86_64 >/dev/null; then \
+		RUN_EMULATED=1 $(PY) -m pytest -s tests/handler/embedding/test_without_vnni.py; \
+	else echo "SKIPPED: int8 without VNNI, for want of qemu-x86_64 (Debian's qemu-user-static)"; fi
 
 .PHONY: bench
 bench: .venv/installed build/model/manifest.json build/model-fp32/manifest.json ## Measure, in interleaved pairs

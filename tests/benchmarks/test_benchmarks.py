@@ -5,6 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pytest
+
+from tests.benchmarks.precisions import spearman
+
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = {
     "Fidelity: cosine to our fp32 build": ["mean", "minimum", "top-10 agreement"],
@@ -44,3 +49,14 @@ def test_the_quick_run_prints_and_writes_every_table_and_ratio(tmp_path: Path) -
         if title in ROWS:
             assert {row[first] for row in tables[title]} == ROWS[title]
     assert len(tables["Mixed corpus: texts a second"]) == 3
+
+
+def test_spearman_s_correlation_is_of_ranks() -> None:
+    """1 for the same order of pairs, however the cosines differ; what another order gives, by hand."""
+    angles = np.array([0.0, 0.1, 0.4, 0.9])
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    wider = np.stack([np.cos(2 * angles), np.sin(2 * angles)], axis=1).astype(np.float32)
+    assert spearman(wider, circle) == pytest.approx(1)
+    turned = circle[[1, 0, 2, 3]]
+    # Pairs by their distance, 0.1 to 0.9: the first two of four texts changed places, and with them two pairs of pairs.
+    assert spearman(turned, circle) == pytest.approx(1 - 6 * 4 / (6 * 35))
