@@ -106,6 +106,21 @@ without-vnni: .venv/installed build/model/manifest.json build/model-fp32/manifes
 		RUN_EMULATED=1 $(PY) -m pytest -s tests/handler/embedding/test_without_vnni.py; \
 	else echo "SKIPPED: int8 without VNNI, for want of qemu-x86_64 (Debian's qemu-user-static)"; fi
 
+.PHONY: test-browser
+test-browser: .venv/installed build/model/manifest.json $(if $(shell command -v chromium),build/browser/installed) ## The pages, in chromium
+	@if command -v chromium >/dev/null; then RUN_BROWSER=1 build/browser/bin/python -m pytest --confcutdir tests/browser tests/browser; \
+	else echo "SKIPPED: the pages in a browser, for want of chromium (Debian's package)"; fi
+
+.PHONY: screenshot
+screenshot: test-browser ## Make the README's picture of the page anew
+	@cp build/screens/page.png tests/browser/page.png
+
+build/browser/installed: tests/browser/requirements.txt | $(UV)
+	@echo "Making the environment of the browser's tests (build/browser)"
+	@$(UV) venv --quiet --clear --no-config --python $(PYTHON) build/browser
+	@$(UV) pip install $(QUIET) --python build/browser/bin/python --require-hashes -r $<
+	@touch $@
+
 .PHONY: bench
 bench: .venv/installed build/model/manifest.json build/model-fp32/manifest.json ## Measure, in interleaved pairs
 	@$(PY) -m tests.benchmarks
@@ -154,6 +169,6 @@ pins: .venv/installed ## Compile the pinned requirements anew (UPGRADE=--upgrade
 	$(COMPILE) pyproject.toml --group dev -c layers/runtime/requirements.txt -o tests/requirements.txt
 	$(COMPILE) --group sam -o tests/infra/requirements.txt
 	$(COMPILE) --group uv -c tests/requirements.txt -o tests/uv.txt
-	@for wanted in tests/clients/requirements/*.in; do $(COMPILE) $$wanted -o $${wanted%.in}.txt; done
+	@for wanted in tests/clients/requirements/*.in tests/browser/requirements.in; do $(COMPILE) $$wanted -o $${wanted%.in}.txt; done
 COMPILE = $(UV) pip compile --quiet --no-config $(UPGRADE) --python $(PYTHON) --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links

@@ -20,6 +20,7 @@ from layers.model.precision import Array, Int8, Outliers
 from layers.model.sources import Request, find
 
 from .effort import Effort
+from .machine import cores
 from .models import FP32, INT8, default, ours, tokenization
 from .rounds import interleaved, once
 from .tables import Table, say
@@ -27,7 +28,7 @@ from .tables import Table, say
 UNTREATED = "int8, untreated"
 FOLDER = Path("build", "benchmarks")
 BUILDER = Path("layers", "model")
-TOLD = 10
+TOLD = 12
 """Passages that a build made here is measured on; the table measures them all."""
 TIMED = 32
 """Passages of one turn, each alone: texts a second are the corpus's."""
@@ -44,13 +45,14 @@ class Untreated(Int8):
 
 def tables(effort: Effort) -> Iterator[Table]:
     """One row a precision."""
-    encoders = {name: ours(folder, 1) for name, folder in _folders().items()}
+    folders = _folders()
     scored = _sequences(effort.scored_passages)
-    vectors = {name: encoder.encode(scored) for name, encoder in encoders.items()}
+    vectors = {name: ours(folder, cores()).encode(scored) for name, folder in folders.items()}
+    encoders = {name: ours(folder, 1) for name, folder in folders.items()}
     timed = scored[:TIMED]
     timings = interleaved({name: once(partial(encoder.encode, timed)) for name, encoder in encoders.items()}, effort.precisions)
     rows = []
-    for name, folder in _folders().items():
+    for name, folder in folders.items():
         fidelity = Fidelity.of(vectors[name], vectors["fp32"])
         size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
         speeds = timings.ratio("int8", name), timings.ratio(UNTREATED, name)
