@@ -33,7 +33,8 @@ class Moments:
 class Int4:
     """Weights of 4 bits, a scale and a zero point for each block; embeddings as Int8 has them.
 
-    On all-MiniLM-L6-v2 (1,000 passages) mean and minimum cosine are 0.960 and 0.92 where each weight is rounded to the nearest.
+    On all-MiniLM-L6-v2 (1,000 passages) mean and minimum cosine are 0.991 and 0.981; 0.96 and 0.92 with each weight rounded to the
+    nearest, without zero points.
     """
 
     name = "int4"

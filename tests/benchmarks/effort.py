@@ -31,7 +31,7 @@ FULL = Effort(
     scored_passages=1000,
     cold=Pace(rounds=15, seconds=0),
 )
-"""About four minutes on two cores."""
+"""About six minutes on two cores, and one more where `precisions` has to build its models first."""
 
 QUICK = Effort(
     row=Pace(rounds=1, seconds=0),
