@@ -6,16 +6,18 @@
     parsing.py   fields to texts and options
     records.py   what flows through a pipeline: records, results, failures
     service.py   texts and options in, vectors out
+    model_store.py  where the model comes from: the layer, or S3 into /tmp
+    bucket.py    objects of S3, read in parts at the same time
     embedding/   text to pooled vectors: tokenization, encoder, manifest
     cache/       pooled vectors remembered: key, codec, memory, DynamoDB
     runtime_extension.py  work after the answer
     bootstrap.py joins the parts; the only reader of the environment
     config.py, errors.py, telemetry.py
 
-Import law (checked by import-linter, see pyproject.toml): functions → http, bootstrap → service → embedding | cache →
+Import law (checked by import-linter, see pyproject.toml): functions → http, bootstrap → service | model_store → embedding | cache →
 config | errors | telemetry; never the other way. fastapi and mangum are imported only by http/ and functions/api.py,
 onnxruntime only by embedding/encoder.py, tokenizers only by embedding/tokenization.py, botocore only by
-cache/dynamodb.py and keys.py. Importing any module outside Lambda has no effect.
+cache/dynamodb.py, bucket.py and keys.py. Importing any module outside Lambda has no effect.
 """
 
 VERSION = "0.1.0"

@@ -3,13 +3,14 @@
 Law: knows nothing of HTTP or of event sources; a function hands in how it answers.
 """
 
+import gc
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from http.client import HTTPException
 from typing import Any
 
-from handler import telemetry
+from handler import model_store, telemetry
 from handler.cache.accounts import Accounts
 from handler.cache.codec import Codec, Exact32, Scaled16
 from handler.cache.cost import ATTRIBUTES_BYTES, CostModel
@@ -20,7 +21,6 @@ from handler.cache.table import NoTable, Table
 from handler.cache.vector_cache import NOWHERE, Remote, VectorCache, Work
 from handler.config import CacheSettings, KeySettings, Settings
 from handler.embedding.encoder import Encoder
-from handler.embedding.manifest import Manifest
 from handler.embedding.tokenization import Tokenization
 from handler.errors import Backend
 from handler.keys import FixedKeys, Keys, SecretKeys, versions_of
@@ -48,9 +48,9 @@ def load_service(environment: Mapping[str, str], later: Later | None = None) -> 
     """
     try:
         settings = Settings.from_environment(environment)
-        manifest = Manifest.read(settings.model_dir)
-        tokenization = Tokenization(settings.model_dir, manifest.max_length)
-        encoder = Encoder(settings.model_dir, manifest, settings.threads)
+        folder, manifest = model_store.opened(settings)
+        tokenization = Tokenization(folder, manifest.max_length)
+        encoder = Encoder(folder, manifest, settings.threads)
     except Backend as error:
         telemetry.log("model_not_loaded", reason=str(error))
         return NoService(error)
@@ -119,6 +119,9 @@ def lambda_function(answering: Callable[[Mapping[str, str], Later | None], Answe
 
     if api := os.environ.get("AWS_LAMBDA_RUNTIME_API"):
         answer = _under_lambda(answering, api)
+        # All that there is now stays: the collector, which rested since handler/functions/__init__.py, need never look through it.
+        gc.freeze()
+        gc.enable()
     return handler
 
 

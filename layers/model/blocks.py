@@ -62,6 +62,11 @@ class Int4:
         added = graph.constant(f"{name}.bias", bias.astype(np.float32))
         return graph.op(name, "MatMulNBits", value, *constants, "", added, domain=CONTRIB, **sizes)  # "": inputs in their order
 
+    def apart(self, name: str) -> list[int]:
+        """None: a block that has an outlier has a scale for it."""
+        del name
+        return []
+
 
 @dataclass(frozen=True, slots=True)
 class Blocks:

@@ -42,6 +42,11 @@ class Untreated(Int8):
         del outliers
         return super().linear(graph, name, value, weight, bias, Outliers.NONE)
 
+    def apart(self, name: str) -> list[int]:
+        """No channel."""
+        del name
+        return []
+
 
 def tables(effort: Effort) -> Iterator[Table]:
     """One row a precision."""

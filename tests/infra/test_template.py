@@ -3,17 +3,21 @@
 import filecmp
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import files
 from importlib.util import cache_from_source
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from events.dynamodb import LocalDynamoDB
 from events.emulator import Emulator
+from tests.conftest import LocalS3
 
 ROOT = Path(__file__).parents[2]
 SAM = ROOT / "build/sam"
@@ -127,10 +131,56 @@ def test_the_function_asks_for_keys_and_has_rights_to_their_secret_and_the_table
     assert variables["API_KEYS_SECRET"] == {"Ref": "ApiKey"}
     assert "AUTH" not in variables
     (policy,) = resources["ApiFunctionRole"]["Properties"]["Policies"]
-    assert [(statement["Action"], statement["Resource"]) for statement in policy["PolicyDocument"]["Statement"]] == [
+    *statements, of_the_model = policy["PolicyDocument"]["Statement"]
+    assert [(statement["Action"], statement["Resource"]) for statement in statements] == [
         ("secretsmanager:GetSecretValue", {"Ref": "ApiKey"}),
         (["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"], {"Fn::GetAtt": ["CacheTable", "Arn"]}),
     ]
+    assert of_the_model["Fn::If"][:2] == ["ModelInLayer", {"Ref": "AWS::NoValue"}]
+
+
+@pytest.mark.parametrize(
+    ("uri", "layers", "rights"),
+    [
+        ("", ["RuntimeLayer", "ModelLayer"], []),
+        ("s3://models/gte-large/int8", ["RuntimeLayer"], [("s3:GetObject", "arn:aws:s3:::models/gte-large/int8/*")]),
+    ],
+)
+def test_a_model_is_either_in_a_layer_or_read_from_one_prefix(uri: str, layers: list[str], rights: list[tuple[str, str]]) -> None:
+    """With a prefix there is no model layer, and one more right: to read the objects under it."""
+    run("make", "build/sam/installed")
+    resources = json.loads(run(SAM / "bin/python", "-c", RESOURCES, stdin=(ROOT / "template.yaml").read_text()))
+    known = {"ModelUri": uri, "AWS::Partition": "aws"}
+    function = resolved(resources["ApiFunction"]["Properties"], known, in_layer=not uri)
+    role = resolved(resources["ApiFunctionRole"]["Properties"], known, in_layer=not uri)
+    assert [re.sub(r"[0-9a-f]{10}$", "", layer) for layer in function["Layers"]] == layers
+    assert function["Environment"]["Variables"]["MODEL_URI"] == uri
+    read = [statement for statement in role["Policies"][0]["PolicyDocument"]["Statement"] if statement]
+    assert [(right["Action"], right["Resource"]) for right in read if right["Action"] == "s3:GetObject"] == rights
+    assert [resource.get("Condition") for name, resource in resources.items() if name.startswith("ModelLayer")] == ["ModelInLayer"]
+
+
+def resolved(value: Any, known: dict[str, str], *, in_layer: bool) -> Any:  # noqa: ANN401, PLR0911 - JSON, and a function of CloudFormation a line
+    """What CloudFormation makes of its functions, as far as the model needs them; the rest keeps its name."""
+    again = partial(resolved, known=known, in_layer=in_layer)
+    match value:
+        case {"Fn::If": ["ModelInLayer", yes, no]}:
+            return again(yes if in_layer else no)
+        case {"Ref": "AWS::NoValue"}:
+            return None
+        case {"Ref": name}:
+            return known.get(name, name)
+        case {"Fn::Split": [separator, text]}:
+            return again(text).split(separator)
+        case {"Fn::Join": [separator, parts]}:
+            return separator.join(again(parts))
+        case {"Fn::Sub": [text, values]}:
+            return re.sub(r"\$\{([\w:]+)\}", lambda found: (known | again(values))[found[1]], text)
+        case dict():
+            return {name: again(item) for name, item in value.items()}
+        case list():
+            return [again(item) for item in value]
+    return value
 
 
 def test_sam_build_makes_the_function_and_both_layers(artefact: Path) -> None:
@@ -207,6 +257,17 @@ def test_one_request_leaves_a_row_that_the_next_environment_finds(built: Built) 
                 assert replies[-1].get("statusCode") == 200, function.log
     assert [reply["headers"]["x-compute-type"] for reply in replies] == ["cpu", "cache"]
     assert replies[0]["body"] == replies[1]["body"]
+
+
+def test_the_built_function_takes_its_model_from_s3(built: Built, artefact: Path, s3: LocalS3, tmp_path: Path) -> None:
+    """With as much of AWS's library as the layer has, and no model layer."""
+    uri = s3.upload(artefact / "ModelLayer/model", "built")
+    event = json.loads((ROOT / "events/http_api_v2.json").read_text())
+    event["headers"]["authorization"] = "Bearer a-key"
+    with built(**s3.environment, MODEL_DIR="/nowhere", MODEL_URI=uri, MODEL_TMP=str(tmp_path / "tmp")) as function:
+        reply = json.loads(function.invoke(json.dumps(event).encode()))
+        assert reply.get("statusCode") == 200, function.log
+        assert [len(vector) for vector in json.loads(reply["body"])] == [384]
 
 
 def aws(dynamodb: LocalDynamoDB) -> dict[str, str]:
