@@ -46,7 +46,7 @@ invoke: .venv/installed build/sam/installed $(MODEL_HERE) ## Run one event in AW
 	@$(PY) -m events.invoke $(EVENT)
 
 .PHONY: model
-model: .venv/installed ## Build a model (MODEL=where it is, OUT=folder, PRECISION=int8 or fp32, ONNX=its own file to take, PUSH=s3://…)
+model: .venv/installed ## Build a model (MODEL=where it is, OUT=folder, PRECISION=int8, int4, fp16 or fp32, ONNX=its own file to take, PUSH=s3://…)
 	@$(PY) -m layers.model $(MODEL) --out $(OUT) --precision $(PRECISION) $(if $(ONNX),--onnx $(ONNX)) $(if $(PUSH),--push $(PUSH))
 
 .PHONY: mpnet
@@ -108,6 +108,12 @@ build/clients/%/installed: tests/clients/packages/%/package-lock.json
 	@mkdir -p $(@D) && cp $(<D)/package*.json $(@D)
 	@cd $(@D) && npm ci --silent --ignore-scripts
 	@touch $@
+
+.PHONY: without-vnni
+without-vnni: .venv/installed build/model/manifest.json build/model-fp32/manifest.json ## int8 on an x86 CPU without VNNI, emulated (needs qemu-user)
+	@if command -v qemu-x86_64-static qemu-x86_64 >/dev/null; then \
+		RUN_EMULATED=1 $(PY) -m pytest -s tests/handler/embedding/test_without_vnni.py; \
+	else echo "SKIPPED: int8 without VNNI, for want of qemu-x86_64 (Debian's qemu-user-static)"; fi
 
 .PHONY: test-browser
 test-browser: .venv/installed build/model/manifest.json $(if $(shell command -v chromium),build/browser/installed) ## The pages, in chromium
