@@ -104,6 +104,10 @@ build/clients/%/installed: tests/clients/packages/%/package-lock.json
 bench: .venv/installed build/model/manifest.json build/model-fp32/manifest.json ## Measure, in interleaved pairs
 	@$(PY) -m tests.benchmarks
 
+.PHONY: cost
+cost: .venv/installed ## What a deployment costs a month (COST="--requests 1000000 --tokens 66 --hit-rate 0.3"; COST=--help)
+	@$(PY) -m tests.benchmarks.cost $(COST)
+
 # --- Deployment -------------------------------------------------------------------------------------------
 
 # No Docker and no AWS account: SAM builds for Python 3.13 with the python3.13 that it finds on PATH.
