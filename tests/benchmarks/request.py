@@ -43,7 +43,7 @@ def tables(effort: Effort) -> Iterator[Table]:
 
     rows = []
     for tokens in TOKENS:
-        text = _text(tokens)
+        text = text_of(tokens)
         event = json.loads(EVENT.read_bytes()) | {"body": json.dumps({"inputs": text, "use_cache": False})}
         event["headers"]["authorization"] = f"Bearer {KEY}"
         ids = [found.ids for found in words.tokenize([text], "right")]
@@ -80,6 +80,6 @@ def _encoding(count: int, effort: Effort) -> tuple[int, float, float, float]:
     return count, as_numbers, as_base64, len(encode_vectors(vectors, "float")) / vectors.size
 
 
-def _text(tokens: int) -> str:
+def text_of(tokens: int) -> str:
     """Common words, over and over, that make so many tokens with [CLS] and [SEP]."""
     return " ".join(WORDS[place % len(WORDS)] for place in range(tokens - SPECIAL))
