@@ -138,6 +138,23 @@ bench: .venv/installed build/model/manifest.json build/model-fp32/manifest.json 
 cold: build ## Measure cold starts of what Lambda gets, and tell where the time goes
 	@ARTEFACT=build/lambda/app $(PY) -m tests.benchmarks cold --out build/cold.json
 
+PEERS := $(patsubst tests/benchmarks/peers/requirements/%.in,build/peers/%/installed,$(wildcard tests/benchmarks/peers/requirements/*.in))
+
+.PHONY: peers
+peers: .venv/installed build/model/manifest.json build/model-fp32/manifest.json $(PEERS) ## Measure side by side with others (6 GB of them)
+	@$(PY) -m tests.benchmarks.peers
+
+# Whole sets of pins: one of them forbids newer libraries that it works with.
+build/peers/%/installed: tests/benchmarks/peers/requirements/%.txt | $(UV)
+	@echo "Making the environment of a peer ($(@D))"
+	@$(UV) venv --quiet --clear --no-config --python $(PYTHON) $(@D)
+	@$(UV) pip install $(QUIET) --no-deps --python $(@D)/bin/python --require-hashes -r $<
+	@touch $@
+
+.PHONY: cost
+cost: .venv/installed ## What a deployment costs a month (COST="--requests 1000000 --tokens 66 --hit-rate 0.3"; COST=--help)
+	@$(PY) -m tests.benchmarks.cost $(COST)
+
 # --- Deployment -------------------------------------------------------------------------------------------
 
 # No Docker and no AWS account: SAM builds for Python 3.13 with the python3.13 that it finds on PATH.
@@ -182,6 +199,7 @@ pins: .venv/installed ## Compile the pinned requirements anew (UPGRADE=--upgrade
 	$(COMPILE) pyproject.toml --group dev -c layers/runtime/requirements.txt -o tests/requirements.txt
 	$(COMPILE) --group sam -o tests/infra/requirements.txt
 	$(COMPILE) --group uv -c tests/requirements.txt -o tests/uv.txt
-	@for wanted in tests/clients/requirements/*.in tests/browser/requirements.in; do $(COMPILE) $$wanted -o $${wanted%.in}.txt; done
+	@for wanted in tests/clients/requirements/*.in tests/browser/requirements.in tests/benchmarks/peers/requirements/*.in; do \
+		$(COMPILE) $$wanted $$(ls $${wanted%.in}.overrides 2>/dev/null | sed 's/^/--overrides /') -o $${wanted%.in}.txt; done
 COMPILE = $(UV) pip compile --quiet --no-config $(UPGRADE) --python $(PYTHON) --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links

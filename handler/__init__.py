@@ -12,7 +12,7 @@
     cache/       pooled vectors remembered: key, codec, memory, DynamoDB
     runtime_extension.py  work after the answer
     bootstrap.py joins the parts; the only reader of the environment
-    config.py, errors.py, telemetry.py
+    config.py, errors.py, prices.py, telemetry.py
 
 Import law (checked by import-linter, see pyproject.toml): functions → http, bootstrap → service | model_store → embedding | cache →
 config | errors | telemetry; never the other way. fastapi and mangum are imported only by http/ and functions/api.py,
