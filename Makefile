@@ -51,7 +51,7 @@ embed: .venv/installed $(MODEL_DIR)/manifest.json ## Embed a file: IN=texts.json
 	@$(PY) -m events.embed "$(IN)" "$(if $(filter file,$(origin OUT)),,$(OUT))" || [ $$? -eq 130 ]
 
 .PHONY: model
-model: .venv/installed ## Build a model (MODEL=where it is, OUT=folder, PRECISION=int8 or fp32, ONNX=its own file to take, PUSH=s3://…)
+model: .venv/installed ## Build a model (MODEL=where it is, OUT=folder, PRECISION=int8, int4, fp16 or fp32, ONNX=its own file to take, PUSH=s3://…)
 	@$(PY) -m layers.model $(MODEL) --out $(OUT) --precision $(PRECISION) $(if $(ONNX),--onnx $(ONNX)) $(if $(PUSH),--push $(PUSH))
 
 .PHONY: mpnet
@@ -116,6 +116,12 @@ build/clients/%/installed: tests/clients/packages/%/package-lock.json
 	@cd $(@D) && npm ci --silent --ignore-scripts
 	@touch $@
 
+.PHONY: without-vnni
+without-vnni: .venv/installed build/model/manifest.json build/model-fp32/manifest.json ## int8 on an x86 CPU without VNNI, emulated (needs qemu-user)
+	@if command -v qemu-x86_64-static qemu-x86_64 >/dev/null; then \
+		RUN_EMULATED=1 $(PY) -m pytest -s tests/handler/embedding/test_without_vnni.py; \
+	else echo "SKIPPED: int8 without VNNI, for want of qemu-x86_64 (Debian's qemu-user-static)"; fi
+
 .PHONY: test-browser
 test-browser: .venv/installed build/model/manifest.json $(if $(shell command -v chromium),build/browser/installed) ## The pages, in chromium
 	@if command -v chromium >/dev/null; then RUN_BROWSER=1 build/browser/bin/python -m pytest --confcutdir tests/browser tests/browser; \
@@ -138,6 +144,23 @@ bench: .venv/installed build/model/manifest.json build/model-fp32/manifest.json 
 .PHONY: cold
 cold: build ## Measure cold starts of what Lambda gets, and tell where the time goes
 	@ARTEFACT=build/lambda/app $(PY) -m tests.benchmarks cold --out build/cold.json
+
+PEERS := $(patsubst tests/benchmarks/peers/requirements/%.in,build/peers/%/installed,$(wildcard tests/benchmarks/peers/requirements/*.in))
+
+.PHONY: peers
+peers: .venv/installed build/model/manifest.json build/model-fp32/manifest.json $(PEERS) ## Measure side by side with others (6 GB of them)
+	@$(PY) -m tests.benchmarks.peers
+
+# Whole sets of pins: one of them forbids newer libraries that it works with.
+build/peers/%/installed: tests/benchmarks/peers/requirements/%.txt | $(UV)
+	@echo "Making the environment of a peer ($(@D))"
+	@$(UV) venv --quiet --clear --no-config --python $(PYTHON) $(@D)
+	@$(UV) pip install $(QUIET) --no-deps --python $(@D)/bin/python --require-hashes -r $<
+	@touch $@
+
+.PHONY: cost
+cost: .venv/installed ## What a deployment costs a month (COST="--requests 1000000 --tokens 66 --hit-rate 0.3"; COST=--help)
+	@$(PY) -m tests.benchmarks.cost $(COST)
 
 # --- Deployment -------------------------------------------------------------------------------------------
 
@@ -183,6 +206,7 @@ pins: .venv/installed ## Compile the pinned requirements anew (UPGRADE=--upgrade
 	$(COMPILE) pyproject.toml --group dev -c layers/runtime/requirements.txt -o tests/requirements.txt
 	$(COMPILE) --group sam -o tests/infra/requirements.txt
 	$(COMPILE) --group uv -c tests/requirements.txt -o tests/uv.txt
-	@for wanted in tests/clients/requirements/*.in tests/browser/requirements.in; do $(COMPILE) $$wanted -o $${wanted%.in}.txt; done
+	@for wanted in tests/clients/requirements/*.in tests/browser/requirements.in tests/benchmarks/peers/requirements/*.in; do \
+		$(COMPILE) $$wanted $$(ls $${wanted%.in}.overrides 2>/dev/null | sed 's/^/--overrides /') -o $${wanted%.in}.txt; done
 COMPILE = $(UV) pip compile --quiet --no-config $(UPGRADE) --python $(PYTHON) --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links

@@ -6,19 +6,12 @@ for it and the writes of those that were not there. For short texts and a small 
 
 from dataclasses import dataclass
 
+from handler.config import MEMORY_PER_VCPU_MB
+from handler.prices import X86_64, Prices
+
 ATTRIBUTES_BYTES = 52
 """Of an item beside its row: the names `key`, `row` and `expires`, a digest and a time."""
 READ_UNIT_BYTES, WRITE_UNIT_BYTES = 4096, 1024
-MEMORY_PER_VCPU_MB = 1769
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """Dollars in us-east-1, x86-64, on demand; a read unit at half price, as eventually consistent reads are."""
-
-    gigabyte_second: float = 0.0000166667
-    read_unit: float = 0.125e-6 / 2
-    write_unit: float = 0.625e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +34,7 @@ class CostModel:
     row_bytes: int
     speed: Speed = ALL_MINILM_INT8
     wait_ms: float = 5.0
-    prices: Prices = Prices()
+    prices: Prices = X86_64
 
     def time(self, seconds: float) -> float:
         """What the function costs for so long."""

@@ -17,3 +17,16 @@ def kernel_class(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     told = cpuinfo.read_text(errors="replace") if cpuinfo.exists() else ""
     flags = re.search(r"^(?:flags|Features)\s*:(.*)$", told, re.MULTILINE)
     return " ".join([platform.machine(), *sorted(DECISIVE & set(flags[1].split() if flags else ()))])
+
+
+VNNI = {"avx_vnni", "avx512_vnni"}
+"""x86's instructions that multiply bytes four at a time and sum them in 32 bits."""
+
+
+def saturates(kernels: str) -> bool:
+    """Whether the CPUs of a kernel class sum products of bytes in 16 bits, which overflow to the largest number they hold.
+
+    x86 without VNNI does, unless weights are made unsigned. arm64 does not, and has no avx2.
+    """
+    instructions = set(kernels.split())
+    return "avx2" in instructions and instructions.isdisjoint(VNNI)

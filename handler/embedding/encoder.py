@@ -16,7 +16,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from handler import telemetry
-from handler.embedding.cpu import kernel_class
+from handler.embedding.cpu import kernel_class, saturates
 from handler.embedding.manifest import GRAPH, Manifest
 from handler.embedding.tokenization import TokenIds
 from handler.errors import Backend, TooLarge, Unembeddable
@@ -44,8 +44,9 @@ class Encoder:
             Backend: the graph cannot be loaded or has another dimension than its manifest.
         """
         self.dimension = manifest.dimension
-        self._decisive = (manifest.fingerprint, onnxruntime.__version__, str(ENCODER_REVISION), kernel_class())
-        self._session = _session(folder)
+        kernels = kernel_class()
+        self._decisive = (manifest.fingerprint, onnxruntime.__version__, str(ENCODER_REVISION), kernels)
+        self._session = _session(folder, session_options(manifest.precision, kernels))
         widths = {output.name: output.shape[-1] for output in self._session.get_outputs()}
         found = widths.get("pooled")
         if found != self.dimension:
@@ -114,13 +115,25 @@ class Encoder:
         return [found[index] for index in range(len(sequences))]
 
 
-def _session(folder: Path) -> onnxruntime.InferenceSession:
+def session_options(precision: str, kernels: str) -> onnxruntime.SessionOptions:
+    """How ONNX Runtime loads a graph of this precision on CPUs of this kernel class."""
     options = onnxruntime.SessionOptions()
     # The builder writes the graph as it should run: nothing is left to optimise at load, which is a third of the cold start.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if precision == "fp16":
+        # Float16 weights become float32 when the graph is loaded: in every run it would take longer than the run.
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    if precision == "int8" and saturates(kernels):
+        # Weights become unsigned when the graph is loaded (0.1 s more), for kernels that lose nothing; it takes this level.
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        options.add_session_config_entry("session.x64quantprecision", "1")
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    return options
+
+
+def _session(folder: Path, options: onnxruntime.SessionOptions) -> onnxruntime.InferenceSession:
     try:
         return onnxruntime.InferenceSession(folder / GRAPH, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions share no other base

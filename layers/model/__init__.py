@@ -6,7 +6,7 @@ architectures.py  families of encoders, a row each   weights.py        the check
 tokenizer.py      the tokenizer's file               networks.py       a model's graph, by either way:
 encoder.py        the encoder, written               exported.py       the model's own ONNX file
 head.py           pooling and Dense layers           graph.py          a writer of ONNX graphs
-precision.py      float32 and int8 weights           calibration.py    activations, for int8
-corpus.py         passages to calibrate, to score    fidelity.py       how close the result comes
-builder.py        all of it, in order
+precision.py      float32, float16, int8 weights     blocks.py         4-bit weights
+calibration.py    activations, for int8 and 4 bits   corpus.py         passages to calibrate, to score
+fidelity.py       how close the result comes         builder.py        all of it, in order
 """

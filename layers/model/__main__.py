@@ -1,4 +1,4 @@
-"""`python -m layers.model [MODEL] --out FOLDER --precision int8|fp32 --push URI`: the command line of the builder."""
+"""`python -m layers.model [MODEL] --out FOLDER --precision int8|int4|fp16|fp32 --push URI`: the command line of the builder."""
 
 import argparse
 import os
@@ -12,9 +12,9 @@ from handler.config import BUCKET_AND_PREFIX
 from handler.embedding.manifest import Manifest
 from handler.errors import Backend
 from layers.model import packages, sources
-from layers.model.builder import PRECISIONS, Order, build
+from layers.model.builder import Order, build
 from layers.model.configuration import Unsupported
-from layers.model.networks import Bounds
+from layers.model.networks import PRECISIONS, Bounds
 
 MODEL_HELP = (
     "a folder, org/name or org/name@revision on the hub, s3://bucket/prefix, or package:NAME==VERSION (default: %(default)s)"

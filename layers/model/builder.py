@@ -21,7 +21,6 @@ from layers.model.specification import Specification
 
 CALIBRATION_PASSAGES = 128
 SCORING_PASSAGES = 1000
-PRECISIONS = ("int8", "fp32")
 
 type Say = Callable[[str], None]
 
@@ -57,6 +56,7 @@ def build(order: Order, say: Say) -> Manifest:
             place.mkdir()
             tokenizer.write(specification, place)
         network = networks.read(specification)
+        networks.check(network, order.precision)
         tokenization = Tokenization(reference, specification.max_length)
 
         def write(place: Path, precision: str) -> Manifest:

@@ -1,7 +1,7 @@
-"""The largest activation of each input channel of each linear layer, over passages that scoring never sees."""
+"""What the inputs of each linear layer are like, over passages that scoring never sees: their largest values, their moments."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import onnxruntime
 
 from handler.embedding.manifest import GRAPH, WEIGHTS
 from handler.embedding.tokenization import TokenIds
+from layers.model.blocks import Moments
 from layers.model.graph import Graph
 from layers.model.head import PROMPT_TOKENS
 from layers.model.precision import Array, Float32, Outliers, Precision
@@ -31,15 +32,65 @@ class _Watched(Float32):
 def largest_activations(write: Callable[[Precision], Graph], sequences: Sequence[TokenIds]) -> dict[str, Array]:
     """By the name of a linear layer, the largest absolute value (in,) of each of its inputs; `write` writes the model's graph."""
     watched = _Watched()
-    graph = write(watched)
+    session = _session(write(watched))
+    largest = [_run(session, ids, list(watched.outputs.values())) for ids in sequences]
+    return {name: np.max(values, axis=0) for name, values in zip(watched.outputs, zip(*largest, strict=True), strict=True)}
+
+
+class _Given(Float32):
+    """Float32 that gives away the inputs of each linear layer."""
+
+    def __init__(self) -> None:
+        self.inputs: dict[str, tuple[str, int]] = {}
+
+    def linear(self, graph: Graph, name: str, value: str, weight: Array, bias: Array, outliers: Outliers) -> str:
+        graph.output(value, [1, "tokens", len(weight)])
+        self.inputs[name] = value, len(weight)
+        return super().linear(graph, name, value, weight, bias, outliers)
+
+
+def moments(write: Callable[[Precision], Graph], sequences: Sequence[TokenIds]) -> Iterator[tuple[str, Moments]]:
+    """Each linear layer's name and its inputs' moments, in the order of the graph. A passage counts as any other, however long.
+
+    The passages are run once for every so many layers, since a large model's covariances are larger than the model.
+    """
+    given = _Given()
+    session = _session(write(given))
+    for group in _groups(given.inputs):
+        means = {name: np.zeros(width) for name, (_, width) in group.items()}
+        products = {name: np.zeros((width, width)) for name, (_, width) in group.items()}
+        for ids in sequences:
+            for name, (inputs,) in zip(group, _run(session, ids, [value for value, _ in group.values()]), strict=True):
+                share = inputs / np.sqrt(np.float32(len(inputs) * len(sequences)))
+                means[name] += inputs.mean(axis=0) / len(sequences)
+                products[name] += share.T @ share
+        for name, mean in means.items():
+            yield name, Moments(mean.astype(np.float32), products.pop(name) - np.outer(mean, mean))
+
+
+MOMENTS_BYTES = 512_000_000
+"""The covariances that are in memory at one time."""
+
+
+def _groups(inputs: Mapping[str, tuple[str, int]]) -> Iterator[dict[str, tuple[str, int]]]:
+    group: dict[str, tuple[str, int]] = {}
+    for name, (value, width) in inputs.items():
+        if group and 8 * (width**2 + sum(other**2 for _, other in group.values())) > MOMENTS_BYTES:
+            yield group
+            group = {}
+        group[name] = value, width
+    yield group
+
+
+def _session(graph: Graph) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # the order of additions, and so the last bits, must not depend on the machine's cores
     with tempfile.TemporaryDirectory() as folder:
         graph.write(Path(folder, GRAPH), WEIGHTS)
-        session = onnxruntime.InferenceSession(Path(folder, GRAPH), options)
-        names = {value.name for value in session.get_inputs()}
-        largest = []
-        for ids in sequences:
-            given = {"input_ids": ids[np.newaxis], PROMPT_TOKENS: np.array([0])}
-            largest.append(session.run(list(watched.outputs.values()), {name: given[name] for name in names}))
-    return {name: np.max(values, axis=0) for name, values in zip(watched.outputs, zip(*largest, strict=True), strict=True)}
+        return onnxruntime.InferenceSession(Path(folder, GRAPH), options)
+
+
+def _run(session: onnxruntime.InferenceSession, ids: TokenIds, outputs: Sequence[str]) -> list[Array]:
+    given = {"input_ids": ids[np.newaxis], PROMPT_TOKENS: np.array([0])}
+    run: list[Array] = session.run(outputs, {value.name: given[value.name] for value in session.get_inputs()})
+    return run

@@ -9,11 +9,13 @@ from handler.embedding.manifest import GRAPH, WEIGHTS
 from handler.embedding.tokenization import TokenIds
 from layers.model import exported, weights
 from layers.model.architectures import Shape
-from layers.model.calibration import largest_activations
+from layers.model.blocks import Int4
+from layers.model.calibration import largest_activations, moments
+from layers.model.configuration import Unsupported
 from layers.model.encoder import Encoder
 from layers.model.graph import Graph
 from layers.model.head import Layer, write_head
-from layers.model.precision import Array, Float32, Int8, Precision
+from layers.model.precision import Array, Float16, Float32, Int8, Precision
 from layers.model.specification import Specification
 
 type Bounds = tuple[float, float]
@@ -21,12 +23,15 @@ type Bounds = tuple[float, float]
 
 EXACT = Float32.name
 EXACT_BOUNDS: Bounds = (0.99999, 0.99999)
+PRECISIONS = (Int8.name, Int4.name, Float16.name, EXACT)
+"""The default first."""
 
 
 class Network(Protocol):
     """Writes a model's graph in each of its precisions. The bounds are what one of them must reach to be written."""
 
     bounds: ClassVar[Mapping[str, Bounds]]
+    made_from: ClassVar[str]
 
     def write(self, folder: Path, precision: str, calibration: Callable[[], Sequence[TokenIds]]) -> None:
         """Write `folder`'s graph and weights; `calibration` gives passages where the precision needs them."""
@@ -37,7 +42,13 @@ class Network(Protocol):
 class Written:
     """An encoder of a known architecture, with its weights."""
 
-    bounds: ClassVar[Mapping[str, Bounds]] = {EXACT: EXACT_BOUNDS, Int8.name: (0.998, 0.99)}
+    bounds: ClassVar[Mapping[str, Bounds]] = {
+        EXACT: EXACT_BOUNDS,
+        Float16.name: (0.999999, 0.999999),
+        Int8.name: (0.998, 0.99),
+        Int4.name: (0.95, 0.90),
+    }
+    made_from: ClassVar[str] = "its weights"
 
     specification: Specification
     shape: Shape
@@ -46,8 +57,13 @@ class Written:
 
     def write(self, folder: Path, precision: str, calibration: Callable[[], Sequence[TokenIds]]) -> None:
         """Write the graph with the weights in `precision`."""
-        made = Float32() if precision == EXACT else Int8(largest_activations(self.graph, calibration()))
-        self.graph(made).write(folder / GRAPH, WEIGHTS)
+        makers: Mapping[str, Callable[[], Precision]] = {
+            EXACT: Float32,
+            Float16.name: Float16,
+            Int8.name: lambda: Int8(largest_activations(self.graph, calibration())),
+            Int4.name: lambda: Int4(moments(self.graph, calibration())),
+        }
+        self.graph(makers[precision]()).write(folder / GRAPH, WEIGHTS)
 
     def graph(self, precision: Precision) -> Graph:
         """The graph in `precision`."""
@@ -62,6 +78,7 @@ class Export:
     """A model's own ONNX file, its head written anew."""
 
     bounds: ClassVar[Mapping[str, Bounds]] = {EXACT: EXACT_BOUNDS, Int8.name: (0.99, 0.95)}
+    made_from: ClassVar[str] = "its own ONNX file"
 
     specification: Specification
     path: Path
@@ -88,3 +105,15 @@ def read(specification: Specification) -> Network:
         tensors = weights.read(specification.transformer, network.tensors(), network.architecture.prefix)
         return Written(specification, network, tensors, layers)
     return Export(specification, network.path, layers)
+
+
+def check(network: Network, precision: str) -> None:
+    """See that the network can be written in `precision`.
+
+    Raises:
+        Unsupported: it cannot.
+    """
+    if precision not in network.bounds:
+        possible = " or ".join(name for name in PRECISIONS if name in network.bounds)
+        msg = f"a model made from {network.made_from} can be {possible}, not {precision}, which is written from a model's weights"
+        raise Unsupported(msg)

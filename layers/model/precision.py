@@ -1,4 +1,4 @@
-"""How weights are stored and multiplied: float32, or int8 that knows where the outliers are.
+"""How weights are stored and multiplied: float32, float16, or int8 that knows where the outliers are; 4 bits are in blocks.py.
 
 A precision turns the two heavy parts of an encoder, embedding tables and linear layers, into operators; everything else in a
 graph is float32 and the same for all.
@@ -61,6 +61,32 @@ class Float32:
         """None: all are multiplied in float32."""
         del name
         return []
+
+
+class Float16(Float32):
+    """Weights stored as float16, computed with as float32: half the file and nothing else.
+
+    ONNX Runtime makes a linear layer's weights float32 when it loads them, which the handler lets it do for this precision
+    (handler/embedding/encoder.py); done in every run it would take longer than the run. An embedding's rows are made when needed.
+    """
+
+    name = "fp16"
+
+    def embedding(self, graph: Graph, name: str, table: Array, ids: str) -> str:
+        """Rows of a float16 table."""
+        return graph.cast(name, graph.op(f"{name}.rows", "Gather", graph.constant(f"{name}.table", _half(table)), ids))
+
+    def linear(self, graph: Graph, name: str, value: str, weight: Array, bias: Array, outliers: Outliers) -> str:
+        """A plain matrix product."""
+        del outliers
+        stored = graph.constant(f"{name}.weight", _half(weight))
+        product = graph.op(f"{name}.product", "MatMul", value, graph.cast(f"{name}.float", stored))
+        return graph.op(name, "Add", product, graph.constant(f"{name}.bias", bias))
+
+
+def _half(values: Array) -> NDArray[np.float16]:
+    with np.errstate(over="ignore"):  # what float16 cannot hold is infinite, and no vector with it is finite: nothing is written
+        return values.astype(np.float16)
 
 
 class Int8:

@@ -1,6 +1,7 @@
-"""`make bench`, or `python -m tests.benchmarks [encoder] [corpus] [request] [cache] [cold] [--quick]`: how fast, and against what.
+"""`make bench`, or `python -m tests.benchmarks [NAME …] [--quick]`: how fast, and against what.
 
     encoder.py       token ids to vectors: ours against the stock int8 graph and against ours in float32
+    precisions.py    int8, 4 bits, float16 and float32: size, speed, fidelity; int8 without treatment beside them
     corpus.py        1,000 passages of mixed lengths: our service against stock int8 in padded batches
     request.py       one warm request through the handler, and its parts
     steps.py         how long each function of a request is at work itself

@@ -9,7 +9,7 @@ from pathlib import Path
 from handler.errors import Backend
 from layers.model.configuration import Unsupported
 
-from . import cache, cold, corpus, encoder, growth, pipeline, plots, request
+from . import cache, cold, corpus, encoder, growth, pipeline, plots, precisions, request
 from .comparison import comparison
 from .effort import FULL, QUICK, Effort
 from .machine import Machine
@@ -17,6 +17,7 @@ from .tables import Table, say, write_figures
 
 BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
     "encoder": encoder.tables,
+    "precisions": precisions.tables,
     "corpus": corpus.tables,
     "pipeline": pipeline.tables,
     "growth": growth.tables,

@@ -15,6 +15,8 @@ class Effort:
     passages: int
     corpus: Pace
     fidelity_passages: int
+    precisions: Pace
+    scored_passages: int
     cold: Pace
 
 
@@ -25,9 +27,11 @@ FULL = Effort(
     passages=1000,
     corpus=Pace(rounds=3, seconds=0),
     fidelity_passages=100,
+    precisions=Pace(rounds=7, seconds=0),
+    scored_passages=1000,
     cold=Pace(rounds=15, seconds=0),
 )
-"""About four minutes on two cores."""
+"""About six minutes on two cores, and one more where `precisions` has to build its models first."""
 
 QUICK = Effort(
     row=Pace(rounds=1, seconds=0),
@@ -36,6 +40,8 @@ QUICK = Effort(
     passages=32,
     corpus=Pace(rounds=1, seconds=0),
     fidelity_passages=12,
+    precisions=Pace(rounds=1, seconds=0),
+    scored_passages=12,
     cold=Pace(rounds=1, seconds=0),
 )
 """About fifteen seconds on two cores."""

@@ -32,6 +32,13 @@ def tokenization(folder: Path = INT8) -> Tokenization:
     return Tokenization(folder, Manifest.read(folder).max_length)
 
 
+def default() -> networks.Written:
+    """The default model's weights."""
+    network = networks.read(Specification.read(packages.pinned(packages.DEFAULT, SOURCES, print)))
+    assert isinstance(network, networks.Written)
+    return network
+
+
 def stock_int8(threads: int) -> PaddedEncoder:
     """The baseline."""
     return PaddedEncoder(_stock_int8(), threads)
@@ -53,8 +60,7 @@ def fidelities(count: int) -> dict[str, Fidelity]:
 
 @cache
 def _stock_fp32() -> onnx.ModelProto:
-    network = networks.read(Specification.read(packages.pinned(packages.DEFAULT, SOURCES, print)))
-    assert isinstance(network, networks.Written)
+    network = default()
     return stock.fp32(network.shape, network.tensors)
 
 

@@ -85,7 +85,7 @@ def tables(effort: Effort) -> Iterator[Table]:
 
 def _event(tokens: int) -> dict[str, Any]:
     event: dict[str, Any] = json.loads(EVENT.read_bytes())
-    event["body"] = json.dumps({"inputs": _text(tokens), "use_cache": False})
+    event["body"] = json.dumps({"inputs": text_of(tokens), "use_cache": False})
     event["headers"]["authorization"] = f"Bearer {KEY}"
     return event
 
@@ -123,6 +123,6 @@ def _encoding(count: int, effort: Effort) -> tuple[int, float, float, float]:
     return count, as_numbers, as_base64, len(encode_vectors(vectors, "float")) / vectors.size
 
 
-def _text(tokens: int) -> str:
+def text_of(tokens: int) -> str:
     """Common words, over and over, that make so many tokens with [CLS] and [SEP]."""
     return " ".join(WORDS[place % len(WORDS)] for place in range(tokens - SPECIAL))

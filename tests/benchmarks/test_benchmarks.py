@@ -6,8 +6,12 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import numpy as np
+import pytest
+
 from .comparison import comparison
 from .plots import PLOTS
+from .precisions import spearman
 from .tables import Table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -15,6 +19,7 @@ TABLES = {
     "Fidelity: cosine to our fp32 build": ["mean", "minimum", "top-10 agreement"],
     "Encoder, 1 thread: milliseconds a text": ["ours int8", "stock int8", "ours fp32", "speed / stock", "speed / fp32"],
     "Encoder, all threads: texts a second": ["ours int8", "stock int8", "ours fp32", "speed / stock", "speed / fp32"],
+    "Precisions of the default model": ["MB", "texts/s", "speed / int8", "speed / untreated", "mean", "minimum"],
     "Mixed corpus: texts a second": ["texts/s", "speed / stock", "speed / 1 thread"],
     "Pipeline: texts a second": ["texts/s", "speed / encoder"],
     "Growth by length: milliseconds a text": ["ms", "µs / token", "doubling"],
@@ -35,6 +40,7 @@ ROWS = {
     "Encoder, 1 thread: milliseconds a text": {8, 32, 128, 256, 512},
     "Encoder, all threads: texts a second": {8, 32, 128, 256, 512},
     "Pipeline: texts a second": {"encoder", "pipeline"},
+    "Precisions of the default model": {"int8, untreated", "int8", "int4", "fp16", "fp32"},
     "Growth by length: milliseconds a text": {8, 16, 32, 64, 128, 256, 512},
     "Growth by batch: milliseconds a batch": {1, 2, 4, 8, 16, 32, 64, 128, 256, 512},
     "Growth by model: milliseconds a layer": {"MiniLM", "BERT base", "gte-large"},
@@ -76,3 +82,14 @@ def test_what_is_worse_than_the_committed_figures_is_told_and_nothing_else(tmp_p
     assert comparison(results, [Table(title, [], columns, fine)]) == "No ratio is worse than in results.json."
     told = comparison(results, [Table(title, [], columns, [*fine, (128, 1.0, 1.2)])])
     assert told.splitlines()[1:] == [f"  {title}, tokens 128: speed / stock 1.2, was 1.5"]
+
+
+def test_spearman_s_correlation_is_of_ranks() -> None:
+    """1 for the same order of pairs, however the cosines differ; what another order gives, by hand."""
+    angles = np.array([0.0, 0.1, 0.4, 0.9])
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    wider = np.stack([np.cos(2 * angles), np.sin(2 * angles)], axis=1).astype(np.float32)
+    assert spearman(wider, circle) == pytest.approx(1)
+    turned = circle[[1, 0, 2, 3]]
+    # Pairs by their distance, 0.1 to 0.9: the first two of four texts changed places, and with them two pairs of pairs.
+    assert spearman(turned, circle) == pytest.approx(1 - 6 * 4 / (6 * 35))

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from events.dynamodb import LocalDynamoDB
 from handler.cache.accounts import Account, Accounts
-from handler.cache.cost import CostModel, Prices, Speed
+from handler.cache.cost import CostModel, Speed
 from handler.functions.api import answering
+from handler.prices import Prices
 from tests.conftest import INT8, Client, serve
 
 VCPU = CostModel(memory_mb=1769, row_bytes=829)

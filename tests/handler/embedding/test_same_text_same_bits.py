@@ -1,13 +1,19 @@
 """A text's vector is its own: whatever stands beside it, in whatever order, on however many threads."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from handler.service import Options, Service
+from layers.model.builder import Order, build
 from layers.model.corpus import passages
+from layers.model.networks import PRECISIONS
+from layers.model.sources import Source
 from tests.conftest import INT8, serve
+from tests.layers.model import references
 
 TEXTS = ["a", "ä", "한국어", "🦜 🦜", "word " * 40, *passages("scoring", 19)]
 OPTIONS = Options(normalize=False, use_cache=False)
@@ -41,3 +47,17 @@ def test_normalising_and_slicing_are_blind_to_neighbours_too(services: list[Serv
     together = services[1].embed(TEXTS, options).vectors
     apart = [services[0].embed([text], options).vectors[0] for text in TEXTS]
     assert np.array_equal(together, np.stack(apart))
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("name", ["bert", "mpnet"])
+def test_it_holds_for_every_precision(name: str, precision: str, tmp_path: Path) -> None:
+    """On tiny models: backwards, by threes, and on three threads, each text has the bits it has alone."""
+    source = Source(references.write(name, tmp_path / "source"), name, "1")
+    build(Order(source, tmp_path / "model", precision, (0, 0), threads=1, passages=12), lambda _: None)
+    one, three = (serve(tmp_path / "model", THREADS=threads) for threads in ("1", "3"))
+    expected = {text: one.embed([text], OPTIONS).vectors.tobytes() for text in TEXTS}
+    for service in (one, three):
+        for batch in (TEXTS[::-1], *(TEXTS[start : start + 3] for start in range(0, len(TEXTS), 3))):
+            vectors = service.embed(batch, OPTIONS).vectors
+            assert [vector.tobytes() for vector in vectors] == [expected[text] for text in batch]

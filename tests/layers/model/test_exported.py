@@ -11,7 +11,7 @@ from handler.embedding.manifest import Manifest
 from handler.service import Options
 from tests.conftest import serve
 from tests.layers.model import references, tiny
-from tests.layers.model.commands import build, built
+from tests.layers.model.commands import build, built, refusal
 
 EXACT = ("--precision", "fp32")
 TEXTS = ["A sunny day.", "a", "Ünïcödé, 한국어.", "long " * 40]
@@ -33,6 +33,14 @@ def test_a_generically_quantized_model_stays_close_and_is_the_same_bytes_twice(n
     size = {folder: sum(path.stat().st_size for path in folder.glob("model.onnx*")) for folder in (exact, one)}
     assert size[one] < size[exact]
     assert (vectors(one) * vectors(exact)).sum(axis=1).min() > 0.9
+
+
+@pytest.mark.parametrize("precision", ["int4", "fp16"])
+def test_a_precision_that_is_written_from_weights_alone_is_refused(precision: str, tmp_path: Path) -> None:
+    """With those that there are."""
+    model = references.write("albert-onnx", tmp_path / "source")
+    sentence = refusal(model, tmp_path / "model", "--precision", precision)
+    assert f"a model made from its own ONNX file can be int8 or fp32, not {precision}" in sentence
 
 
 def test_a_file_with_its_weights_beside_it_is_the_same_model(tmp_path: Path) -> None:

@@ -33,6 +33,19 @@ def test_an_int8_build_is_the_same_bytes_twice_and_close_to_the_exact_one(name: 
     assert all((outs[0] / file).read_bytes() == (outs[1] / file).read_bytes() for file in names)
 
 
+@pytest.mark.parametrize(("precision", "bounds"), [("fp16", None), ("int4", (0.95, 0.8))])
+@pytest.mark.parametrize("name", ["bert", "distilbert", "mpnet", "roberta", "xlm-roberta", "dense", "without-prompt-dense"])
+def test_every_architecture_is_written_in_every_precision(
+    name: str, precision: str, bounds: tuple[float, float] | None, folder: Path
+) -> None:
+    """Float16 within its own bounds; 4 bits, the same bytes twice, within wider ones than a trained model's."""
+    source = Source(references.write(name, folder / precision / name), name, "1")
+    outs = [folder / precision / f"{name}-{turn}" for turn in range(2)]
+    one, two = (build(Order(source, out, precision, bounds, threads=1, passages=50), lambda _: None) for out in outs)
+    assert (one, one.precision) == (two, precision)
+    assert one.fidelity["bounds"] == list(bounds or (0.999999, 0.999999))
+
+
 @cache
 def served(name: str, folder: Path) -> Service:
     """The service over a reference model, built in float32."""

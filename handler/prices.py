@@ -1,0 +1,41 @@
+"""What AWS asks for, in dollars: the one table of prices. handler/cache/cost.py prices single requests by it, `make cost` a month.
+
+Law: numbers with their unit and nothing else. us-east-1, on demand, Linux, no free tier, as listed in June 2026.
+"""
+
+from dataclasses import dataclass
+
+DATE = "2026-06"
+REGION = "us-east-1"
+HOURS_A_MONTH = 730
+SECONDS_A_MONTH = HOURS_A_MONTH * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """Dollars for one of each unit. A read unit is at half price, as eventually consistent reads are."""
+
+    gigabyte_second: float = 0.0000166667
+    lambda_request: float = 0.20e-6
+    http_api_request: float = 1.00e-6
+    read_unit: float = 0.125e-6 / 2
+    write_unit: float = 0.625e-6
+    table_gigabyte_month: float = 0.25
+    log_gigabyte: float = 0.50
+    secret_month: float = 0.40
+    alarm_month: float = 0.10
+    metric_month: float = 0.30
+    dashboard_month: float = 3.00
+    trace: float = 5.00e-6
+    snapshot_gigabyte_second: float = 0.0000015046
+    restored_gigabyte: float = 0.0001397998
+    state_transition: float = 0.025e-3
+    put_object: float = 0.005e-3
+
+
+X86_64 = Prices()
+ARM64 = Prices(gigabyte_second=0.0000133334)
+ARCHITECTURES = {"x86_64": X86_64, "arm64": ARM64}
+
+ALWAYS_ON_HOUR = {"m7g.large, 2 vCPUs": 0.0816, "g5.xlarge, one GPU": 1.006}
+"""An hour of EC2 machines that people put a model on; their disks, load balancer and second machine come on top."""

@@ -1,0 +1,148 @@
+"""Weights of 4 bits in blocks, fitted to what the model computes with them (GPTQ, Frantar et al. 2022, arXiv:2210.17323).
+
+A weight that is rounded makes an error. The weights of the same output that are not rounded yet are changed to make up for it, as
+far as the layer's inputs go together in passages of calibration. Sums of a machine's own order decide near ties: another kind of
+CPU may write other numbers, whose fingerprint is another too.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from layers.model.graph import CONTRIB, Graph
+from layers.model.precision import Array, Int8, Outliers
+
+BITS = 4
+LARGEST = 2**BITS - 1
+BLOCK = 32
+"""Inputs that share a scale and a zero point. 16 lose a fifth less and take a fifth more room; ONNX Runtime has nothing smaller."""
+INT8_COMPUTE = 4
+"""The operator's `accuracy_level` at which it rounds each row's inputs to 8 bits by the block; it loses nothing that shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moments:
+    """The mean (in,) and covariance (in, in) of a linear layer's inputs."""
+
+    mean: Array
+    covariance: NDArray[np.float64]
+
+
+class Int4:
+    """Weights of 4 bits, a scale and a zero point for each block; embeddings as Int8 has them.
+
+    On all-MiniLM-L6-v2 (1,000 passages) mean and minimum cosine are 0.991 and 0.981; 0.96 and 0.92 with each weight rounded to the
+    nearest, without zero points.
+    """
+
+    name = "int4"
+
+    def __init__(self, moments: Iterator[tuple[str, Moments]]) -> None:
+        """Quantize with the moments of each linear layer's inputs, by name, in the order in which they are written."""
+        self._moments = moments
+
+    def embedding(self, graph: Graph, name: str, table: Array, ids: str) -> str:
+        """Int8 rows with a scale a row."""
+        return Int8({}).embedding(graph, name, table, ids)
+
+    def linear(self, graph: Graph, name: str, value: str, weight: Array, bias: Array, outliers: Outliers) -> str:
+        """One operator; a block has its own scale, which is all that outliers need."""
+        del outliers
+        known, moments = next(self._moments)
+        if known != name:
+            msg = f"the moments are of {known}, the layer is {name}"
+            raise ValueError(msg)
+        blocks = Blocks.fitted(weight, moments.covariance)
+        # The fit knows inputs by how they vary; what rounding does to their mean is always the same, and so belongs to the bias.
+        bias = bias + moments.mean @ (weight - blocks.weight())
+        constants = [graph.constant(f"{name}.{part}", content) for part, content in blocks.packed().items()]
+        sizes = {"K": weight.shape[0], "N": weight.shape[1], "bits": BITS, "block_size": BLOCK, "accuracy_level": INT8_COMPUTE}
+        added = graph.constant(f"{name}.bias", bias.astype(np.float32))
+        return graph.op(name, "MatMulNBits", value, *constants, "", added, domain=CONTRIB, **sizes)  # "": inputs in their order
+
+    def apart(self, name: str) -> list[int]:
+        """None: a block that has an outlier has a scale for it."""
+        del name
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """A weight (in, out): `numbers` 0 to LARGEST (in, out), and for each block of BLOCK inputs a row of `scales` and `zeros`."""
+
+    numbers: NDArray[np.uint8]
+    scales: Array
+    zeros: Array
+
+    @classmethod
+    def fitted(cls, weight: Array, covariance: NDArray[np.float64]) -> "Blocks":
+        """The numbers with which the layer's outputs vary most nearly as they do with `weight`."""
+        influence, importance = _influence(covariance)
+        rest = weight.copy()
+        numbers = np.zeros(weight.shape, np.uint8)
+        scales, zeros = [], []
+        for start in range(0, len(rest), BLOCK):
+            end = min(start + BLOCK, len(rest))
+            scale, zero = _range(rest[start:end], importance[start:end, np.newaxis])
+            errors = np.zeros((end - start, rest.shape[1]), np.float32)
+            for row in range(start, end):
+                rounded = _rounded(rest[row], scale, zero)
+                numbers[row] = rounded
+                errors[row - start] = (rest[row] - (rounded - zero) * scale) / influence[row, row]
+                rest[row + 1 : end] -= np.outer(influence[row, row + 1 : end], errors[row - start])
+            rest[end:] -= influence[start:end, end:].T @ errors
+            scales.append(scale)
+            zeros.append(zero)
+        return cls(numbers, np.stack(scales), np.stack(zeros))
+
+    def weight(self) -> Array:
+        """The weight that the numbers stand for."""
+        scales, zeros = (np.repeat(values, BLOCK, axis=0)[: len(self.numbers)] for values in (self.scales, self.zeros))
+        return (self.numbers - zeros) * scales
+
+    def packed(self) -> dict[str, NDArray[np.generic]]:
+        """As MatMulNBits takes them: by output, then block; two numbers a byte, the first in its lower half."""
+        inputs, outputs = self.numbers.shape
+        count = len(self.scales)
+        whole = np.pad(self.numbers, ((0, count * BLOCK - inputs), (0, 0))).T.reshape(outputs, count, BLOCK)
+        zeros = np.pad(self.zeros.astype(np.uint8).T, ((0, 0), (0, count % 2)))
+        return {"weight": _paired(whole), "scales": np.ascontiguousarray(self.scales.T), "zeros": _paired(zeros)}
+
+
+DAMPING = 0.05
+"""Added to every input's variance, as a share of their mean: of what calibration has hardly seen nothing is concluded."""
+SHRINKING = (1.0, 0.9, 0.8, 0.7)
+"""Shares of a block's range that are tried: the far ends may be worth less than finer steps."""
+
+
+def _influence(covariance: NDArray[np.float64]) -> tuple[Array, Array]:
+    """How an error in one input's weights is made up for by those after it (upper triangle), and each input's variance."""
+    damped = covariance.copy()
+    variances = damped.diagonal().copy()
+    damped[np.diag_indices(len(damped))] += DAMPING * variances.mean() + np.finfo(np.float32).tiny
+    upper = np.linalg.cholesky(np.linalg.inv(damped)).T
+    return upper.astype(np.float32), damped.diagonal().astype(np.float32)
+
+
+def _range(block: Array, importance: Array) -> tuple[Array, Array]:
+    """The scale and zero point (out,) that lose least of a block (inputs, out), by the inputs' importance (inputs, 1)."""
+    low, high = np.minimum(block.min(axis=0), 0), np.maximum(block.max(axis=0), 0)
+    tried = []
+    for share in SHRINKING:
+        scale = np.where(high > low, (high - low) * np.float32(share / LARGEST), np.float32(1))
+        zero = np.clip(np.rint(-low * np.float32(share) / scale), 0, LARGEST)
+        lost = np.square((_rounded(block, scale, zero) - zero) * scale - block) * importance
+        tried.append((lost.sum(axis=0), scale, zero))
+    losses, scales, zeros = (np.stack(values) for values in zip(*tried, strict=True))
+    best = losses.argmin(axis=0)[np.newaxis]
+    return np.take_along_axis(scales, best, 0)[0], np.take_along_axis(zeros, best, 0)[0]
+
+
+def _rounded(values: Array, scale: Array, zero: Array) -> Array:
+    return np.clip(np.rint(values / scale) + zero, 0, LARGEST)
+
+
+def _paired(numbers: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return (numbers[..., ::2] | (numbers[..., 1::2] << BITS)).astype(np.uint8)

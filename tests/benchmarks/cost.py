@@ -1,0 +1,323 @@
+"""What a deployment costs: `make cost`.
+
+Dollars are handler/prices.py's, speeds those of the last committed measurement (results.json). A vCPU of Lambda is taken to be as
+fast as the core measured there, which only an account could show, and arm64 as fast as x86-64, which nothing here has shown.
+"""
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from handler.cache.cost import CostModel, Speed
+from handler.config import MEMORY_PER_VCPU_MB
+from handler.prices import ALWAYS_ON_HOUR, ARCHITECTURES, DATE, HOURS_A_MONTH, REGION, SECONDS_A_MONTH, Prices
+
+from .tables import Table, say
+
+RESULTS = Path(__file__).parent / "results.json"
+TEMPLATE = Path("template.yaml")
+ROW_BYTES, ITEM_BYTES = 829, 929
+"""A vector of 384 numbers with its attributes as DynamoDB counts units, and as it counts storage: 100 bytes more an item."""
+LOG_BYTES = 2000
+"""An invocation's lines: ours, the cache's metrics, the platform's start and report."""
+WAIT_MS = 5.0
+"""For a look-up, and again for a write after the answer: assumed, since only an account could show it."""
+MILLION = 1_000_000
+
+
+class NotMeasured(Exception):  # noqa: N818 - a sentence for the person who asked
+    """A figure is missing from the results."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Milliseconds on one core: a text by its tokens, what a request takes beside its encoding, and a cold start."""
+
+    by_tokens: dict[int, float]
+    overhead_ms: float
+    cold_ms: float
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read them from a file that `make bench` wrote.
+
+        Raises:
+            NotMeasured: the file or one of its tables is not there.
+        """
+        try:
+            tables = json.loads(path.read_bytes())["tables"]
+            encoder = {row["tokens"]: row["ours int8"] for row in tables["Encoder, 1 thread: milliseconds a text"]}
+            warm = tables["Warm request: milliseconds"][0]
+            cold = {row["process"]: row["ms"] for row in tables["Cold: milliseconds from process start to first vector"]}
+            return cls(encoder, warm["tokenise"] + warm["framework"], cold["with a table"])
+        except (OSError, ValueError, KeyError) as error:
+            msg = f"{path} lacks {error}: `make bench` measures it anew"
+            raise NotMeasured(msg) from error
+
+    def encoding_ms(self, tokens: int) -> float:
+        """Between what was measured on a straight line; beyond it, in proportion to the longest."""
+        lengths = sorted(self.by_tokens)
+        longest = lengths[-1]
+        if tokens > longest:
+            return self.by_tokens[longest] * tokens / longest
+        return float(np.interp(tokens, lengths, [self.by_tokens[length] for length in lengths]))
+
+    @property
+    def speed(self) -> Speed:
+        """The straight line through all of it that the cache's cost model goes by."""
+        slope, fixed = np.polyfit(list(self.by_tokens), list(self.by_tokens.values()), 1)
+        return Speed(fixed_ms=max(0.0, float(fixed)), token_ms=float(slope))
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A month of requests, alike, and the function that answers them."""
+
+    requests: int
+    texts: int
+    tokens: int
+    hit_rate: float
+    cold_share: float
+    memory_mb: int
+    architecture: str
+    table: bool = True
+
+    @property
+    def prices(self) -> Prices:
+        """Those of its architecture."""
+        return ARCHITECTURES[self.architecture]
+
+    @property
+    def gigabytes(self) -> float:
+        """Memory, as it is billed."""
+        return self.memory_mb / 1024
+
+    @property
+    def all_texts(self) -> int:
+        """The texts of the month."""
+        return self.requests * self.texts
+
+    @property
+    def slowdown(self) -> float:
+        """Less memory than a vCPU's is a share of one."""
+        return max(1.0, MEMORY_PER_VCPU_MB / self.memory_mb)
+
+    @property
+    def threads(self) -> int:
+        """The texts that are encoded at once."""
+        return max(1, self.memory_mb // MEMORY_PER_VCPU_MB)
+
+
+def bill(load: Load, measured: Measured) -> dict[str, float]:
+    """Dollars a month by what they are paid for."""
+    prices = load.prices
+    hit_rate = load.hit_rate if load.table else 0.0
+    encoded = load.texts * (1 - hit_rate)
+    warm_ms = measured.overhead_ms * load.slowdown
+    warm_ms += encoded * measured.encoding_ms(load.tokens) * load.slowdown / min(load.threads, load.texts)
+    if load.table:
+        warm_ms += WAIT_MS * (1 + min(1.0, encoded))
+    second = load.gigabytes * prices.gigabyte_second
+    paid = {
+        "Lambda, answering": load.requests * warm_ms / 1000 * second,
+        "Lambda, cold starts": load.requests * load.cold_share * measured.cold_ms * load.slowdown / 1000 * second,
+        "Lambda, requests": load.requests * prices.lambda_request,
+        "HTTP API, requests": load.requests * prices.http_api_request,
+        "CloudWatch, log lines": load.requests * LOG_BYTES / 1e9 * prices.log_gigabyte,
+        "Secrets Manager, the key": prices.secret_month,
+    }
+    if load.table:
+        cache = CostModel(load.memory_mb, ROW_BYTES, prices=prices)
+        paid["DynamoDB, look-ups"] = load.all_texts * cache.read
+        paid["DynamoDB, rows written"] = load.all_texts * (1 - hit_rate) * cache.write
+        paid["DynamoDB, rows kept 30 days"] = load.all_texts * (1 - hit_rate) * ITEM_BYTES / 1e9 * prices.table_gigabyte_month
+    return paid
+
+
+def tables(load: Load, measured: Measured, passages: int, concurrency: int) -> Iterator[Table]:
+    """The month, what is idle, the cache, the alternatives, a corpus in bulk."""
+    yield _month(load, measured)
+    yield _idle(load)
+    yield _cache(load, measured)
+    yield _always_on(load, measured)
+    yield _bulk(load, measured, passages, concurrency)
+
+
+def _month(load: Load, measured: Measured) -> Table:
+    paid = bill(load, measured)
+    total = sum(paid.values())
+    rows = [
+        *paid.items(),
+        ("together", total),
+        ("together, without a table", sum(bill(replace(load, table=False), measured).values())),
+    ]
+    return Table(
+        "A month",
+        [
+            f"{load.requests:,} requests of {load.texts} texts of {load.tokens} tokens, {load.cold_share:.1%} of them cold;",
+            f"{load.hit_rate:.0%} of the texts were there before; {load.memory_mb:,} MB, {load.architecture}",
+        ],
+        {"for": "s", "$ a month": ",.2f", "$ a million texts": ",.3f"},
+        [(name, dollars, dollars / load.all_texts * MILLION) for name, dollars in rows],
+    )
+
+
+def _idle(load: Load) -> Table:
+    prices = load.prices
+    snapshot = load.gigabytes * prices.snapshot_gigabyte_second * SECONDS_A_MONTH
+    restored = load.requests * load.cold_share * load.gigabytes * prices.restored_gigabyte
+    rows = [
+        ("nothing switched on: the key's secret", prices.secret_month, 0.0),
+        (
+            "alarms",
+            len(re.findall(r"Type: AWS::CloudWatch::(?:Composite)?Alarm$", _template(), re.MULTILINE)) * prices.alarm_month,
+            0.0,
+        ),
+        ("dashboard", prices.dashboard_month, 0.0),
+        ("SnapStart, each published version of a function", snapshot, restored),
+        ("X-Ray, every request traced", 0.0, load.requests * prices.trace),
+        ("canary, kill switch, throttling, continuation queue", 0.0, 0.0),
+    ]
+    return Table(
+        "Switches",
+        ["idle: without a single request; used: what the requests above add; the metrics of a used deployment cost 0.30 each"],
+        {"switch": "s", "$ idle": ",.2f", "$ used": ",.2f"},
+        rows,
+    )
+
+
+def _cache(load: Load, measured: Measured) -> Table:
+    model = CostModel(load.memory_mb, ROW_BYTES, speed=measured.speed, wait_ms=WAIT_MS, prices=load.prices)
+    longest = max(measured.by_tokens)
+    least = model.min_tokens(load.hit_rate, longest)
+    advice = (
+        f"set CACHE_MIN_TOKENS to {least}" if least else f"no text of up to {longest} tokens pays: set CACHE_MIN_TOKENS above that"
+    )
+    return Table(
+        "The table of vectors",
+        [
+            f"if {load.hit_rate:.0%} of the texts come again, {advice};",
+            "a rate above 100 % is never reached: there the table gains time alone",
+        ],
+        {"tokens": "d", "it pays from a hit rate of": ".0%", "$ saved a million texts": ",.2f"},
+        [(tokens, model.break_even(tokens), model.saved(tokens, load.hit_rate) * MILLION) for tokens in sorted(measured.by_tokens)],
+    )
+
+
+def _always_on(load: Load, measured: Measured) -> Table:
+    """The fixed part of the bill is left out of what a text costs."""
+    paid = bill(load, measured)
+    fixed = load.prices.secret_month
+    each = (sum(paid.values()) - fixed) / load.all_texts
+    rows = []
+    for name, hour in ALWAYS_ON_HOUR.items():
+        month = hour * HOURS_A_MONTH
+        rows.append((name, month, (month - fixed) / each / MILLION))
+    return Table(
+        "Against a machine that is always on",
+        ["one, without disk, load balancer, a second one, or anyone's time; this is cheaper below so many texts a month"],
+        {"machine": "s", "$ a month": ",.2f", "cheaper below, million texts": ",.1f"},
+        rows,
+    )
+
+
+def _bulk(load: Load, measured: Measured, passages: int, concurrency: int) -> Table:
+    """Items of a Distributed Map in batches, each batch one child with one call and one shard."""
+    prices, batch = load.prices, 1000
+    rate = 1000 / (measured.encoding_ms(load.tokens) * load.slowdown / load.threads) * EFFICIENCY
+    seconds = passages / rate
+    batches = -(-passages // batch)
+    dollars = seconds * load.gigabytes * prices.gigabyte_second
+    dollars += batches * (prices.lambda_request + TRANSITIONS * prices.state_transition + prices.put_object)
+    return Table(
+        "In bulk, through the state machine",
+        [
+            f"{passages:,} passages of {load.tokens} tokens, {batch:,} to a batch, {concurrency} batches at once;",
+            f"{EFFICIENCY:.0%} of the encoder's speed",
+        ],
+        {"texts/s a function": ",.0f", "texts/s": ",.0f", "hours": ".2f", "$": ",.2f", "$ a million texts": ",.3f"},
+        [(rate, rate * concurrency, seconds / concurrency / 3600, dollars, dollars / passages * MILLION)],
+    )
+
+
+EFFICIENCY = 0.9
+"""Of the encoder's own throughput, that a batch of records reaches at least (`python -m tests.benchmarks pipeline`)."""
+TRANSITIONS = 2
+"""State transitions of a child workflow: it starts, and runs one task."""
+
+
+def _template() -> str:
+    return TEMPLATE.read_text(encoding="utf-8") if TEMPLATE.exists() else ""
+
+
+def main() -> int:
+    """Print the tables; 1 with one sentence if what they need was not measured."""
+    arguments = _arguments()
+    load = Load(
+        requests=arguments.requests,
+        texts=arguments.texts,
+        tokens=arguments.tokens,
+        hit_rate=arguments.hit_rate,
+        cold_share=arguments.cold_share,
+        memory_mb=arguments.memory,
+        architecture=arguments.arch,
+    )
+    try:
+        measured = Measured.read(arguments.results)
+    except NotMeasured as reason:
+        say(str(reason))
+        return 1
+    say(f"{REGION}, prices of {DATE}, no free tier. Speeds of {arguments.results.name}; a vCPU is taken for a core (not measured).")
+    if load.architecture == "arm64":
+        say("arm64: priced at x86-64's speed; its own was not measured.")
+    for table in tables(load, measured, arguments.passages, arguments.concurrency):
+        say(f"\n{table}")
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make cost", description="What a deployment costs.")
+    parser.add_argument("--requests", type=_whole, default=MILLION, help="a month (default: %(default)s)")
+    parser.add_argument("--texts", type=_whole, default=1, help="a request (default: %(default)s)")
+    parser.add_argument("--tokens", type=_whole, default=66, help="a text (default: %(default)s, the median of the corpus)")
+    parser.add_argument("--hit-rate", type=_share, default=0.3, help="of texts that were there before (default: %(default)s)")
+    parser.add_argument(
+        "--cold-share", type=_share, default=0.005, help="of requests that meet a cold start (default: %(default)s)"
+    )
+    parser.add_argument("--memory", type=_whole, default=MEMORY_PER_VCPU_MB, help="MB of the function (default: %(default)s)")
+    parser.add_argument("--arch", choices=ARCHITECTURES, default="x86_64")
+    parser.add_argument("--passages", type=_whole, default=10 * MILLION, help="of a corpus in bulk (default: %(default)s)")
+    parser.add_argument("--concurrency", type=_whole, default=100, help="batches at once (default: %(default)s)")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="the figures of a `make bench`")
+    return parser.parse_args()
+
+
+def _whole(given: str) -> int:
+    """A number above 0, which may have commas or underscores in it."""
+    plain = given.replace(",", "").replace("_", "")
+    if not (plain.isascii() and plain.isdigit() and int(plain)):
+        msg = f"must be a whole number above 0; it is {given!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return int(plain)
+
+
+def _share(given: str) -> float:
+    try:
+        share = float(given)
+    except ValueError:
+        share = -1
+    if not 0 <= share <= 1:
+        msg = f"must be between 0 and 1; it is {given!r}"
+        raise argparse.ArgumentTypeError(msg)
+    return share
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,15 @@
+"""Ours, as a function gets it."""
+
+from serving import serve
+
+from handler.bootstrap import load_service
+from handler.service import Options
+
+
+def load(folder, threads):
+    """The service; calls of any size, as the pipeline makes them."""
+    service = load_service({"MODEL_DIR": folder, "THREADS": str(threads), "CACHE_MEMORY_MB": "0"})
+    return lambda texts: service.embed(texts, Options(use_cache=False)).vectors
+
+
+serve(load)
