@@ -35,19 +35,30 @@ class Options:
 class Embeddings[V]:
     """Vectors in the order of the texts, and what making them took. Durations are in nanoseconds.
 
-    V is an array (texts, dimensions), or a list of arrays (tokens, hidden). `hits` and `misses` count the texts that were looked
-    up: none where the cache was not to be used.
+    V is an array (texts, dimensions), or a list of arrays (tokens, hidden). `tokens_each` counts the tokens embedded of each text,
+    `cut` says of which some were left out. `hits` and `misses` count the texts that were looked up: none where the cache was not to
+    be used.
     """
 
     vectors: V
-    tokens: int
+    tokens_each: Sequence[int]
+    cut: Sequence[bool]
     characters: int
-    truncated: int
     max_length: int
     tokenization_ns: int
     inference_ns: int
     hits: int = 0
     misses: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """The tokens of all texts."""
+        return sum(self.tokens_each)
+
+    @property
+    def truncated(self) -> int:
+        """How many texts were cut."""
+        return sum(self.cut)
 
 
 class Service(Protocol):
@@ -196,9 +207,9 @@ class EmbeddingService:
     ) -> Embeddings[V]:
         return Embeddings(
             vectors=vectors,
-            tokens=sum(len(token.ids) for token in tokens),
+            tokens_each=[len(token.ids) for token in tokens],
+            cut=[token.truncated for token in tokens],
             characters=sum(map(len, texts)),
-            truncated=sum(token.truncated for token in tokens),
             max_length=self._tokenization.max_length,
             tokenization_ns=tokenized_ns - started_ns,
             inference_ns=time.perf_counter_ns() - tokenized_ns,

@@ -13,6 +13,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from events import http_api
+from events.aws import LocalAWS
 from events.dynamodb import LocalDynamoDB
 from handler.bootstrap import Answer, load_service
 from handler.functions.api import answering
@@ -109,6 +110,21 @@ def dynamodb() -> Iterator[LocalDynamoDB]:
     """A DynamoDB with an empty table."""
     with LocalDynamoDB() as dynamodb:
         yield dynamodb
+
+
+@pytest.fixture(scope="session")
+def aws_server() -> Iterator[LocalAWS]:
+    """AWS's services, empty."""
+    with LocalAWS() as aws:
+        yield aws
+
+
+@pytest.fixture
+def aws(aws_server: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> LocalAWS:
+    """AWS's services, where this test's clients find them; what other tests left there is there, too."""
+    for name, value in aws_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return aws_server
 
 
 @dataclass(frozen=True)

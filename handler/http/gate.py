@@ -9,8 +9,8 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from handler.doors import DIRECT, door_of
 from handler.errors import EmbeddingError, Unauthorized
-from handler.http.doors import DIRECT, door_of
 from handler.http.errors import failure, unexpected
 from handler.keys import Keys
 

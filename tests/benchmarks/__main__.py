@@ -9,7 +9,7 @@ from pathlib import Path
 from handler.errors import Backend
 from layers.model.configuration import Unsupported
 
-from . import cache, cold, corpus, encoder, growth, plots, precisions, request
+from . import cache, cold, corpus, encoder, growth, pipeline, plots, precisions, request
 from .comparison import comparison
 from .effort import FULL, QUICK, Effort
 from .machine import Machine
@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
     "encoder": encoder.tables,
     "precisions": precisions.tables,
     "corpus": corpus.tables,
+    "pipeline": pipeline.tables,
     "growth": growth.tables,
     "request": request.tables,
     "cache": cache.tables,

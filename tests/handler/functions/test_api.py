@@ -15,11 +15,11 @@ from handler.cache.key import CacheKeys
 from handler.cache.memory import Memory
 from handler.cache.vector_cache import NOWHERE, VectorCache
 from handler.config import Settings
+from handler.doors import door_of
 from handler.embedding.encoder import Vectors
 from handler.embedding.manifest import Manifest
 from handler.embedding.tokenization import TokenIds, Tokenization
 from handler.functions.api import answering
-from handler.http.doors import door_of
 from handler.service import EmbeddingService, Service
 from tests.conftest import INT8, ROOT, Client, ClientOf, serve
 
@@ -71,7 +71,9 @@ def test_an_http_event_is_answered_by_an_http_reply(answer: Answer, name: str) -
 def test_events_of_other_kinds_are_refused_by_name_and_never_reach_the_wire(answer: Answer, name: str) -> None:
     """Some of them look like requests to Mangum."""
     assert door_of(NOT_HTTP[name]) is None
-    with pytest.raises(errors.Validation, match=r"This function answers HTTP requests and \{\"inputs\": …\}. Given: "):
+    with pytest.raises(
+        errors.Validation, match=r"This function answers HTTP requests, \{\"inputs\": …\} and \{\"records\": \[…\]\}. Given: "
+    ):
         answer(NOT_HTTP[name], None)
 
 
