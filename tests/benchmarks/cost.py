@@ -56,7 +56,7 @@ class Measured:
             encoder = {row["tokens"]: row["ours int8"] for row in tables["Encoder, 1 thread: milliseconds a text"]}
             warm = tables["Warm request: milliseconds"][0]
             cold = {row["process"]: row["ms"] for row in tables["Cold: milliseconds from process start to first vector"]}
-            return cls(encoder, warm["tokenise"] + warm["framework"], cold["with a table"])
+            return cls(encoder, warm["tokenise"] + warm["framework"], cold["with keys and table"])
         except (OSError, ValueError, KeyError) as error:
             msg = f"{path} lacks {error}: `make bench` measures it anew"
             raise NotMeasured(msg) from error

@@ -80,12 +80,12 @@ def waterfall(event: str) -> None:
     from handler.http import unbuilt  # noqa: F401, PLC0415 - as above
 
     step("import fastapi")
-    from handler import bootstrap  # noqa: PLC0415 - as above
+    from handler import bootstrap, model_store  # noqa: PLC0415 - as above
     from handler.http import app  # noqa: PLC0415 - as above
 
     step("import handler")
     watched = {
-        bootstrap.Manifest.read.__func__: "hash the model",  # type: ignore[attr-defined]
+        model_store.opened: "hash the model",
         bootstrap.Tokenization.__init__: "load the tokenizer",  # type: ignore[attr-defined]
         bootstrap.Encoder.__init__: "load the session",  # type: ignore[attr-defined]
         bootstrap._table: "the table's client",  # noqa: SLF001 - a step without a name of its own
