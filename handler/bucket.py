@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Self
 
-import botocore.session
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from handler.aws import connect
 from handler.errors import Backend
 
 PART_BYTES = 4 << 20
@@ -68,9 +67,8 @@ class Bucket:
         """
         name, _, prefix = uri.removeprefix("s3://").partition("/")
         # A part is tried again here rather than there: botocore's attempts end where the body begins.
-        config = Config(connect_timeout=2, read_timeout=5, retries={"total_max_attempts": 1}, max_pool_connections=AHEAD)
         try:
-            return cls(botocore.session.get_session().create_client("s3", config=config), name, prefix, called)
+            return cls(connect("s3", read_seconds=5, connections=AHEAD), name, prefix, called)
         except (BotoCoreError, ValueError) as error:
             msg = f"{called} cannot be read: {error}"
             raise Backend(msg) from None

@@ -9,7 +9,7 @@ from pathlib import Path
 from handler.errors import Backend
 from layers.model.configuration import Unsupported
 
-from . import cache, cold, corpus, encoder, growth, pipeline, plots, precisions, request
+from . import cache, cold, corpus, encoder, growth, memory, pipeline, plots, precisions, request
 from .comparison import comparison
 from .effort import FULL, QUICK, Effort
 from .machine import Machine
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
     "pipeline": pipeline.tables,
     "growth": growth.tables,
     "request": request.tables,
+    "memory": memory.tables,
     "cache": cache.tables,
     "cold": cold.tables,
 }
