@@ -109,9 +109,32 @@ bench: .venv/installed build/model/manifest.json build/model-fp32/manifest.json 
 # No Docker and no AWS account: SAM builds for Python 3.13 with the python3.13 that it finds on PATH.
 SAM = PATH="$(dir $(PYTHON)):$$PATH" SAM_CLI_TELEMETRY=0 build/sam/bin/sam
 
+# What the functions run on, x86_64 or arm64; layers/runtime/Makefile reads it too.
+ARCH ?= x86_64
+export ARCH
+
 .PHONY: build
-build: build/sam/installed $(MODEL_DIR)/manifest.json ## Build what Lambda gets (build/lambda/app)
-	@$(SAM) build
+build: build/sam/installed $(MODEL_DIR)/manifest.json ## Build what Lambda gets (build/lambda/app; ARCH=x86_64 or arm64)
+	@$(SAM) build --parameter-overrides Architecture=$(ARCH)
+
+# What was built decides these two; everything else is asked by --guided, kept from the last time, or named in PARAMETERS.
+BUILT = Architecture=$(ARCH) ModelSha256=$$(sha256sum build/lambda/app/ModelLayer/model/manifest.json | cut -d ' ' -f 1)
+
+.PHONY: deploy
+deploy: build ## Build and deploy (ARCH, PARAMETERS="Alarms=true CacheTtlDays=7"; FLAGS=--guided the first time; needs an AWS account)
+	@$(SAM) deploy $(FLAGS) --parameter-overrides $(BUILT) $(PARAMETERS)
+
+# STACK= names another stack than samconfig.toml does; FUNCTION=PipelineFunction the other function.
+FUNCTION ?= ApiFunction
+STACK    ?= $(shell sed -n 's/^stack_name = "\(.*\)"/\1/p' samconfig.toml)
+
+.PHONY: logs
+logs: build/sam/installed ## What the function logged in the last ten minutes (FUNCTION, STACK; needs an AWS account)
+	@$(SAM) logs --stack-name $(STACK) --name $(FUNCTION) $(FLAGS)
+
+.PHONY: tail
+tail: ## What the function logs, as it does (FUNCTION, STACK; needs an AWS account)
+	@$(MAKE) logs FLAGS=--tail
 
 .PHONY: validate
 validate: build/sam/installed ## Check template.yaml
