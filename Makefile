@@ -79,6 +79,13 @@ lint: .venv/installed ## Style, types and the import law
 soak: .venv/installed build/model/manifest.json ## The long checks: 100,000 hostile requests, 1,000 for each fault of the table
 	@HOSTILE_REQUESTS=100000 FAULT_REQUESTS=1000 $(PY) -m pytest tests/contract/test_hostile_input.py tests/faults
 
+# Needs Linux on x86-64 with apt, qemu-user-static, and leave to make namespaces.
+.PHONY: arm64
+arm64: .venv/installed build/model/manifest.json build/sam/installed ## Build for arm64 and compare its vectors with x86's, emulated
+	@$(SAM) build --parameter-overrides Architecture=arm64 --build-dir build/lambda-arm64 >/dev/null
+	@RUN_ARM64=1 $(PY) -m pytest -s tests/infra/test_arm64.py
+arm64: export ARCH = arm64
+
 PYTHON_CLIENTS := $(patsubst tests/clients/requirements/%.txt,build/clients/%/installed,$(wildcard tests/clients/requirements/*.txt))
 NODE_CLIENTS   := $(patsubst tests/clients/packages/%/package.json,build/clients/%/installed,\
 	$(wildcard tests/clients/packages/*/package.json))

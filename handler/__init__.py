@@ -10,6 +10,7 @@
     cache/       pooled vectors remembered: key, codec, memory, DynamoDB
     runtime_extension.py  work after the answer
     bootstrap.py joins the parts; the only reader of the environment
+    snapshot.py  what a restored environment makes anew
     config.py, errors.py, telemetry.py
 
 Import law (checked by import-linter, see pyproject.toml): functions → http, bootstrap → service → embedding | cache →

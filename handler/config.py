@@ -48,6 +48,7 @@ class Settings:
     """One deployment's settings; README.md lists the environment variables."""
 
     model_dir: Path
+    model_sha256: str
     auto_truncate: bool
     max_client_batch_size: int
     threads: int
@@ -63,6 +64,7 @@ class Settings:
         """
         return cls(
             model_dir=Path(environment.get("MODEL_DIR", "/opt/model")),
+            model_sha256=environment.get("MODEL_SHA256", "").strip(),
             auto_truncate=_boolean(environment, "AUTO_TRUNCATE", default=True),
             max_client_batch_size=_positive(environment, "MAX_CLIENT_BATCH_SIZE", default=512),
             threads=_positive(environment, "THREADS", default=_vcpus(environment)),

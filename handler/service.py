@@ -4,7 +4,7 @@ Law: knows nothing of HTTP, events or AWS. Every function and every dialect come
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Sized
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -32,7 +32,7 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Embeddings[V]:
+class Embeddings[V: Sized]:
     """Vectors in the order of the texts, and what making them took. Durations are in nanoseconds.
 
     V is an array (texts, dimensions), or a list of arrays (tokens, hidden). `hits` and `misses` count the texts that were looked
@@ -48,6 +48,19 @@ class Embeddings[V]:
     inference_ns: int
     hits: int = 0
     misses: int = 0
+
+    @property
+    def figures(self) -> dict[str, int]:
+        """What the log tells of them."""
+        return {
+            "texts": len(self.vectors),
+            "tokens": self.tokens,
+            "truncated": self.truncated,
+            "hits": self.hits,
+            "misses": self.misses,
+            "tokenization_us": self.tokenization_ns // 1000,
+            "inference_us": self.inference_ns // 1000,
+        }
 
 
 class Service(Protocol):
@@ -191,7 +204,7 @@ class EmbeddingService:
         self._check_lengths(tokens, options.truncate)
         return tokens
 
-    def _result[V](
+    def _result[V: Sized](
         self, vectors: V, texts: Sequence[str], tokens: Sequence[Tokens], started_ns: int, tokenized_ns: int
     ) -> Embeddings[V]:
         return Embeddings(
