@@ -1,13 +1,20 @@
-"""Send one event to the handler under AWS's Runtime Interface Emulator; show the reply, the log and the REPORT line."""
+"""Send one event to the handler under AWS's Runtime Interface Emulator; show the reply, the log and the REPORT line.
+
+An event of a pipeline is sent to the pipeline function. Where the environment names no SINK for its vectors, they go into a bucket on
+this machine, and are shown, too.
+"""
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from events import http_api
+from events.aws import LocalAWS
 from events.emulator import Emulator, EmulatorError
 
 LONG = 8
@@ -71,6 +78,40 @@ def _headers(returned: dict[str, Any]) -> Iterator[str]:
     yield from (f"set-cookie: {cookie}" for cookie in returned.get("cookies") or [])
 
 
+def handler_of(event: object) -> str:
+    """The function that an event is for."""
+    is_api = isinstance(event, dict) and not event.keys().isdisjoint({"requestContext", "inputs", "records"})
+    return f"handler.functions.{'api' if is_api else 'pipeline'}.handler"
+
+
+@contextmanager
+def _surroundings(event: object) -> Iterator[tuple[Mapping[str, str], list[str]]]:
+    """The environment of the function, and, filled in when it was run, the lines of what it wrote on this machine."""
+    written: list[str] = []
+    if handler_of(event) == "handler.functions.api.handler" or "SINK" in os.environ:
+        yield os.environ, written
+        return
+    with LocalAWS() as aws:
+        s3 = aws.client("s3")
+        for bucket in (INPUT, OUTPUT):
+            s3.create_bucket(Bucket=bucket)
+        s3.put_object(Bucket=INPUT, Key=DOCUMENT, Body=PASSAGES)
+        yield {**os.environ, **aws.environment, "SINK": f"s3://{OUTPUT}", "INPUT": f"s3://{INPUT}"}, written
+        for found in s3.list_objects_v2(Bucket=OUTPUT).get("Contents", []):
+            written.append(f"s3://{OUTPUT}/{found['Key']}")
+            lines = s3.get_object(Bucket=OUTPUT, Key=found["Key"])["Body"].read().splitlines()
+            written += [shown(json.loads(line)) for line in lines]
+
+
+INPUT, OUTPUT = "documents", "vectors"
+DOCUMENT = "in/two passages.jsonl"
+PASSAGES = b"""\
+{"id": "weather-1", "inputs": "Today is a sunny day and I will get some ice cream."}
+{"id": "weather-2", "inputs": "It rained all morning, so the picnic moved indoors."}
+"""
+"""What the events of S3 in this folder tell of."""
+
+
 def _event(path: Path) -> bytes:
     try:
         event = path.read_bytes()
@@ -90,7 +131,8 @@ def main() -> None:
     arguments = parser.parse_args()
     event = _event(arguments.event)
     try:
-        with Emulator() as emulator:
+        content = json.loads(event)
+        with _surroundings(content) as (environment, written), Emulator(handler_of(content), env=environment) as emulator:
             reply = emulator.invoke(event)
             log = [*emulator.init_reports, *emulator.output]
     except EmulatorError as error:
@@ -100,6 +142,8 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     print("\n".join(described(reply, full=arguments.full)))
+    if written:
+        print("\n" + "\n".join(written))
     print("\n" + "\n".join(log))
     sys.exit(0 if succeeded(reply) else 1)
 

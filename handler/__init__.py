@@ -3,20 +3,24 @@
     functions/   one file per Lambda function
     http/        the wire: FastAPI, the dialects, errors to statuses, encoding
     keys.py      who may call
+    sinks/       where a pipeline's vectors go, and its failures
+    sources/     where records come from: one file per event source
+    pipeline.py  contents of messages in, vectors to a sink, and back what is to be tried again
     parsing.py   fields to texts and options
     records.py   what flows through a pipeline: records, results, failures
     service.py   texts and options in, vectors out
     embedding/   text to pooled vectors: tokenization, encoder, manifest
     cache/       pooled vectors remembered: key, codec, memory, DynamoDB
     runtime_extension.py  work after the answer
+    aws.py       how clients of AWS's APIs are made
     bootstrap.py joins the parts; the only reader of the environment
     snapshot.py  what a restored environment makes anew
     config.py, errors.py, telemetry.py
 
-Import law (checked by import-linter, see pyproject.toml): functions → http, bootstrap → service → embedding | cache →
-config | errors | telemetry; never the other way. fastapi and mangum are imported only by http/ and functions/api.py,
+Import law (checked by import-linter, see pyproject.toml): functions → http, bootstrap, sources, sinks → service → embedding | cache
+→ config | errors | telemetry; never the other way. fastapi and mangum are imported only by http/ and functions/api.py,
 onnxruntime only by embedding/encoder.py, tokenizers only by embedding/tokenization.py, botocore only by
-cache/dynamodb.py and keys.py. Importing any module outside Lambda has no effect.
+aws.py. Importing any module outside Lambda has no effect.
 """
 
 VERSION = "0.1.0"

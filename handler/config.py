@@ -74,6 +74,55 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """What a pipeline reads and where it writes; README.md lists the environment variables."""
+
+    text_field: str
+    sink: str
+    failure_destination: str
+    continuation_queue: str
+    inputs: tuple[str, ...]
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the settings.
+
+        Raises:
+            Backend: what is written would be read again; the sentence names both places.
+        """
+        settings = cls(
+            text_field=environment.get("TEXT_FIELD", "").strip() or "inputs",
+            sink=environment.get("SINK", "").strip(),
+            failure_destination=environment.get("FAILURE_DESTINATION", "").strip(),
+            continuation_queue=environment.get("CONTINUATION_QUEUE", "").strip(),
+            inputs=tuple(place.strip() for place in environment.get("INPUT", "").split(",") if place.strip()),
+        )
+        for name, output in settings.outputs.items():
+            for place in settings.inputs:
+                if overlap(place, output):
+                    msg = f"{name} {output} must lie outside of INPUT {place}: what is written there would be read again"
+                    raise Backend(msg)
+        return settings
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        """Where something is written, by the variable that says so."""
+        named = {"SINK": self.sink, "FAILURE_DESTINATION": self.failure_destination}
+        return {name: output for name, output in named.items() if output}
+
+
+def overlap(place: str, output: str) -> bool:
+    """Whether what is written below `output` can begin with `place`, a prefix as S3 understands it: `in` begins `in-vectors/`."""
+    place = place if place.count("/") > BARE_BUCKET_SLASHES else place + "/"
+    output = output.partition("?")[0].rstrip("/") + "/"
+    return output.startswith(place) or place.startswith(output)
+
+
+BARE_BUCKET_SLASHES = 2
+"""Of `s3://bucket`."""
+
+
+@dataclass(frozen=True, slots=True)
 class KeySettings:
     """Who may call over HTTP: everyone if `open`, else the holders of `keys` or of the versions of `secret`."""
 

@@ -31,6 +31,14 @@ class Backend(EmbeddingError):
     """The model or the deployment is missing, damaged or misconfigured, or produced a vector that is not finite."""
 
 
+class Unembeddable(Backend):
+    """The model gives no vector for this very text, and would give none if asked again."""
+
+
+class Unfinished(EmbeddingError):
+    """Records are left over that may succeed if they are tried again."""
+
+
 class Internal(EmbeddingError):
     """Anything else. Carries an id to look up in the log, never the cause."""
 

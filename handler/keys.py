@@ -98,11 +98,9 @@ def versions_of(secret: str) -> list[str]:
 
 @cache
 def _client() -> Any:  # noqa: ANN401 - botocore makes its clients' types at run time
-    import botocore.session  # noqa: PLC0415 - 250 ms that a deployment without a secret does not pay
-    from botocore.config import Config  # noqa: PLC0415 - likewise
+    from handler.aws import connect  # noqa: PLC0415 - 250 ms that a deployment without a secret does not pay
 
-    config = Config(connect_timeout=0.5, read_timeout=1, retries={"total_max_attempts": 2, "mode": "standard"})
-    return botocore.session.get_session().create_client("secretsmanager", config=config)
+    return connect("secretsmanager", read_seconds=1, attempts=2)
 
 
 def _hash(key: str) -> bytes:

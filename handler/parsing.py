@@ -35,15 +35,24 @@ def embedding_request(fields: Mapping[str, Any], name: str = "inputs") -> Embedd
     """
     return EmbeddingRequest(
         texts=texts(fields, name),
-        options=Options(
-            normalize=_boolean(fields, "normalize", default=True),
-            prompt_name=_string(fields, "prompt_name"),
-            truncate=_boolean(fields, "truncate", default=None),
-            truncation_direction=_choice(fields, "truncation_direction", DIRECTIONS),
-            dimensions=_integer(fields, "dimensions"),
-            use_cache=_boolean(fields, "use_cache", default=True),
-        ),
+        options=options(fields),
         encoding_format=_choice(fields, "encoding_format", ENCODING_FORMATS),
+    )
+
+
+def options(fields: Mapping[str, Any]) -> Options:
+    """How texts are to be embedded.
+
+    Raises:
+        Validation: an option has the wrong type.
+    """
+    return Options(
+        normalize=_boolean(fields, "normalize", default=True),
+        prompt_name=_string(fields, "prompt_name"),
+        truncate=_boolean(fields, "truncate", default=None),
+        truncation_direction=_choice(fields, "truncation_direction", DIRECTIONS),
+        dimensions=_integer(fields, "dimensions"),
+        use_cache=_boolean(fields, "use_cache", default=True),
     )
 
 

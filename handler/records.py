@@ -3,27 +3,79 @@
 Law: plain values. Sources make records, the pipeline makes results of them, sinks write those; none of it knows the others.
 """
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from handler.embedding.encoder import Vector
+from handler.errors import EmbeddingError, error_type
 from handler.service import Options
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A DynamoDB item that a text came from: its primary key as DynamoDB's JSON, and the attribute that holds the text."""
+
+    table: str
+    keys: Mapping[str, Any]
+    text_field: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Origin:
+    """Where a record came from.
+
+    `message` is how its source calls the message that carried it, `original` what the failure destination gets, as JSON. The
+    messages of one `group` are done in their order. A write-back finds the `item` again.
+    """
+
+    message: Hashable
+    original: Any = None
+    group: str | None = None
+    item: Item | None = None
+
+
+NOWHERE = Origin("")
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """One text to embed.
 
-    `id` names it in every result and is unique in its event; `metadata` is what else the record carried; `origin` is what its
-    source needs to answer for it, and a write-back to find it again (a message's handle, an item's key): no one else reads it.
+    `id` names it in every result; where two of an event share it, the later one holds. `metadata` is what else the record carried.
     """
 
     id: str
     text: str
     options: Options = field(default_factory=Options)
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    origin: Any = None
+    origin: Origin = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """An object in S3 whose lines are records, from the byte `offset` on. `version` or `etag` hold it to one state."""
+
+    bucket: str
+    key: str
+    version: str | None = None
+    etag: str | None = None
+    offset: int = 0
+    origin: Origin = NOWHERE
+
+    @property
+    def uri(self) -> str:
+        """Its address."""
+        return f"s3://{self.bucket}/{self.key}"
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """A message without a text to embed, and why that is right: `reason` is one word (deleted, unchanged, …)."""
+
+    id: str
+    reason: str
+    origin: Origin = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +99,13 @@ class Failure:
     error: str
     error_type: str
     transient: bool
-    origin: Any = None
+    origin: Origin = NOWHERE
+
+    @classmethod
+    def of(cls, error: EmbeddingError, id: str, origin: Origin, *, transient: bool = False) -> Self:  # noqa: A002 - the wire's name
+        """What `error` says of a record."""
+        return cls(id, str(error), error_type(error), transient, origin)
+
+
+type Content = Record | StoredObject | Nothing | Failure
+"""What a source finds in a message."""

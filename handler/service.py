@@ -4,7 +4,7 @@ Law: knows nothing of HTTP, events or AWS. Every function and every dialect come
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -32,17 +32,18 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Embeddings[V: Sized]:
+class Embeddings[V]:
     """Vectors in the order of the texts, and what making them took. Durations are in nanoseconds.
 
-    V is an array (texts, dimensions), or a list of arrays (tokens, hidden). `hits` and `misses` count the texts that were looked
-    up: none where the cache was not to be used.
+    V is an array (texts, dimensions), or a list of arrays (tokens, hidden). `tokens_each` counts the tokens embedded of each text,
+    `cut` says of which some were left out. `hits` and `misses` count the texts that were looked up: none where the cache was not to
+    be used.
     """
 
     vectors: V
-    tokens: int
+    tokens_each: Sequence[int]
+    cut: Sequence[bool]
     characters: int
-    truncated: int
     max_length: int
     tokenization_ns: int
     inference_ns: int
@@ -53,7 +54,7 @@ class Embeddings[V: Sized]:
     def figures(self) -> dict[str, int]:
         """What the log tells of them."""
         return {
-            "texts": len(self.vectors),
+            "texts": len(self.tokens_each),
             "tokens": self.tokens,
             "truncated": self.truncated,
             "hits": self.hits,
@@ -61,6 +62,16 @@ class Embeddings[V: Sized]:
             "tokenization_us": self.tokenization_ns // 1000,
             "inference_us": self.inference_ns // 1000,
         }
+
+    @property
+    def tokens(self) -> int:
+        """The tokens of all texts."""
+        return sum(self.tokens_each)
+
+    @property
+    def truncated(self) -> int:
+        """How many texts were cut."""
+        return sum(self.cut)
 
 
 class Service(Protocol):
@@ -204,14 +215,14 @@ class EmbeddingService:
         self._check_lengths(tokens, options.truncate)
         return tokens
 
-    def _result[V: Sized](
+    def _result[V](
         self, vectors: V, texts: Sequence[str], tokens: Sequence[Tokens], started_ns: int, tokenized_ns: int
     ) -> Embeddings[V]:
         return Embeddings(
             vectors=vectors,
-            tokens=sum(len(token.ids) for token in tokens),
+            tokens_each=[len(token.ids) for token in tokens],
+            cut=[token.truncated for token in tokens],
             characters=sum(map(len, texts)),
-            truncated=sum(token.truncated for token in tokens),
             max_length=self._tokenization.max_length,
             tokenization_ns=tokenized_ns - started_ns,
             inference_ns=time.perf_counter_ns() - tokenized_ns,

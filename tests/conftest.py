@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from events import http_api
+from events.aws import LocalAWS
 from events.dynamodb import LocalDynamoDB
 from handler.bootstrap import Answer, load_service
 from handler.functions.api import answering
@@ -107,3 +108,18 @@ def dynamodb() -> Iterator[LocalDynamoDB]:
     """A DynamoDB with an empty table."""
     with LocalDynamoDB() as dynamodb:
         yield dynamodb
+
+
+@pytest.fixture(scope="session")
+def aws_server() -> Iterator[LocalAWS]:
+    """AWS's services, empty."""
+    with LocalAWS() as aws:
+        yield aws
+
+
+@pytest.fixture
+def aws(aws_server: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> LocalAWS:
+    """AWS's services, where this test's clients find them; what other tests left there is there, too."""
+    for name, value in aws_server.environment.items():
+        monkeypatch.setenv(name, value)
+    return aws_server

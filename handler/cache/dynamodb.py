@@ -1,7 +1,6 @@
 """Rows in a DynamoDB table: `key` (binary), `row` (binary), `expires` (the table's TTL, seconds since 1970).
 
-botocore is what boto3's clients are made of; used directly, it starts 90 ms sooner. It does not retry here: it would sleep up to a
-second between attempts, beyond any budget of ours.
+botocore does not retry here: it would sleep up to a second between attempts, beyond any budget of ours.
 """
 
 import random
@@ -11,10 +10,8 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from itertools import batched
 from typing import Any
 
-import botocore.session
-from botocore.config import Config
-from botocore.exceptions import ClientError
-
+from handler import aws
+from handler.aws import Client, error_name, error_status
 from handler.cache.breaker import Breaker
 from handler.cache.key import Key
 from handler.cache.table import Outcome
@@ -32,7 +29,6 @@ JITTER = random.SystemRandom()
 THROTTLING = {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"}
 CLIENT_ERRORS = range(400, 500)
 
-type Client = Any
 type Rows = dict[Key, bytes]
 
 
@@ -41,14 +37,13 @@ class Unprocessed(Exception):  # noqa: N818 - what happened, not an error of our
 
 
 def connect() -> Client:
-    """A client, ready to call: about 0.4 s, most of it importing. Region, credentials and endpoint are botocore's to find.
+    """A client, ready to call.
 
     Raises:
-        BotoCoreError: there is no region, or a setting of botocore's own cannot be used.
+        BotoCoreError: as aws.connect.
     """
-    # A thread whose request was given up ends with these, and its connection with it.
-    config = Config(connect_timeout=0.5, read_timeout=1, retries={"total_max_attempts": 1}, max_pool_connections=CONNECTIONS)
-    return botocore.session.get_session().create_client("dynamodb", config=config)
+    # A thread whose request was given up ends with this time, and its connection with it.
+    return aws.connect("dynamodb", read_seconds=1, connections=CONNECTIONS)
 
 
 class DynamoTable:
@@ -101,7 +96,7 @@ class DynamoTable:
                 future.cancel()
                 outcome.errors["Timeout"] += 1
             elif error := future.exception():
-                outcome.errors[_name(error)] += 1
+                outcome.errors[error_name(error)] += 1
         (breaker.failed if outcome.errors else breaker.succeeded)()
         return outcome
 
@@ -147,12 +142,4 @@ class DynamoTable:
 
 def _passing(error: Exception) -> bool:
     """Whether the same call may fare better in a moment: DynamoDB's own no, but for throttling, stays a no."""
-    if not isinstance(error, ClientError):
-        return True
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
-    return status not in CLIENT_ERRORS or _name(error) in THROTTLING
-
-
-def _name(error: BaseException) -> str:
-    """What an error is called: by AWS, or by Python. Never its message, which may quote what was sent."""
-    return error.response.get("Error", {}).get("Code") or "Unknown" if isinstance(error, ClientError) else type(error).__name__
+    return error_status(error) not in CLIENT_ERRORS or error_name(error) in THROTTLING

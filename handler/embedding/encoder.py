@@ -19,7 +19,7 @@ from handler import telemetry
 from handler.embedding.cpu import kernel_class
 from handler.embedding.manifest import GRAPH, Manifest
 from handler.embedding.tokenization import TokenIds
-from handler.errors import Backend, TooLarge
+from handler.errors import Backend, TooLarge, Unembeddable
 
 NEVER = math.inf
 """A deadline that does not come."""
@@ -68,7 +68,7 @@ class Encoder:
 
         Raises:
             TooLarge: the deadline passed before all were done.
-            Backend: a run fails, or a vector is not finite.
+            Unembeddable: a run fails, or a vector is not finite.
         """
         return np.concatenate(self._run("pooled", sequences, deadline, prompt_tokens))
 
@@ -76,7 +76,7 @@ class Encoder:
         """The vectors (tokens, hidden) of each sequence's tokens.
 
         Raises:
-            TooLarge, Backend: as encode.
+            TooLarge, Unembeddable: as encode.
         """
         return [vectors[0] for vectors in self._run("token_embeddings", sequences, deadline)]
 
@@ -96,7 +96,7 @@ class Encoder:
             except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions share no other base
                 telemetry.log_unexpected(error)
                 msg = f"The model failed on a text of {len(sequences[index])} tokens"
-                raise Backend(msg) from None
+                raise Unembeddable(msg) from None
             return result
 
         # Longest first: the short ones fill the gaps at the end, so that all threads finish together.
@@ -110,7 +110,7 @@ class Encoder:
         broken = sum(not np.isfinite(result).all() for result in found.values())
         if broken:
             msg = f"The model gave a vector that is not finite for {broken} of the inputs"
-            raise Backend(msg)
+            raise Unembeddable(msg)
         return [found[index] for index in range(len(sequences))]
 
 

@@ -15,6 +15,7 @@ from handler.errors import (
     Tokenizer,
     TooLarge,
     Unauthorized,
+    Unembeddable,
     Validation,
     error_type,
 )
@@ -43,6 +44,7 @@ STATUS: dict[type[EmbeddingError], int] = {
     Validation: 422,
     Tokenizer: 422,
     Backend: 424,  # never 503: clients answer it with a storm of retries
+    Unembeddable: 424,
     Internal: 500,
 }
 

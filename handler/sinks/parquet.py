@@ -1,0 +1,228 @@
+"""Parquet files of vectors, as plain as the format allows, written without its library (pyarrow has 165 MB; Lambda's limit is 250).
+
+One row group for each call, one uncompressed PLAIN page for each of its columns:
+
+    id         text
+    embedding  list of float32
+    tokens     int32
+    truncated  boolean
+    metadata   text, JSON
+
+No column has nulls. The same rows give the same bytes. Law: knows the format alone; rows in, bytes out.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+MAGIC = b"PAR1"
+CREATED_BY = "embeddings-on-lambda"
+LARGEST_PAGE = 2**31 - 1
+
+# Numbers of the format's own enumerations (parquet.thrift).
+BOOLEAN, INT32, FLOAT, BYTE_ARRAY = 0, 1, 4, 6
+REQUIRED, REPEATED = 0, 2
+UTF8, LIST = 0, 3
+AS_STRING, AS_LIST = 1, 3
+PLAIN, RLE = 0, 3
+UNCOMPRESSED = 0
+DATA_PAGE = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: `metadata` is JSON."""
+
+    id: bytes
+    embedding: NDArray[np.float32]
+    tokens: int
+    truncated: bool
+    metadata: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Where a row group has one column: `values` counts the numbers of a list, too."""
+
+    offset: int
+    size: int
+    values: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """What the footer says of a row group."""
+
+    rows: int
+    chunks: tuple[Chunk, ...]
+
+
+def row_group(rows: Sequence[Row], offset: int) -> tuple[bytes, RowGroup]:
+    """The bytes of `rows`, of which there is one at least, and their entry in the footer, if they stand at `offset` in the file."""
+    pages = [
+        _page(len(rows), _texts(row.id for row in rows)),
+        _page(sum(row.embedding.size for row in rows), _lists([row.embedding for row in rows])),
+        _page(len(rows), np.array([row.tokens for row in rows], "<i4").tobytes()),
+        _page(len(rows), np.packbits([row.truncated for row in rows], bitorder="little").tobytes()),
+        _page(len(rows), _texts(row.metadata for row in rows)),
+    ]
+    counts = [len(rows), sum(row.embedding.size for row in rows), len(rows), len(rows), len(rows)]
+    chunks = []
+    for page, count in zip(pages, counts, strict=True):
+        chunks.append(Chunk(offset, len(page), count))
+        offset += len(page)
+    return b"".join(pages), RowGroup(len(rows), tuple(chunks))
+
+
+def footer(groups: Sequence[RowGroup]) -> bytes:
+    """What ends a file of these row groups, whose first stands behind the MAGIC that begins it."""
+    metadata = _struct(
+        (1, _int32(1)),
+        (2, _list(STRUCT, _SCHEMA)),
+        (3, _int64(sum(group.rows for group in groups))),
+        (4, _list(STRUCT, [_row_group(group) for group in groups])),
+        (6, _binary(CREATED_BY.encode())),
+    )
+    return metadata + len(metadata).to_bytes(4, "little") + MAGIC
+
+
+def whole_file(rows: Sequence[Row]) -> bytes:
+    """A file of `rows`, of which there may be none."""
+    if not rows:
+        return MAGIC + footer([])
+    body, group = row_group(rows, len(MAGIC))
+    return MAGIC + body + footer([group])
+
+
+# --- Pages: the values of a column ------------------------------------------------------------------------
+
+
+def _page(values: int, body: bytes) -> bytes:
+    if len(body) > LARGEST_PAGE:
+        msg = f"A column of a row group may have {LARGEST_PAGE} bytes; this one has {len(body)}"
+        raise ValueError(msg)
+    header = _struct((1, _int32(values)), (2, _int32(PLAIN)), (3, _int32(RLE)), (4, _int32(RLE)))
+    size = _int32(len(body))
+    return _struct((1, _int32(DATA_PAGE)), (2, size), (3, size), (5, (STRUCT, header))) + body
+
+
+def _texts(texts: Iterable[bytes]) -> bytes:
+    return b"".join(part for text in texts for part in (len(text).to_bytes(4, "little"), text))
+
+
+def _lists(vectors: Sequence[NDArray[np.float32]]) -> bytes:
+    """Two levels before the numbers: repetition, 0 where a list begins and 1 within it, and definition, 1 where there is a number.
+
+    Both in runs of equal levels, a run being its doubled length and its level.
+    """
+    repetition = b"".join(
+        (_varint(1 << 1) + b"\0" + (_varint(length - 1 << 1) + b"\1" if length > 1 else b"")) * len(list(same))
+        for length, same in groupby(vector.size for vector in vectors)
+    )
+    definition = _varint(sum(vector.size for vector in vectors) << 1) + b"\1"
+    levels = [part for level in (repetition, definition) for part in (len(level).to_bytes(4, "little"), level)]
+    return b"".join([*levels, *(np.ascontiguousarray(vector, "<f4").tobytes() for vector in vectors)])
+
+
+# --- Thrift's compact protocol, in which the format writes what it says of itself -------------------------
+
+I32, I64, BINARY, LIST_OF, STRUCT = 5, 6, 8, 9, 12
+SHORT_LIST = 15
+CONTINUED = 0x80
+"""Marks a byte of a number that more bytes follow; each has seven bits of it, the lowest first."""
+
+type Value = tuple[int, bytes]
+"""A type of the protocol, and the encoded value."""
+
+
+def _varint(number: int) -> bytes:
+    encoded = bytearray()
+    while number >= CONTINUED:
+        encoded.append(number % CONTINUED | CONTINUED)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
+
+
+def _int32(number: int) -> Value:
+    return I32, _varint(number << 1)  # zigzag, of numbers that are never negative here
+
+
+def _int64(number: int) -> Value:
+    return I64, _varint(number << 1)
+
+
+def _binary(content: bytes) -> Value:
+    return BINARY, _varint(len(content)) + content
+
+
+def _list(kind: int, items: Sequence[bytes]) -> Value:
+    size = len(items)
+    head = bytes([size << 4 | kind]) if size < SHORT_LIST else bytes([0xF0 | kind]) + _varint(size)
+    return LIST_OF, head + b"".join(items)
+
+
+def _struct(*fields: tuple[int, Value]) -> bytes:
+    """Fields in the order of their numbers, each of which is at most 15 above the one before."""
+    encoded, last = b"", 0
+    for number, (kind, value) in fields:
+        encoded += bytes([number - last << 4 | kind]) + value
+        last = number
+    return encoded + b"\0"
+
+
+# --- The footer's parts -----------------------------------------------------------------------------------
+
+
+def _element(name: str, *fields: tuple[int, Value], repetition: int = REQUIRED) -> bytes:
+    """One element of the schema; its own fields are its type (1), its children (5), and what it stands for (6 and 10)."""
+    return _struct(*sorted([(3, _int32(repetition)), (4, _binary(name.encode())), *fields]))
+
+
+def _stands_for(converted: int, logical: int) -> tuple[tuple[int, Value], ...]:
+    """What older readers and newer ones take an element for."""
+    return (6, _int32(converted)), (10, (STRUCT, _struct((logical, (STRUCT, _struct())))))
+
+
+_SCHEMA = [
+    _struct((4, _binary(b"schema")), (5, _int32(5))),
+    _element("id", (1, _int32(BYTE_ARRAY)), *_stands_for(UTF8, AS_STRING)),
+    _element("embedding", (5, _int32(1)), *_stands_for(LIST, AS_LIST)),
+    _element("list", (5, _int32(1)), repetition=REPEATED),
+    _element("element", (1, _int32(FLOAT))),
+    _element("tokens", (1, _int32(INT32))),
+    _element("truncated", (1, _int32(BOOLEAN))),
+    _element("metadata", (1, _int32(BYTE_ARRAY)), *_stands_for(UTF8, AS_STRING)),
+]
+"""Depth first: an element of n children is followed by them."""
+
+_COLUMNS: tuple[tuple[int, tuple[bytes, ...], tuple[int, ...]], ...] = (
+    (BYTE_ARRAY, (b"id",), (PLAIN,)),
+    (FLOAT, (b"embedding", b"list", b"element"), (PLAIN, RLE)),
+    (INT32, (b"tokens",), (PLAIN,)),
+    (BOOLEAN, (b"truncated",), (PLAIN,)),
+    (BYTE_ARRAY, (b"metadata",), (PLAIN,)),
+)
+"""Each column's type, path in the schema, and the encodings in its pages."""
+
+
+def _row_group(group: RowGroup) -> bytes:
+    chunks = []
+    for (kind, path, encodings), chunk in zip(_COLUMNS, group.chunks, strict=True):
+        size = _int64(chunk.size)
+        metadata = _struct(
+            (1, _int32(kind)),
+            (2, _list(I32, [_int32(encoding)[1] for encoding in encodings])),
+            (3, _list(BINARY, [_binary(part)[1] for part in path])),
+            (4, _int32(UNCOMPRESSED)),
+            (5, _int64(chunk.values)),
+            (6, size),
+            (7, size),
+            (9, _int64(chunk.offset)),
+        )
+        chunks.append(_struct((2, _int64(chunk.offset)), (3, (STRUCT, metadata))))
+    total = sum(chunk.size for chunk in group.chunks)
+    return _struct((1, _list(STRUCT, chunks)), (2, _int64(total)), (3, _int64(group.rows)))

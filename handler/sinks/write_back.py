@@ -1,0 +1,80 @@
+"""DynamoDB items: the vector is written into the item that the text came from, if its text is still the same.
+
+The condition is what makes a repeat harmless and keeps a late vector from standing beside a newer text: if the text has changed
+or the item is gone, an event about that is under way, and nothing is to be written.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from handler.aws import Client, error_name
+from handler.records import Failure, Result
+from handler.sinks.channel import Refusal, failure_of, unanswered
+
+CONNECTIONS = 8
+FAULTS_OF_THE_ITEM = {"ValidationException", "ItemCollectionSizeLimitExceededException"}
+"""Among them: an item of more than 400 KB."""
+
+type Attribute = dict[str, Any]
+
+
+def numbers(vector: NDArray[np.float32]) -> Attribute:
+    """A list of numbers: what other services read."""
+    decimals = orjson.dumps(vector, option=orjson.OPT_SERIALIZE_NUMPY).decode().strip("[]").split(",")
+    return {"L": [{"N": decimal} for decimal in decimals]}
+
+
+def binary(vector: NDArray[np.float32]) -> Attribute:
+    """Little-endian float32, a quarter of the write units."""
+    return {"B": np.ascontiguousarray(vector, "<f4").tobytes()}
+
+
+ATTRIBUTES: Mapping[str, Callable[[NDArray[np.float32]], Attribute]] = {"list": numbers, "binary": binary}
+
+
+class WriteBack:
+    """Writes vectors into one attribute of the items they were made for."""
+
+    def __init__(self, client: Client, attribute: str, kind: str) -> None:
+        """Write to `attribute`, in a `kind` of ATTRIBUTES."""
+        self._client = client
+        self._attribute = attribute
+        self._value = ATTRIBUTES[kind]
+        self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="write-back")
+
+    def write(self, results: Sequence[Result]) -> list[Failure]:
+        """Write each result into its item; one whose text has changed meanwhile needs nothing, and is no failure."""
+        refusals = self._threads.map(self._update, results)
+        return [failure_of(result.record, refusal) for result, refusal in zip(results, refusals, strict=True) if refusal]
+
+    def _update(self, result: Result) -> Refusal | None:
+        item = result.record.origin.item
+        if item is None:
+            return Refusal(
+                "The record does not come from a DynamoDB stream, so that it has no item to be written into", transient=True
+            )
+        if item.text_field == self._attribute:
+            error = f"The attribute {self._attribute} has the text; the vector needs another"
+            return Refusal(error, transient=False)
+        try:
+            self._client.update_item(
+                TableName=item.table,
+                Key=item.keys,
+                UpdateExpression="SET #vector = :vector",
+                ConditionExpression="#text = :text",
+                ExpressionAttributeNames={"#vector": self._attribute, "#text": item.text_field},
+                ExpressionAttributeValues={":vector": self._value(result.vector), ":text": {"S": result.record.text}},
+            )
+        except Exception as error:  # noqa: BLE001 - whatever befalls the call, the item was not surely written
+            name = error_name(error)
+            if name == "ConditionalCheckFailedException":
+                return None
+            if name in FAULTS_OF_THE_ITEM:
+                return Refusal(f"The table does not take the item with its vector: {name}", transient=False)
+            return unanswered("The table", error)
+        return None

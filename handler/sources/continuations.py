@@ -1,0 +1,76 @@
+"""Objects of S3 as a pipeline reads them, and the queue to which what is left of one is put off.
+
+IAM: s3:GetObject and s3:GetObjectVersion on the objects; sqs:SendMessage on the continuation queue.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import cache
+from urllib.parse import urlsplit
+
+from handler import telemetry
+from handler.aws import Client, connect, error_name
+from handler.config import PipelineSettings
+from handler.errors import EmbeddingError
+from handler.pipeline import Line, Objects
+from handler.records import Failure, Origin, StoredObject
+from handler.sources.objects import lines
+from handler.sources.reading import continuation_of, record_of
+
+READ_SECONDS, ATTEMPTS = 10, 3
+
+
+def objects_of(settings: PipelineSettings) -> Objects:
+    """How objects are read, put off, and told from this pipeline's own output."""
+    outputs = [f"{place.partition('?')[0].rstrip('/')}/" for place in settings.outputs.values() if place.startswith("s3://")]
+
+    @cache
+    def client(service: str) -> Client:
+        return connect(service, read_seconds=READ_SECONDS, attempts=ATTEMPTS)
+
+    def put_off(stored: StoredObject, offset: int) -> bool:
+        if not settings.continuation_queue:
+            telemetry.log("not_continued", uri=stored.uri, offset=offset, reason="CONTINUATION_QUEUE is not set")
+            return False
+        return send_rest(client("sqs"), settings.continuation_queue, stored, offset)
+
+    return Objects(
+        lines=lambda stored: records(client("s3"), stored, settings.text_field),
+        put_off=put_off,
+        is_output=lambda stored: any(stored.uri.startswith(place) for place in outputs),
+    )
+
+
+def records(client: Client, stored: StoredObject, text_field: str) -> Iterator[Line]:
+    """The lines of an object as records, from its offset on. One without an `id` is named by where it stands.
+
+    Raises:
+        EmbeddingError: the object is not there any more, or cannot be read as what its name says.
+        Exception: S3 did not answer.
+    """
+    for start, stop, found in lines(client, stored.bucket, stored.key, stored.version, stored.offset, None, etag=stored.etag):
+        default_id = f"{stored.uri}#{start}"
+        place = {"bucket": stored.bucket, "key": stored.key, "version": stored.version, "offset": start, "bytes": stop - start}
+        if isinstance(found, EmbeddingError):
+            yield Line(start, stop, Failure.of(found, default_id, Origin(stored.origin.message, place)))
+            continue
+        fields = {text_field: found} if isinstance(found, str) else found
+        origin = Origin(stored.origin.message, place | {"record": fields})
+        yield Line(start, stop, record_of(fields, default_id, origin, text_field))
+
+
+def send_rest(client: Client, queue: str, stored: StoredObject, offset: int) -> bool:
+    """Send what goes on with an object at a byte; whether the queue took it."""
+    body = json.dumps(continuation_of(stored, offset), sort_keys=True)
+    fifo = {}
+    if urlsplit(queue).path.endswith(".fifo"):
+        digest = hashlib.sha256(body.encode()).hexdigest()
+        fifo = {"MessageGroupId": hashlib.sha256(stored.uri.encode()).hexdigest(), "MessageDeduplicationId": digest}
+    try:
+        sent = bool(client.send_message(QueueUrl=queue, MessageBody=body, **fifo).get("MessageId"))
+    except Exception as error:  # noqa: BLE001 - whatever befalls the call, the message was not surely sent
+        telemetry.log("not_continued", uri=stored.uri, offset=offset, reason=error_name(error))
+        return False
+    telemetry.log("continued", uri=stored.uri, offset=offset)
+    return sent

@@ -1,0 +1,57 @@
+"""Step Functions' Distributed Map: a batch of `Items`, with what its ItemBatcher's `BatchInput` says of all of them.
+
+IAM: none of the function's own; the state machine's role may invoke it (lambda:InvokeFunction).
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Self
+
+from handler.errors import Validation, kind
+from handler.records import Content, Origin
+from handler.sources.reading import record_of
+
+NAME = "Step Functions"
+FIELDS = {"Items", "BatchInput"}
+
+
+@dataclass(frozen=True, slots=True)
+class BatchInput:
+    """What a batch says of itself; None stands for the deployment's own setting."""
+
+    sink: str | None
+    text_field: str | None
+
+    @classmethod
+    def of(cls, event: Any) -> Self:  # noqa: ANN401 - Lambda's own type
+        """Read a batch's own settings.
+
+        Raises:
+            Validation: it, or one of them, is of the wrong type.
+        """
+        given = event.get("BatchInput") or {}
+        if not isinstance(given, dict):
+            msg = f"`BatchInput` must be an object. Given: {kind(given)}"
+            raise Validation(msg)
+        for name in ("sink", "text_field"):
+            if not isinstance(given.get(name), str | None):
+                msg = f"`BatchInput.{name}` must be a string. Given: {kind(given[name])}"
+                raise Validation(msg)
+        return cls(given.get("sink"), given.get("text_field"))
+
+
+def matches(event: object) -> bool:
+    """Whether this is a batch of a map."""
+    return isinstance(event, dict) and isinstance(event.get("Items"), list) and event.keys() <= FIELDS
+
+
+def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
+    """One content for each item. One without an `id` is named by what it holds, so that a repeat gives it the same name."""
+    for place, item in enumerate(event["Items"]):
+        yield record_of(item, _name(item), Origin(place, item), text_field)
+
+
+def _name(item: object) -> str:
+    return hashlib.sha256(json.dumps(item, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:32]

@@ -1,0 +1,28 @@
+"""EventBridge: an event's detail is a record. Asynchronous: what is left over has the event come again.
+
+IAM: none of the function's own; the rule may invoke it (lambda:InvokeFunction).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from handler.records import Content, Failure, Origin
+from handler.sources.reading import from_eventbridge, is_eventbridge
+from handler.sources.replies import raised
+
+NAME = "EventBridge"
+
+
+def matches(event: object) -> bool:
+    """Whether this is an event of a bus; what S3 says there is the S3 source's."""
+    return isinstance(event, dict) and is_eventbridge(event) and event["source"] != "aws.s3"
+
+
+def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
+    """The detail. Its `id`, where it has one, names the record, else the event's own."""
+    return from_eventbridge(event, event["id"], Origin(event["id"], event), text_field)
+
+
+def reply(back: Sequence[Failure]) -> None:
+    """Nothing, or an exception."""
+    raised(back)

@@ -1,0 +1,198 @@
+"""What stands in a message: a record as JSON, a plain text, or an envelope of another service with one of these in it.
+
+Law: pure functions from JSON to records; what cannot be one is a failure with its reason, never an exception.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from urllib.parse import unquote_plus
+
+from handler import telemetry
+from handler.errors import EmbeddingError, Empty, Validation, kind
+from handler.parsing import options
+from handler.records import Content, Failure, Nothing, Origin, Record, StoredObject
+
+TEXT_FIELD = "inputs"
+LONGEST_TEXT = 1 << 20
+"""Characters: what fits into the largest message of SQS. Whoever sends more did not mean one text."""
+OPTIONS = frozenset({"normalize", "prompt_name", "truncate", "truncation_direction", "dimensions", "use_cache"})
+OURS = "embeddings-on-lambda"
+"""The source of the events that the EventBridge sink puts."""
+
+type Fields = Mapping[str, Any]
+
+
+def record_of(fields: Any, default_id: str, origin: Origin, text_field: str) -> Record | Failure:  # noqa: ANN401 - whatever JSON holds
+    """A record from its fields; `default_id` names one that has no `id`."""
+    try:
+        if not isinstance(fields, dict):
+            msg = f"A record must be an object. Given: {kind(fields)}"
+            raise Validation(msg)
+        default_id = _id(fields, default_id)
+        text = _text(fields, text_field)
+        metadata = {name: value for name, value in fields.items() if name not in OPTIONS | {"id", text_field}}
+        return Record(default_id, text, options(fields), metadata, origin)
+    except EmbeddingError as error:
+        return Failure.of(error, default_id, origin)
+
+
+def contents(body: str, default_id: str, origin: Origin, text_field: str) -> Iterator[Content]:
+    """What a message's body holds: an envelope's contents, a record, or, where it is no JSON object, a plain text."""
+    if not body.lstrip().startswith("{"):
+        yield record_of({text_field: _plain(body)}, default_id, origin, text_field)
+        return
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError):
+        yield Failure.of(Validation("The message begins like a JSON object and is none"), default_id, origin)
+        return
+    yield from opened(fields, default_id, origin, text_field)
+
+
+def opened(fields: Fields, default_id: str, origin: Origin, text_field: str) -> Iterator[Content]:
+    """What an object holds: an envelope's contents, or itself as a record."""
+    for matches, open_envelope in ENVELOPES:
+        if matches(fields):
+            yield from open_envelope(fields, default_id, origin, text_field)
+            return
+    yield record_of(fields, default_id, origin, text_field)
+
+
+def objects(event: Fields, default_id: str, origin: Origin, text_field: str) -> Iterator[Content]:
+    """The objects that S3's own notification tells of."""
+    del text_field
+    for record in event["Records"]:
+        bucket, stored = record["s3"]["bucket"]["name"], record["s3"]["object"]
+        key = unquote_plus(stored["key"])  # S3 encodes keys in its own notifications, and there only
+        if not record["eventName"].startswith("ObjectCreated:"):
+            telemetry.log("object_event_skipped", name=record["eventName"])
+            yield Nothing(default_id, "deleted", origin)
+            continue
+        yield StoredObject(bucket, key, stored.get("versionId"), stored.get("eTag"), origin=origin)
+
+
+def is_notification(fields: Fields) -> bool:
+    """Whether S3 tells of objects."""
+    records = fields.get("Records")
+    return isinstance(records, list) and bool(records) and all(_has(record, "eventSource", "aws:s3") for record in records)
+
+
+def is_test(fields: Fields) -> bool:
+    """Whether S3 tries whether its notifications arrive, as it does once when they are configured."""
+    return fields.get("Event") == "s3:TestEvent" and "Bucket" in fields
+
+
+def is_eventbridge(fields: Fields) -> bool:
+    """Whether this is an event of a bus."""
+    return {"detail-type", "source", "detail", "account", "region", "time"} <= fields.keys()
+
+
+def from_eventbridge(event: Fields, default_id: str, origin: Origin, text_field: str) -> Iterator[Content]:
+    """The object that S3 tells of through EventBridge, else the event's detail as a record."""
+    default_id = str(event.get("id") or default_id)
+    detail = event["detail"]
+    if event["source"] == OURS:
+        telemetry.log("own_event_skipped", detail_type=event["detail-type"])
+        yield Nothing(default_id, "ours", origin)
+    elif event["source"] == "aws.s3":
+        if event["detail-type"] != "Object Created":
+            telemetry.log("object_event_skipped", name=event["detail-type"])
+            yield Nothing(default_id, "deleted", origin)
+            return
+        stored = detail["object"]
+        yield StoredObject(detail["bucket"]["name"], stored["key"], stored.get("version-id"), stored.get("etag"), origin=origin)
+    else:
+        yield record_of(detail, default_id, origin, text_field)
+
+
+def continuation_of(stored: StoredObject, offset: int) -> dict[str, Any]:
+    """The message that has an object gone on with from the byte `offset`."""
+    place = {"bucket": stored.bucket, "key": stored.key, "version": stored.version, "etag": stored.etag, "offset": offset}
+    return {"continuation": place}
+
+
+def _continued(fields: Fields, default_id: str, origin: Origin, text_field: str) -> Iterator[Content]:
+    del text_field
+    match fields["continuation"]:
+        case {"bucket": str(bucket), "key": str(key), "version": version, "etag": etag, "offset": int(offset)} if offset >= 0:
+            yield StoredObject(bucket, key, version, etag, offset, origin)
+        case _:
+            yield Failure.of(Validation("`continuation` must have bucket, key, version, etag and offset"), default_id, origin)
+
+
+def _from_sns(fields: Fields, default_id: str, origin: Origin, text_field: str) -> Iterator[Content]:
+    return contents(fields["Message"], str(fields.get("MessageId") or default_id), origin, text_field)
+
+
+def _nothing(fields: Fields, default_id: str, origin: Origin, text_field: str) -> Iterator[Content]:
+    del fields, text_field
+    yield Nothing(default_id, "test", origin)
+
+
+def _guarded(open_envelope: Callable[[Fields, str, Origin, str], Iterator[Content]]) -> "Open":
+    """An envelope that lacks what it should have is a failure as any other."""
+
+    def guarded(fields: Fields, default_id: str, origin: Origin, text_field: str) -> Iterator[Content]:
+        try:
+            found = list(open_envelope(fields, default_id, origin, text_field))
+        except (KeyError, TypeError, AttributeError):
+            found = [
+                Failure.of(Validation("The message looks like another service's and lacks fields that it has"), default_id, origin)
+            ]
+        return iter(found)
+
+    return guarded
+
+
+type Open = Callable[[Fields, str, Origin, str], Iterator[Content]]
+
+ENVELOPES: tuple[tuple[Callable[[Fields], bool], Open], ...] = (
+    (is_test, _nothing),
+    (is_notification, _guarded(objects)),
+    (is_eventbridge, _guarded(from_eventbridge)),
+    (lambda fields: fields.get("Type") == "Notification" and isinstance(fields.get("Message"), str), _from_sns),
+    (lambda fields: fields.keys() == {"continuation"}, _continued),
+)
+
+
+def _has(record: object, name: str, value: str) -> bool:
+    return isinstance(record, dict) and record.get(name) == value
+
+
+def _plain(body: str) -> str:
+    """A text as it stands, or the one that a JSON string holds."""
+    if body.lstrip().startswith('"'):
+        try:
+            text = json.loads(body)
+        except ValueError:
+            return body
+        return text if isinstance(text, str) else body
+    return body
+
+
+def _id(fields: Fields, default: str) -> str:
+    value = fields.get("id")
+    if value is None or value == "":
+        return default
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        msg = f"`id` must be a string or a number. Given: {kind(value)}"
+        raise Validation(msg)
+    return str(value)
+
+
+def _text(fields: Fields, name: str) -> str:
+    if name not in fields or fields[name] is None:
+        msg = f"`{name}` is missing"
+        raise Empty(msg)
+    text = fields[name]
+    if not isinstance(text, str):
+        msg = f"`{name}` must be a string. Given: {kind(text)}"
+        raise Validation(msg)
+    if not text.strip():
+        msg = f"`{name}` cannot be empty"
+        raise Empty(msg)
+    if len(text) > LONGEST_TEXT:
+        msg = f"`{name}` has {len(text)} characters > {LONGEST_TEXT}, the most of one record"
+        raise Validation(msg)
+    return text

@@ -1,0 +1,30 @@
+"""SNS: a topic's message holds a plain text, a record, or an envelope. Asynchronous: what is left over has the event come again.
+
+IAM: none of the function's own; the topic may invoke it (lambda:InvokeFunction).
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from handler.records import Content, Failure, Origin
+from handler.sources.reading import contents
+from handler.sources.replies import of_one_kind, raised
+
+NAME = "SNS"
+
+
+def matches(event: object) -> bool:
+    """Whether these are notifications of a topic."""
+    return of_one_kind(event, "EventSource", "aws:sns")
+
+
+def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
+    """What the notifications hold."""
+    for record in event["Records"]:
+        sns = record["Sns"]
+        yield from contents(sns["Message"], sns["MessageId"], Origin(sns["MessageId"], record), text_field)
+
+
+def reply(back: Sequence[Failure]) -> None:
+    """Nothing, or an exception."""
+    raised(back)

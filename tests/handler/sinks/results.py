@@ -1,0 +1,21 @@
+"""Results as the pipeline makes them."""
+
+import numpy as np
+
+from handler.embedding.encoder import Vector
+from handler.records import Record, Result
+from handler.service import Options
+
+
+def result(
+    name: str = "a", vector: Vector | None = None, text: str = "Some text.", origin: object = None, **metadata: object
+) -> Result:
+    """A result whose vector, if not given, is its name's own, of four numbers."""
+    if vector is None:
+        vector = np.random.default_rng(list(name.encode("utf-8", "surrogatepass"))).standard_normal(4, np.float32)
+    return Result(Record(name, text, Options(), metadata, origin), vector, tokens=len(text.split()), truncated=len(text) > 100)
+
+
+def results(count: int) -> list[Result]:
+    """So many results, named by their numbers."""
+    return [result(str(number)) for number in range(count)]

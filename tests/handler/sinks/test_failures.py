@@ -1,0 +1,82 @@
+"""The failure destination: every failure with its reason and the record as it came, however large."""
+
+import json
+from typing import Any
+
+import pytest
+
+from events.aws import LocalAWS
+from handler.records import Failure
+from handler.sinks import failure_destination_from
+from handler.sinks.failures import body_of
+from tests.handler.sinks.fake_api import fake_api
+from tests.handler.sinks.test_messages import QUEUE, new_queue, received
+
+NO_TEXT = Failure("7", "`inputs` must be a string. It is missing", "Validation", transient=False, origin="handle")
+LARGE = "ä" * 1_000_000
+"""A text of 2 MB."""
+
+
+def test_a_queue_has_the_failure_and_the_record(aws: LocalAWS) -> None:
+    """What failed, why, and the record, to be mended and sent again."""
+    sqs = aws.client("sqs")
+    url = new_queue(sqs)
+    assert failure_destination_from(url).write([(NO_TEXT, {"id": 7, "title": "no text"})]) == []
+    (message,) = received(sqs, url)
+    assert json.loads(message["Body"]) == {
+        "id": "7",
+        "error": "`inputs` must be a string. It is missing",
+        "error_type": "Validation",
+        "record": {"id": 7, "title": "no text"},
+    }
+
+
+@pytest.mark.parametrize(
+    "original",
+    [{"id": 7, "inputs": LARGE}, LARGE, LARGE.encode(), "\x00" * 2_000_000, b"\xff" * 2_000_000],
+    ids=["fields", "text", "bytes", "escapes", "not UTF-8"],
+)
+def test_a_record_too_large_for_a_queue_is_cut_and_the_failure_says_so(aws: LocalAWS, original: Any) -> None:  # noqa: ANN401 - as it came
+    """Half of what the queue takes is kept at least, or a tenth where JSON writes six bytes for one."""
+    sqs = aws.client("sqs")
+    url = new_queue(sqs)
+    assert failure_destination_from(url).write([(NO_TEXT, original)]) == []
+    (message,) = received(sqs, url)
+    recorded = json.loads(message["Body"])
+    assert recorded["error"] == NO_TEXT.error
+    assert "was cut from" in recorded["note"]
+    assert 100_000 < len(message["Body"].encode()) <= 1024 * 1024
+
+
+def test_s3_has_every_record_whole(aws: LocalAWS) -> None:
+    """An object takes any size; a repeat writes the same one."""
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="failures")
+    failed = [(NO_TEXT, {"inputs": LARGE}), (NO_TEXT, "not JSON {"), (NO_TEXT, b"\xff\xfe")]
+    for _ in range(2):
+        assert failure_destination_from("s3://failures/embed/").write(failed) == []
+    (kept,) = s3.list_objects_v2(Bucket="failures")["Contents"]
+    assert kept["Key"].startswith("embed/")
+    lines = s3.get_object(Bucket="failures", Key=kept["Key"])["Body"].read().splitlines()
+    assert [json.loads(line)["record"] for line in lines] == [{"inputs": LARGE}, "not JSON {", "\\xff\\xfe"]
+
+
+def test_what_could_not_be_recorded_goes_back(aws: LocalAWS) -> None:
+    """Lost would be worse than twice."""
+    del aws
+    answer = {"Successful": [{"Id": "1"}], "Failed": [{"Id": "0", "Code": "Busy"}]}
+    with fake_api(lambda _: (200, answer)) as api, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL", api.endpoint)
+        destination = failure_destination_from(QUEUE)
+        (failure,) = destination.write([(NO_TEXT, "first"), (NO_TEXT, "second")])
+    assert (failure.id, failure.transient, failure.origin) == ("7", True, "handle")
+    assert failure.error == "`inputs` must be a string. It is missing (and: The queue vectors did not take it: Busy)"
+
+
+@pytest.mark.parametrize("most_bytes", [300, 1000, 5000])
+def test_a_cut_record_fits_whatever_it_is_made_of(most_bytes: int) -> None:
+    """Of characters that take one byte or twelve."""
+    for original in ("\x00" * 5000, "😀" * 5000, '"' * 9000, {"a": "\\" * 9000}, "\ud800" * 5000):
+        body = body_of(NO_TEXT, original, most_bytes)
+        assert len(body) <= most_bytes
+        assert "note" in json.loads(body)

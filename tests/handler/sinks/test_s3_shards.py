@@ -1,0 +1,122 @@
+"""Shards in S3: whole or not there, under a name that a repeat has again."""
+
+import hashlib
+import io
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from events.aws import LocalAWS
+from handler.sinks import sink_from
+from handler.sinks.s3_shards import Receipt, S3Shards
+from tests.handler.sinks.results import result, results
+
+BUCKET = "vectors"
+
+
+@pytest.fixture
+def s3(aws: LocalAWS) -> Any:  # noqa: ANN401 - botocore's
+    """A client, and an empty bucket."""
+    client = aws.client("s3")
+    client.create_bucket(Bucket=BUCKET)
+    for kept in client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+        client.delete_object(Bucket=BUCKET, Key=kept["Key"])
+    return client
+
+
+def keys(s3: Any) -> list[str]:  # noqa: ANN401 - botocore's
+    """The keys in the bucket."""
+    return [kept["Key"] for kept in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
+
+
+def shards(uri: str = f"s3://{BUCKET}/out?format=jsonl") -> S3Shards:
+    """The sink of a URI."""
+    sink = sink_from(uri)
+    assert isinstance(sink, S3Shards)
+    return sink
+
+
+def test_a_line_of_jsonl_has_the_shortest_numbers_and_everything_else(s3: Any) -> None:  # noqa: ANN401 - botocore's
+    """What reads back as the same float32, the metadata apart."""
+    vector = np.array([0.1, -2.5e-7, 3], np.float32)
+    assert shards().write([result("ä", vector, lang="fr", nested={"a": [1, None]}), result("b")]) == []
+    (key,) = keys(s3)
+    assert key.startswith("out/")
+    assert key.endswith(".jsonl")
+    first, second, end = s3.get_object(Bucket=BUCKET, Key=key)["Body"].read().split(b"\n")
+    assert b'"embedding":[0.1,' in first
+    line = json.loads(first)
+    assert np.array(line.pop("embedding"), np.float32).tobytes() == vector.tobytes()
+    assert line == {"id": "ä", "tokens": 2, "truncated": False, "metadata": {"lang": "fr", "nested": {"a": [1, None]}}}
+    assert json.loads(second)["id"] == "b"
+    assert end == b""
+
+
+def test_a_parquet_shard_has_what_jsonl_has(s3: Any) -> None:  # noqa: ANN401 - botocore's
+    """The metadata as JSON text."""
+    written = [result("a", lang="fr"), result("b", text="long " * 50)]
+    assert shards(f"s3://{BUCKET}?format=parquet").write(written) == []
+    (key,) = keys(s3)
+    rows = pq.read_table(io.BytesIO(s3.get_object(Bucket=BUCKET, Key=key)["Body"].read())).to_pylist()
+    assert [np.array(row.pop("embedding"), np.float32).tolist() for row in rows] == [one.vector.tolist() for one in written]
+    assert rows == [
+        {"id": "a", "tokens": 2, "truncated": False, "metadata": '{"lang":"fr"}'},
+        {"id": "b", "tokens": 50, "truncated": True, "metadata": "{}"},
+    ]
+
+
+def test_a_repeat_writes_the_same_key_though_another_cpu_gives_other_last_bits(s3: Any) -> None:  # noqa: ANN401 - botocore's
+    """The name is of what was asked, not of what was computed."""
+    once = result("a")
+    again = result("a", once.vector + np.float32(1e-7))
+    shards().write([once])
+    shards().write([again])
+    assert len(keys(s3)) == 1
+    shards().write([result("a", text="Another text.")])
+    assert len(keys(s3)) == 2
+
+
+def test_a_named_shard_gives_a_receipt_and_is_found_again(s3: Any) -> None:  # noqa: ANN401 - botocore's
+    """So that a large object is not embedded twice."""
+    sink = shards()
+    assert sink.receipt("corpus.jsonl/0-4096") is None
+    receipt = sink.write_shard(results(3), "corpus.jsonl/0-4096")
+    body = s3.get_object(Bucket=BUCKET, Key="out/corpus.jsonl/0-4096.jsonl")["Body"].read()
+    assert receipt == Receipt(BUCKET, "out/corpus.jsonl/0-4096.jsonl", 3, hashlib.sha256(body).hexdigest())
+    assert sink.receipt("corpus.jsonl/0-4096") == receipt
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_what_is_hard_to_write_is_written(s3: Any, kind: str) -> None:  # noqa: ANN401 - botocore's
+    """Half a surrogate pair, a number over 64 bits, deep nesting: all of that comes in JSON."""
+    deep: Any = 1
+    for _ in range(400):
+        deep = [deep]
+    hard = [result("half \ud800", half="\udfff"), result("large", number=10**30), result("deep", deep=deep)]
+    assert shards(f"s3://{BUCKET}/hard?format={kind}").write(hard) == []
+    assert len(keys(s3)) == 1
+
+
+def test_no_results_make_no_shard(s3: Any) -> None:  # noqa: ANN401 - botocore's
+    """An empty object would only be in the way."""
+    assert shards().write([]) == []
+    assert keys(s3) == []
+
+
+def test_where_the_bucket_is_not_there_every_record_is_to_be_tried_again(aws: LocalAWS) -> None:
+    """The fault is not the records', so that none of them may be given up."""
+    del aws
+    failures = shards("s3://no-such-bucket/out").write([result("a", origin="handle"), result("b")])
+    assert [(failure.id, failure.transient, failure.origin) for failure in failures] == [("a", True, "handle"), ("b", True, None)]
+    assert failures[0].error == "The bucket no-such-bucket did not take it: NoSuchBucket"
+
+
+def test_where_nobody_listens_every_record_is_to_be_tried_again(aws: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After three attempts."""
+    del aws
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    (failure,) = shards().write([result("a")])
+    assert failure.transient

@@ -1,0 +1,175 @@
+"""An index of S3 Vectors: one bad vector keeps no other out."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+
+from events.aws import LocalAWS
+from handler.records import Failure, Result
+from handler.sinks import sink_from
+from handler.sinks.s3_vectors import MOST_CALLS, storable
+from tests.handler.sinks.fake_api import Answer, FakeApi, fake_api
+from tests.handler.sinks.results import result, results
+
+INDEX = {"index": {"dimension": 4, "distanceMetric": "cosine"}}
+
+
+@pytest.fixture
+def index(aws: LocalAWS) -> tuple[Any, dict[str, str]]:
+    """A client, and an empty index of four dimensions that compares by cosine."""
+    client = aws.client("s3vectors")
+    names = {"vectorBucketName": f"bucket-{uuid4().hex}", "indexName": "passages"}
+    client.create_vector_bucket(vectorBucketName=names["vectorBucketName"])
+    client.create_index(**names, dataType="float32", dimension=4, distanceMetric="cosine")
+    return client, names
+
+
+def uri(names: dict[str, str]) -> str:
+    """The URI of the index."""
+    return f"s3vectors://{names['vectorBucketName']}/{names['indexName']}"
+
+
+def test_vectors_are_put_under_their_ids_with_their_metadata(index: tuple[Any, dict[str, str]]) -> None:
+    """In two calls; nested metadata as its JSON, null not at all."""
+    client, names = index
+    written = result("ä", lang="fr", pages=[1, 2], nothing=None, nested={"a": 1}, mixed=[1, None])
+    sink = sink_from(uri(names))
+    assert sink.write([written, *results(700)]) == []
+    (kept,) = client.get_vectors(**names, keys=["ä"], returnData=True, returnMetadata=True)["vectors"]
+    assert np.array(kept["data"]["float32"], np.float32).tobytes() == written.vector.tobytes()
+    assert kept["metadata"] == {"lang": "fr", "pages": [1, 2], "nested": '{"a":1}', "mixed": "[1,null]"}
+    assert len(client.list_vectors(**names, maxResults=1000)["vectors"]) == 701
+
+
+def test_a_repeat_overwrites_and_of_two_alike_the_later_stays(index: tuple[Any, dict[str, str]]) -> None:
+    """The key is the id."""
+    client, names = index
+    sink = sink_from(uri(names))
+    later = result("a", np.array([1, 2, 3, 4], np.float32))
+    sink.write([result("a")])
+    assert sink.write([result("a"), later]) == []
+    (kept,) = client.get_vectors(**names, keys=["a"], returnData=True)["vectors"]
+    assert kept["data"]["float32"] == [1, 2, 3, 4]
+
+
+UNFIT: list[tuple[Result, str]] = [
+    (result("z", np.zeros(4, np.float32)), "The index passages compares by cosine, which a vector of zeros has none of"),
+    (result("n", np.array([1, np.nan, 0, 0], np.float32)), "The vector has a number that is not finite"),
+    (result("d", np.ones(5, np.float32)), "The index passages takes vectors of 4 numbers; this one has 5"),
+    (result("k" * 1025), "An id must have 1 to 1024 characters in an index; this one has 1025"),
+    (result(""), "An id must have 1 to 1024 characters in an index; this one has 0"),
+    (
+        result("m", **dict.fromkeys(map("field{}".format, range(51)), 1)),
+        "A vector may have 50 fields of metadata in an index; this one has 51",
+    ),
+    (result("b", note="x" * 50_000), "A vector may have 40960 bytes of metadata in an index; this one has 50011"),
+    (result("f", note="x" * 3000), "A vector may have 2048 bytes of filterable metadata in an index; this one has 3011"),
+]
+
+
+@pytest.mark.parametrize(("unfit", "sentence"), UNFIT, ids=[one.record.id[:1] for one, _ in UNFIT])
+def test_what_an_index_does_not_take_is_refused_with_a_reason(
+    index: tuple[Any, dict[str, str]], unfit: Result, sentence: str
+) -> None:
+    """Before the call, so that the others are put."""
+    client, names = index
+    assert sink_from(uri(names)).write([*results(2), unfit, result("last")]) == [
+        Failure(unfit.record.id, sentence, "Validation", transient=False)
+    ]
+    assert {kept["key"] for kept in client.list_vectors(**names)["vectors"]} == {"0", "1", "last"}
+
+
+def at(answer: Answer, use: Callable[[FakeApi], None]) -> FakeApi:
+    """What an index was asked that answers so."""
+    with fake_api(answer) as api, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL", api.endpoint)
+        use(api)
+    return api
+
+
+def refusing(*keys: str) -> Answer:
+    """An index that refuses a call with one of these keys in it."""
+
+    def answer(asked: Any) -> tuple[int, Any]:  # noqa: ANN401 - JSON
+        if "vectors" not in asked:
+            return 200, INDEX
+        if {vector["key"] for vector in asked["vectors"]} & set(keys):
+            return 400, {"__type": "ValidationException", "message": "Invalid record"}
+        return 200, {}
+
+    return answer
+
+
+def test_the_vector_that_makes_a_call_fail_is_found_and_the_others_are_put(aws: LocalAWS) -> None:
+    """By halving."""
+    del aws
+    failures: list[Failure] = []
+    api = at(refusing("123", "499"), lambda _: failures.extend(sink_from("s3vectors://bucket/passages").write(results(500))))
+    assert [(failure.id, failure.transient) for failure in failures] == [("123", False), ("499", False)]
+    assert failures[0].error.startswith("The index passages refuses it: ")
+    put = {
+        vector["key"]
+        for asked in api.requests
+        if "vectors" in asked and not {"123", "499"} & {vector["key"] for vector in asked["vectors"]}
+        for vector in asked["vectors"]
+    }
+    assert put == {str(number) for number in range(500)} - {"123", "499"}
+    assert len(api.requests) < 40
+
+
+def test_an_index_that_refuses_everything_is_not_asked_for_ever(aws: LocalAWS) -> None:
+    """What was not tried for that is tried again."""
+    del aws
+    failures: list[Failure] = []
+    everything = refusing(*map(str, range(500)))
+    api = at(everything, lambda _: failures.extend(sink_from("s3vectors://bucket/passages").write(results(500))))
+    assert len(api.requests) == 1 + MOST_CALLS
+    assert {failure.id for failure in failures} == set(map(str, range(500)))
+    assert any(failure.transient for failure in failures)
+
+
+def test_calls_stay_within_20_mib(aws: LocalAWS) -> None:
+    """Vectors of 4,096 numbers, as short decimals that read back as the same float32."""
+    del aws
+    wide = [result(str(number), np.random.default_rng(number).standard_normal(4096, np.float32)) for number in range(500)]
+    failures: list[Failure] = []
+
+    def answer(asked: Any) -> tuple[int, Any]:  # noqa: ANN401 - JSON
+        return (200, {}) if "vectors" in asked else (200, {"index": {"dimension": 4096, "distanceMetric": "cosine"}})
+
+    api = at(answer, lambda _: failures.extend(sink_from("s3vectors://bucket/passages").write(wide)))
+    assert failures == []
+    calls = [asked for asked in api.requests if "vectors" in asked]
+    assert 1 < len(calls) < 4
+    assert all(len(json.dumps(asked)) < 20 * 1024 * 1024 for asked in calls)
+    read = np.array(calls[0]["vectors"][0]["data"]["float32"], np.float32)
+    assert read.tobytes() == wide[0].vector.tobytes()
+
+
+def test_without_the_right_to_describe_the_index_it_is_written_to(aws: LocalAWS) -> None:
+    """What it takes is then its own to say; zeros are refused at any rate."""
+    del aws
+
+    def answer(asked: Any) -> tuple[int, Any]:  # noqa: ANN401 - JSON
+        return (200, {}) if "vectors" in asked else (403, {"__type": "AccessDeniedException", "message": "no"})
+
+    def use(_: FakeApi) -> None:
+        sink = sink_from("s3vectors://bucket/passages")
+        assert sink.write([result("a", note="x" * 3000)]) == []
+        (failure,) = sink.write([result("z", np.zeros(4, np.float32))])
+        assert not failure.transient
+
+    at(answer, use)
+
+
+def test_numbers_that_json_has_not_are_left_out_of_metadata() -> None:
+    """As null is."""
+    assert storable({"a": float("nan"), "b": None, "c": True, "d": 1.5, "e": [float("inf")]}) == {
+        "c": True,
+        "d": 1.5,
+        "e": "[null]",
+    }
