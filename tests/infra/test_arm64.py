@@ -2,6 +2,7 @@
 
 import json
 import os
+import pydoc_data.topics
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ TEXTS = [
     "Today is a sunny day and I will get some ice cream.",
     "How is the weather?",
     "Die Straße führt über die Brücke.",
-    " ".join(["A sentence that is said again until it is longer than the model takes."] * 20),
+    " ".join(pydoc_data.topics.topics["assignment"].split())[:2000],  # more than the model takes
 ]
 # Imports all that the functions import, and prints vectors.
 SCRIPT = """
