@@ -112,7 +112,9 @@ class PipelineSettings:
 
 
 def overlap(place: str, output: str) -> bool:
-    """Whether what is written below `output` can begin with `place`, a prefix as S3 understands it: `in` begins `in-vectors/`."""
+    """Whether what is written to `output` is read from `place`. In S3 that is a prefix as S3 understands it: `in` has `in-vectors/`."""
+    if not place.startswith("s3://"):
+        return place == output
     place = place if place.count("/") > BARE_BUCKET_SLASHES else place + "/"
     output = output.partition("?")[0].rstrip("/") + "/"
     return output.startswith(place) or place.startswith(output)

@@ -205,7 +205,7 @@ class Pipeline:
         try:
             return self._shards(stored, deadline)
         except EmbeddingError as error:
-            return self.settled([Failure.of(error, stored.uri, stored.origin)])
+            return self.settled([Failure.of(error, stored.uri, stored.origin, transient=isinstance(error, Backend))])
         except Exception as error:  # noqa: BLE001 - a store can fail in any way, and may not the next time
             reason = Unfinished(f"{stored.uri} could not be read: {type(error).__name__}")
             return [Failure.of(reason, stored.uri, stored.origin, transient=True)]

@@ -1,6 +1,5 @@
 """The HTTP function: requests from API Gateway, Function URLs and load balancers, and plain invocations."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from mangum import Mangum

@@ -151,7 +151,8 @@ def _raise_left(left: Sequence[Failure], count: int) -> None:
         transient = [failure for failure in left if failure.transient]
         first = next(iter(transient), left[0])
         kind = Unfinished if transient else PUBLIC[first.error_type]
-        raise kind(f"{len(left)} of {count} records are not done, the first because: {first.error}")
+        msg = f"{len(left)} of {count} records are not done, the first because: {first.error}"
+        raise kind(msg)
 
 
 def _deadline(context: Any) -> float:  # noqa: ANN401 - Lambda's own type
@@ -161,7 +162,8 @@ def _deadline(context: Any) -> float:  # noqa: ANN401 - Lambda's own type
     return time.monotonic() + left - min(MARGIN_SECONDS, MARGIN_SHARE * left)
 
 
-def _answering(environment: Mapping[str, str], service: Service) -> Answer:
+def from_environment(environment: Mapping[str, str], service: Service) -> Answer:
+    """How this function answers, by these settings."""
     try:
         parts = Parts.of(environment)
     except Backend as reason:
@@ -169,4 +171,4 @@ def _answering(environment: Mapping[str, str], service: Service) -> Answer:
     return accounted(service, lambda metered: answering(metered, parts), name_of_source)
 
 
-handler = lambda_function(lambda environment, later: _answering(environment, load_service(environment, later)))
+handler = lambda_function(lambda environment, later: from_environment(environment, load_service(environment, later)))

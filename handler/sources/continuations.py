@@ -6,13 +6,13 @@ IAM: s3:GetObject and s3:GetObjectVersion on the objects; sqs:SendMessage on the
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from urllib.parse import urlsplit
 
 from handler import telemetry
 from handler.aws import Client, connect, error_name
 from handler.config import PipelineSettings
-from handler.errors import EmbeddingError
 from handler.pipeline import Line, Objects
 from handler.records import Failure, Origin, StoredObject
 from handler.sources.objects import lines
@@ -43,21 +43,25 @@ def objects_of(settings: PipelineSettings) -> Objects:
 
 
 def records(client: Client, stored: StoredObject, text_field: str) -> Iterator[Line]:
-    """The lines of an object as records, from its offset on. One without an `id` is named by where it stands.
+    """The lines of an object as records, from its offset on. Their failures name the place instead of quoting it.
 
     Raises:
-        EmbeddingError: the object is not there any more, or cannot be read as what its name says.
-        Exception: S3 did not answer.
+        As handler.sources.objects.lines.
     """
-    for start, stop, found in lines(client, stored.bucket, stored.key, stored.version, stored.offset, None, etag=stored.etag):
-        default_id = f"{stored.uri}#{start}"
-        place = {"bucket": stored.bucket, "key": stored.key, "version": stored.version, "offset": start, "bytes": stop - start}
-        if isinstance(found, EmbeddingError):
-            yield Line(start, stop, Failure.of(found, default_id, Origin(stored.origin.message, place)))
-            continue
-        fields = {text_field: found} if isinstance(found, str) else found
-        origin = Origin(stored.origin.message, place | {"record": fields})
-        yield Line(start, stop, record_of(fields, default_id, origin, text_field))
+    for start, end, fields in lines(client, stored, text_field):
+        place = {
+            "bucket": stored.bucket,
+            "key": stored.key,
+            "version": stored.version,
+            "etag": stored.etag,
+            "start": start,
+            "end": end,
+        }
+        origin = Origin(stored.origin.message, place)
+        if isinstance(fields, Failure):
+            yield Line(start, end, replace(fields, origin=origin))
+        else:
+            yield Line(start, end, record_of(fields, str(start), origin, text_field))
 
 
 def send_rest(client: Client, queue: str, stored: StoredObject, offset: int) -> bool:

@@ -10,7 +10,7 @@ from handler.errors import Validation, kind
 from handler.records import Content, Origin
 from handler.sources.reading import record_of
 
-MARKS = frozenset({"Records", "Items", "detail-type", "requestContext"})
+MARKS = frozenset({"Records", "Items", "detail-type", "requestContext", "eventSource", "deliveryStreamArn"})
 """Of events of other kinds, whatever fields they have beside."""
 
 NAME = "direct"

@@ -80,7 +80,7 @@ def is_notification(fields: Fields) -> bool:
 
 def is_test(fields: Fields) -> bool:
     """Whether S3 tries whether its notifications arrive, as it does once when they are configured."""
-    return fields.get("Event") == "s3:TestEvent" and "Bucket" in fields
+    return fields.get("Event") == "s3:TestEvent" and fields.keys() == {"Service", "Event", "Time", "Bucket", "RequestId", "HostId"}
 
 
 def is_eventbridge(fields: Fields) -> bool:

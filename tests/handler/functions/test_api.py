@@ -71,7 +71,9 @@ def test_an_http_event_is_answered_by_an_http_reply(answer: Answer, name: str) -
 def test_events_of_other_kinds_are_refused_by_name_and_never_reach_the_wire(answer: Answer, name: str) -> None:
     """Some of them look like requests to Mangum."""
     assert door_of(NOT_HTTP[name]) is None
-    with pytest.raises(errors.Validation, match=r"This function answers HTTP requests and \{\"inputs\": …\}. Given: "):
+    with pytest.raises(
+        errors.Validation, match=r"This function answers HTTP requests, \{\"inputs\": …\} and \{\"records\": \[…\]\}. Given: "
+    ):
         answer(NOT_HTTP[name], None)
 
 

@@ -3,12 +3,12 @@
 import numpy as np
 
 from handler.embedding.encoder import Vector
-from handler.records import Record, Result
+from handler.records import NOWHERE, Origin, Record, Result
 from handler.service import Options
 
 
 def result(
-    name: str = "a", vector: Vector | None = None, text: str = "Some text.", origin: object = None, **metadata: object
+    name: str = "a", vector: Vector | None = None, text: str = "Some text.", origin: Origin = NOWHERE, **metadata: object
 ) -> Result:
     """A result whose vector, if not given, is its name's own, of four numbers."""
     if vector is None:

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from events.aws import LocalAWS
-from handler.records import Failure
+from handler.records import Failure, Origin
 from handler.sinks import failure_destination_from
 from handler.sinks.failures import body_of
 from tests.handler.sinks.fake_api import fake_api
 from tests.handler.sinks.test_messages import QUEUE, new_queue, received
 
-NO_TEXT = Failure("7", "`inputs` must be a string. It is missing", "Validation", transient=False, origin="handle")
+HANDLE = Origin("handle")
+NO_TEXT = Failure("7", "`inputs` must be a string. It is missing", "Validation", transient=False, origin=HANDLE)
 LARGE = "ä" * 1_000_000
 """A text of 2 MB."""
 
@@ -69,7 +70,7 @@ def test_what_could_not_be_recorded_goes_back(aws: LocalAWS) -> None:
         environment.setenv("AWS_ENDPOINT_URL", api.endpoint)
         destination = failure_destination_from(QUEUE)
         (failure,) = destination.write([(NO_TEXT, "first"), (NO_TEXT, "second")])
-    assert (failure.id, failure.transient, failure.origin) == ("7", True, "handle")
+    assert (failure.id, failure.transient, failure.origin) == ("7", True, HANDLE)
     assert failure.error == "`inputs` must be a string. It is missing (and: The queue vectors did not take it: Busy)"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from events.aws import LocalAWS
-from handler.records import Failure, Result
+from handler.records import NOWHERE, Failure, Result
 from handler.sinks import sink_from
 from handler.sinks.s3_vectors import MOST_CALLS, storable
 from tests.handler.sinks.fake_api import Answer, FakeApi, fake_api
@@ -63,7 +63,7 @@ UNFIT: list[tuple[Result, str]] = [
     (result("k" * 1025), "An id must have 1 to 1024 characters in an index; this one has 1025"),
     (result(""), "An id must have 1 to 1024 characters in an index; this one has 0"),
     (
-        result("m", **dict.fromkeys(map("field{}".format, range(51)), 1)),
+        result("m", None, "", NOWHERE, **{f"field{number}": 1 for number in range(51)}),
         "A vector may have 50 fields of metadata in an index; this one has 51",
     ),
     (result("b", note="x" * 50_000), "A vector may have 40960 bytes of metadata in an index; this one has 50011"),

@@ -1,6 +1,5 @@
 """DynamoDB items get the vector of the text that they have, and of no other."""
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
@@ -8,17 +7,14 @@ import numpy as np
 import pytest
 
 from events.aws import LocalAWS
+from handler.records import Item, Origin
 from handler.sinks import sink_from
 from tests.handler.sinks.results import result
 
 
-@dataclass(frozen=True)
-class Origin:
-    """As the source of streams makes it."""
-
-    table: str
-    keys: dict[str, Any]
-    text_field: str = "text"
+def of(table: str, *, key: str = "pk") -> Origin:
+    """The origin of a text in that table's item."""
+    return Origin("1", item=Item(table, {key: {"S": "1"}}, "text"))
 
 
 @pytest.fixture
@@ -45,7 +41,7 @@ def item(client: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 - botocore's
 def test_the_vector_is_written_beside_the_text(table: tuple[Any, str], times: int) -> None:
     """Once or twice, it is the same."""
     client, name = table
-    written = result("1", origin=Origin(name, {"pk": {"S": "1"}}))
+    written = result("1", origin=of(name))
     for _ in range(times):
         assert sink_from("dynamodb://embedding").write([written]) == []
     kept = item(client, name)
@@ -56,7 +52,7 @@ def test_the_vector_is_written_beside_the_text(table: tuple[Any, str], times: in
 def test_a_binary_vector_is_its_float32(table: tuple[Any, str]) -> None:
     """Little-endian."""
     client, name = table
-    written = result("1", origin=Origin(name, {"pk": {"S": "1"}}))
+    written = result("1", origin=of(name))
     assert sink_from("dynamodb://embedding?format=binary").write([written]) == []
     assert item(client, name)["embedding"]["B"] == written.vector.tobytes()
 
@@ -64,7 +60,7 @@ def test_a_binary_vector_is_its_float32(table: tuple[Any, str]) -> None:
 def test_where_the_text_has_changed_nothing_is_written_and_nothing_failed(table: tuple[Any, str]) -> None:
     """An event about the newer text is under way."""
     client, name = table
-    late = result("1", text="An older text.", origin=Origin(name, {"pk": {"S": "1"}}))
+    late = result("1", text="An older text.", origin=of(name))
     assert sink_from("dynamodb://embedding").write([late]) == []
     assert "embedding" not in item(client, name)
 
@@ -73,14 +69,14 @@ def test_an_item_that_is_gone_does_not_come_back(table: tuple[Any, str]) -> None
     """UpdateItem alone would make it anew."""
     client, name = table
     client.delete_item(TableName=name, Key={"pk": {"S": "1"}})
-    assert sink_from("dynamodb://embedding").write([result("1", origin=Origin(name, {"pk": {"S": "1"}}))]) == []
+    assert sink_from("dynamodb://embedding").write([result("1", origin=of(name))]) == []
     assert item(client, name) == {}
 
 
 def test_the_text_is_never_overwritten(table: tuple[Any, str]) -> None:
     """That would be a loop."""
     client, name = table
-    (failure,) = sink_from("dynamodb://text").write([result("1", origin=Origin(name, {"pk": {"S": "1"}}))])
+    (failure,) = sink_from("dynamodb://text").write([result("1", origin=of(name))])
     assert (failure.transient, failure.error) == (False, "The attribute text has the text; the vector needs another")
     assert item(client, name)["text"] == {"S": "Some text."}
 
@@ -90,10 +86,10 @@ def test_each_failure_is_its_own_items(table: tuple[Any, str]) -> None:
     client, name = table
     failures = sink_from("dynamodb://embedding").write(
         [
-            result("gone", origin=Origin("no-such-table", {"pk": {"S": "1"}})),
-            result("fine", origin=Origin(name, {"pk": {"S": "1"}})),
-            result("wrong", origin=Origin(name, {"no key": {"S": "1"}})),
-            result("queue", origin="a message's handle"),
+            result("gone", origin=of("no-such-table")),
+            result("fine", origin=of(name)),
+            result("wrong", origin=of(name, key="no key")),
+            result("queue", origin=Origin("a message's handle")),
         ]
     )
     assert [(failure.id, failure.transient) for failure in failures] == [("gone", True), ("wrong", False), ("queue", True)]

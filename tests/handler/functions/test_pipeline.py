@@ -1,0 +1,266 @@
+"""The pipeline function: which events it takes for what, how each is answered, and what it refuses to start with."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from handler import errors
+from handler.bootstrap import Answer
+from handler.config import PipelineSettings, overlap
+from handler.functions.pipeline import Parts, answering, from_environment
+from handler.pipeline import FailureDestination, Objects, Sink
+from handler.service import Service
+from tests.conftest import ROOT
+from tests.handler.sources.test_sources import EVENTS, STRANGERS
+from tests.handler.test_pipeline import Queue
+from tests.pipelines.fakes import FakeService, Kept, Memory, choking_on, without_model
+
+WORDS = "Today is a sunny day and I will get some ice cream."
+
+
+class Context:
+    """As Lambda tells the time left."""
+
+    def __init__(self, seconds: float) -> None:
+        self._ms = seconds * 1000
+
+    def get_remaining_time_in_millis(self) -> float:
+        return self._ms
+
+
+def answer_of(
+    sink: Sink | None = None,
+    service: Service | None = None,
+    destination: FailureDestination | None = None,
+    objects: Objects | None = None,
+    named: Callable[[str], Sink] | None = None,
+) -> Answer:
+    """The function, its parts made of fakes."""
+    settings = PipelineSettings.from_environment({})
+    parts = Parts(settings, sink, destination, objects or Queue(lines=3).objects, named or (lambda _: Memory()))
+    return answering(service or FakeService(), parts)
+
+
+ANSWERS: dict[str, object] = {
+    "sqs": {"batchItemFailures": [{"itemIdentifier": "059f36b4-87a3-44ab-83d2-661970000001"}]},
+    "sqs_fifo": {
+        "batchItemFailures": [
+            {"itemIdentifier": "059f36b4-87a3-44ab-83d2-661970000004"},
+            {"itemIdentifier": "059f36b4-87a3-44ab-83d2-661970000006"},
+            {"itemIdentifier": "059f36b4-87a3-44ab-83d2-661970000005"},
+        ]
+    },
+    "kinesis": {"batchItemFailures": [{"itemIdentifier": EVENTS["kinesis"]["Records"][0]["kinesis"]["sequenceNumber"]}]},
+    "dynamodb": {"batchItemFailures": [{"itemIdentifier": EVENTS["dynamodb"]["Records"][0]["dynamodb"]["SequenceNumber"]}]},
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_a_source_that_can_be_told_is_told_what_comes_again(name: str) -> None:
+    """Messages by their names; a stream by its earliest record alone; of a group, what is after the first as well."""
+    sink = Memory(refused=["sunny"])
+    assert answer_of(sink)(EVENTS[name], None) == ANSWERS[name]
+    assert len(sink.ids) == {"sqs": 2}.get(name, 0 if name == "sqs_fifo" else 1)
+    assert answer_of(Memory())(EVENTS[name], None) == {"batchItemFailures": []}
+
+
+@pytest.mark.parametrize("name", ["sns", "eventbridge", "s3", "s3_eventbridge"])
+def test_a_source_that_reads_no_answer_has_its_event_come_again_by_an_exception(name: str) -> None:
+    """Its name is for Step Functions and for logs, its sentence has no text of the user's."""
+    with pytest.raises(errors.Unfinished) as raised:
+        answer_of(Memory(refused=["sunny", "line"]))(EVENTS[name], None)
+    assert "sunny" not in str(raised.value)
+    sink = Memory()
+    assert answer_of(sink)(EVENTS[name], None) is None
+    assert sink.ids
+
+
+def test_a_test_of_s3_is_acknowledged() -> None:
+    """It comes when notifications are configured."""
+    sink = Memory()
+    assert answer_of(sink)(EVENTS["s3_test"], None) is None
+    assert sink.ids == []
+
+
+@pytest.mark.parametrize("name", ["sqs", "sns", "eventbridge", "s3", "kinesis", "dynamodb"])
+def test_without_a_sink_events_that_have_no_reply_are_refused(name: str) -> None:
+    """None is acknowledged."""
+    with pytest.raises(errors.Backend, match=r"^SINK must be set for events of "):
+        answer_of()(EVENTS[name], None)
+
+
+def test_an_enrichment_has_the_length_and_the_order_of_its_event() -> None:
+    """A failure stands in its record's place."""
+    event = [*EVENTS["pipes"], {"id": "c"}, EVENTS["dynamodb"]["Records"][3], *EVENTS["pipes"]]
+    made = json.loads(answer_of()(event, None))
+    assert [(one["id"], "embedding" in one) for one in made] == [
+        ("059f36b4-87a3-44ab-83d2-661970000008", True),
+        ("weather-2", True),
+        ("c", False),
+        ("weather-4", False),
+        ("059f36b4-87a3-44ab-83d2-661970000008", True),
+        ("weather-2", True),
+    ]
+    assert made[1]["metadata"] == {"language": "en"}
+    assert made[2] == {"id": "c", "error": "`inputs` is missing", "error_type": "Empty"}
+    assert made[3] == {"id": "weather-4", "skipped": "deleted"}
+    assert json.loads(answer_of()([], None)) == []
+
+
+def test_an_enrichment_that_may_yet_succeed_is_tried_again_whole() -> None:
+    """A pipe knows no failure in part."""
+    with pytest.raises(errors.Unfinished, match="the model is missing"):
+        answer_of(service=FakeService(failing=without_model))(EVENTS["pipes"], None)
+
+
+def test_a_batch_of_a_map_is_written_to_the_sink_it_names() -> None:
+    """And answered by what was done."""
+    named, asked = Memory(), []
+
+    def make(uri: str) -> Memory:
+        asked.append(uri)
+        return named
+
+    event = {"BatchInput": {"sink": "s3://vectors/out", "text_field": "passage"}, "Items": EVENTS["distributed_map"]["Items"]}
+    assert answer_of(Memory(), named=make)(event, None) == {"count": 2, "failed": 0}
+    assert (asked, named.ids) == (["s3://vectors/out"], ["1", "2"])
+
+
+def test_a_batch_of_a_map_without_any_sink_is_answered_by_its_results() -> None:
+    """If a state can carry them."""
+    made = json.loads(answer_of()(EVENTS["distributed_map"], None))
+    assert [(one["id"], len(one["embedding"])) for one in made] == [("1", 4), ("2", 4)]
+    many = {"Items": [{"id": str(number), "inputs": "a"} for number in range(1000)]}
+    with pytest.raises(errors.Validation, match=r"^the results of 1000 records could have \d+ bytes > 262144, "):
+        answer_of()(many, None)
+
+
+BAD = {"Items": [{"id": "a", "inputs": "good"}, {"id": "b", "inputs": "bad"}, {"id": "c"}]}
+
+
+def test_a_batch_of_a_map_tells_how_many_went_to_the_failure_destination() -> None:
+    """Without one it fails, by the name of the first failure, which is not tried again."""
+    service, sink, kept = FakeService(failing=choking_on("bad")), Memory(), Kept()
+    assert answer_of(sink, service, kept)(BAD, None) == {"count": 1, "failed": 2}
+    assert kept.reasons == {"b": "no vector", "c": "`inputs` is missing"}
+    with pytest.raises(errors.Backend, match=r"^2 of 3 records are not done, the first because: no vector$"):
+        answer_of(sink, service)(BAD, None)
+    with pytest.raises(errors.Unfinished, match="throttled"):
+        answer_of(Memory(refused=["good"]), service, kept)(BAD, None)
+
+
+@pytest.mark.parametrize(
+    ("batch", "sentence"),
+    [
+        (3, "`BatchInput` must be an object. Given: a number"),
+        ({"sink": 3}, "`BatchInput.sink` must be a string. Given: a number"),
+        ({"text_field": []}, "`BatchInput.text_field` must be a string. Given: a list"),
+    ],
+)
+def test_a_batch_of_a_map_that_is_malformed_is_refused(batch: object, sentence: str) -> None:
+    """In one sentence."""
+    with pytest.raises(errors.Validation, match=f"^{sentence}$"):
+        answer_of()({"BatchInput": batch, "Items": []}, None)
+
+
+def test_records_are_answered_each_in_its_place() -> None:
+    """By this function as by the other."""
+    made = json.loads(answer_of()(EVENTS["records"], None))
+    assert [(one["id"], len(one.get("embedding", ()))) for one in made] == [("weather-1", 4), ("weather-2", 4), ("weather-3", 0)]
+    assert made[2]["error_type"] == "Empty"
+    assert len(json.loads(answer_of()({"inputs": ["a", "b"]}, None))) == 2
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_what_is_no_source_s_is_refused_by_name(name: str) -> None:
+    """By an exception that is not worth another try."""
+    with pytest.raises(errors.Validation, match=r"^This function takes .* Given: "):
+        answer_of(Memory())(STRANGERS[name], None)
+
+
+def test_the_time_left_is_respected() -> None:
+    """What is not done by then comes again, well before Lambda would end it all."""
+    records = [EVENTS["sqs"]["Records"][0] | {"messageId": str(number), "body": f"text {number}"} for number in range(200)]
+    sink = Memory()
+    reply = answer_of(sink, FakeService(seconds=0.01))({"Records": records}, Context(1))
+    assert 0 < len(sink.ids) < 200
+    assert len(sink.ids) + len(reply["batchItemFailures"]) == 200
+
+
+def test_a_surprise_is_an_internal_error_with_an_id() -> None:
+    """And nothing of the user's."""
+
+    class Broken(Memory):
+        def write(self, results: Any) -> Any:  # noqa: ANN401 - it never gets so far
+            del results
+            raise RuntimeError(WORDS)
+
+    with pytest.raises(errors.Internal, match=r"^Internal error; its id in the log is [0-9a-f]{12}$"):
+        answer_of(Broken())(EVENTS["sqs"], None)
+
+
+LOOPS = [
+    ("s3://b/in", "s3://b/in", True),
+    ("s3://b/in/", "s3://b/in/out", True),
+    ("s3://b/in", "s3://b/in-vectors", True),
+    ("s3://b", "s3://b/out", True),
+    ("s3://b/in/", "s3://b", True),
+    ("s3://b/in/", "s3://b/out?format=parquet", False),
+    ("s3://b", "s3://b2/out", False),
+    ("s3://b/in/", "s3://b/in-vectors", False),
+    ("https://sqs.us-east-1.amazonaws.com/123456789012/a", "https://sqs.us-east-1.amazonaws.com/123456789012/a", True),
+    ("https://sqs.us-east-1.amazonaws.com/123456789012/a", "https://sqs.us-east-1.amazonaws.com/123456789012/ab", False),
+]
+
+
+@pytest.mark.parametrize(("place", "output", "loops"), LOOPS)
+def test_output_that_would_be_read_again_is_refused_at_the_start(place: str, output: str, *, loops: bool) -> None:
+    """A prefix of S3 is no folder: `in` takes `in-vectors/`, too."""
+    assert overlap(place, output) == loops
+    for name in ("SINK", "FAILURE_DESTINATION"):
+        read = partial(PipelineSettings.from_environment, {"INPUT": f"s3://other, {place}", name: output})
+        if loops:
+            with pytest.raises(errors.Backend, match=rf"^{name} .* must lie outside of INPUT "):
+                read()
+        else:
+            read()
+
+
+# Handles an event under the name that template.yaml gives, and prints what of the HTTP framework was imported on the way.
+FRESH = """
+import json, sys
+from handler.functions.pipeline import handler
+print(len(json.loads(handler(json.load(open("events/records.json")), None))), handler(json.load(open("events/pipes.json")), None)[:1])
+print([name for name in ("fastapi", "starlette", "mangum", "pydantic", "anyio") if name in sys.modules])
+"""
+
+
+def test_the_pipeline_never_imports_the_http_framework() -> None:
+    """It would be 300 ms of every cold start."""
+    done = subprocess.run(
+        [sys.executable, "-c", FRESH],
+        cwd=ROOT,
+        env={"MODEL_DIR": str(ROOT / "build/model")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines() == ["3 b'['", "[]"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"SINK": "ftp://b"}, "SINK must be .* it is 'ftp://b'"),
+        ({"SINK": "s3://b/in", "INPUT": "s3://b/in/"}, "SINK s3://b/in must lie outside of INPUT s3://b/in/: .*"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_is_told_to_every_caller(settings: dict[str, str], sentence: str) -> None:
+    """Nothing is acknowledged."""
+    with pytest.raises(errors.Backend, match=f"^{sentence}$"):
+        from_environment(settings, FakeService())(EVENTS["sqs"], None)

@@ -1,0 +1,254 @@
+"""Which source an event is of, and what its messages hold."""
+
+import base64
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handler.errors import Validation
+from handler.http.doors import door_of
+from handler.records import Content, Failure, Nothing, Origin, Record, StoredObject
+from handler.sources import SOURCES, described, direct, distributed_map, dynamodb, kinesis, pipes, source_of, sqs
+from handler.sources.reading import LONGEST_TEXT, contents
+from tests.conftest import ROOT
+from tests.handler.functions.test_api import NOT_HTTP
+
+EVENTS = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "events").glob("*.json"))}
+TAKERS: dict[str, Callable[[object], bool]] = {
+    **{source.NAME: source.matches for source in SOURCES},
+    "direct": direct.matches,
+    "Step Functions": distributed_map.matches,
+    "EventBridge Pipes": pipes.matches,
+    "HTTP": lambda event: isinstance(event, dict) and door_of(event) is not None,
+}
+HTTP = {"alb", "function_url", "http_api_v2", "rest_v1"}
+STRANGERS: dict[str, Any] = {name: event for name, event in NOT_HTTP.items() if name != "SQS"} | {
+    "CloudWatch Logs": {"awslogs": {"data": "H4sI"}},
+    "Kafka": {"eventSource": "aws:kafka", "records": {}, "bootstrapServers": "b"},
+    "Firehose": {"invocationId": "i", "deliveryStreamArn": "arn", "region": "us-east-1", "records": []},
+    "VPC Lattice, first version": {"raw_path": "/", "method": "POST", "headers": {}, "query_string_parameters": {}},
+    "two sources at once": {"Records": [EVENTS["sqs"]["Records"][0], EVENTS["s3"]["Records"][0]]},
+    "no records": {"Records": []},
+    "SES": {"Records": [{"eventSource": "aws:ses", "ses": {}}]},
+    "a number": 3,
+    "nothing at all": None,
+}
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_every_event_of_ours_has_one_taker(name: str) -> None:
+    """Of all sources and front doors together."""
+    takers = [taker for taker, matches in TAKERS.items() if matches(EVENTS[name])]
+    assert len(takers) == 1, takers
+    assert (takers == ["HTTP"]) == (name in HTTP)
+
+
+@pytest.mark.parametrize("name", STRANGERS)
+def test_events_of_other_kinds_have_none_and_are_refused_by_name(name: str) -> None:
+    """Some look like one of ours."""
+    event = STRANGERS[name]
+    takers = [taker for taker, matches in TAKERS.items() if matches(event)]
+    assert takers == [], takers
+    with pytest.raises(Validation, match=r"^This function takes .* SQS, SNS, .* Given: ") as refused:
+        source_of(event)
+    assert str(refused.value).endswith(described(event))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
+)
+
+
+@given(st.sampled_from(sorted(EVENTS)), st.sampled_from(sorted(EVENTS)), JSON)
+def test_no_mixture_of_events_has_two_takers(one: str, other: str, extra: Any) -> None:  # noqa: ANN401 - any JSON
+    """Fields of another source's, or anything else, beside its own."""
+    mixed = EVENTS[one] | EVENTS[other] if isinstance(EVENTS[one], dict) and isinstance(EVENTS[other], dict) else extra
+    assert sum(matches(mixed) for name, matches in TAKERS.items() if name != "HTTP") <= 1
+
+
+def found(body: object) -> list[Content]:
+    """What a message with this body holds."""
+    return list(contents(body if isinstance(body, str) else json.dumps(body), "m", Origin("m"), "inputs"))
+
+
+SNS = {"Type": "Notification", "MessageId": "n", "TopicArn": "arn"}
+STORED = StoredObject("documents", "in/two passages.jsonl", None, "65cd35df445985a8d402723931f7d149")
+
+BODIES: dict[str, tuple[object, list[tuple[str, str]]]] = {
+    "plain": ("It rained.\nAll day.", [("m", "It rained.\nAll day.")]),
+    "plain, with quotes": ('"Well," she said.', [("m", '"Well," she said.')]),
+    "a JSON string": ('"It rained."', [("m", "It rained.")]),
+    "a record": ({"id": "a", "inputs": "It rained."}, [("a", "It rained.")]),
+    "a record without an id": ({"inputs": "It rained."}, [("m", "It rained.")]),
+    "a number for an id": ({"id": 7, "inputs": "It rained."}, [("7", "It rained.")]),
+    "SNS": ({**SNS, "Message": "It rained."}, [("n", "It rained.")]),
+    "a record in SNS": ({**SNS, "Message": '{"id": "a", "inputs": "It rained."}'}, [("a", "It rained.")]),
+    "SNS in SNS": ({**SNS, "Message": json.dumps({**SNS, "MessageId": "o", "Message": "It rained."})}, [("o", "It rained.")]),
+    "EventBridge": (EVENTS["eventbridge"], [("weather-1", "Today is a sunny day and I will get some ice cream.")]),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_body_is_a_text_a_record_or_an_envelope_with_one(name: str) -> None:
+    """As queues get them, from people and from other services."""
+    body, records = BODIES[name]
+    assert [(one.id, one.text) for one in found(body) if isinstance(one, Record)] == records
+
+
+@pytest.mark.parametrize(
+    "body", [EVENTS["s3"], EVENTS["s3_eventbridge"], {**SNS, "Message": json.dumps(EVENTS["s3"])}], ids=["S3", "EventBridge", "SNS"]
+)
+def test_an_object_is_told_of_in_three_ways(body: object) -> None:
+    """Its key decoded where S3 encodes it, and only there."""
+    (stored,) = found(body)
+    assert isinstance(stored, StoredObject)
+    assert (stored.bucket, stored.key, stored.version, stored.etag) == (STORED.bucket, STORED.key, None, STORED.etag)
+
+
+REFUSED: dict[str, tuple[object, str, str]] = {
+    "not JSON": ("{not JSON", "Validation", "The message begins like a JSON object and is none"),
+    "no text": ({"id": "a"}, "Empty", "`inputs` is missing"),
+    "null": ({"inputs": None}, "Empty", "`inputs` is missing"),
+    "an empty text": ({"inputs": " \n"}, "Empty", "`inputs` cannot be empty"),
+    "an empty body": ("", "Empty", "`inputs` cannot be empty"),
+    "two texts": ({"inputs": ["a", "b"]}, "Validation", "`inputs` must be a string. Given: a list"),
+    "an object for an id": ({"id": {}, "inputs": "a"}, "Validation", "`id` must be a string or a number. Given: an object"),
+    "an option of a wrong type": ({"inputs": "a", "truncate": 3}, "Validation", "`truncate` must be true or false. Given: 3"),
+    "a text of 2 MB": (
+        {"inputs": "a" * 2_000_000},
+        "Validation",
+        f"`inputs` has 2000000 characters > {LONGEST_TEXT}, the most of one record",
+    ),
+    "half a notification": (
+        {"Records": [{"eventSource": "aws:s3"}]},
+        "Validation",
+        "The message looks like another service's and lacks fields that it has",
+    ),
+    "half a continuation": (
+        {"continuation": {"bucket": "b", "key": "k", "version": None, "etag": None, "offset": -1}},
+        "Validation",
+        "`continuation` must have bucket, key, version, etag and offset",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_no_record_is_a_failure_for_good_with_its_reason(name: str) -> None:
+    """Never an exception, which would have its neighbours come again."""
+    body, kind, reason = REFUSED[name]
+    (failure,) = found(body)
+    assert isinstance(failure, Failure)
+    assert (failure.error_type, failure.error, failure.transient, failure.origin.message) == (kind, reason, False, "m")
+
+
+@given(st.text() | JSON.map(json.dumps) | JSON.map(lambda value: json.dumps({**SNS, "Message": value})))
+def test_no_body_raises(body: str) -> None:
+    """Whatever is in it."""
+    assert all(isinstance(one, Record | Failure | Nothing | StoredObject) for one in found(body))
+
+
+def test_a_record_keeps_what_else_it_carries_and_its_options_apart() -> None:
+    """Options decide the vector, metadata goes along."""
+    (record,) = found({"id": "a", "inputs": "b", "truncate": False, "dimensions": 2, "page": 7})
+    assert isinstance(record, Record)
+    assert (record.options.truncate, record.options.dimensions, record.metadata) == (False, 2, {"page": 7})
+
+
+def test_a_test_of_s3_and_an_event_of_our_own_hold_nothing() -> None:
+    """Nor does an object that was deleted."""
+    own = EVENTS["eventbridge"] | {"source": "embeddings-on-lambda"}
+    gone = json.loads(json.dumps(EVENTS["s3"]).replace("ObjectCreated:Put", "ObjectRemoved:Delete"))
+    assert [[one.reason for one in found(body) if isinstance(one, Nothing)] for body in (EVENTS["s3_test"], own, gone)] == [
+        ["test"],
+        ["ours"],
+        ["deleted"],
+    ]
+
+
+def test_the_failure_destination_gets_a_message_without_its_handle() -> None:
+    """Which would be of no use there."""
+    first, *_ = sqs.records(EVENTS["sqs"], "inputs")
+    sent = EVENTS["sqs"]["Records"][0]
+    assert first.origin.original == {name: value for name, value in sent.items() if name != "receiptHandle"}
+
+
+def test_messages_of_a_fifo_queue_have_groups_and_no_others() -> None:
+    """A group of a standard queue orders nothing."""
+    groups = [one.origin.group for one in sqs.records(EVENTS["sqs_fifo"], "inputs")]
+    assert groups == ["berlin", "berlin", "lima"]
+    fair = json.loads(json.dumps(EVENTS["sqs_fifo"]).replace(".fifo", ""))
+    assert {one.origin.group for one in sqs.records(fair, "inputs")} == {None}
+
+
+def test_a_stream_s_data_that_is_no_text_is_a_failure() -> None:
+    """The record beside it is read."""
+    event = json.loads(json.dumps(EVENTS["kinesis"]))
+    event["Records"][0]["kinesis"]["data"] = base64.b64encode(b"\xff\xfe").decode()
+    first, second = kinesis.records(event, "inputs")
+    assert isinstance(first, Failure)
+    assert first.error == "The record's data is not text in UTF-8"
+    assert isinstance(second, Record)
+    assert second.id == "weather-2"
+
+
+def test_only_a_changed_text_of_a_table_is_embedded() -> None:
+    """Of four changes: new, changed, the same again, deleted."""
+    new, changed, same, gone = dynamodb.records(EVENTS["dynamodb"], "inputs")
+    assert isinstance(new, Record)
+    assert isinstance(changed, Record)
+    assert (new.id, new.text, new.metadata) == ("weather-1", "Today is a sunny day and I will get some ice cream.", {"likes": 3})
+    assert changed.origin.item is not None
+    assert (changed.origin.item.table, changed.origin.item.keys) == ("documents", {"pk": {"S": "weather-2"}})
+    assert (same, gone) == (Nothing("weather-3", "unchanged", same.origin), Nothing("weather-4", "deleted", gone.origin))
+
+
+def test_a_stream_that_does_not_show_what_was_there_before_is_refused() -> None:
+    """Whether a text changed could not be told, and a vector written back would come again."""
+    event = json.loads(json.dumps(EVENTS["dynamodb"]).replace("NEW_AND_OLD_IMAGES", "NEW_IMAGE"))
+    first, *_ = dynamodb.records(event, "inputs")
+    assert isinstance(first, Failure)
+    assert (
+        first.error
+        == "The table's stream must have the view NEW_AND_OLD_IMAGES, or a change of the text cannot be told from any other"
+    )
+
+
+def test_every_type_of_attribute_becomes_json() -> None:
+    """As the sinks keep it."""
+    value = {
+        "M": {
+            "n": {"N": "1.5"},
+            "l": {"L": [{"N": "2"}, {"NULL": True}, {"BOOL": False}]},
+            "s": {"SS": ["a"]},
+            "ns": {"NS": ["1"]},
+            "b": {"B": "AA=="},
+        }
+    }
+    assert dynamodb.plain(value) == {"n": 1.5, "l": [2, None, False], "s": ["a"], "ns": [1], "b": "AA=="}
+    assert dynamodb.item_id({"pk": {"S": "a"}, "sk": {"N": "1"}}) == '{"pk": "a", "sk": 1}'
+
+
+def test_a_pipe_has_one_content_for_each_element() -> None:
+    """Of every service it reads from, of an input template's objects and strings, and of nothing of ours."""
+    changes = EVENTS["dynamodb"]["Records"]
+    record = EVENTS["kinesis"]["Records"][0]
+    data = {**record["kinesis"], "eventSource": "aws:kinesis", "eventID": record["eventID"]}
+    queued = EVENTS["sqs"]["Records"][0] | {"body": json.dumps(EVENTS["s3"])}
+    event = [*EVENTS["pipes"], *changes, data, {"id": "a", "inputs": "b"}, "It rained.", queued, 3]
+    made = list(pipes.records(event, "inputs"))
+    assert [type(content) for content in made] == [Record] * 4 + [Nothing] * 2 + [Record] * 3 + [Failure] * 2
+    assert [content.origin.message for content in made] == list(range(len(event)))
+
+
+def test_an_item_of_a_map_without_an_id_is_named_by_what_it_holds() -> None:
+    """So that a repeat writes the same key."""
+    (one,), (same,), (other,) = (distributed_map.records({"Items": [{"inputs": text}]}, "inputs") for text in ("a", "a", "b"))
+    assert isinstance(one, Record)
+    assert isinstance(same, Record)
+    assert isinstance(other, Record)
+    assert one.id == same.id != other.id

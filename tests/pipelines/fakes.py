@@ -1,0 +1,134 @@
+"""A service without a model, a sink and a failure destination in memory: fast, and told what to fail at."""
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from handler.config import Settings
+from handler.embedding.encoder import NEVER, Vectors
+from handler.embedding.manifest import Manifest
+from handler.embedding.tokenization import Token
+from handler.errors import Backend, TooLarge, Unembeddable, Validation
+from handler.records import Failure, Result
+from handler.service import Embeddings, Options
+from tests.conftest import INT8
+
+DIMENSION = 4
+
+
+def vector_of(text: str) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """Each text's own."""
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    return np.frombuffer(digest[: 4 * DIMENSION], np.uint32).astype(np.float32)
+
+
+@dataclass
+class FakeService:
+    """Embeds a text by its digest, and takes `seconds` for each. `failing` is what a call with these texts raises."""
+
+    seconds: float = 0
+    failing: Callable[[Sequence[str]], Exception | None] = lambda _: None
+    calls: list[list[str]] = field(default_factory=list)
+    settings: Settings = field(default_factory=lambda: Settings.from_environment({"MODEL_DIR": str(INT8)}))
+    manifest: Manifest = field(default_factory=lambda: replace(Manifest.read(INT8), dimension=DIMENSION))
+
+    def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
+        self.calls.append(list(texts))
+        if options.prompt_name:
+            msg = "`prompt_name` is not one of this model's prompts: none"
+            raise Validation(msg)
+        if error := self.failing(texts):
+            raise error
+        for done in range(len(texts)):
+            if time.monotonic() > deadline:
+                msg = f"the time ran out: {done} of {len(texts)} inputs were embedded"
+                raise TooLarge(msg)
+            time.sleep(self.seconds)
+        vectors = np.stack([vector_of(text) for text in texts])
+        lengths = [len(text.split()) for text in texts]
+        return Embeddings(vectors, lengths, [length > 256 for length in lengths], sum(map(len, texts)), 256, 0, 0)
+
+    def embed_tokens(
+        self, texts: Sequence[str], options: Options, check: Callable[[int, int], None], deadline: float = NEVER
+    ) -> Embeddings[list[Vectors]]:
+        raise NotImplementedError
+
+    def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool) -> list[list[Token]]:
+        raise NotImplementedError
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        raise NotImplementedError
+
+
+def choking_on(*words: str) -> Callable[[Sequence[str]], Exception | None]:
+    """Texts with one of these words have no vector."""
+    return lambda texts: Unembeddable("no vector") if any(word in text for text in texts for word in words) else None
+
+
+def without_model(texts: Sequence[str]) -> Exception:
+    """Nothing has."""
+    del texts
+    return Backend("the model is missing")
+
+
+@dataclass
+class Memory:
+    """A sink that keeps results, but refuses for now those whose text has a word of `refused`."""
+
+    refused: Sequence[str] = ()
+    writes: list[list[str]] = field(default_factory=list)
+
+    def write(self, results: Sequence[Result]) -> list[Failure]:
+        taken = [result for result in results if not any(word in result.record.text for word in self.refused)]
+        self.writes.append([result.record.id for result in taken])
+        left = [result.record for result in results if result not in taken]
+        return [Failure(record.id, "throttled", "Backend", transient=True, origin=record.origin) for record in left]
+
+    @property
+    def ids(self) -> list[str]:
+        return [name for write in self.writes for name in write]
+
+
+@dataclass
+class MemoryShards(Memory):
+    """A sink of whole files."""
+
+    files: dict[str, list[str]] = field(default_factory=dict)
+    repeated: list[str] = field(default_factory=list)
+
+    def receipt(self, name: str) -> object:
+        return name if name in self.files else None
+
+    def write_shard(self, results: Sequence[Result], name: str) -> object:
+        if failures := self.write(results):
+            return failures
+        self.repeated += [name] if name in self.files else []
+        self.files[name] = [result.record.id for result in results]
+        return name
+
+
+@dataclass
+class Kept:
+    """A failure destination in memory, which may be out of order."""
+
+    failures: list[tuple[Failure, object]] = field(default_factory=list)
+    broken: bool = False
+
+    def write(self, failures: Sequence[tuple[Failure, object]]) -> list[Failure]:
+        if self.broken:
+            return [replace(failure, transient=True) for failure, _ in failures]
+        self.failures += failures
+        return []
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        return {failure.id: failure.error for failure, _ in self.failures}
+
+
+def event(name: str) -> Path:
+    """One of events/."""
+    return Path(__file__).parents[2] / f"events/{name}.json"

@@ -1,0 +1,218 @@
+"""Every source with every sink that fits it, by AWS's APIs over HTTP."""
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from events.aws import LocalAWS
+from events.invoke import DOCUMENT, PASSAGES
+from handler.bootstrap import Answer
+from handler.functions.pipeline import Parts, answering
+from handler.service import Options, Service
+from tests.handler.functions.test_pipeline import Context
+from tests.handler.sources.test_sources import EVENTS
+from tests.pipelines.fakes import FakeService
+from tests.pipelines.poller import Queue, poll
+
+TEXTS = ("Today is a sunny day and I will get some ice cream.", "It rained all morning, so the picnic moved indoors.")
+EXPECTED: dict[str, dict[str, str]] = {
+    "sqs": {"059f36b4-87a3-44ab-83d2-661970000001": TEXTS[0], "weather-2": TEXTS[1], "sns-in-sqs": TEXTS[1]},
+    "sqs_fifo": {"weather-0": TEXTS[0], "weather-1": TEXTS[1], "weather-2": TEXTS[0]},
+    "sns": {"weather-1": TEXTS[0]},
+    "eventbridge": {"weather-1": TEXTS[0]},
+    "kinesis": {EVENTS["kinesis"]["Records"][0]["eventID"]: TEXTS[0], "weather-2": TEXTS[1]},
+    "dynamodb": {"weather-1": TEXTS[0], "weather-2": TEXTS[1]},
+    "s3": {"weather-1": TEXTS[0], "weather-2": TEXTS[1]},
+    "s3_eventbridge": {"weather-1": TEXTS[0], "weather-2": TEXTS[1]},
+    "distributed_map": {"1": TEXTS[0], "2": TEXTS[1]},
+}
+"""What each of events/ has for a text, by its record's id."""
+
+type Found = Mapping[str, Any]
+type Read = Callable[[], Found]
+
+
+def s3_jsonl(aws: LocalAWS, name: str) -> tuple[str, Read]:
+    """Shards of lines."""
+    return f"s3://{name}/out", lambda: {
+        one["id"]: one["embedding"] for body in _objects(aws, name) for one in map(json.loads, body.splitlines())
+    }
+
+
+def s3_parquet(aws: LocalAWS, name: str) -> tuple[str, Read]:
+    """Shards of Parquet."""
+    return f"s3://{name}/out?format=parquet", lambda: {
+        one["id"]: one["embedding"] for body in _objects(aws, name) for one in pq.read_table(io.BytesIO(body)).to_pylist()
+    }
+
+
+def _objects(aws: LocalAWS, bucket: str) -> list[bytes]:
+    s3 = aws.client("s3")
+    found = s3.list_objects_v2(Bucket=bucket).get("Contents", [])
+    return [s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read() for one in found]
+
+
+def sqs(aws: LocalAWS, name: str) -> tuple[str, Read]:
+    """One message a vector."""
+    queue = Queue(aws.client("sqs"), name)
+    return queue.url, lambda: {one["id"]: one["embedding"] for one in map(json.loads, queue.bodies())}
+
+
+def eventbridge(aws: LocalAWS, name: str) -> tuple[str, Read]:
+    """One event a vector, which a rule sends on to a queue."""
+    events, queue = aws.client("events"), Queue(aws.client("sqs"), name)
+    arn = events.create_event_bus(Name=name)["EventBusArn"]
+    pattern = json.dumps({"source": ["embeddings-on-lambda"], "detail-type": ["Embedding"]})
+    events.put_rule(Name=name, EventBusName=name, EventPattern=pattern)
+    events.put_targets(Rule=name, EventBusName=name, Targets=[{"Id": "queue", "Arn": queue.arn}])
+    return arn, lambda: {one["id"]: one["embedding"] for one in (json.loads(body)["detail"] for body in queue.bodies())}
+
+
+def s3_vectors(aws: LocalAWS, name: str) -> tuple[str, Read]:
+    """An index."""
+    client, index = aws.client("s3vectors"), {"vectorBucketName": name, "indexName": "passages"}
+    client.create_vector_bucket(vectorBucketName=name)
+    client.create_index(**index, dataType="float32", dimension=384, distanceMetric="cosine")
+    return f"s3vectors://{name}/passages", lambda: {
+        one["key"]: one["data"]["float32"] for one in client.list_vectors(**index, returnData=True)["vectors"]
+    }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def documents(aws_server: LocalAWS) -> None:
+    """The object that the events of S3 tell of."""
+    s3 = aws_server.client("s3")
+    s3.create_bucket(Bucket="documents")
+    s3.put_object(Bucket="documents", Key=DOCUMENT, Body=PASSAGES)
+
+
+def function(service: Service, **settings: str) -> Answer:
+    """The pipeline function, its parts made of settings as a deployment makes them."""
+    return answering(service, Parts.of(settings))
+
+
+@pytest.mark.parametrize("sink", [s3_jsonl, s3_parquet, sqs, eventbridge, s3_vectors])
+@pytest.mark.parametrize("name", EXPECTED)
+def test_the_texts_of_every_source_become_vectors_in_every_sink(
+    aws: LocalAWS, service: Service, name: str, sink: Callable[[LocalAWS, str], tuple[str, Read]]
+) -> None:
+    """The very vectors that HTTP answers with."""
+    bucket = f"out-{uuid4().hex}"
+    if sink in {s3_jsonl, s3_parquet}:
+        aws.client("s3").create_bucket(Bucket=bucket)
+    uri, read = sink(aws, bucket)
+    reply = function(service, SINK=uri)(EVENTS[name], None)
+    assert reply in (None, {"batchItemFailures": []}) or reply["count"] == 2
+    found, expected = read(), EXPECTED[name]
+    assert found.keys() == expected.keys()
+    for record, text in expected.items():
+        assert np.array(found[record], np.float32).tobytes() == service.embed([text], Options()).vectors[0].tobytes()
+
+
+def test_a_map_s_receipt_tells_the_shard(aws: LocalAWS, service: Service) -> None:
+    """By key, count and digest; a repeat gives the same receipt."""
+    bucket = f"out-{uuid4().hex}"
+    aws.client("s3").create_bucket(Bucket=bucket)
+    event = {"BatchInput": {"sink": f"s3://{bucket}/out", "text_field": "passage"}, "Items": EVENTS["distributed_map"]["Items"]}
+    first, second = (function(service)(event, None) for _ in range(2))
+    assert first == second
+    assert (first["count"], first["failed"], len(first["sha256"])) == (2, 0, 64)
+    stored = aws.client("s3").get_object(Bucket=bucket, Key=first["key"].removeprefix(f"s3://{bucket}/"))["Body"].read()
+    assert len(stored.splitlines()) == 2
+    assert len(json.dumps(first)) < 300
+
+
+def test_a_vector_is_written_back_into_its_item_once_and_starts_nothing(aws: LocalAWS, service: Service) -> None:
+    """The change that the writing makes comes by the stream as well, and is none of the text."""
+    name, dynamodb = f"items-{uuid4().hex}", aws.client("dynamodb")
+    dynamodb.create_table(
+        TableName=name,
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    )
+    stream = dynamodb.describe_table(TableName=name)["Table"]["LatestStreamArn"]
+    answer = function(service, SINK="dynamodb://embedding?format=binary", TEXT_FIELD="text")
+
+    def changes(start: int) -> list[dict[str, Any]]:
+        """What the stream has from a place on, as Lambda hands it over."""
+        streams = aws.client("dynamodbstreams")
+        shard = streams.describe_stream(StreamArn=stream)["StreamDescription"]["Shards"][0]["ShardId"]
+        iterator = streams.get_shard_iterator(StreamArn=stream, ShardId=shard, ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+        found = streams.get_records(ShardIterator=iterator)["Records"][start:]
+        return [
+            {"eventID": one["eventID"], "eventName": one["eventName"], "eventSource": "aws:dynamodb", "eventSourceARN": stream}
+            | {"dynamodb": one["dynamodb"] | {"StreamViewType": "NEW_AND_OLD_IMAGES"}}
+            for one in json.loads(json.dumps(found, default=lambda value: value.decode("latin-1") if isinstance(value, bytes) else 0))
+        ]
+
+    def kept() -> bytes:
+        item = dynamodb.get_item(TableName=name, Key={"pk": {"S": "1"}}, ConsistentRead=True)["Item"]
+        vector: bytes = item["embedding"]["B"]
+        return vector
+
+    dynamodb.put_item(TableName=name, Item={"pk": {"S": "1"}, "text": {"S": TEXTS[0]}})
+    assert answer({"Records": changes(0)}, None) == {"batchItemFailures": []}
+    assert kept() == service.embed([TEXTS[0]], Options()).vectors[0].tobytes()
+    own = changes(1)
+    assert [one["eventName"] for one in own] == ["MODIFY"]
+    assert answer({"Records": own}, None) == {"batchItemFailures": []}
+    assert changes(2) == []
+
+    late = changes(0)[:1]
+    dynamodb.update_item(
+        TableName=name,
+        Key={"pk": {"S": "1"}},
+        UpdateExpression="SET #t = :t",
+        ExpressionAttributeNames={"#t": "text"},
+        ExpressionAttributeValues={":t": {"S": TEXTS[1]}},
+    )
+    assert answer({"Records": changes(2)}, None) == {"batchItemFailures": []}
+    assert answer({"Records": late}, None) == {"batchItemFailures": []}
+    assert kept() == service.embed([TEXTS[1]], Options()).vectors[0].tobytes()
+
+
+def test_an_object_goes_on_by_the_continuation_queue_until_it_is_whole(aws: LocalAWS) -> None:
+    """Every invocation has too little time for all of it, and every shard is written once."""
+    name, s3 = f"long-{uuid4().hex}", aws.client("s3")
+    s3.create_bucket(Bucket=name)
+    lines = 4000
+    s3.put_object(Bucket=name, Key="in/long.jsonl", Body=b"".join(b'{"inputs":"line %d"}\n' % number for number in range(lines)))
+    queue = Queue(aws.client("sqs"), name)
+    notice = json.dumps(EVENTS["s3"]["Records"][0] | {"s3": {"bucket": {"name": name}, "object": {"key": "in/long.jsonl"}}})
+    queue.send([("", f'{{"Records": [{notice}]}}')])
+    settings = {"SINK": f"s3://{name}/out", "INPUT": f"s3://{name}/in/", "CONTINUATION_QUEUE": queue.url}
+    service = FakeService(seconds=0.0001)
+    answer = function(service, **settings)
+    events = poll(queue, lambda event: answer(event, Context(1.5)), batches=1, most_events=60)
+    keys = sorted(one["Key"] for one in s3.list_objects_v2(Bucket=name, Prefix="out/")["Contents"])
+    assert len(keys) == 4
+    assert 1 < events
+    found = [one["id"] for key in keys for one in map(json.loads, s3.get_object(Bucket=name, Key=key)["Body"].read().splitlines())]
+    assert len(found) == len(set(found)) == lines
+
+
+def test_failures_for_good_are_kept_where_the_settings_say(aws: LocalAWS, service: Service) -> None:
+    """With reason and original; the messages are acknowledged."""
+    name = f"failed-{uuid4().hex}"
+    aws.client("s3").create_bucket(Bucket=name)
+    kept = Queue(aws.client("sqs"), name)
+    answer = function(service, SINK=f"s3://{name}/out", FAILURE_DESTINATION=kept.url)
+    bodies = ["{not JSON", "{}", '{"inputs": "a", "prompt_name": "none"}', json.dumps({"inputs": "a" * 1_100_000}), "fine"]
+    sent = [EVENTS["sqs"]["Records"][0] | {"messageId": str(number), "body": body} for number, body in enumerate(bodies)]
+    assert answer({"Records": sent}, None) == {"batchItemFailures": []}
+    failures = {one["id"]: one for one in map(json.loads, kept.bodies())}
+    assert {number: failure["error"][:40] for number, failure in failures.items()} == {
+        "0": "The message begins like a JSON object an",
+        "1": "`inputs` is missing",
+        "2": "`prompt_name` is not one of this model's",
+        "3": "`inputs` has 1100000 characters > 104857",
+    }
+    assert failures["1"]["record"]["body"] == "{}"
