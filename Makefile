@@ -79,6 +79,16 @@ lint: .venv/installed ## Style, types and the import law
 soak: .venv/installed build/model/manifest.json ## The long checks: 100,000 hostile requests, 1,000 for each fault of the table
 	@HOSTILE_REQUESTS=100000 FAULT_REQUESTS=1000 $(PY) -m pytest tests/contract/test_hostile_input.py tests/faults
 
+.PHONY: checkov
+checkov: build/checkov/installed ## Look for insecure settings in template.yaml; each that is meant says why, beside it
+	@build/checkov/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
+
+build/checkov/installed: tests/infra/checkov.txt | $(UV)
+	@echo "Making the environment of checkov (build/checkov)"
+	@$(UV) venv --quiet --clear --no-config --python $(PYTHON) build/checkov
+	@$(UV) pip install $(QUIET) --python build/checkov/bin/python --require-hashes -r $<
+	@touch $@
+
 # Needs Linux on x86-64 with apt, qemu-user-static, and leave to make namespaces.
 .PHONY: arm64
 arm64: .venv/installed build/model/manifest.json build/sam/installed ## Build for arm64 and compare its vectors with x86's, emulated
@@ -177,6 +187,7 @@ pins: .venv/installed ## Compile the pinned requirements anew (UPGRADE=--upgrade
 	$(COMPILE) pyproject.toml --overrides layers/runtime/overrides.txt -o layers/runtime/requirements.txt
 	$(COMPILE) pyproject.toml --group dev -c layers/runtime/requirements.txt -o tests/requirements.txt
 	$(COMPILE) --group sam -o tests/infra/requirements.txt
+	$(COMPILE) --group checkov -o tests/infra/checkov.txt
 	$(COMPILE) --group uv -c tests/requirements.txt -o tests/uv.txt
 	@for wanted in tests/clients/requirements/*.in; do $(COMPILE) $$wanted -o $${wanted%.in}.txt; done
 COMPILE = $(UV) pip compile --quiet --no-config $(UPGRADE) --python $(PYTHON) --generate-hashes --no-header --no-annotate \

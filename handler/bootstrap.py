@@ -4,6 +4,7 @@ Law: knows nothing of HTTP or of event sources; a function hands in how it answe
 """
 
 import os
+import random
 from collections.abc import Callable, Mapping
 from functools import partial
 from http.client import HTTPException
@@ -64,6 +65,7 @@ def load_service(environment: Mapping[str, str], later: Later | None = None) -> 
         _remote(_table(settings.cache, environment), codec, settings, later),
     )
     service = EmbeddingService(settings, manifest, tokenization, encoder, cache)
+    snapshot.after_restore(environment, random.seed)
     if snapshot.is_taken(environment):
         service.embed(["What the first run sets up is in the snapshot too."], Options(use_cache=False))
     return service

@@ -4,7 +4,6 @@ Every restored environment wakes with the same connections, which no longer lead
 generator. Law: knows nothing of what is renewed.
 """
 
-import random
 from collections.abc import Callable, Mapping
 
 
@@ -14,10 +13,10 @@ def is_taken(environment: Mapping[str, str]) -> bool:
 
 
 def after_restore(environment: Mapping[str, str], *renewals: Callable[[], None]) -> None:
-    """Have Lambda call `renewals`, and reseed `random`, in each environment that is made of this one's snapshot."""
+    """Have Lambda call `renewals` in each environment that is made of this one's snapshot."""
     if not is_taken(environment):
         return
     from snapshot_restore_py import register_after_restore  # noqa: PLC0415 - the managed runtime brings it, and no one else needs it
 
-    for renewal in (random.seed, *renewals):
+    for renewal in renewals:
         register_after_restore(renewal)

@@ -40,7 +40,7 @@ def vectors(*command: str | Path, **environment: str) -> np.ndarray:
         input=json.dumps(TEXTS),
         text=True,
         capture_output=True,
-        timeout=900,
+        timeout=3600,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr[-3000:]

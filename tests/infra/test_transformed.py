@@ -116,12 +116,11 @@ CALLS = {
     "send_message_batch": "sqs:SendMessage",
     "put_events": "events:PutEvents",
     "put_vectors": "s3vectors:PutVectors",
+    "get_index": "s3vectors:GetIndex",
     "update_item": "dynamodb:UpdateItem",
     "publish_batch": None,  # failures to a topic, for whoever sets FAILURE_DESTINATION to one: the template has a queue
 }
 """The calls of AWS in handler/, and the right that each needs."""
-HOMONYMS = {"get_index"}
-"""Methods of clients that are fields of ours too."""
 LAMBDA_S_OWN = {
     "logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords",
     "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes",
@@ -139,7 +138,7 @@ def calls() -> set[str]:
     session = botocore.session.get_session()
     services = {action.partition(":")[0] for action in CALLS.values() if action} | {"sns"}
     clients = [session.create_client(service, "us-east-1") for service in services]
-    methods = {name for client in clients for name in client.meta.method_to_api_mapping} - HOMONYMS
+    methods = {name for client in clients for name in client.meta.method_to_api_mapping}
     trees = [ast.parse(path.read_text()) for path in (ROOT / "handler").rglob("*.py")]
     return {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)} & methods
 

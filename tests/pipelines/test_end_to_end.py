@@ -150,7 +150,9 @@ def test_a_vector_is_written_back_into_its_item_once_and_starts_nothing(aws: Loc
         return [
             {"eventID": one["eventID"], "eventName": one["eventName"], "eventSource": "aws:dynamodb", "eventSourceARN": stream}
             | {"dynamodb": one["dynamodb"] | {"StreamViewType": "NEW_AND_OLD_IMAGES"}}
-            for one in json.loads(json.dumps(found, default=lambda value: value.decode("latin-1") if isinstance(value, bytes) else 0))
+            for one in json.loads(
+                json.dumps(found, default=lambda value: value.decode("latin-1") if isinstance(value, bytes) else 0)
+            )
         ]
 
     def kept() -> bytes:
