@@ -117,9 +117,28 @@ build/clients/%/installed: tests/clients/packages/%/package-lock.json
 	@cd $(@D) && npm ci --silent --ignore-scripts
 	@touch $@
 
+.PHONY: test-browser
+test-browser: .venv/installed build/model/manifest.json $(if $(shell command -v chromium),build/browser/installed) ## The pages, in chromium
+	@if command -v chromium >/dev/null; then RUN_BROWSER=1 build/browser/bin/python -m pytest --confcutdir tests/browser tests/browser; \
+	else echo "SKIPPED: the pages in a browser, for want of chromium (Debian's package)"; fi
+
+.PHONY: screenshot
+screenshot: test-browser ## Make the README's picture of the page anew
+	@cp build/screens/page.png tests/browser/page.png
+
+build/browser/installed: tests/browser/requirements.txt | $(UV)
+	@echo "Making the environment of the browser's tests (build/browser)"
+	@$(UV) venv --quiet --clear --no-config --python $(PYTHON) build/browser
+	@$(UV) pip install $(QUIET) --python build/browser/bin/python --require-hashes -r $<
+	@touch $@
+
 .PHONY: bench
 bench: .venv/installed build/model/manifest.json build/model-fp32/manifest.json ## Measure, in interleaved pairs
 	@$(PY) -m tests.benchmarks
+
+.PHONY: cold
+cold: build ## Measure cold starts of what Lambda gets, and tell where the time goes
+	@ARTEFACT=build/lambda/app $(PY) -m tests.benchmarks cold --out build/cold.json
 
 # --- Deployment -------------------------------------------------------------------------------------------
 
@@ -189,6 +208,6 @@ pins: .venv/installed ## Compile the pinned requirements anew (UPGRADE=--upgrade
 	$(COMPILE) --group sam -o tests/infra/requirements.txt
 	$(COMPILE) --group checkov -o tests/infra/checkov.txt
 	$(COMPILE) --group uv -c tests/requirements.txt -o tests/uv.txt
-	@for wanted in tests/clients/requirements/*.in; do $(COMPILE) $$wanted -o $${wanted%.in}.txt; done
+	@for wanted in tests/clients/requirements/*.in tests/browser/requirements.in; do $(COMPILE) $$wanted -o $${wanted%.in}.txt; done
 COMPILE = $(UV) pip compile --quiet --no-config $(UPGRADE) --python $(PYTHON) --generate-hashes --no-header --no-annotate \
 	--no-emit-index-url --no-emit-find-links

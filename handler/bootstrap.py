@@ -3,6 +3,7 @@
 Law: knows nothing of HTTP or of event sources; a function hands in how it answers.
 """
 
+import gc
 import os
 import random
 from collections.abc import Callable, Mapping
@@ -130,6 +131,9 @@ def lambda_function(answering: Callable[[Mapping[str, str], Later | None], Answe
 
     if api := os.environ.get("AWS_LAMBDA_RUNTIME_API"):
         answer = _under_lambda(answering, api)
+        # All that there is now stays: the collector, which rested since handler/functions/__init__.py, need never look through it.
+        gc.freeze()
+        gc.enable()
     return handler
 
 

@@ -38,11 +38,13 @@ ROUTES: list[tuple[Sequence[str], str, Dialect]] = [
     (WRITE, "/predict", tei.refused),
     (WRITE, "/rerank", tei.refused),
     (WRITE, "/embed_sparse", tei.refused),
-    (READ, "/", tei.health),
+    (READ, "/", documentation.root),
+    (READ, "/try", documentation.try_page),
     (READ, "/health", tei.health),
     (READ, "/ping", tei.health),
     (READ, "/info", tei.info),
-    (READ, "/docs", documentation.page),
+    (READ, "/docs", documentation.docs),
+    (READ, "/docs/{asset}", documentation.asset),
     (READ, "/openapi.json", documentation.document),
     (READ, "/v1/models", openai.models),
 ]
@@ -58,7 +60,9 @@ def create_app(service: Service, keys: Keys | None) -> FastAPI:
     off = TelemetryConfig(tracing=False, metrics=False, logs=False)
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=off)
     for methods, path, dialect in ROUTES:
-        app.add_api_route(path, _endpoint(dialect, service), methods=list(methods), response_model=None)
+        # As FastAPI adds its own pages: for an endpoint that takes the request as it came, an API route would look for parameters
+        # in vain, which is a quarter of what the framework takes of a request.
+        app.add_route(path, _endpoint(dialect, service), methods=list(methods))
     app.add_exception_handler(HTTPException, _no_route)
     app.add_middleware(Gate, keys=keys)  # within the next one, so that a browser may read its refusals
     app.add_middleware(
@@ -68,8 +72,7 @@ def create_app(service: Service, keys: Keys | None) -> FastAPI:
 
 
 def _endpoint(dialect: Dialect, service: Service) -> Callable[[Request], Awaitable[Response]]:
-    # `async` and with the raw request: FastAPI starts a thread for a plain function (1 ms under Mangum) and would parse the body
-    # a second time for a typed one.
+    # `async`: for a plain function a thread would be started, which takes 1 ms under Mangum.
     async def endpoint(request: Request) -> Response:
         return dialect(await Call.of(request, service))
 

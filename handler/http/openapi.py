@@ -148,6 +148,28 @@ SCHEMAS: dict[str, Any] = {
     ),
 }  # fmt: skip
 
+USE_CACHE = {
+    "name": "x-use-cache",
+    "in": "header",
+    "schema": {"type": "boolean", "default": True},
+    "description": "false neither reads nor writes remembered vectors.",
+}
+HEADERS = {
+    "x-compute-type": "`cpu`, or `cache` where every vector was remembered.",
+    "x-compute-time": "Milliseconds in all.",
+    "x-total-time": "Milliseconds in all.",
+    "x-tokenization-time": "Milliseconds of tokenising.",
+    "x-inference-time": "Milliseconds in the model.",
+    "x-compute-characters": "Characters of all texts.",
+    "x-compute-tokens": "Tokens of all texts, as cut.",
+    "x-cache-hits": "Texts whose vector was remembered.",
+    "x-cache-misses": "Texts whose vector was not.",
+    "x-model-sha": "Digest of the model's manifest.",
+    "x-hf-warning": "Only where texts were cut: how many, and to how many tokens.",
+}
+HEADERS_SENT = {name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()}
+"""Of every answer with something embedded in it."""
+
 FAILURES = {
     "400": "A text is empty, or the body is not JSON.",
     "401": "No key, or a wrong one.",
@@ -200,6 +222,9 @@ def document() -> dict[str, Any]:
             "requestBody": {"required": True, "content": {"application/json": {"schema": _reference(body)}}},
             "responses": _responses(path, answer),
         }
+        if path != "/tokenize":
+            paths[path]["post"]["parameters"] = [USE_CACHE]
+            paths[path]["post"]["responses"]["200"]["headers"] = HEADERS_SENT
         if "{model}" in path:
             paths[path]["parameters"] = [
                 {"name": "model", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}

@@ -3,8 +3,9 @@
     encoder.py       token ids to vectors: ours against the stock int8 graph and against ours in float32
     corpus.py        1,000 passages of mixed lengths: our service against stock int8 in padded batches
     request.py       one warm request through the handler, and its parts
+    steps.py         how long each function of a request is at work itself
     cache.py         hits and misses against encoding; what the codec loses
-    cold.py          a whole process, from its start to its first vector
+    cold.py          a whole process, from its start to its first vector, and its steps
     rounds.py        the measuring: contenders take turns within a run, ratios are of turns of the same round
     effort.py        how long to measure: the full run and the quick one
     stock.py         the baseline: the plainest graph of the same weights, quantized by ONNX Runtime's own tool

@@ -2,70 +2,206 @@
 
 import json
 import os
+import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Self
+
+import botocore.session
 
 from events.dynamodb import LocalDynamoDB
 from handler.embedding.manifest import Manifest
 
 from .effort import Effort
 from .models import INT8, tokenization
-from .request import EVENT
-from .rounds import interleaved
+from .request import EVENT, KEY
+from .rounds import Timings
 from .tables import Table
 
-PROGRAM = "import sys; from tests.benchmarks import first_vector; first_vector.{name}(*sys.argv[1:])"
+PROGRAM = Path(__file__).with_name("first_vector.py")
 UNSET = {
-    "AWS_LAMBDA_RUNTIME_API",  # the handler would take itself for one under Lambda
-    "PYTHONDONTWRITEBYTECODE",  # a deployed package has its .pyc, so both must find theirs here
+    "AWS_LAMBDA_RUNTIME_API",
+    "API_KEYS",
+    "PYTHONDONTWRITEBYTECODE",  # a deployed package has its .pyc, so all must find theirs here
+    "PYTHONPATH",
     "THREADS",
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What is started: an interpreter, where it finds the code, and the environment that template.yaml gives it."""
+
+    name: str
+    command: list[str]
+    environment: Mapping[str, str]
+
+    @classmethod
+    def found(cls) -> Self:
+        """What `sam build` made if `make cold` says so in ARTEFACT, else the code and the libraries that are developed with."""
+        given = os.environ.get("ARTEFACT")
+        environment = {
+            **{name: value for name, value in os.environ.items() if name not in UNSET},
+            "OPENBLAS_NUM_THREADS": "1",
+            "MODEL_DIR": str(INT8),
+            "AUTH": "none",
+            # Loaded when it is imported, as under Lambda. Nothing listens there unless a runtime's API is named.
+            "AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9",
+        }
+        if not given:
+            return cls("the repository", [sys.executable, "-P", str(PROGRAM)], environment | {"PYTHONPATH": "."})
+        folders = [Path(given, "ApiFunction"), Path(given, "RuntimeLayer", "python")]
+        environment |= {"PYTHONPATH": os.pathsep.join(map(str, folders)), "MODEL_DIR": str(Path(given, "ModelLayer", "model"))}
+        base: str = sys._base_executable  # type: ignore[attr-defined]  # noqa: SLF001 - the interpreter without this environment's packages
+        return cls(given, [base, "-P", str(PROGRAM)], environment)
+
+    def started(self, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:
+        """A process of first_vector.py."""
+        return subprocess.Popen(
+            [*self.command, *arguments],
+            env={**self.environment, **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+
 def tables(effort: Effort) -> Iterator[Table]:
-    """Milliseconds of each process."""
+    """Milliseconds of each process, and of the steps of two of them."""
+    deployment = Deployment.found()
+    folder = deployment.environment["MODEL_DIR"]
     text = json.loads(json.loads(EVENT.read_bytes())["body"])["inputs"]
     tokens = len(tokenization().tokenize([text], "right")[0].ids)
     dimension = Manifest.read(INT8).dimension
+    first = partial(_first_vector, deployment)
     processes = {
-        "bare python": partial(_first_vector, 0, "bare"),
-        "floor": partial(_first_vector, dimension, "floor", str(INT8), str(tokens)),
-        "handler": partial(_first_vector, dimension, "handler", str(EVENT)),
+        "bare python": partial(first, 0, "bare"),
+        "floor": partial(first, dimension, "floor", folder, str(tokens)),
+        "handler": partial(first, dimension, "handler", str(EVENT)),
     }
-    with LocalDynamoDB() as dynamodb, _one_core() as core:
-        # The text is known there after the first turn, which isn't counted: what is added is the client and a look-up.
-        processes["with a table"] = partial(_first_vector, dimension, "handler", str(EVENT), **dynamodb.environment)
+    with LocalDynamoDB() as server, _runtime_api() as api, _one_core() as core:
+        connected = {**server.environment, **_secret(server), "AUTH": "", "AWS_LAMBDA_RUNTIME_API": api}
+        keyed = _event_with_key()
+        # The text is known there after the first turn, which isn't counted: what is added is two clients, a secret and a look-up.
+        processes["with keys and table"] = partial(first, dimension, "handler", keyed, **connected)
         for process in processes.values():
             process()  # writes the .pyc and brings the files into memory
-        timings = interleaved(processes, effort.cold)
+        seconds, cpu_seconds = _rounds(processes, effort.cold.rounds)
+        waterfalls = [
+            [_waterfall(deployment, str(EVENT)) for _ in range(effort.cold.rounds)],
+            [_waterfall(deployment, keyed, **connected) for _ in range(effort.cold.rounds)],
+        ]
     yield Table(
         "Cold: milliseconds from process start to first vector",
         [
-            f"whole processes on {core}, .pyc and files warm for all; floor: import onnxruntime, load the session, one run",
-            f"of {tokens} tokens; handler: import handler.functions.api, answer one HTTP event of as many tokens; with a table:",
-            "likewise, and CACHE_TABLE set, so that a client is made and finds the vector",
+            f"whole processes of {deployment.name} on {core}, .pyc and files warm for all; floor: import onnxruntime, load the",
+            f"session, one run of {tokens} tokens; handler: import handler.functions.api, answer one HTTP event of as many tokens;",
+            "with keys and table: likewise, with a key from Secrets Manager and a vector from DynamoDB, both on this machine;",
+            "CPU time leaves out what other programs took meanwhile, and waiting for those two",
         ],
-        {"process": "s", "ms": ".1f", "time / floor": ".2f"},
-        [(name, timings.median(name) * 1000, timings.ratio(name, "floor")) for name in processes],
+        {"process": "s", "ms": ".1f", "time / floor": ".2f", "CPU ms": ".1f", "CPU time / floor": ".2f"},
+        [
+            (
+                name,
+                *(
+                    figure
+                    for timings in (seconds, cpu_seconds)
+                    for figure in (timings.median(name) * 1000, timings.ratio(name, "floor"))
+                ),
+            )
+            for name in processes
+        ],
+    )
+    plain, full = map(_medians, waterfalls)
+    yield Table(
+        "Cold: milliseconds of CPU time by step",
+        ["in the order of a cold start; a module that two steps need is the first one's"],
+        {"step": "s", "ms": ".1f", "with keys and table": ".1f"},
+        [*((step, plain[step], full[step]) for step in plain), ("all", sum(plain.values()), sum(full.values()))],
     )
 
 
-def _first_vector(numbers: int, name: str, *arguments: str, **variables: str) -> float:
-    """Seconds until the process called `name` in first_vector.py tells that it has its vector of so many numbers."""
-    environment = {key: value for key, value in os.environ.items() if key not in UNSET} | {"MODEL_DIR": str(INT8), "AUTH": "none"}
-    environment |= variables
-    command = [sys.executable, "-c", PROGRAM.format(name=name), *arguments]
+def _rounds(processes: Mapping[str, Callable[[], tuple[float, float]]], rounds: int) -> tuple[Timings, Timings]:
+    """Seconds, and seconds of CPU time, of processes that take turns."""
+    taken = [{name: process() for name, process in processes.items()} for _ in range(rounds)]
+    wall, cpu = ({name: [turn[name][clock] for turn in taken] for name in processes} for clock in (0, 1))
+    return Timings(wall), Timings(cpu)
+
+
+def _first_vector(deployment: Deployment, numbers: int, *arguments: str, **variables: str) -> tuple[float, float]:
+    """Seconds until the process tells that it has its vector of so many numbers, and how many of them it computed."""
     started = time.perf_counter()
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    with deployment.started(*arguments, **variables) as process:
         assert process.stdout
         told = process.stdout.readline()
         seconds = time.perf_counter() - started
-    assert told == b"%d\n" % numbers, f"{name} told {told!r}"
-    return seconds
+    found, _, cpu_seconds = told.decode().partition(" ")
+    assert found == str(numbers), f"{arguments[0]} told {told!r}"
+    return seconds, float(cpu_seconds)
+
+
+def _waterfall(deployment: Deployment, event: str, **variables: str) -> dict[str, float]:
+    with deployment.started("waterfall", event, **variables) as process:
+        assert process.stdout
+        found: dict[str, float] = json.loads(process.stdout.read())
+    return found
+
+
+def _medians(found: list[dict[str, float]]) -> dict[str, float]:
+    return {step: statistics.median(one[step] for one in found) for step in found[0]}
+
+
+def _secret(server: LocalDynamoDB) -> dict[str, str]:
+    """A key in Secrets Manager, which moto's server answers for too."""
+    session = botocore.session.get_session()
+    session.set_credentials("local", "local")
+    client = session.create_client("secretsmanager", "us-east-1", endpoint_url=server.endpoint)
+    arn: str = client.create_secret(Name="key", SecretString=KEY)["ARN"]
+    return {"AWS_ENDPOINT_URL_SECRETS_MANAGER": server.endpoint, "API_KEYS_SECRET": arn}
+
+
+def _event_with_key() -> str:
+    event = json.loads(EVENT.read_bytes())
+    event["headers"]["authorization"] = f"Bearer {KEY}"
+    written = Path("build", "event-with-key.json")
+    written.write_text(json.dumps(event), encoding="utf-8")
+    return str(written)
+
+
+class _RuntimeApi(BaseHTTPRequestHandler):
+    """Lambda's API for extensions, as far as a cold start gets: it registers one, and never has another event for it."""
+
+    def do_POST(self) -> None:
+        """Register."""
+        self.send_response(200)
+        self.send_header("Lambda-Extension-Identifier", "one")
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def do_GET(self) -> None:
+        """Keep whoever asks for the next event waiting."""
+        self.rfile.read()
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - its name in the base
+        """Say nothing."""
+
+
+@contextmanager
+def _runtime_api() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _RuntimeApi) as server:
+        server.daemon_threads = True
+        server.block_on_close = False
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_port}"
+        server.shutdown()
 
 
 @contextmanager

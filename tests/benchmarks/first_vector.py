@@ -1,9 +1,16 @@
-"""What the processes of cold.py do. Each prints one line as soon as it has its vector: how many numbers that has.
+"""What the processes of cold.py do. Each prints one line as soon as it has its vector.
+
+That tells how many numbers it has, and the seconds of CPU time that it took since the process was started.
 
 Law: imports at the top only what every process has imported by then; what a process needs, its function imports.
 """
 
 import sys
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def bare() -> None:
@@ -25,16 +32,103 @@ def floor(folder: str, tokens: str) -> None:
 
 
 def handler(event: str) -> None:
-    """The HTTP function, imported, asked once."""
+    """The HTTP function, imported as Lambda does it, asked once."""
     import json  # noqa: PLC0415 - belongs to what is timed
 
     from handler.functions.api import handler as api  # noqa: PLC0415 - likewise
 
     with open(event, "rb") as file:  # noqa: PTH123 - pathlib is not what is timed
-        reply = api(json.load(file), None)
+        reply = api(json.load(file), Context)
     _tell(len(json.loads(reply["body"])[0]))
 
 
+class Context:
+    """As much of Lambda's as the handler asks for."""
+
+    aws_request_id = "1"
+
+
+def waterfall(event: str) -> None:
+    """The same, telling the milliseconds of CPU time that each step took, as JSON.
+
+    Modules that two steps need are the first one's.
+    """
+    import gc  # noqa: PLC0415 - as much as it takes to measure is in the first step
+    import json  # noqa: PLC0415 - likewise
+
+    gc.disable()  # as under Lambda from the first import on
+    readings = [("python", time.process_time())]
+
+    def step(name: str) -> None:
+        readings.append((name, time.process_time()))
+
+    import onnxruntime  # noqa: F401, PLC0415 - numpy is its own
+
+    step("import numpy, onnxruntime")
+    import tokenizers  # noqa: F401, PLC0415 - as above
+
+    step("import tokenizers")
+    import mangum  # noqa: F401, PLC0415 - as above
+
+    step("import asyncio, mangum")
+    import starlette.applications  # noqa: F401, PLC0415 - as above
+
+    step("import starlette")
+    import pydantic.main  # noqa: F401, PLC0415 - as above
+
+    step("import pydantic")
+    from handler.http import unbuilt  # noqa: F401, PLC0415 - as above
+
+    step("import fastapi")
+    from handler import bootstrap  # noqa: PLC0415 - as above
+    from handler.http import app  # noqa: PLC0415 - as above
+
+    step("import handler")
+    watched = {
+        bootstrap.Manifest.read.__func__: "hash the model",  # type: ignore[attr-defined]
+        bootstrap.Tokenization.__init__: "load the tokenizer",  # type: ignore[attr-defined]
+        bootstrap.Encoder.__init__: "load the session",  # type: ignore[attr-defined]
+        bootstrap._table: "the table's client",  # noqa: SLF001 - a step without a name of its own
+        bootstrap.load_keys: "the keys",
+        app.create_app: "make the application",
+    }
+    took = _watch({function.__code__: name for function, name in watched.items()})
+    from handler.functions.api import handler as api  # noqa: PLC0415 - as above
+
+    step("the rest of loading")
+    asked = json.loads(open(event, "rb").read())  # noqa: PTH123, SIM115 - as above
+    reply = api(asked, Context)
+    step("the first request")
+    assert reply["statusCode"] == 200, reply
+    spent = {name: now - before for (name, now), (_, before) in zip(readings, [("", 0.0), *readings], strict=False)}
+    spent["the rest of loading"] -= sum(took.values())
+    sys.stdout.write(json.dumps({name: seconds * 1000 for name, seconds in (spent | took).items()}))
+
+
+def _watch(names: "dict[Any, str]") -> "dict[str, float]":
+    """Seconds of CPU time that each of these functions will have taken, by the interpreter's own monitoring."""
+    events, tool = sys.monitoring.events, sys.monitoring.PROFILER_ID
+    took = dict.fromkeys(names.values(), 0.0)
+    began: dict[Any, float] = {}
+
+    def enter(code: object, _: int) -> None:
+        began[code] = time.process_time()
+
+    def leave(code: object, _: int, __: object) -> None:
+        took[names[code]] += time.process_time() - began[code]
+
+    sys.monitoring.use_tool_id(tool, "waterfall")
+    sys.monitoring.register_callback(tool, events.PY_START, enter)
+    sys.monitoring.register_callback(tool, events.PY_RETURN, leave)
+    for code in names:
+        sys.monitoring.set_local_events(tool, code, events.PY_START | events.PY_RETURN)
+    return took
+
+
 def _tell(numbers: int) -> None:
-    sys.stdout.write(f"{numbers}\n")
+    sys.stdout.write(f"{numbers} {time.process_time()}\n")
     sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]](*sys.argv[2:])

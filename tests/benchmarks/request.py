@@ -2,26 +2,40 @@
 
 import json
 import os
-from collections.abc import Iterator
+import statistics
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller
+from fastapi import FastAPI
+from mangum import Mangum
+from starlette.middleware.exceptions import ExceptionMiddleware
 
+from handler.cache.vector_cache import VectorCache
+from handler.embedding.encoder import Encoder
+from handler.embedding.tokenization import Tokenization
 from handler.functions.api import handler
+from handler.http.answers import answer
+from handler.http.call import Call
 from handler.http.encoding import encode_vectors
+from handler.http.feature_extraction import feature_extraction
+from handler.http.gate import Gate
 from handler.parsing import ENCODING_FORMATS
+from handler.service import EmbeddingService
 
 from .effort import Effort
-from .machine import cores
-from .models import INT8, ours, tokenization
+from .models import INT8
 from .rounds import burst, interleaved
+from .steps import Steps, by_step
 from .tables import Table
 
 EVENT = Path("events", "http_api_v2.json")
-TOKENS = (8, 20, 128)
+TOKENS = (8, 20, 128, 256)
+"""The last is the most that the default model takes."""
+STEPS_AT = 20
 VECTORS = (1, 200)
 SPECIAL = 2
 WORDS = ("today", "is", "a", "good", "day", "to", "read", "the", "long", "story", "of", "one", "small", "house", "by", "water")
@@ -35,33 +49,31 @@ ENVIRONMENT = {"MODEL_DIR": str(INT8), "API_KEYS": KEY, "AWS_EXECUTION_ENV": "AW
 def tables(effort: Effort) -> Iterator[Table]:
     """Milliseconds of a request and of its parts."""
     os.environ.update(ENVIRONMENT)
-    marshaller, words, encoder = LambdaMarshaller(), tokenization(), ours(INT8, cores())
+    marshaller = LambdaMarshaller()
 
     def invoke(event: dict[str, Any]) -> str:
         reply: str = marshaller.marshal_response(handler(event, None))[0]
         return reply
 
-    rows = []
+    calls: dict[int, list[Steps]] = {}
     for tokens in TOKENS:
-        text = _text(tokens)
-        event = json.loads(EVENT.read_bytes()) | {"body": json.dumps({"inputs": text, "use_cache": False})}
-        event["headers"]["authorization"] = f"Bearer {KEY}"
-        ids = [found.ids for found in words.tokenize([text], "right")]
-        assert len(ids[0]) == tokens, f"{text!r} has {len(ids[0])} tokens, not {tokens}"
-        assert json.loads(invoke(event))["statusCode"] == 200
-        turns = {
-            "request": burst(partial(invoke, event), effort.burst),
-            "tokenise": burst(partial(words.tokenize, [text], "right"), effort.burst),
-            "encode": burst(partial(encoder.encode, ids), effort.burst),
-        }
-        timings = interleaved(turns, effort.row)
-        seconds = [*map(timings.median, turns), timings.rest("request", "tokenise", "encode")]
-        rows.append((tokens, *(part * 1000 for part in seconds), BUDGET_MS))
+        event = _event(tokens)
+        reply = json.loads(invoke(event))
+        assert reply["statusCode"] == 200, reply
+        assert reply["headers"]["x-compute-tokens"] == str(tokens), reply["headers"]
+        calls[tokens] = by_step(partial(invoke, event), STEPS, REST, effort.row)
     yield Table(
         "Warm request: milliseconds",
-        ["framework: what of a request is neither tokenise nor encode, median over rounds; its budget is told, not enforced"],
+        ["framework: what of a request is neither tokenise nor encode, within each request; its budget is told, not enforced"],
         {"tokens": "d", "request": ".3f", "tokenise": ".3f", "encode": ".3f", "framework": ".3f", "budget": ".1f"},
-        rows,
+        [(tokens, *_parts(taken), BUDGET_MS) for tokens, taken in calls.items()],
+    )
+    steps = {name: statistics.median(call[name] for call in calls[STEPS_AT]) * 1e6 for name in (REST, *STEPS)}
+    yield Table(
+        f"Warm request of {STEPS_AT} tokens: microseconds by step",
+        ["each without the others; about 1 µs a step is the measuring"],
+        {"step": "s", "µs": ".0f"},
+        [*steps.items(), ("all", sum(steps.values()))],
     )
     yield Table(
         "Encoding: milliseconds for vectors to the bytes of an answer",
@@ -69,6 +81,37 @@ def tables(effort: Effort) -> Iterator[Table]:
         {"vectors": "d", "float": ".3f", "base64": ".3f", "bytes a number": ".1f"},
         [_encoding(count, effort) for count in VECTORS],
     )
+
+
+def _event(tokens: int) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads(EVENT.read_bytes())
+    event["body"] = json.dumps({"inputs": _text(tokens), "use_cache": False})
+    event["headers"]["authorization"] = f"Bearer {KEY}"
+    return event
+
+
+TOKENISE, ENCODE, REST = "tokenise", "encode", "Lambda's JSON, and finding the function"
+STEPS: dict[str, list[Callable[..., Any]]] = {
+    "Mangum: event to scope, event loop, reply": [Mangum.__call__],
+    "FastAPI and Starlette: middleware, routing": [FastAPI.__call__, ExceptionMiddleware.__call__],
+    "gate: front door, key, failures": [Gate.__call__],
+    "the request read": [Call.of],
+    "fields to texts and options": [feature_extraction],
+    "service: keys, length 1": [EmbeddingService.embed],
+    TOKENISE: [Tokenization.tokenize],
+    "codec": [VectorCache.encode],
+    ENCODE: [Encoder.encode],
+    "vectors to JSON": [encode_vectors],
+    "response and its headers": [answer],
+}
+"""By name, in the order in which they begin; a step lasts until the next begins, and goes on when that has ended."""
+
+
+def _parts(calls: Sequence[Steps]) -> tuple[float, float, float, float]:
+    """Milliseconds of the request, of its two steps that are no framework, and of what is left."""
+    parts = [(whole := sum(call.values()), call[TOKENISE], call[ENCODE], whole - call[TOKENISE] - call[ENCODE]) for call in calls]
+    request, tokenise, encode, framework = (statistics.median(part) * 1000 for part in zip(*parts, strict=True))
+    return request, tokenise, encode, framework
 
 
 def _encoding(count: int, effort: Effort) -> tuple[int, float, float, float]:

@@ -114,6 +114,8 @@ MORE_PATHS = (
     "/models/" + "x" * 2000,
     "/models/%ff",
     "/docs",
+    "/docs/nothing",
+    "/try",
     "/openapi.json",
     "/pipeline/feature-extraction/",
 )

@@ -57,10 +57,10 @@ def test_openai_s_routes_refuse_in_openai_s_form(guarded: Client) -> None:
     assert (reply.status, reply.json["error"]["message"]) == (401, REFUSED[2])
 
 
-@pytest.mark.parametrize("path", ["/", "/health", "/ping", "/docs", "/openapi.json"])
+@pytest.mark.parametrize("path", ["/", "/health", "/ping", "/try", "/docs", "/docs/swagger-ui.css", "/openapi.json"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])
 def test_the_open_routes_need_no_key(guarded: Client, method: str, path: str) -> None:
-    """Health, the documentation, and every OPTIONS."""
+    """Health, the pages, the documentation, and every OPTIONS."""
     assert guarded.request(method, path).status in {200, 204}
 
 

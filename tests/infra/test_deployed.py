@@ -142,5 +142,5 @@ def test_one_arn_names_the_sink_and_gives_the_right_to_it(aws: LocalAWS, templat
     assert any(form.read(sink) for form in SINKS)
     iam = aws.client("iam")
     role = next(role["RoleName"] for role in iam.list_roles(MaxItems=1000)["Roles"] if f"{stack}-PipelineRole" in role["RoleName"])
-    granted = json.dumps(iam.get_role_policy(RoleName=role, PolicyName="pipeline")["PolicyDocument"])
-    assert f'"{arn}"' in granted or f'"{arn}/*"' in granted
+    granted = str(iam.get_role_policy(RoleName=role, PolicyName="pipeline")["PolicyDocument"])
+    assert f"'{arn}'" in granted or f"'{arn}/*'" in granted

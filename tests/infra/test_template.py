@@ -175,6 +175,22 @@ def test_the_built_function_answers_an_event(built: Built) -> None:
         assert [len(vector) for vector in json.loads(reply["body"])] == [384]
 
 
+def test_the_built_function_has_its_pages_and_their_files(built: Built) -> None:
+    """For a browser that has no key yet."""
+    with built() as function:
+        for path, inside in {
+            "/try": "<h1>Text in, vectors out.</h1>",
+            "/docs": "swagger-ui-bundle.js",
+            "/docs/swagger-ui-bundle.js": "SwaggerUIBundle",
+            "/docs/swagger-ui.css": ".swagger-ui",
+        }.items():
+            event = json.loads((ROOT / "events/http_api_v2.json").read_text()) | {"rawPath": path, "body": ""}
+            event["requestContext"]["http"] |= {"method": "GET", "path": path}
+            reply = json.loads(function.invoke(json.dumps(event).encode()))
+            assert reply.get("statusCode") == 200, function.log
+            assert inside in reply["body"]
+
+
 def test_one_request_leaves_a_row_that_the_next_environment_finds(built: Built) -> None:
     """With the template's own settings, its table, and as much of AWS's library as the layer has."""
     variables, table = json.loads(run(SAM / "bin/python", "-c", CACHE, stdin=(ROOT / "template.yaml").read_text()))

@@ -1,0 +1,130 @@
+"""A browser, and endpoints for it to look at: one that asks for a key and whose model has prompts, and one that is open.
+
+`make test-browser` runs this in an environment of its own: nothing of handler/ is imported here.
+"""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+MODEL = ROOT / "build/model"
+SCREENS = ROOT / "build/screens"
+KEY = "a-key-for-one-tab"
+PROMPTS = {"query": "query: ", "passage": "passage: "}
+SECONDS = 60
+
+if not os.environ.get("RUN_BROWSER"):
+    collect_ignore_glob = ["test_*.py"]  # `make test` needs no browser
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where one listens, and the key it asks for."""
+
+    url: str
+    key: str = ""
+
+    def ask(self, path: str = "", body: object = None) -> tuple[Any, dict[str, str]]:
+        """What a plain request with the key gets: content and headers."""
+        sent = Request(self.url + path, json.dumps(body).encode() if body else None, {"Authorization": f"Bearer {self.key}"})  # noqa: S310 - ours
+        with urlopen(sent, timeout=SECONDS) as response:  # noqa: S310 - ours
+            return json.load(response), {name.lower(): value for name, value in response.headers.items()}
+
+
+@contextmanager
+def served(log: Path, **variables: str) -> Iterator[str]:
+    """The handler behind HTTP; the address at which it listens."""
+    environment = {name: value for name, value in os.environ.items() if name not in {"AUTH", "API_KEYS"}}
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            [ROOT / ".venv/bin/python", "-m", "events.serve", "--port", "0"],
+            cwd=ROOT,
+            env=environment | variables,
+            stdout=output,
+            stderr=output,
+        )
+        try:
+            until = time.monotonic() + SECONDS
+            while not (found := re.search(r"Listening on (http://\S+) ", log.read_text())):
+                assert server.poll() is None, log.read_text()
+                assert time.monotonic() < until, log.read_text()
+                time.sleep(0.1)
+            yield found[1]
+        finally:
+            server.send_signal(signal.SIGINT)
+            server.wait(20)
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """It asks for a key; its model is the default one, given prompts."""
+    folder = tmp_path_factory.mktemp("model")
+    manifest = json.loads((MODEL / "manifest.json").read_text())
+    for name in manifest["files"]:
+        (folder / name).symlink_to((MODEL / name).resolve())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"prompts": PROMPTS}))
+    with served(folder / "log", MODEL_DIR=str(folder), API_KEYS=KEY) as url:
+        yield Endpoint(url, KEY)
+
+
+@pytest.fixture(scope="session")
+def unguarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """It is open, as `make run` is, and remembers nothing."""
+    with served(tmp_path_factory.mktemp("open") / "log", MODEL_DIR=str(MODEL), AUTH="none", CACHE_MEMORY_MB="0") as url:
+        yield Endpoint(url)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """Debian's chromium, without a screen."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only in the browser's own environment
+
+    with sync_playwright() as playwright:
+        # As root, which CI is, chromium has no sandbox.
+        chromium = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"),
+            chromium_sandbox=os.geteuid() != 0,
+            args=["--disable-lcd-text"],  # coloured edges would double the pictures' bytes
+        )
+        yield chromium
+        chromium.close()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the browser did beside showing the page: whom it asked, and what it complained of."""
+
+    requests: list[str]
+    complaints: list[str]
+
+
+@pytest.fixture
+def seen() -> Seen:
+    """Filled while the test's page is open."""
+    return Seen([], [])
+
+
+@pytest.fixture
+def page(browser: Any, seen: Seen) -> Iterator[Any]:  # noqa: ANN401 - playwright's, whose types are not known to `make lint`
+    """An empty tab that can reach nothing but this machine."""
+    with browser.new_context(viewport={"width": 1280, "height": 1180}) as context:
+        context.route(lambda url: not url.startswith("http://127.0.0.1:"), lambda route: route.abort())
+        context.on("request", lambda request: seen.requests.append(request.url))
+        tab = context.new_page()
+        tab.set_default_timeout(20_000)
+        tab.on("pageerror", lambda error: seen.complaints.append(str(error)))
+        tab.on("console", lambda message: seen.complaints.append(message.text) if message.type in {"error", "warning"} else None)
+        yield tab

@@ -1,0 +1,40 @@
+"""The documentation in a browser that reaches nothing but the endpoint."""
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.browser.conftest import KEY, SCREENS, Endpoint, Seen
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+else:
+    Page = Any
+
+
+@pytest.mark.parametrize("path", ["docs", "docs/"])
+def test_the_documentation_needs_no_network(page: Page, guarded: Endpoint, seen: Seen, path: str) -> None:
+    """Every operation of the document is there, and nothing was asked of anyone else or refused by the page's policy."""
+    page.goto(guarded.url + path)
+    page.locator(".opblock").first.wait_for()
+    paths = guarded.ask("openapi.json")[0]["paths"]
+    operations = [method for operations in paths.values() for method in operations if method in {"get", "post"}]
+    assert page.locator(".opblock").count() == len(operations)
+    assert [request for request in seen.requests if not request.startswith((guarded.url, "data:"))] == []
+    assert seen.complaints == []
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENS / "docs.png")
+
+
+def test_a_request_can_be_tried_from_the_documentation(page: Page, guarded: Endpoint) -> None:
+    """With the key that was given there."""
+    page.goto(f"{guarded.url}docs")
+    page.get_by_role("button", name="Authorize").click()
+    page.locator(".auth-container input").fill(KEY)
+    page.locator(".auth-btn-wrapper .authorize").click()
+    page.locator(".auth-btn-wrapper .btn-done").click()
+    info = page.locator(".opblock", has=page.locator('[data-path="/info"]'))
+    info.locator(".opblock-summary-control").click()
+    info.get_by_role("button", name="Try it out").click()
+    info.get_by_role("button", name="Execute").click()
+    assert info.locator(".live-responses-table .response-col_status").last.inner_text() == "200"

@@ -1,0 +1,381 @@
+"""The page to try the endpoint by eye, used as its reader uses it: what it shows is what the API answers."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from tests.browser.conftest import KEY, PROMPTS, SCREENS, Endpoint, Seen
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+else:
+    Page = Any
+
+TEXTS = ["How is the weather?", "Is it raining outside?", 'He said: "it\'s $HOME" \\ `déjà vu` 🌧', "I like ice cream."]
+LONG = " ".join(str(number) for number in range(400))
+README_BYTES = 150_000
+"""The most that the README's picture weighs."""
+
+
+def embed(page: Page, texts: list[str] | None = None, key: str = "", **fields: str) -> None:
+    """Fill the form in and press the button; the caller waits for what comes of it."""
+    if texts is not None:
+        page.get_by_label("Texts", exact=True).fill("\n".join(texts))
+    page.get_by_label("Key", exact=True).fill(key)
+    for name, value in fields.items():
+        field = page.locator(f"#{name}")
+        field.select_option(value) if name in {"prompt_name", "truncation_direction"} else field.fill(value)
+    page.get_by_role("button", name="Embed").click()
+
+
+def answered(page: Page) -> None:
+    """Wait until the answer is shown."""
+    page.locator("#status", has_text="embedded in").wait_for()
+
+
+def heat(page: Page) -> np.ndarray[Any, Any]:
+    """The numbers on the heat map."""
+    rows = page.locator("#heat tbody tr").all()
+    return np.array([[float(cell) for cell in row.locator("td").all_inner_texts()] for row in rows])
+
+
+def cosines(vectors: list[list[float]]) -> np.ndarray[Any, Any]:
+    """What they should be."""
+    rows = np.array(vectors)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    similar: np.ndarray[Any, Any] = rows @ rows.T
+    return similar
+
+
+def facts(page: Page) -> dict[str, str]:
+    """The line of facts, by name."""
+    names, values = (page.locator(f"#facts {tag}").all_inner_texts() for tag in ("dt", "dd"))
+    return dict(zip(names, values, strict=True))
+
+
+OPTIONS = {
+    "as it is": {},
+    "all options": {"dimensions": "64", "prompt_name": "query", "truncation_direction": "left"},
+}
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_the_heat_map_has_the_cosines_of_the_api_s_vectors(page: Page, guarded: Endpoint, seen: Seen, name: str) -> None:
+    """To the two places shown, and the facts are those of the headers."""
+    page.goto(guarded.url)
+    embed(page, [*TEXTS, LONG], KEY)
+    answered(page)  # with it the page has read which prompts there are
+    with page.expect_response(guarded.url) as received:
+        embed(page, [*TEXTS, LONG], KEY, **OPTIONS[name])
+    page.wait_for_function(
+        "count => document.querySelector('#facts').innerText.includes(count)", arg=OPTIONS[name].get("dimensions", "384")
+    )
+    body = {**OPTIONS[name], "inputs": [*TEXTS, LONG]}
+    if "dimensions" in body:
+        body["dimensions"] = int(body["dimensions"])  # type: ignore[call-overload]
+    vectors, headers = guarded.ask(body=body)
+    assert json.loads(received.value.request.post_data) == body
+    assert np.abs(heat(page) - cosines(vectors)).max() <= 0.005 + 1e-9
+    shown = facts(page)
+    assert shown["tokens"] == headers["x-compute-tokens"]
+    assert shown["dimensions"] == str(len(vectors[0]))
+    assert shown["remembered"].split() == [received.value.headers["x-cache-hits"], "of", "5"]
+    assert shown["cut"] == headers["x-hf-warning"].removeprefix("truncation; ")
+    assert headers["x-model-sha"].startswith(shown["model"].split(" · ")[1])
+    assert page.locator("#vectors canvas").count() == page.locator("#map circle").count() == 5
+    assert page.locator("#vectors canvas").first.get_attribute("width") == str(len(vectors[0]))
+    assert {request.split("/")[2] for request in seen.requests if request.startswith("http")} == {guarded.url.split("/")[2]}
+
+
+def test_the_map_puts_alike_texts_together(page: Page, unguarded: Endpoint) -> None:
+    """The places are the two first principal components, but for their signs and the size of the picture."""
+    page.goto(unguarded.url)
+    embed(page)
+    answered(page)
+    texts = page.get_by_label("Texts", exact=True).input_value().split("\n")
+    vectors = np.array(unguarded.ask(body={"inputs": texts})[0])
+    centred = vectors - vectors.mean(axis=0)
+    left, strengths, _ = np.linalg.svd(centred, full_matrices=False)
+    share = (strengths[:2] ** 2).sum() / (strengths**2).sum()
+    assert f"they hold {share * 100:.0f} %" in page.locator("#map-hint").inner_text()
+    places = np.array(
+        [[float(circle.get_attribute(axis)) for axis in ("cx", "cy")] for circle in page.locator("#map circle").all()]
+    )
+    for axis in (0, 1):
+        assert abs(np.corrcoef(places[:, axis], left[:, axis])[0, 1]) > 0.999
+
+
+def test_the_search_ranks_the_lines_by_meaning(page: Page, guarded: Endpoint) -> None:
+    """As the API's vectors do, with the model's own prompt for questions."""
+    page.goto(guarded.url)
+    embed(page, TEXTS, KEY)
+    answered(page)
+    page.get_by_label("A question to your texts").fill("What is for dessert?")
+    assert page.get_by_label("Prompt of the question").input_value() == "query"
+    page.get_by_role("button", name="Search").click()
+    page.locator("#ranking li").first.wait_for()
+    vectors = np.array(guarded.ask(body={"inputs": TEXTS})[0])
+    question = np.array(guarded.ask(body={"inputs": ["What is for dessert?"], "prompt_name": "query"})[0][0])
+    scores = vectors @ question
+    expected = [[TEXTS[index], f"{scores[index]:.2f}"] for index in np.argsort(-scores)]
+    assert [item.inner_text().split("\n") for item in page.locator("#ranking li").all()] == expected
+
+
+def test_the_prompts_are_the_model_s_own(page: Page, guarded: Endpoint) -> None:
+    """Read when the key is there, and with their text."""
+    page.goto(guarded.url)
+    assert page.locator("#prompt_name option").all_inner_texts() == ["the model's default"]
+    page.get_by_label("Key", exact=True).fill(KEY)
+    page.get_by_label("Key", exact=True).blur()
+    page.locator("#model", has_text="all-MiniLM-L6-v2").wait_for()
+    assert page.locator("#prompt_name option").all_inner_texts() == ["the model's default", *PROMPTS]
+    page.locator("#prompt_name").select_option("passage")
+    assert "passage: " in page.locator("#prompt_name-hint").inner_text()
+
+
+FAILURES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "a wrong key": ("key", {"key": "wrong"}, {}),
+    "dimensions out of range": ("dimensions", {"dimensions": "385"}, {"dimensions": 385}),
+    "dimensions that are no number": ("dimensions", {"dimensions": "all of them"}, {"dimensions": "all of them"}),
+    "no text": ("texts", {"texts": [" ", ""]}, {"inputs": []}),
+    "too many texts": ("texts", {"texts": ["a"] * 513}, {"inputs": ["a"] * 513}),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_failure_is_told_as_it_came_beside_its_field(page: Page, guarded: Endpoint, name: str) -> None:
+    """The field is marked, described by the sentence, and has the focus."""
+    field, typed, sent = FAILURES[name]
+    page.goto(guarded.url)
+    embed(page, **{"texts": TEXTS, "key": KEY, **typed})
+    error = page.locator(f"#{field}-error")
+    error.wait_for()
+    key = typed.get("key", KEY)
+    expected = page.request.post(guarded.url, data={"inputs": TEXTS, **sent}, headers={"Authorization": f"Bearer {key}"}).json()
+    assert error.inner_text() == expected["error"]
+    marked = page.locator(f"#{field}")
+    assert marked.get_attribute("aria-invalid") == "true"
+    assert f"{field}-error" in marked.get_attribute("aria-describedby")
+    assert page.evaluate("document.activeElement.id") == field
+    embed(page, TEXTS, KEY, dimensions="")
+    answered(page)
+    assert page.locator(".error:visible").count() == 0
+
+
+def test_the_line_that_a_failure_is_about_is_selected(page: Page, unguarded: Endpoint) -> None:
+    """Half a character, which no keyboard makes but a careless program does."""
+    page.goto(unguarded.url)
+    page.evaluate(r"document.querySelector('#texts').value = 'fine\n\nhalf \ud83d\nfine'")
+    page.get_by_role("button", name="Embed").click()
+    page.locator("#texts-error", has_text="`inputs[1]`").wait_for()
+    assert page.evaluate(
+        "(({ selectionStart, selectionEnd }) => [selectionStart, selectionEnd])(document.querySelector('#texts'))"
+    ) == [6, 12]
+
+
+def test_an_endpoint_that_cannot_be_reached_is_told(page: Page, unguarded: Endpoint) -> None:
+    """And what a gateway says itself."""
+    page.goto(unguarded.url)
+    page.route(unguarded.url, lambda route: route.fulfill(status=503, json={"message": "Service Unavailable"}))
+    embed(page, TEXTS)
+    page.locator("#request-error", has_text="Service Unavailable").wait_for()
+    page.unroute(unguarded.url)
+    page.route(unguarded.url, lambda route: route.abort())
+    embed(page, TEXTS)
+    page.locator("#request-error", has_text="The endpoint cannot be reached").wait_for()
+
+
+PRINTED = "\nimport json\nprint(json.dumps([[float(number) for number in vector] for vector in vectors]))\n"
+COMMANDS = {
+    "curl": ("bash", "snippet.sh", ""),
+    "Python": (sys.executable, "snippet.py", PRINTED),
+    "Python, OpenAI": (sys.executable, "snippet.py", PRINTED),
+    "JavaScript": ("node", "snippet.mjs", "\nconsole.log(JSON.stringify(vectors));\n"),
+}
+"""By the name of the tab: what runs the snippet, from which file, and what makes it print its vectors."""
+
+
+@pytest.mark.parametrize("tab", COMMANDS)
+@pytest.mark.parametrize("options", [{}, {"dimensions": "64", "prompt_name": "query", "truncation_direction": "left"}])
+def test_a_snippet_reproduces_the_request_on_the_screen(
+    page: Page, guarded: Endpoint, tmp_path: Path, tab: str, options: dict[str, str]
+) -> None:
+    """Run by a stranger, it gets the numbers that the page got, bit for bit; the key comes from the environment."""
+    command, file, print_vectors = COMMANDS[tab]
+    if shutil.which(command) is None:
+        pytest.skip(f"{command} is not on PATH")
+    page.goto(guarded.url)
+    embed(page, [*TEXTS, LONG], KEY)
+    answered(page)
+    if options:
+        page.get_by_label("Normalize").uncheck()
+    with page.expect_response(guarded.url) as received:
+        embed(page, [*TEXTS, LONG], KEY, **options)
+    page.get_by_role("tab", name=tab, exact=True).click()
+    snippet = page.get_by_role("tabpanel").inner_text()
+    assert KEY not in snippet
+    (tmp_path / file).write_text(snippet + print_vectors)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "API_KEY": KEY}
+    done = subprocess.run([command, file], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, snippet + done.stderr
+    theirs, ours = (np.array(vectors, np.float32) for vectors in (json.loads(done.stdout), received.value.json()))
+    assert theirs.shape == (5, 64 if options else 384)
+    assert theirs.tobytes() == ours.tobytes()
+
+
+@pytest.mark.parametrize("tab", ["curl", "Python", "Python, OpenAI"])
+def test_a_snippet_of_an_open_endpoint_needs_no_key(page: Page, unguarded: Endpoint, tmp_path: Path, tab: str) -> None:
+    """And asks its environment for none."""
+    command, file, print_vectors = COMMANDS[tab]
+    page.goto(unguarded.url)
+    page.locator("#snippets-hint", has_text="asks for no key").wait_for()
+    page.get_by_role("tab", name=tab, exact=True).click()
+    (tmp_path / file).write_text(page.get_by_role("tabpanel").inner_text() + print_vectors)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    done = subprocess.run([command, file], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert len(json.loads(done.stdout)) == 7, done.stderr
+
+
+def test_the_copy_button_copies(page: Page, guarded: Endpoint) -> None:
+    """And says so."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(guarded.url)
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == page.get_by_role("tabpanel").inner_text()
+
+
+def test_the_key_stays_in_the_tab(page: Page, guarded: Endpoint, seen: Seen) -> None:
+    """Neither shown, stored nor put into an address, and gone when the page is loaded anew."""
+    page.goto(guarded.url)
+    embed(page, TEXTS, KEY)
+    answered(page)
+    assert KEY not in page.content()
+    stored = "[localStorage.length, sessionStorage.length, document.cookie, history.state, location.href]"
+    assert page.evaluate(stored) == [0, 0, "", None, guarded.url]
+    assert [request for request in seen.requests if KEY in request] == []
+    page.reload()
+    assert page.get_by_label("Key", exact=True).input_value() == ""
+
+
+def test_behind_a_stage_the_page_asks_through_the_stage(page: Page, guarded: Endpoint) -> None:
+    """At every address that leads to it; the gateway takes the stage off."""
+    asked = []
+
+    def gateway(route: Any) -> None:  # noqa: ANN401 - playwright's
+        asked.append(route.request.url)
+        route.fulfill(response=route.fetch(url=route.request.url.replace("/Prod", "", 1)))
+
+    page.route(re.compile("/Prod"), gateway)
+    for path in ("Prod/", "Prod/try", "Prod/try/", "Prod"):
+        page.goto(guarded.url + path)
+        embed(page, TEXTS, KEY)
+        answered(page)
+        assert f"curl -s '{guarded.url}Prod/'" in page.get_by_role("tabpanel").inner_text()
+    assert len(asked) > 8
+    page.get_by_role("link", name="All routes and fields").click()
+    page.locator(".opblock").first.wait_for()
+
+
+def test_all_of_it_is_done_by_keyboard(page: Page, guarded: Endpoint) -> None:
+    """Tab goes through the fields in their order, Enter presses, arrows choose a snippet; the focus can be seen."""
+    page.goto(guarded.url)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "texts"
+    page.keyboard.press("Control+A")
+    page.keyboard.type("One text.\nAnother one.\nA third.")
+    order = []
+    while (focused := page.evaluate("document.activeElement.id || document.activeElement.innerText")) != "embed":
+        order.append(focused)
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none"
+        if focused == "key":
+            page.keyboard.type(KEY)
+        page.keyboard.press("Tab")
+    assert order == [
+        "texts",
+        "Everyday",
+        "Support",
+        "Same words",
+        "key",
+        "dimensions",
+        "truncation_direction",
+        "prompt_name",
+        "normalize",
+    ]
+    page.keyboard.press("Enter")
+    answered(page)
+    assert heat(page).shape == (3, 3)
+    page.get_by_label("A question to your texts").focus()
+    page.keyboard.type("Which one?")
+    page.keyboard.press("Enter")
+    page.locator("#ranking li").first.wait_for()
+    page.get_by_role("tab", name="curl").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.innerText") == "Python"
+    assert "huggingface_hub" in page.get_by_role("tabpanel").inner_text()
+    page.get_by_label("Texts", exact=True).focus()
+    page.keyboard.press("Control+A")
+    page.keyboard.type("With control and enter.")
+    page.keyboard.press("Control+Enter")
+    page.locator("#status", has_text="1 text embedded").wait_for()
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds wrong for those who cannot see well, or not at all."""
+    from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 - only in the browser's own environment
+
+    found = Axe().run(page).response["violations"]
+    return [f"{rule['id']}: {node['html']} {node['failureSummary']}" for rule in found for node in rule["nodes"]]
+
+
+SCREENINGS = {"wide": (1280, 1180), "phone": (360, 740)}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", SCREENINGS)
+def test_everyone_can_read_it(page: Page, guarded: Endpoint, seen: Seen, scheme: str, size: str) -> None:
+    """Before, with an answer and with a failure: axe finds nothing, nothing is wider than the screen. Keeps the screenshots."""
+    width, height = SCREENINGS[size]
+    page.set_viewport_size({"width": width, "height": height})
+    page.emulate_media(color_scheme=scheme)
+    page.goto(guarded.url)
+
+    def look(state: str) -> None:
+        SCREENS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=SCREENS / f"{scheme}-{size}-{state}.png", full_page=state == "answer")
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+
+    look("start")
+    embed(page, key=KEY)
+    answered(page)
+    page.get_by_label("A question to your texts").fill("Which machine is broken?")
+    page.get_by_role("button", name="Search").click()
+    page.locator("#ranking li").first.wait_for()
+    look("answer")
+    embed(page, key=KEY, dimensions="0")
+    page.locator("#dimensions-error").wait_for()
+    look("failure")
+    assert [complaint for complaint in seen.complaints if "Failed to load resource" not in complaint] == []
+
+
+def test_the_readme_s_picture(page: Page, unguarded: Endpoint) -> None:
+    """Kept as build/screens/page.png; `make screenshot` puts it where the README shows it."""
+    from PIL import Image  # noqa: PLC0415 - only in the browser's own environment
+
+    page.set_viewport_size({"width": 1200, "height": 1410})
+    page.goto(unguarded.url)
+    embed(page)
+    answered(page)
+    picture = SCREENS / "page.png"
+    page.screenshot(path=picture)
+    Image.open(picture).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(picture, optimize=True)
+    assert picture.stat().st_size <= README_BYTES
