@@ -41,6 +41,11 @@ run: .venv/installed $(MODEL_DIR)/manifest.json ## Serve the handler on 127.0.0.
 invoke: .venv/installed build/sam/installed $(MODEL_DIR)/manifest.json ## Run one event in AWS's own emulator (EVENT=events/NAME.json)
 	@$(PY) -m events.invoke $(EVENT)
 
+# OUT's default is the model's.
+.PHONY: embed
+embed: .venv/installed $(MODEL_DIR)/manifest.json ## Embed a file: IN=texts.jsonl, .csv or .txt, OUT=vectors.parquet or .jsonl (TEXT_FIELD=inputs)
+	@$(PY) -m events.embed "$(IN)" "$(if $(filter file,$(origin OUT)),,$(OUT))" || [ $$? -eq 130 ]
+
 .PHONY: model
 model: .venv/installed ## Build a model (MODEL=where it is, OUT=folder, PRECISION=int8 or fp32, ONNX=its own file to take)
 	@$(PY) -m layers.model $(MODEL) --out $(OUT) --precision $(PRECISION) $(if $(ONNX),--onnx $(ONNX))
@@ -76,8 +81,10 @@ lint: .venv/installed ## Style, types and the import law
 	@.venv/bin/lint-imports --no-logo
 
 .PHONY: soak
-soak: .venv/installed build/model/manifest.json ## The long checks: 100,000 hostile requests, 1,000 for each fault of the table
-	@HOSTILE_REQUESTS=100000 FAULT_REQUESTS=1000 $(PY) -m pytest tests/contract/test_hostile_input.py tests/faults
+soak: .venv/installed build/model/manifest.json ## The long checks: 100,000 hostile requests, 1,000 for each fault, 500 MB, 200 kills
+	@OBJECT_MB=500 $(PY) -m pytest -s tests/handler/sources/test_streaming.py
+	@HOSTILE_REQUESTS=100000 FAULT_REQUESTS=1000 KILL_RUNS=200 $(PY) -m pytest \
+		tests/contract/test_hostile_input.py tests/faults tests/pipelines/test_kills.py
 
 .PHONY: checkov
 checkov: build/checkov/installed ## Look for insecure settings in template.yaml; each that is meant says why, beside it

@@ -1,7 +1,9 @@
 """Events as AWS sends them, and the ways to send events from a laptop. Not shipped to Lambda.
 
-http_api_v2.json, rest_v1.json, function_url.json, alb.json, direct.json
-    One event per source, fit for `make invoke EVENT=events/NAME.json` and for `sam local invoke -e`.
+http_api_v2.json, rest_v1.json, function_url.json, alb.json, direct.json, records.json
+sqs.json, sqs_fifo.json, sns.json, eventbridge.json, kinesis.json, dynamodb.json, s3.json, s3_eventbridge.json, s3_test.json,
+pipes.json, distributed_map.json
+    One event per source, fit for `make invoke EVENT=events/NAME.json` and for `sam local invoke -e`; the latter are a pipeline's.
 http_api
     An HTTP request to an API Gateway event and the reply back: pure functions.
 serve

@@ -1,7 +1,7 @@
 """Send one event to the handler under AWS's Runtime Interface Emulator; show the reply, the log and the REPORT line.
 
-An event of a pipeline is sent to the pipeline function. Where the environment names no SINK for its vectors, they go into a bucket on
-this machine, and are shown, too.
+An event of a pipeline is sent to the pipeline function. Where the environment names no SINK for its vectors, they go into a bucket
+on this machine, and are shown, too.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def succeeded(reply: bytes) -> bool:
     returned = _parsed(reply)
     if _is_http(returned):
         return int(returned["statusCode"]) < 400  # noqa: PLR2004 - the first status that is an error
-    return returned is not None and not (isinstance(returned, dict) and "errorMessage" in returned)
+    return reply == b"null" or (returned is not None and not (isinstance(returned, dict) and "errorMessage" in returned))
 
 
 def _parsed(text: bytes) -> Any:  # noqa: ANN401 - any JSON

@@ -112,7 +112,7 @@ class PipelineSettings:
 
 
 def overlap(place: str, output: str) -> bool:
-    """Whether what is written to `output` is read from `place`. In S3 that is a prefix as S3 understands it: `in` has `in-vectors/`."""
+    """Whether what is written to `output` is read from `place`. A prefix is as S3 understands it: `in` has `in-vectors/`, too."""
     if not place.startswith("s3://"):
         return place == output
     place = place if place.count("/") > BARE_BUCKET_SLASHES else place + "/"

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from handler import telemetry
-from handler.embedding.encoder import NEVER
+from handler.embedding.encoder import NEVER, Vectors
 from handler.errors import Backend, EmbeddingError, Internal, TooLarge, Unembeddable, Unfinished
 from handler.records import Content, Failure, Origin, Record, Result, StoredObject
-from handler.service import Options, Service
+from handler.service import Embeddings, Options, Service
 
 FIRST_CALL, LEAST_CALL, MOST_CALL = 64, 8, 512
 """Texts of one call of the service: the first, then as many as take CALL_SECONDS. What a deadline interrupts is one call."""
@@ -103,9 +103,10 @@ def embedded(service: Service, records: Sequence[Record], deadline: float = NEVE
 
 def _called(service: Service, records: Sequence[Record], deadline: float) -> list[Result | Failure]:
     """One call of the service. Where it fails, each half has its own, so that a bad text ends up alone."""
-    if time.monotonic() > deadline:
-        return _all_fail(records, Unfinished("the time ran out"))
+    made: Embeddings[Vectors] | None = None
     try:
+        if time.monotonic() > deadline:
+            raise TooLarge  # noqa: TRY301 - as the service would
         made = service.embed([record.text for record in records], records[0].options, deadline)
     except TooLarge:
         return _all_fail(records, Unfinished("the time ran out"))
@@ -117,13 +118,13 @@ def _called(service: Service, records: Sequence[Record], deadline: float) -> lis
     except Exception as error:  # noqa: BLE001 - one record's surprise must not be every record's
         if len(records) == 1:
             return _all_fail(records, Internal(f"Internal error; its id in the log is {telemetry.log_unexpected(error)}"))
-    else:
-        return [
-            Result(record, vector, tokens, cut)
-            for record, vector, tokens, cut in zip(records, made.vectors, made.tokens_each, made.cut, strict=True)
-        ]
-    half = len(records) // 2
-    return _called(service, records[:half], deadline) + _called(service, records[half:], deadline)
+    if made is None:
+        half = len(records) // 2
+        return _called(service, records[:half], deadline) + _called(service, records[half:], deadline)
+    return [
+        Result(record, vector, tokens, cut)
+        for record, vector, tokens, cut in zip(records, made.vectors, made.tokens_each, made.cut, strict=True)
+    ]
 
 
 def _all_fail(records: Sequence[Record], error: EmbeddingError) -> list[Result | Failure]:

@@ -76,7 +76,8 @@ class S3Vectors:
             calls += 1
             try:
                 response = self._client.put_vectors(**self._to, vectors=[vectors[place] for place in places])
-                _ = response["ResponseMetadata"]["RequestId"] if response["ResponseMetadata"].get("MaxAttemptsReached") else None
+                # A whole answer is empty; botocore can return without any.
+                _ = response["ResponseMetadata"]["HTTPStatusCode"]
             except Exception as error:  # noqa: BLE001 - whatever befalls the call, its vectors were not surely put
                 if error_name(error) != "ValidationException":
                     refused.update(dict.fromkeys(places, unanswered(self._name, error)))

@@ -62,7 +62,7 @@ class WriteBack:
             error = f"The attribute {self._attribute} has the text; the vector needs another"
             return Refusal(error, transient=False)
         try:
-            self._client.update_item(
+            response = self._client.update_item(
                 TableName=item.table,
                 Key=item.keys,
                 UpdateExpression="SET #vector = :vector",
@@ -70,6 +70,8 @@ class WriteBack:
                 ExpressionAttributeNames={"#vector": self._attribute, "#text": item.text_field},
                 ExpressionAttributeValues={":vector": self._value(result.vector), ":text": {"S": result.record.text}},
             )
+            # A whole answer is empty; botocore can return without any.
+            _ = response["ResponseMetadata"]["HTTPStatusCode"]
         except Exception as error:  # noqa: BLE001 - whatever befalls the call, the item was not surely written
             name = error_name(error)
             if name == "ConditionalCheckFailedException":

@@ -57,7 +57,8 @@ def source_of(event: object) -> Source:
 
 def name_of_source(event: object) -> str:
     """The name of whatever kind of event this is, for the log."""
-    return next((source.NAME for source in (direct, distributed_map, pipes, *SOURCES) if source.matches(event)), "refused")
+    answered = (source.NAME for source in (direct, distributed_map, pipes) if source.matches(event))
+    return next(answered, None) or next((source.NAME for source in SOURCES if source.matches(event)), "refused")
 
 
 def described(event: object) -> str:

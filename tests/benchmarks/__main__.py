@@ -9,7 +9,7 @@ from pathlib import Path
 from handler.errors import Backend
 from layers.model.configuration import Unsupported
 
-from . import cache, cold, corpus, encoder, request
+from . import cache, cold, corpus, encoder, pipeline, request
 from .effort import FULL, QUICK, Effort
 from .machine import Machine
 from .tables import Table, say, write_figures
@@ -17,6 +17,7 @@ from .tables import Table, say, write_figures
 BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
     "encoder": encoder.tables,
     "corpus": corpus.tables,
+    "pipeline": pipeline.tables,
     "request": request.tables,
     "cache": cache.tables,
     "cold": cold.tables,

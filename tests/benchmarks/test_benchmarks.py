@@ -11,6 +11,7 @@ TABLES = {
     "Encoder, 1 thread: milliseconds a text": ["ours int8", "stock int8", "ours fp32", "speed / stock", "speed / fp32"],
     "Encoder, all threads: texts a second": ["ours int8", "stock int8", "ours fp32", "speed / stock", "speed / fp32"],
     "Mixed corpus: texts a second": ["texts/s", "speed / stock", "speed / 1 thread"],
+    "Pipeline: texts a second": ["texts/s", "speed / encoder"],
     "Warm request: milliseconds": ["request", "tokenise", "encode", "framework", "budget"],
     "Warm request of 20 tokens: microseconds by step": ["µs"],
     "Encoding: milliseconds for vectors to the bytes of an answer": ["float", "base64", "bytes a number"],
@@ -23,6 +24,7 @@ ROWS = {
     "Fidelity: cosine to our fp32 build": {"stock fp32", "ours int8", "stock int8"},
     "Encoder, 1 thread: milliseconds a text": {8, 32, 128, 256, 512},
     "Encoder, all threads: texts a second": {8, 32, 128, 256, 512},
+    "Pipeline: texts a second": {"encoder", "pipeline"},
     "Warm request: milliseconds": {8, 20, 128, 256},
     "Cold: milliseconds from process start to first vector": {"bare python", "floor", "handler", "with keys and table"},
 }

@@ -5,15 +5,37 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from events.aws import LocalAWS
 from events.emulator import Emulator
+from events.invoke import DOCUMENT, INPUT, OUTPUT, PASSAGES, shown
 
 ROOT = Path(__file__).resolve().parents[2]
 DIMENSION = 384
 EVENTS = sorted((ROOT / "events").glob("*.json"))
+REPLIES = {
+    "records": r'[{"id": "weather-1", "embedding": [',
+    "pipes": r'[{"id": "059f36b4-87a3-44ab-83d2-661970000008", "embedding": [',
+    "distributed_map": '{"key": "s3://vectors/',
+    "sqs": '{"batchItemFailures": []}',
+    "sqs_fifo": '{"batchItemFailures": []}',
+    "kinesis": '{"batchItemFailures": []}',
+    "dynamodb": '{"batchItemFailures": []}',
+    "sns": "null",
+    "eventbridge": "null",
+    "s3": "null",
+    "s3_eventbridge": "null",
+    "s3_test": "null",
+}
+"""How replies to events of a pipeline begin."""
+WRITTEN = {"distributed_map": 2, "sqs": 3, "sqs_fifo": 3, "kinesis": 2, "dynamodb": 2, "sns": 1, "eventbridge": 1, "s3": 2} | {
+    "s3_eventbridge": 2
+}
+"""The vectors that each has written to its sink."""
 MODEL_DIR = os.environ.get("MODEL_DIR", str(ROOT / "build/model"))
 
 
@@ -37,8 +59,8 @@ def texts(event: Path) -> list[str]:
     return [inputs] if isinstance(inputs, str) else inputs
 
 
-@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event.stem)
-def test_every_event_is_answered_with_a_vector_a_text(event: Path) -> None:
+@pytest.mark.parametrize("event", [event for event in EVENTS if event.stem not in REPLIES], ids=lambda event: event.stem)
+def test_every_event_for_texts_is_answered_with_a_vector_a_text(event: Path) -> None:
     """Exit 0, the vectors, and the REPORT line."""
     run = invoked("--full", event)
     assert run.returncode == 0, run.stdout + run.stderr
@@ -46,6 +68,43 @@ def test_every_event_is_answered_with_a_vector_a_text(event: Path) -> None:
     assert [len(vector) for vector in json.loads(body)] == [DIMENSION] * len(texts(event))
     assert re.search(r"^REPORT RequestId: .*Duration: [\d.]+ ms.*Memory Size: \d+ MB", run.stdout, re.MULTILINE)
     assert ("HTTP 200" in run.stdout.splitlines()) == ("requestContext" in json.loads(event.read_text()))
+
+
+@pytest.fixture(scope="module")
+def pipeline(aws_server: LocalAWS) -> Iterator[Emulator]:
+    """The pipeline function under the emulator, with a bucket for its vectors and the object that the events of S3 tell of."""
+    s3 = aws_server.client("s3")
+    for bucket in (INPUT, OUTPUT):
+        s3.create_bucket(Bucket=bucket)
+    s3.put_object(Bucket=INPUT, Key=DOCUMENT, Body=PASSAGES)
+    sink = {"SINK": f"s3://{OUTPUT}/emulated", "INPUT": f"s3://{INPUT}"}
+    environment = {**os.environ, **aws_server.environment, **sink, "MODEL_DIR": MODEL_DIR}
+    with Emulator("handler.functions.pipeline.handler", env=environment) as emulator:
+        yield emulator
+
+
+@pytest.mark.parametrize("event", [event for event in EVENTS if event.stem in REPLIES], ids=lambda event: event.stem)
+def test_every_event_of_a_pipeline_is_answered_and_its_vectors_are_written(
+    aws_server: LocalAWS, pipeline: Emulator, event: Path
+) -> None:
+    """By the pipeline function, each into shards of its own."""
+    s3 = aws_server.client("s3")
+    reply = pipeline.invoke(event.read_bytes())
+    assert shown(json.loads(reply)).startswith(REPLIES[event.stem])
+    written = [one["Key"] for one in s3.list_objects_v2(Bucket=OUTPUT, Prefix="emulated/").get("Contents", [])]
+    bodies = [s3.get_object(Bucket=OUTPUT, Key=key)["Body"].read() for key in written]
+    assert sum(len(body.splitlines()) for body in bodies) == WRITTEN.get(event.stem, 0)
+    for key in written:
+        s3.delete_object(Bucket=OUTPUT, Key=key)
+
+
+def test_an_event_of_a_pipeline_shows_what_it_wrote_on_this_machine() -> None:
+    """Where no sink is set, a bucket is made for it."""
+    run = invoked(ROOT / "events/s3.json")
+    assert run.returncode == 0, run.stdout + run.stderr
+    reply, _, shard, *vectors = run.stdout.splitlines()[:5]
+    assert (reply, shard.startswith(f"s3://{OUTPUT}/documents/in/two passages.jsonl/")) == ("null", True)
+    assert all("384 floats" in vector for vector in vectors)
 
 
 def test_long_vectors_are_shortened_for_the_eye() -> None:

@@ -2,12 +2,15 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from handler.errors import Backend
 from handler.functions.api import answering
 from handler.service import Service
-from tests.conftest import Client, ClientOf
+from tests.conftest import Client, serve
 
 
 @dataclass(frozen=True)
@@ -22,14 +25,16 @@ class Context:
         return 29_000
 
 
-def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     """What was logged."""
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
 def test_a_request_has_one_line_with_its_counts_and_times(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
     """By the route's pattern: a path may hold anything."""
-    client.post({"inputs": ["One text of two.", "And the other one."], "use_cache": False}, "/models/sentence-transformers/all-MiniLM-L6-v2")
+    client.post(
+        {"inputs": ["One text of two.", "And the other one."], "use_cache": False}, "/models/sentence-transformers/all-MiniLM-L6-v2"
+    )
     (line,) = lines(capsys)
     assert line["event"] == "request"
     assert line["route"] == "/models/{org}/{model}"
@@ -51,21 +56,16 @@ def test_under_lambda_the_line_is_metrics(service: Service, capsys: pytest.Captu
     answering(service, None)({"inputs": "A text for the metrics."}, Context())
     (line,) = lines(capsys)
     assert (line["request_id"], line["route"], line["FunctionName"]) == ("an-id", "direct", "embeddings-api")
-    (described,) = line["_aws"]["CloudWatchMetrics"]  # type: ignore[index, call-overload]
+    (described,) = line["_aws"]["CloudWatchMetrics"]
     assert described["Dimensions"] == [["FunctionName"]]
     assert {metric["Name"]: line[metric["Name"]] for metric in described["Metrics"]} == {
         "Requests": 1, "ServerErrors": 0, "Tokens": line["tokens"], "ColdStarts": line["ColdStarts"],
     }  # fmt: skip
 
 
-def test_what_is_our_fault_is_counted(client_of: ClientOf, tmp_path: object, service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_our_fault_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Lambda's own Errors stays 0: 424 is no crash."""
-    from pathlib import Path
-
-    from tests.conftest import serve
-
-    del client_of, service
-    function = answering(serve(Path(str(tmp_path))), None)
-    with pytest.raises(Exception, match="manifest"):
+    function = answering(serve(tmp_path), None)
+    with pytest.raises(Backend):
         function({"inputs": "A text that no model takes."}, Context())
     assert [line["ServerErrors"] for line in lines(capsys) if line["event"] == "request"] == [1]

@@ -1,7 +1,7 @@
 """The transformed template deployed into moto's CloudFormation, over HTTP, as far as that goes.
 
-moto makes no alias, permission, alarm, secret, queue policy, HTTP API, asynchronous configuration or canary: those resources are left out, and what
-refers to them gets their names. What it does make has every condition, reference and substitution resolved.
+moto makes no alias, permission, alarm, secret, queue policy, HTTP API, asynchronous configuration or canary: those resources are left
+out, and what refers to them gets their names. What it does make has every condition, reference and substitution resolved.
 """
 
 import io
@@ -20,13 +20,14 @@ from tests.infra.transformed import transformed
 
 ACCOUNT = "123456789012"
 EVERYTHING = {
-    "SourceBucket": "documents", "SourcePrefix": "new/", "SourceBus": "default", "CorpusBucket": "corpus", "ReceiptsBucket": "receipts",
+    "SourceBucket": "documents", "SourcePrefix": "new/", "SourceBus": "default",
+    "CorpusBucket": "corpus", "ReceiptsBucket": "receipts",
     "SourceStreamArn": f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/texts", "SinkArn": "arn:aws:s3:::vectors/all",
     "Alarms": "true", "Dashboard": "true", "SnapStart": "true", "Tracing": "true", "ReservedConcurrency": "5",
 }  # fmt: skip
 IGNORED = {
-    "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage", "AWS::CloudWatch::Alarm", "AWS::Lambda::Alias", "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::Permission",
-    "AWS::SQS::QueuePolicy", "AWS::SecretsManager::Secret",
+    "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage", "AWS::CloudWatch::Alarm", "AWS::Lambda::Alias",
+    "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::Permission", "AWS::SQS::QueuePolicy", "AWS::SecretsManager::Secret",
 }  # fmt: skip
 
 

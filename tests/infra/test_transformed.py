@@ -124,7 +124,8 @@ CALLS = {
 LAMBDA_S_OWN = {
     "logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords",
     "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes",
-    "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:DescribeStream", "kinesis:DescribeStreamSummary", "kinesis:ListShards",
+    "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:DescribeStream",
+    "kinesis:DescribeStreamSummary", "kinesis:ListShards",
     "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream", "dynamodb:ListStreams",
     "s3:GetObjectVersion", "s3:ListBucket",  # conditions of get_object and head_object
 }  # fmt: skip
@@ -187,7 +188,7 @@ def test_the_http_function_reads_one_secret_and_asks_for_keys(template: dict[str
 
 
 def test_times_fit_into_each_other(template: dict[str, Any]) -> None:
-    """The HTTP API waits 30 s. A message is invisible for six times what its function may take. A task ends before its execution."""
+    """The HTTP API waits 30 s. A message is invisible for six times what its function may take. A task ends before its child."""
     api, pipeline = (functions(template)[name] for name in ("ApiFunction", "PipelineFunction"))
     assert api["Timeout"] == 29
     assert pipeline["Timeout"] == 900
@@ -200,7 +201,8 @@ def test_what_fails_for_good_is_kept(template: dict[str, Any]) -> None:
     letters = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
     resources = template["Resources"]
     assert resources["SourceQueue"]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"] == letters
-    assert [target["DeadLetterConfig"]["Arn"] for rule in of_type(template, "AWS::Events::Rule").values() for target in rule["Properties"]["Targets"]] == [letters] * 2  # fmt: skip
+    targets = [target for rule in of_type(template, "AWS::Events::Rule").values() for target in rule["Properties"]["Targets"]]
+    assert [target["DeadLetterConfig"]["Arn"] for target in targets] == [letters] * 2
     assert resources["SourceStreamMapping"]["Properties"]["DestinationConfig"]["OnFailure"]["Destination"] == letters
     assert resources["PipelineFunctionEventInvokeConfig"]["Properties"]["DestinationConfig"]["OnFailure"]["Destination"] == letters
     for mapping in of_type(template, "AWS::Lambda::EventSourceMapping").values():

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.conftest import ROOT
 
-# The template on standard input, with what `sam deploy` would have uploaded where its folders stood; parameters on the command line.
+# Takes the template on standard input; on the command line, the names of what `sam deploy` would have uploaded, and parameters.
 TRANSFORM = """
 import json, sys
 from types import SimpleNamespace

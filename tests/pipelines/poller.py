@@ -7,6 +7,7 @@ is handed out while something of it is in flight.
 from collections.abc import Callable, Iterator
 from itertools import batched
 from typing import Any
+from uuid import uuid4
 
 MOST = 10
 """Messages of one call of SQS, and of one batch of a FIFO queue."""
@@ -31,7 +32,7 @@ class Queue:
         for part in batched(enumerate(bodies), MOST, strict=False):
             entries = []
             for number, (group, body) in part:
-                fifo = {"MessageGroupId": group, "MessageDeduplicationId": str(number)} if self.fifo else {}
+                fifo = {"MessageGroupId": group, "MessageDeduplicationId": uuid4().hex} if self.fifo else {}
                 entries.append({"Id": str(number), "MessageBody": body, **fifo})
             sent = self._sqs.send_message_batch(QueueUrl=self.url, Entries=entries)
             assert len(sent["Successful"]) == len(entries)

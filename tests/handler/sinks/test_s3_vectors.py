@@ -133,21 +133,23 @@ def test_an_index_that_refuses_everything_is_not_asked_for_ever(aws: LocalAWS) -
 
 
 def test_calls_stay_within_20_mib(aws: LocalAWS) -> None:
-    """Vectors of 4,096 numbers, as short decimals that read back as the same float32."""
+    """Numbers are short decimals that read back as the same float32."""
     del aws
-    wide = [result(str(number), np.random.default_rng(number).standard_normal(4096, np.float32)) for number in range(500)]
+    vectors = np.random.default_rng(1).standard_normal((500, 256), np.float32)
+    large = [result(str(number), vector, note="x" * 40_000) for number, vector in enumerate(vectors)]
+    described = {"dimension": 256, "distanceMetric": "cosine", "metadataConfiguration": {"nonFilterableMetadataKeys": ["note"]}}
     failures: list[Failure] = []
 
     def answer(asked: Any) -> tuple[int, Any]:  # noqa: ANN401 - JSON
-        return (200, {}) if "vectors" in asked else (200, {"index": {"dimension": 4096, "distanceMetric": "cosine"}})
+        return (200, {}) if "vectors" in asked else (200, {"index": described})
 
-    api = at(answer, lambda _: failures.extend(sink_from("s3vectors://bucket/passages").write(wide)))
+    api = at(answer, lambda _: failures.extend(sink_from("s3vectors://bucket/passages").write(large)))
     assert failures == []
     calls = [asked for asked in api.requests if "vectors" in asked]
-    assert 1 < len(calls) < 4
+    assert len(calls) == 2
     assert all(len(json.dumps(asked)) < 20 * 1024 * 1024 for asked in calls)
-    read = np.array(calls[0]["vectors"][0]["data"]["float32"], np.float32)
-    assert read.tobytes() == wide[0].vector.tobytes()
+    read = [vector["data"]["float32"] for asked in calls for vector in asked["vectors"]]
+    assert np.array(read, np.float32).tobytes() == vectors.tobytes()
 
 
 def test_without_the_right_to_describe_the_index_it_is_written_to(aws: LocalAWS) -> None:

@@ -1,0 +1,43 @@
+"""`python -m tests.events.fast_embedding IN OUT`: the job of `make embed` with a service that takes no time to speak of."""
+
+import hashlib
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+
+from events.embed import INTERRUPTED, Job
+from handler.embedding.encoder import NEVER, Vectors
+from handler.embedding.manifest import Manifest
+from handler.service import Embeddings, Options, Service
+
+INT8 = Path(__file__).resolve().parents[2] / "build/model"
+CALL_SECONDS = 0.01
+PART_RECORDS = 64
+
+
+class FastService:
+    """Vectors of four numbers, each text's own."""
+
+    manifest = Manifest.read(INT8)
+
+    def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
+        """Vectors made of digests."""
+        del options, deadline
+        time.sleep(CALL_SECONDS)
+        vectors = np.array([list(hashlib.sha256(text.encode()).digest()[:4]) for text in texts], np.float32)
+        tokens = [len(text.split()) for text in texts]
+        return Embeddings(vectors, tokens, [False] * len(texts), sum(map(len, texts)), 256, 0, 0)
+
+
+def main() -> None:
+    """Embed, or go on."""
+    job = Job(Path(sys.argv[1]), Path(sys.argv[2]), "inputs", cast("Service", FastService()), PART_RECORDS)
+    sys.exit(0 if job.run() else INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,211 @@
+"""`make embed`: a file of texts in, a file of vectors out, whatever interrupts it."""
+
+import gzip
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from events.embed import Job, Refused
+from handler.errors import Validation
+from handler.service import Options, Service
+from tests.conftest import INT8, ROOT
+
+RECORDS = 2000
+SECONDS = 120
+
+
+def embed(*arguments: object, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run it as make does."""
+    return subprocess.run(
+        [sys.executable, "-m", "events.embed", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "MODEL_DIR": str(INT8), **settings},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    """What OUT has."""
+    if path.suffix == ".parquet":
+        read: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+        return [{**row, "metadata": json.loads(row["metadata"])} for row in read]
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
+
+
+CORPUS = (
+    '{"id": 7, "inputs": "How is the weather?", "topic": "small talk"}\nnot JSON\n{"inputs": "Is it raining?"}\n\n{"inputs": ""}\n'
+)
+
+
+@pytest.mark.parametrize("out", ["out.parquet", "out.jsonl"])
+@pytest.mark.parametrize("name", ["in.jsonl", "in.jsonl.gz"])
+def test_vectors_are_the_services_and_failures_have_their_reasons(tmp_path: Path, service: Service, name: str, out: str) -> None:
+    """In the order of the records, and nothing else is left behind."""
+    source, made = tmp_path / name, tmp_path / out
+    source.write_bytes(gzip.compress(CORPUS.encode()) if name.endswith(".gz") else CORPUS.encode())
+    ran = embed(source, made)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout == f"2 vectors of 384 numbers in {made}; 2 records failed, for the reasons in {made}.failures.jsonl.\n"
+    expected = service.embed(["How is the weather?", "Is it raining?"], Options())
+    first, second = rows(made)
+    assert np.array(first.pop("embedding"), np.float32).tobytes() == expected.vectors[0].tobytes()
+    assert first == {"id": "7", "tokens": 7, "truncated": False, "metadata": {"topic": "small talk"}}
+    assert second["id"] == f"{name}:{CORPUS.index('{"inputs": "Is')}"
+    failures = [json.loads(line) for line in Path(f"{made}.failures.jsonl").read_text().splitlines()]
+    assert [failure["error"].split(":")[0] for failure in failures] == [
+        "The record at byte 66 is not JSON",
+        "`inputs` cannot be empty",
+    ]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, out, f"{out}.failures.jsonl"])
+
+
+def test_a_csv_of_another_column_and_a_file_of_nothing(tmp_path: Path) -> None:
+    """TEXT_FIELD names the column."""
+    (tmp_path / "a.csv").write_text("title,body\nWeather,It rains.\n")
+    (tmp_path / "a.txt").write_text("")
+    assert embed(tmp_path / "a.csv", tmp_path / "a.jsonl", TEXT_FIELD="body").returncode == 0
+    assert [row["metadata"] for row in rows(tmp_path / "a.jsonl")] == [{"title": "Weather"}]
+    assert embed(tmp_path / "a.txt", tmp_path / "b.parquet").stdout.startswith("0 vectors")
+    assert rows(tmp_path / "b.parquet") == []
+
+
+REFUSED = [
+    ("gone.jsonl", "out.parquet", "IN must be a file. Given: gone.jsonl, which is not there"),
+    (".", "out.parquet", "IN must be a file. Given: ., which is a folder"),
+    ("in.jsonl", "out.csv", "OUT must end in .jsonl or .parquet. Given: out.csv"),
+    ("in.jsonl", "no/out.jsonl", "OUT must be in a folder that is there. Given: no/out.jsonl"),
+    ("in.jsonl", "./in.jsonl", "OUT must be another file than IN. Given: in.jsonl"),
+    ("in.json", "out.jsonl", "The file must end in .jsonl, .ndjson, .csv or .txt, with or without .gz behind it. Given: 'json'"),
+    (
+        "in.jsonl",
+        "out.jsonl",
+        "The first record has no field `inputs`. It has: 'title', 'body'. Name the one to embed: TEXT_FIELD=…",
+    ),
+    (
+        "in.csv",
+        "out.jsonl",
+        "The record at byte 0 names the columns, and must name each once, `inputs` among them. Given: 'title', 'body'. "  # noqa: ISC004
+        "Name the one to embed: TEXT_FIELD=…",
+    ),
+]
+
+
+@pytest.mark.parametrize(("source", "out", "sentence"), REFUSED, ids=[sentence for _, _, sentence in REFUSED])
+def test_what_cannot_be_done_is_said_in_a_sentence(
+    source: str, out: str, sentence: str, tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is written."""
+    (tmp_path / "in.jsonl").write_text('{"title": "a", "body": "b"}\n')
+    (tmp_path / "in.json").write_text("{}")
+    (tmp_path / "in.csv").write_text("title,body\na,b\n")
+    before = set(tmp_path.iterdir())
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises((Refused, Validation)) as refused:
+        Job(Path(source), Path(out), "inputs", service).run()
+    assert str(refused.value) == sentence
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_without_a_model_it_says_so(tmp_path: Path) -> None:
+    """As every other way in does."""
+    (tmp_path / "in.jsonl").write_text('{"inputs": "a"}\n')
+    ran = embed(tmp_path / "in.jsonl", tmp_path / "out.jsonl", MODEL_DIR=str(tmp_path))
+    assert ran.returncode == 1
+    assert ran.stderr.splitlines()[-1].startswith(f"The model file manifest.json is missing in {tmp_path}")
+
+
+def fast(source: Path, out: Path) -> "subprocess.Popen[str]":
+    """The same job with a service that takes no time, in parts of 64 records."""
+    command = [sys.executable, "-m", "tests.events.fast_embedding", str(source), str(out)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture
+def corpus(tmp_path: Path) -> Path:
+    """Records, every hundredth of which is none."""
+    path = tmp_path / "in.jsonl"
+    path.write_text(
+        "".join(f'{{"id": {number}, "inputs": "Text {number}."}}\n' if number % 100 else "none\n" for number in range(RECORDS))
+    )
+    return path
+
+
+def begun(out: Path, parts: int) -> bool:
+    """Whether so many parts are written down."""
+    progress = Path(f"{out}.progress")
+    return progress.exists() and progress.read_bytes().count(b"\n") > parts
+
+
+@pytest.mark.parametrize(
+    ("out", "kind"), [("out.parquet", signal.SIGKILL), ("out.jsonl", signal.SIGKILL), ("out.parquet", signal.SIGINT)]
+)
+def test_whatever_ends_it_the_same_command_goes_on_and_every_record_is_there_once(
+    corpus: Path, tmp_path: Path, out: str, kind: signal.Signals
+) -> None:
+    """At two moments that a seed chose."""
+    moments, made = random.Random(f"{out} {kind}"), tmp_path / out  # noqa: S311 - moments, not secrets
+    for parts in (1, 12):
+        with fast(corpus, made) as running:
+            deadline = time.monotonic() + SECONDS
+            while not begun(made, parts) and running.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.001)
+            time.sleep(moments.uniform(0, 0.02))
+            running.send_signal(kind)
+            assert running.wait(SECONDS) == (-kind if kind == signal.SIGKILL else 130)
+        assert not made.exists()
+    done = Path(f"{made}.progress").read_bytes().count(b"\n")
+    assert done >= 12
+    with fast(corpus, made) as running:
+        assert running.wait(SECONDS) == 0, running.stderr
+    assert [row["id"] for row in rows(made)] == [str(number) for number in range(RECORDS) if number % 100]
+    assert len(Path(f"{made}.failures.jsonl").read_bytes().splitlines()) == RECORDS // 100
+
+
+def interrupted(corpus: Path, made: Path) -> None:
+    """Leave a state behind."""
+    with fast(corpus, made) as running:
+        while not begun(made, 2):
+            time.sleep(0.001)
+        running.kill()
+
+
+def test_a_line_of_progress_that_was_cut_off_is_not_believed(corpus: Path, tmp_path: Path) -> None:
+    """The part that it tells of is made again."""
+    made = tmp_path / "out.parquet"
+    interrupted(corpus, made)
+    progress = Path(f"{made}.progress")
+    progress.write_bytes(progress.read_bytes()[:-20])
+    with fast(corpus, made) as running:
+        assert running.wait(SECONDS) == 0
+    assert len(rows(made)) == RECORDS - RECORDS // 100
+
+
+@pytest.mark.parametrize(
+    ("more", "text_field", "changed"), [(b'{"inputs": "One more."}\n', "inputs", "IN"), (b"", "id", "TEXT_FIELD")]
+)
+def test_work_begun_with_another_input_is_not_gone_on_with(
+    corpus: Path, tmp_path: Path, service: Service, more: bytes, text_field: str, changed: str
+) -> None:
+    """The sentence says which, and what to do."""
+    made = tmp_path / "out.parquet"
+    interrupted(corpus, made)
+    corpus.write_bytes(corpus.read_bytes() + more)
+    with pytest.raises(Refused) as refused:
+        Job(corpus, made, text_field, service).run()
+    assert str(refused.value) == (
+        f"{made}.progress tells of work begun with another {changed}. "
+        "Give what was given then to go on with it, or delete it to begin anew"
+    )
