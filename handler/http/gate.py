@@ -59,9 +59,8 @@ class Gate:
         finally:
             milliseconds = (time.perf_counter_ns() - started) / 1e6
             failed = reply.status >= INTERNAL or reply.status == BACKEND
-            route = getattr(scope.get("route"), "path", "none")
             figures = {"method": scope["method"], "status": reply.status, "ms": round(milliseconds, 3), **scope.get("figures", {})}
-            telemetry.request(scope.get("aws.context"), route, failed=failed, **figures)
+            telemetry.request(scope.get("aws.context"), scope.get("pattern", "none"), failed=failed, **figures)
 
 
 def authorize(keys: Keys, request: Request) -> None:

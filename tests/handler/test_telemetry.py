@@ -37,7 +37,7 @@ def test_a_request_has_one_line_with_its_counts_and_times(client: Client, capsys
     )
     (line,) = lines(capsys)
     assert line["event"] == "request"
-    assert line["route"] == "/models/{org}/{model}"
+    assert line["route"] == "/models/{model:path}"
     assert (line["method"], line["status"], line["texts"], line["truncated"]) == ("POST", 200, 2, 0)
     assert {"tokens", "hits", "misses", "ms", "tokenization_us", "inference_us", "cold_start", "request_id"} <= line.keys()
 

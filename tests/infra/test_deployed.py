@@ -1,7 +1,7 @@
 """The transformed template deployed into moto's CloudFormation, over HTTP, as far as that goes.
 
-moto makes no alias, permission, alarm, secret, queue policy, HTTP API, asynchronous configuration or canary: those resources are left
-out, and what refers to them gets their names. What it does make has every condition, reference and substitution resolved.
+moto makes no alias, permission, alarm, secret, queue policy, HTTP API, asynchronous configuration or canary: those resources are
+left out, and what refers to them gets their names. What it does make has every condition, reference and substitution resolved.
 """
 
 import io

@@ -10,6 +10,7 @@ import botocore.session
 import pytest
 
 from handler.config import KeySettings, PipelineSettings, Settings
+from handler.functions.direct import PUBLIC
 from tests.conftest import ROOT
 from tests.infra.transformed import UPLOADED, every, listed, of_type, statements, transformed
 
@@ -209,6 +210,18 @@ def test_what_fails_for_good_is_kept(template: dict[str, Any]) -> None:
         assert mapping["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     retention = {queue["Properties"]["MessageRetentionPeriod"] for queue in of_type(template, "AWS::SQS::Queue").values()}
     assert retention == {14 * 24 * 60 * 60}
+
+
+def test_a_state_machine_tries_again_what_may_pass_and_nothing_else(template: dict[str, Any]) -> None:
+    """Errors are matched by the names under which the function raises them."""
+    definition = template["Resources"]["Bulk"]["Properties"]["Definition"]
+    maps = [state for state in definition["States"].values() if state["Type"] == "Map"]
+    assert [state["ItemReader"]["ReaderConfig"]["InputType"] for state in maps] == ["JSONL", "CSV", "PARQUET", "PARQUET"]
+    for state in maps:
+        again = {name for retry in every(state, "ErrorEquals") for name in retry}
+        ours = {name for name in again if not name.startswith(("Lambda.", "Sandbox."))}
+        assert ours == {"Unfinished", "Internal"} < PUBLIC.keys()
+        assert {"ItemBatcher", "ResultWriter", "MaxConcurrencyPath", "ToleratedFailurePercentagePath"} <= state.keys()
 
 
 def test_a_switch_is_off_until_someone_turns_it_on(template: dict[str, Any]) -> None:
