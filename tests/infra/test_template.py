@@ -18,21 +18,6 @@ from events.emulator import Emulator
 ROOT = Path(__file__).parents[2]
 SAM = ROOT / "build/sam"
 
-# Prints the resources as CloudFormation gets them. Runs in SAM's environment.
-RESOURCES = """
-import json, sys
-from types import SimpleNamespace
-from samtranslator.translator.transform import transform
-from samtranslator.yaml_helper import yaml_parse
-template = yaml_parse(sys.stdin.read())
-for resource in template["Resources"].values():
-    for key in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
-        resource["Properties"][key] = "s3://bucket/key"
-policies = SimpleNamespace(load=lambda: {"AWSLambdaBasicExecutionRole": "arn:aws:iam::aws:policy/AWSLambdaBasicExecutionRole"})
-print(json.dumps(transform(template, {}, policies)["Resources"]))
-"""
-
-
 # Prints the environment of all functions and the properties of the table, parameters at their defaults.
 CACHE = """
 import json, sys
@@ -119,24 +104,13 @@ def test_the_template_is_valid() -> None:
     assert "is a valid SAM Template" in run("make", "validate")
 
 
-def test_the_function_asks_for_keys_and_has_rights_to_their_secret_and_the_table_alone() -> None:
-    """Nothing in the template opens the API, and the role reads no other secret."""
-    run("make", "build/sam/installed")
-    resources = json.loads(run(SAM / "bin/python", "-c", RESOURCES, stdin=(ROOT / "template.yaml").read_text()))
-    variables = resources["ApiFunction"]["Properties"]["Environment"]["Variables"]
-    assert variables["API_KEYS_SECRET"] == {"Ref": "ApiKey"}
-    assert "AUTH" not in variables
-    (policy,) = resources["ApiFunctionRole"]["Properties"]["Policies"]
-    assert [(statement["Action"], statement["Resource"]) for statement in policy["PolicyDocument"]["Statement"]] == [
-        ("secretsmanager:GetSecretValue", {"Ref": "ApiKey"}),
-        (["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"], {"Fn::GetAtt": ["CacheTable", "Arn"]}),
-    ]
-
-
-def test_sam_build_makes_the_function_and_both_layers(artefact: Path) -> None:
+def test_sam_build_makes_the_functions_and_both_layers(artefact: Path) -> None:
     """`sam build` needs no Docker, and what it makes is whole."""
-    assert {path.name for path in artefact.iterdir()} == {"template.yaml", "ApiFunction", "RuntimeLayer", "ModelLayer"}
-    assert (artefact / "ApiFunction/handler/functions/api.py").is_file()
+    assert {path.name for path in artefact.iterdir()} == {
+        "template.yaml", "ApiFunction", "PipelineFunction", "RuntimeLayer", "ModelLayer",
+    }  # fmt: skip
+    for function in ("api", "pipeline"):
+        assert (artefact / f"{function.capitalize()}Function/handler/functions/{function}.py").is_file()
     manifest = json.loads((artefact / "ModelLayer/model/manifest.json").read_text())
     assert {path.name for path in (artefact / "ModelLayer/model").iterdir()} == {"manifest.json", *manifest["files"]}
 
@@ -145,11 +119,14 @@ def test_the_layers_keep_their_budgets(artefact: Path) -> None:
     """The runtime layer weighs at most 125 MB with its bytecode, the default model at most 25 MB."""
     assert size(artefact / "RuntimeLayer") <= 125e6
     assert size(artefact / "ModelLayer") <= 25e6
+    assert size(artefact / "PipelineFunction") <= 1e6
 
 
-def test_every_module_of_the_runtime_layer_is_compiled(artefact: Path) -> None:
-    """A cold start compiles nothing of the layer: Lambda could not keep the result."""
-    modules = list((artefact / "RuntimeLayer/python").rglob("*.py"))
+def test_every_module_is_compiled(artefact: Path) -> None:
+    """A cold start compiles nothing: Lambda could not keep the result."""
+    modules = [
+        path for folder in ("RuntimeLayer/python", "ApiFunction", "PipelineFunction") for path in (artefact / folder).rglob("*.py")
+    ]
     assert modules
     assert [path for path in modules if not Path(cache_from_source(path)).is_file()] == []
 
