@@ -31,14 +31,18 @@ help: ## List the targets
 # Open on this machine, unless there are keys: API_KEYS=one,two make run
 AUTH ?= $(if $(API_KEYS)$(API_KEYS_SECRET),keys,none)
 
-export MODEL_DIR AUTH
+# A model in S3 needs none here.
+MODEL_HERE := $(if $(MODEL_URI),,$(MODEL_DIR)/manifest.json)
+MODEL_TMP  ?= build/fetched
+
+export MODEL_DIR MODEL_URI MODEL_TMP AUTH
 
 .PHONY: run
-run: .venv/installed $(MODEL_DIR)/manifest.json ## Serve the handler on 127.0.0.1 (PORT=8080, MODEL_DIR=build/model, CACHE=dynamodb)
+run: .venv/installed $(MODEL_HERE) ## Serve the handler on 127.0.0.1 (PORT=8080, MODEL_DIR=build/model, MODEL_URI=s3://…, CACHE=dynamodb)
 	@$(PY) -m events.serve --port $(PORT) --cache $(CACHE) || [ $$? -eq 130 ]
 
 .PHONY: invoke
-invoke: .venv/installed build/sam/installed $(MODEL_DIR)/manifest.json ## Run one event in AWS's own emulator (EVENT=events/NAME.json)
+invoke: .venv/installed build/sam/installed $(MODEL_HERE) ## Run one event in AWS's own emulator (EVENT=events/NAME.json)
 	@$(PY) -m events.invoke $(EVENT)
 
 # OUT's default is the model's.
@@ -47,8 +51,8 @@ embed: .venv/installed $(MODEL_DIR)/manifest.json ## Embed a file: IN=texts.json
 	@$(PY) -m events.embed "$(IN)" "$(if $(filter file,$(origin OUT)),,$(OUT))" || [ $$? -eq 130 ]
 
 .PHONY: model
-model: .venv/installed ## Build a model (MODEL=where it is, OUT=folder, PRECISION=int8 or fp32, ONNX=its own file to take)
-	@$(PY) -m layers.model $(MODEL) --out $(OUT) --precision $(PRECISION) $(if $(ONNX),--onnx $(ONNX))
+model: .venv/installed ## Build a model (MODEL=where it is, OUT=folder, PRECISION=int8 or fp32, ONNX=its own file to take, PUSH=s3://…)
+	@$(PY) -m layers.model $(MODEL) --out $(OUT) --precision $(PRECISION) $(if $(ONNX),--onnx $(ONNX)) $(if $(PUSH),--push $(PUSH))
 
 .PHONY: mpnet
 mpnet: .venv/installed ## Build and check a real model of another architecture, all-mpnet-base-v2 (440 MB, some minutes)
@@ -103,6 +107,11 @@ arm64: .venv/installed build/model/manifest.json build/sam/installed ## Build fo
 	@RUN_ARM64=1 $(PY) -m pytest -s tests/infra/test_arm64.py
 arm64: export ARCH = arm64
 
+.PHONY: large
+large: .venv/installed build/sam/installed build/model/manifest.json ## A model too large for a layer, by way of S3 (minutes, 5 GB of memory)
+	@RUN_LARGE=1 $(PY) -m pytest tests/large
+	@cat build/large/table.txt
+
 PYTHON_CLIENTS := $(patsubst tests/clients/requirements/%.txt,build/clients/%/installed,$(wildcard tests/clients/requirements/*.txt))
 NODE_CLIENTS   := $(patsubst tests/clients/packages/%/package.json,build/clients/%/installed,\
 	$(wildcard tests/clients/packages/*/package.json))
@@ -140,7 +149,7 @@ build/browser/installed: tests/browser/requirements.txt | $(UV)
 	@touch $@
 
 .PHONY: bench
-bench: .venv/installed build/model/manifest.json build/model-fp32/manifest.json ## Measure, in interleaved pairs
+bench: .venv/installed build/model/manifest.json build/model-fp32/manifest.json ## Measure, in interleaved pairs, and compare with the figures committed last
 	@$(PY) -m tests.benchmarks
 
 .PHONY: cold

@@ -2,6 +2,7 @@
 
     functions/   one file per Lambda function
     http/        the wire: FastAPI, the dialects, errors to statuses, encoding
+    doors.py, encoding.py  what each way in carries, and the bytes of vectors; without FastAPI, for the pipeline's sake
     keys.py      who may call
     sinks/       where a pipeline's vectors go, and its failures
     sources/     where records come from: one file per event source
@@ -9,6 +10,8 @@
     parsing.py   fields to texts and options
     records.py   what flows through a pipeline: records, results, failures
     service.py   texts and options in, vectors out
+    model_store.py  where the model comes from: the layer, or S3 into /tmp
+    bucket.py    objects of S3, read in parts at the same time
     embedding/   text to pooled vectors: tokenization, encoder, manifest
     cache/       pooled vectors remembered: key, codec, memory, DynamoDB
     runtime_extension.py  work after the answer
@@ -17,10 +20,10 @@
     snapshot.py  what a restored environment makes anew
     config.py, errors.py, telemetry.py
 
-Import law (checked by import-linter, see pyproject.toml): functions → http, bootstrap, sources, sinks → service → embedding | cache
-→ config | errors | telemetry; never the other way. fastapi and mangum are imported only by http/ and functions/api.py,
-onnxruntime only by embedding/encoder.py, tokenizers only by embedding/tokenization.py, botocore only by
-aws.py. Importing any module outside Lambda has no effect.
+Import law (checked by import-linter, see pyproject.toml): functions → http, bootstrap, sources, sinks → pipeline → service |
+model_store → embedding | cache → config | errors | telemetry; never the other way. fastapi and mangum are imported only by http/
+and functions/api.py, onnxruntime only by embedding/encoder.py, tokenizers only by embedding/tokenization.py, botocore only by
+aws.py and bucket.py. Importing any module outside Lambda has no effect.
 """
 
 VERSION = "0.1.0"

@@ -11,7 +11,7 @@ from functools import partial
 from http.client import HTTPException
 from typing import Any
 
-from handler import snapshot, telemetry
+from handler import model_store, snapshot, telemetry
 from handler.cache.accounts import Accounts
 from handler.cache.codec import Codec, Exact32, Scaled16
 from handler.cache.cost import ATTRIBUTES_BYTES, CostModel
@@ -22,7 +22,6 @@ from handler.cache.table import NoTable, Table
 from handler.cache.vector_cache import NOWHERE, Remote, VectorCache, Work
 from handler.config import CacheSettings, KeySettings, Settings
 from handler.embedding.encoder import Encoder
-from handler.embedding.manifest import Manifest
 from handler.embedding.tokenization import Tokenization
 from handler.errors import Backend
 from handler.keys import FixedKeys, Keys, SecretKeys, versions_of
@@ -50,14 +49,12 @@ def load_service(environment: Mapping[str, str], later: Later | None = None) -> 
     """
     try:
         settings = Settings.from_environment(environment)
-        manifest = Manifest.read(settings.model_dir)
-        tokenization = Tokenization(settings.model_dir, manifest.max_length)
-        encoder = Encoder(settings.model_dir, manifest, settings.threads)
+        folder, manifest = model_store.opened(settings)
+        tokenization = Tokenization(folder, manifest.max_length)
+        encoder = Encoder(folder, manifest, settings.threads)
     except Backend as error:
         telemetry.log("model_not_loaded", reason=str(error))
         return NoService(error)
-    if settings.model_sha256 not in {"", manifest.digest}:
-        telemetry.log("another_model", deployed=settings.model_sha256, loaded=manifest.digest)
     codec = CODECS.get(manifest.precision, Scaled16)(manifest.dimension)
     cache = VectorCache(
         CacheKeys(encoder.fingerprint, codec.version, settings.cache.key_secret),

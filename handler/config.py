@@ -4,6 +4,7 @@ Law: a frozen value made from a mapping; only handler/bootstrap.py hands it the 
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,9 @@ from handler.errors import Backend
 
 MEMORY_PER_VCPU_MB = 1769
 """Lambda gives one vCPU for each 1,769 MB of memory (AWS Lambda developer guide, "Configuring function memory")."""
+BUCKET_AND_PREFIX = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/(?!\.)[\w.@=+-]+)+"
+"""No part of it starts with a dot: it becomes the path of a folder."""
+SHA256 = r"[0-9a-f]{64}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,9 @@ class Settings:
     """One deployment's settings; README.md lists the environment variables."""
 
     model_dir: Path
+    model_uri: str
     model_sha256: str
+    model_tmp: Path
     auto_truncate: bool
     max_client_batch_size: int
     threads: int
@@ -64,7 +70,9 @@ class Settings:
         """
         return cls(
             model_dir=Path(environment.get("MODEL_DIR", "/opt/model")),
-            model_sha256=environment.get("MODEL_SHA256", "").strip(),
+            model_uri=_matching(environment, "MODEL_URI", BUCKET_AND_PREFIX, "s3://bucket/prefix"),
+            model_sha256=_matching(environment, "MODEL_SHA256", SHA256, "64 hexadecimal digits"),
+            model_tmp=Path(environment.get("MODEL_TMP", "/tmp/model")),  # noqa: S108 - Lambda's only folder that can be written
             auto_truncate=_boolean(environment, "AUTO_TRUNCATE", default=True),
             max_client_batch_size=_positive(environment, "MAX_CLIENT_BATCH_SIZE", default=512),
             threads=_positive(environment, "THREADS", default=_vcpus(environment)),
@@ -98,11 +106,19 @@ class PipelineSettings:
             inputs=tuple(place.strip() for place in environment.get("INPUT", "").split(",") if place.strip()),
         )
         for name, output in settings.outputs.items():
-            for place in settings.inputs:
-                if overlap(place, output):
-                    msg = f"{name} {output} must lie outside of INPUT {place}: what is written there would be read again"
-                    raise Backend(msg)
+            settings.check_output(name, output)
         return settings
+
+    def check_output(self, name: str, output: str) -> None:
+        """Hold a place that is written to, and the setting that names it, against those that are read.
+
+        Raises:
+            Backend: what is written would be read again; the sentence names both places.
+        """
+        for place in self.inputs:
+            if overlap(place, output):
+                msg = f"{name} {output} must lie outside of INPUT {place}: what is written there would be read again"
+                raise Backend(msg)
 
     @property
     def outputs(self) -> Mapping[str, str]:
@@ -159,6 +175,14 @@ def _boolean(environment: Mapping[str, str], name: str, *, default: bool) -> boo
         msg = f"{name} must be true or false; it is {value!r}"
         raise Backend(msg)
     return value in {"true", "1"} if value else default
+
+
+def _matching(environment: Mapping[str, str], name: str, pattern: str, expected: str) -> str:
+    value = environment.get(name, "").strip()
+    if value and not re.fullmatch(pattern, value, re.ASCII):
+        msg = f"{name} must be {expected}; it is {value!r}"
+        raise Backend(msg)
+    return value
 
 
 def _positive(environment: Mapping[str, str], name: str, *, default: int) -> int:

@@ -215,12 +215,12 @@ class Pipeline:
         for lines in shards(self._objects.lines(stored)):
             start, stop = lines[0].start, lines[-1].stop
             name = f"{stored.bucket}/{stored.key}/{_state(stored)}/{start:015}-{stop:015}"
-            if isinstance(self._sink, Shards) and self._sink.receipt(name) is not None:
-                continue
             started = time.monotonic()
-            progress = start > stored.offset
+            progress = start > stored.offset  # without any, to put it off would be to go round
             if progress and started + SPARE * self._longest_shard > deadline:
                 return self._rest(stored, start)
+            if isinstance(self._sink, Shards) and self._sink.receipt(name) is not None:
+                continue
             failures = self._shard(name, [line.content for line in lines], deadline)
             if failures and time.monotonic() > deadline and progress:
                 return self._rest(stored, start)

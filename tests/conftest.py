@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 
 from events import http_api
 from events.aws import LocalAWS
@@ -164,3 +166,43 @@ def aws(aws_server: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> LocalAWS:
     for name, value in aws_server.environment.items():
         monkeypatch.setenv(name, value)
     return aws_server
+
+
+@dataclass(frozen=True)
+class LocalS3:
+    """An S3 on this machine, moto's, with one bucket."""
+
+    port: int
+    bucket: str = "models"
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What AWS's libraries need to find it."""
+        return AWS | {"AWS_ENDPOINT_URL_S3": self.endpoint}
+
+    def client(self) -> Any:  # noqa: ANN401 - boto3 has no types
+        return boto3.client("s3", "us-east-1", endpoint_url=self.endpoint, aws_access_key_id="a", aws_secret_access_key="b")  # noqa: S106
+
+    def upload(self, folder: Path, prefix: str) -> str:
+        """Upload a folder's files; where to."""
+        for path in folder.iterdir():
+            self.client().upload_file(str(path), self.bucket, f"{prefix}/{path.name}")
+        return f"s3://{self.bucket}/{prefix}"
+
+
+AWS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_DEFAULT_REGION": "us-east-1"}
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[LocalS3]:
+    """An S3 with an empty bucket."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    s3 = LocalS3(server.get_host_and_port()[1])
+    s3.client().create_bucket(Bucket=s3.bucket)
+    yield s3
+    server.stop()

@@ -60,7 +60,7 @@ class Manifest:
         Raises:
             Backend: the manifest or a file is missing, damaged, foreign or too new; the sentence says which.
         """
-        manifest = cls._parse(_content(folder, MANIFEST), folder)
+        manifest = cls.parse(_content(folder, MANIFEST), folder)
         for name, expected in manifest.files.items():
             actual = sha256(folder, name)
             if actual != expected:
@@ -72,7 +72,12 @@ class Manifest:
         return manifest
 
     @classmethod
-    def _parse(cls, content: bytes, folder: Path) -> Self:
+    def parse(cls, content: bytes, folder: Path | str) -> Self:
+        """Read the content of a manifest.json; `folder` is what the sentences call the place that it comes from.
+
+        Raises:
+            Backend: it is damaged, foreign or too new.
+        """
         try:
             found = json.loads(content)
             version = found["format"]
@@ -91,7 +96,7 @@ class Manifest:
             msg = f"{MANIFEST} in {folder} lacks {', '.join(missing)}: build the model again with `make model`"
             raise Backend(msg)
         wrong = sorted(name for name in names if not _fits(found[name], cls.__dataclass_fields__[name].type))
-        if wrong or not {GRAPH, WEIGHTS, TOKENIZER} <= found["files"].keys():
+        if wrong or not {GRAPH, WEIGHTS, TOKENIZER} <= found["files"].keys() or not all(map(_plain, found["files"])):
             msg = f"{MANIFEST} in {folder} has no usable {', '.join(wrong) or 'files'}: build the model again with `make model`"
             raise Backend(msg)
         return cls(**{name: found[name] for name in names}, digest=hashlib.sha256(content).hexdigest())
@@ -109,6 +114,11 @@ def _fits(value: object, declared: Any) -> bool:  # noqa: ANN401 - an annotation
         _, values = get_args(declared)
         return isinstance(value, dict) and (values is Any or all(isinstance(item, values) for item in value.values()))
     return isinstance(value, declared) and isinstance(value, bool) == (declared is bool)
+
+
+def _plain(name: str) -> bool:
+    """Whether this is the name of a file in the folder, and of no other place."""
+    return Path(name).name == name and not name.startswith(".")
 
 
 def sha256(folder: Path, name: str) -> str:

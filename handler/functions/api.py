@@ -6,11 +6,11 @@ from mangum import Mangum
 
 from handler import telemetry
 from handler.bootstrap import Answer, lambda_function, load_keys, load_service
+from handler.doors import door_of
 from handler.errors import Malformed, Validation
 from handler.functions.accounted import accounted
 from handler.functions.direct import invoke, told
 from handler.http.app import create_app
-from handler.http.doors import door_of
 from handler.http.errors import STATUS
 from handler.keys import Keys
 from handler.service import Service

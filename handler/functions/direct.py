@@ -10,10 +10,10 @@ import numpy as np
 import orjson
 
 from handler import telemetry
+from handler.doors import DIRECT, remaining_ms
 from handler.embedding.encoder import NEVER
+from handler.encoding import encode_vectors, row_bytes
 from handler.errors import Backend, EmbeddingError, Empty, Internal, Tokenizer, Unfinished, Validation, error_type
-from handler.http.doors import DIRECT, remaining_ms
-from handler.http.encoding import encode_vectors, row_bytes
 from handler.parsing import embedding_request
 from handler.pipeline import embedded
 from handler.records import Content, Failure, Nothing, Record, Result

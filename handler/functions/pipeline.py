@@ -3,15 +3,16 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from handler import telemetry
 from handler.bootstrap import Answer, lambda_function, load_service
 from handler.config import PipelineSettings
+from handler.doors import DIRECT, remaining_ms
 from handler.errors import Backend, TooLarge, Unfinished
 from handler.functions.accounted import accounted
 from handler.functions.direct import PUBLIC, check_reply, encode_outcomes, invoke, outcomes, told
-from handler.http.doors import DIRECT, remaining_ms
 from handler.pipeline import FailureDestination, Objects, Pipeline, Shards, Sink
 from handler.records import Failure, Result
 from handler.service import Service
@@ -26,6 +27,7 @@ STATE_BYTES = 256 * 1024
 """The most that a state machine carries from one state to the next."""
 MARGIN_SECONDS, MARGIN_SHARE = 10.0, 0.2
 """Kept of the time left for writing what is embedded by then: so many seconds, but of a short time no more than that share."""
+BATCH_SINK = "BatchInput.sink"
 UNTOLD_SECONDS = 900.0
 """The time left where no context tells it: the most that Lambda gives."""
 
@@ -49,12 +51,18 @@ class Parts:
         """
         settings = PipelineSettings.from_environment(environment)
         destination = settings.failure_destination
+
+        @cache
+        def named_sink(uri: str) -> Sink:
+            settings.check_output(BATCH_SINK, uri)
+            return sink_from(uri, BATCH_SINK)
+
         return cls(
             settings,
             sink_from(settings.sink) if settings.sink else None,
             failure_destination_from(destination, "FAILURE_DESTINATION") if destination else None,
             objects_of(settings),
-            lambda uri: sink_from(uri, "BatchInput.sink"),
+            named_sink,
         )
 
 

@@ -1,9 +1,9 @@
 """The wire: HTTP requests to texts and options, vectors and errors to responses.
 
-doors.py knows the front doors and what they carry; gate.py lets in who may and tells every failure; app.py joins the dialects
+gate.py lets in who may and tells every failure; app.py joins the dialects
 into one FastAPI application: feature_extraction.py, similarity.py (Hugging Face), openai.py, tei.py (text-embeddings-inference),
 and what a browser is shown, documentation.py: openapi.py, the document, and pages.py, which puts the files of page/ together.
-Each takes a call.py and answers by answers.py; errors.py owns every status, encoding.py the bytes of the vectors.
+Each takes a call.py and answers by answers.py; errors.py owns every status.
 
 unbuilt.py imports FastAPI without what no embedding asks for.
 

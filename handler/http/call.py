@@ -10,9 +10,9 @@ from typing import Any, Self
 import orjson
 from fastapi import Request
 
+from handler.doors import LAMBDA_BYTES, FrontDoor, remaining_ms
 from handler.embedding.encoder import Vectors
 from handler.errors import Malformed, TooLarge, Validation, shown
-from handler.http.doors import LAMBDA_BYTES, FrontDoor, remaining_ms
 from handler.http.errors import NotFound, UnsupportedMediaType
 from handler.service import Embeddings, Options, Service, check_batch
 

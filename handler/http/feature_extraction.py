@@ -5,10 +5,10 @@ from typing import Any
 
 from fastapi import Response
 
+from handler.encoding import encode_vectors, row_bytes
 from handler.errors import Validation, shown
 from handler.http.answers import answer
 from handler.http.call import Call
-from handler.http.encoding import encode_vectors, row_bytes
 from handler.http.similarity import asks_for_similarity, similarities
 from handler.parsing import embedding_request
 

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from handler import telemetry
+from handler.doors import DIRECT, door_of
 from handler.errors import Backend, EmbeddingError, Internal, Unauthorized
-from handler.http.doors import DIRECT, door_of
 from handler.http.errors import STATUS, failure, unexpected
 from handler.keys import Keys
 

@@ -6,10 +6,10 @@ import numpy as np
 import orjson
 from fastapi import Response
 
+from handler.encoding import base64_rows, row_bytes
 from handler.errors import Validation
 from handler.http.answers import answer
 from handler.http.call import Call
-from handler.http.encoding import base64_rows, row_bytes
 from handler.parsing import embedding_request
 from handler.service import check_batch
 

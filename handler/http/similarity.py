@@ -8,10 +8,10 @@ import numpy as np
 from fastapi import Response
 
 from handler.embedding.encoder import Vectors
+from handler.encoding import NUMBER_BYTES, encode_vectors
 from handler.errors import Validation
 from handler.http.answers import answer
 from handler.http.call import Call
-from handler.http.encoding import NUMBER_BYTES, encode_vectors
 from handler.parsing import embedding_request, texts
 
 FUNCTIONS: dict[str, Callable[[Vectors, Vectors], Vectors]] = {

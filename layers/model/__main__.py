@@ -1,11 +1,15 @@
-"""`python -m layers.model [MODEL] --out FOLDER --precision int8|fp32`: the command line of the builder."""
+"""`python -m layers.model [MODEL] --out FOLDER --precision int8|fp32 --push URI`: the command line of the builder."""
 
 import argparse
 import os
+import re
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+from handler.config import BUCKET_AND_PREFIX
+from handler.embedding.manifest import Manifest
 from handler.errors import Backend
 from layers.model import packages, sources
 from layers.model.builder import PRECISIONS, Order, build
@@ -26,6 +30,7 @@ def main() -> int:
         print(f"{time.perf_counter() - started:6.1f} s  {text}", flush=True)
 
     try:
+        _check_push(arguments.push)
         bounds = _bounds(os.environ.get("MIN_COSINE", ""))
         source = sources.find(sources.Request(arguments.model, arguments.cache, arguments.onnx), say)
         order = Order(source, arguments.out, arguments.precision, bounds, os.process_cpu_count() or 1)
@@ -38,6 +43,20 @@ def main() -> int:
         return 1
     size = sum(file.stat().st_size for file in arguments.out.iterdir()) / 1e6
     say(f"{arguments.out}: {manifest.precision}, {size:.1f} MB, fingerprint {manifest.fingerprint[:12]}")
+    return _pushed(arguments.out, arguments.push, say) if arguments.push else 0
+
+
+def _pushed(folder: Path, uri: str, say: Callable[[str], None]) -> int:
+    """Push what was built; 0 if it arrived, 1 with one sentence if not."""
+    from layers.model import bucket  # noqa: PLC0415 - boto3 takes half a second to import
+
+    try:
+        manifest = Manifest.read(folder)
+        bucket.push(folder, manifest, uri, say)
+    except (Unsupported, Backend, OSError) as refusal:
+        print(f"Built in {folder}, but not pushed: {refusal}", file=sys.stderr)
+        return 1
+    say(f"MODEL_URI={uri} MODEL_SHA256={manifest.digest}")
     return 0
 
 
@@ -47,10 +66,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("build", "model"), help="the folder to write (default: %(default)s)")
     parser.add_argument("--precision", choices=PRECISIONS, default=PRECISIONS[0], help="default: %(default)s")
     parser.add_argument("--onnx", help="take this ONNX file of the model's instead of its weights, such as onnx/model.onnx")
+    parser.add_argument("--push", metavar="URI", default="", help="upload what was built to s3://bucket/prefix")
     parser.add_argument(
         "--cache", type=Path, default=Path("build", "sources"), help="where downloads are kept (default: %(default)s)"
     )
     return parser.parse_args()
+
+
+def _check_push(uri: str) -> None:
+    if uri and not re.fullmatch(BUCKET_AND_PREFIX, uri, re.ASCII):
+        msg = f"PUSH must be s3://bucket/prefix; it is {uri!r}"
+        raise Unsupported(msg)
 
 
 def _bounds(override: str) -> Bounds | None:

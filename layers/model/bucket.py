@@ -1,18 +1,21 @@
-"""Models from S3, or from whatever speaks its protocol at AWS_ENDPOINT_URL; credentials are found as boto3 finds them.
+"""Models from S3 and built ones to it, or whatever speaks its protocol at AWS_ENDPOINT_URL; boto3 finds the credentials.
 
 What has arrived stays: a file of the same size and tag is not fetched again, and one that was cut off is continued.
 """
 
 import fnmatch
 import json
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import boto3
+from boto3.exceptions import Boto3Error
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionError
 
+from handler.embedding.manifest import MANIFEST, Manifest
 from layers.model.configuration import Unsupported, inside
 from layers.model.specification import CONFIGURATION_FILES, weight_files
 
@@ -20,6 +23,8 @@ INDEX = ".objects.json"
 """What the prefix held when it was last listed: each object's size and tag."""
 CHUNK = 8 << 20
 SECONDS = 10
+WRITE_SECONDS = 120
+"""S3 may take its time to put a large object's parts together."""
 
 type Objects = Mapping[str, Any]
 type Say = Callable[[str], None]
@@ -34,8 +39,7 @@ def fetch(uri: str, cache: Path, exported: str | None, say: Say) -> Path:
     bucket, _, prefix = uri.removeprefix("s3://").rstrip("/").partition("/")
     folder = cache / "s3" / bucket / prefix
     folder.mkdir(parents=True, exist_ok=True)
-    options = Config(connect_timeout=SECONDS, read_timeout=SECONDS, retries={"mode": "standard", "total_max_attempts": 3})
-    client = boto3.client("s3", config=options)
+    client = _client()
     try:
         objects = _listed(client, bucket, prefix, folder, say)
         if not objects:
@@ -47,6 +51,61 @@ def fetch(uri: str, cache: Path, exported: str | None, say: Say) -> Path:
         msg = f"{uri} cannot be read: {error}"
         raise Unsupported(msg) from None
     return folder
+
+
+def push(folder: Path, manifest: Manifest, uri: str, say: Say) -> None:
+    """Upload a built model to `uri`, its manifest last: who finds that finds all that it names.
+
+    What is served from there is never replaced by another model: a function that starts meanwhile would find parts of both.
+
+    Raises:
+        Unsupported: it cannot be uploaded, or another model is there.
+    """
+    bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+    client = _client(WRITE_SECONDS)
+    try:
+        if _manifest_at(client, bucket, prefix) not in {None, (folder / MANIFEST).read_bytes()}:
+            msg = f"{uri} has another model: name another prefix, and delete that one when nothing is served from it"
+            raise Unsupported(msg)
+        for name in (*manifest.files, MANIFEST):
+            size = (folder / name).stat().st_size
+            client.upload_file(str(folder / name), bucket, f"{prefix}/{name}", Callback=_Progress(f"Pushing {name}", size, say))
+    except (BotoCoreError, ClientError, Boto3Error) as error:
+        msg = f"{uri} cannot be written: {error}"
+        raise Unsupported(msg) from None
+
+
+def _manifest_at(client: Any, bucket: str, prefix: str) -> bytes | None:  # noqa: ANN401 - boto3 has no types
+    try:
+        content: bytes = client.get_object(Bucket=bucket, Key=f"{prefix}/{MANIFEST}")["Body"].read()
+    except ClientError as error:
+        # Who may write but neither read nor list is told that it is forbidden, whether there is one or not.
+        if error.response["Error"]["Code"] in {"NoSuchKey", "AccessDenied"}:
+            return None
+        raise
+    return content
+
+
+class _Progress:
+    """Tells at every quarter of a file; called by boto3's threads with the bytes that have left."""
+
+    def __init__(self, label: str, size: int, say: Say) -> None:
+        self._label, self._size, self._say = label, size, say
+        self._done, self._told = 0, 0
+        self._lock = threading.Lock()
+
+    def __call__(self, count: int) -> None:
+        with self._lock:
+            self._done += count
+            quarters = 4 * self._done // self._size
+            if quarters > self._told:
+                self._told = quarters
+                self._say(f"{self._label}: {25 * quarters} % of {self._size / 1e6:.3g} MB")
+
+
+def _client(read_timeout: int = SECONDS) -> Any:  # noqa: ANN401
+    options = Config(connect_timeout=SECONDS, read_timeout=read_timeout, retries={"mode": "standard", "total_max_attempts": 3})
+    return boto3.client("s3", config=options)
 
 
 def _listed(client: Any, bucket: str, prefix: str, folder: Path, say: Say) -> Objects:  # noqa: ANN401 - boto3 has no types

@@ -87,11 +87,27 @@ class Encoder:
         name, prefix = f"layer.{index}", architecture.layer.format(index)
         attended = self._attention(name, prefix, states, bias)
         attended = self._linear(f"{name}.o", attended, f"{prefix}.{architecture.output}", outliers=Outliers.NONE)
-        states = self._residual(f"{name}.attended", f"{prefix}.{architecture.attended}", attended, states)
-        inner = self._linear(f"{name}.f1", states, f"{prefix}.{architecture.inner}", outliers=Outliers.CHANNELS)
-        inner = graph.op(f"{name}.gelu", "Gelu", inner, domain=CONTRIB)
-        inner = self._linear(f"{name}.f2", inner, f"{prefix}.{architecture.outer}", outliers=Outliers.TOKENS)
-        return self._residual(f"{name}.result", f"{prefix}.{architecture.result}", inner, states)
+        attended = graph.op(f"{name}.attended", "Add", attended, states)
+        states = self._normalised(f"{prefix}.{architecture.attended}", attended)
+        result = graph.op(f"{name}.result", "Sum", states, *self._feed_forward(name, prefix, states))
+        return self._normalised(f"{prefix}.{architecture.result}", result)
+
+    def _feed_forward(self, name: str, prefix: str, states: str) -> list[str]:
+        """The two linear layers with a Gelu between, as the terms of a sum: most inner channels, and those that stay apart."""
+        graph, architecture = self.graph, self.shape.architecture
+        inner, inner_bias = self._linear_weights(f"{prefix}.{architecture.inner}")
+        outer, outer_bias = self._linear_weights(f"{prefix}.{architecture.outer}")
+        terms = []
+        if apart := self.precision.apart(f"{name}.f2"):
+            product = graph.op(f"{name}.a1", "MatMul", states, graph.constant(f"{name}.a1.weight", inner[:, apart]))
+            bias = graph.constant(f"{name}.a1.bias", inner_bias[apart])
+            active = graph.op(f"{name}.a1.gelu", "BiasGelu", product, bias, domain=CONTRIB)
+            terms.append(graph.op(f"{name}.a2", "MatMul", active, graph.constant(f"{name}.a2.weight", outer[apart])))
+            # Zeroed among the others, and not removed: matrix products are fastest at round widths.
+            inner[:, apart] = inner_bias[apart] = outer[apart] = 0
+        value = self.precision.linear(graph, f"{name}.f1", states, inner, inner_bias, Outliers.CHANNELS)
+        value = graph.op(f"{name}.gelu", "Gelu", value, domain=CONTRIB)
+        return [self.precision.linear(graph, f"{name}.f2", value, outer, outer_bias, Outliers.NONE), *terms]
 
     def _attention(self, name: str, prefix: str, states: str, bias: str) -> str:
         graph, architecture, heads = self.graph, self.shape.architecture, self.shape.heads
@@ -101,14 +117,14 @@ class Encoder:
         biases = [bias] if bias else []
         return graph.op(f"{name}.attention", "Attention", *parts, *biases, q_num_heads=heads, kv_num_heads=heads)
 
-    def _residual(self, name: str, key: str, value: str, states: str) -> str:
-        return self._normalised(key, self.graph.op(name, "Add", value, states))
-
     def _linear(self, name: str, value: str, *keys: str, outliers: Outliers) -> str:
         """One product with the weights of all `keys` side by side."""
+        return self.precision.linear(self.graph, name, value, *self._linear_weights(*keys), outliers)
+
+    def _linear_weights(self, *keys: str) -> tuple[Array, Array]:
+        """The weights (in, out) and biases (out) of all `keys` side by side, as copies."""
         weight = np.concatenate([self.weights[f"{key}.weight"] for key in keys]).T
-        bias = np.concatenate([self.weights[f"{key}.bias"] for key in keys])
-        return self.precision.linear(self.graph, name, value, np.ascontiguousarray(weight), bias, outliers)
+        return np.ascontiguousarray(weight), np.concatenate([self.weights[f"{key}.bias"] for key in keys])
 
     def _normalised(self, key: str, value: str) -> str:
         gamma = self.graph.constant(f"{key}.gamma", self.weights[f"{key}.weight"])

@@ -9,7 +9,8 @@ from pathlib import Path
 from handler.errors import Backend
 from layers.model.configuration import Unsupported
 
-from . import cache, cold, corpus, encoder, pipeline, request
+from . import cache, cold, corpus, encoder, growth, pipeline, plots, request
+from .comparison import comparison
 from .effort import FULL, QUICK, Effort
 from .machine import Machine
 from .tables import Table, say, write_figures
@@ -18,10 +19,15 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
     "encoder": encoder.tables,
     "corpus": corpus.tables,
     "pipeline": pipeline.tables,
+    "growth": growth.tables,
     "request": request.tables,
     "cache": cache.tables,
     "cold": cold.tables,
 }
+
+
+RESULTS = Path(__file__).with_name("results.json")
+"""The figures last committed, which new ones are held against."""
 
 
 def main() -> int:
@@ -41,6 +47,8 @@ def main() -> int:
         say(f"Not measured: {reason}\nBoth models: make build/model/manifest.json build/model-fp32/manifest.json")
         return 1
     write_figures(arguments.out, machine, measured, quick=arguments.quick)
+    plots.write(arguments.plots, measured)
+    say(f"{comparison(RESULTS, measured)}\n")
     say(f"{time.perf_counter() - started:.0f} s; the figures are in {arguments.out}")
     return 0
 
@@ -52,6 +60,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--quick", action="store_true", help="see that everything runs; its figures mean little")
     parser.add_argument("--out", type=Path, default=Path("build", "benchmarks.json"), help="the figures (default: %(default)s)")
+    parser.add_argument("--plots", type=Path, default=Path("build", "plots"), help="the plots (default: %(default)s)")
     return parser.parse_args()
 
 

@@ -17,10 +17,10 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from handler.cache.vector_cache import VectorCache
 from handler.embedding.encoder import Encoder
 from handler.embedding.tokenization import Tokenization
+from handler.encoding import encode_vectors
 from handler.functions.api import handler
 from handler.http.answers import answer
 from handler.http.call import Call
-from handler.http.encoding import encode_vectors
 from handler.http.feature_extraction import feature_extraction
 from handler.http.gate import Gate
 from handler.parsing import ENCODING_FORMATS

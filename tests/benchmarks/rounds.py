@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 type Call = Callable[[], object]
+type Clock = Callable[[], float]
 type Turn = Callable[[], float]
 """Takes one turn and returns its seconds a call."""
 
@@ -54,31 +55,32 @@ def interleaved(contenders: Mapping[str, Turn], pace: Pace) -> Timings:
     return Timings(seconds)
 
 
-def once(call: Call) -> Turn:
+def once(call: Call, clock: Clock = time.perf_counter) -> Turn:
     """A turn of one call."""
 
     def turn() -> float:
-        started = time.perf_counter()
+        started = clock()
         call()
-        return time.perf_counter() - started
+        return clock() - started
 
     return turn
 
 
-def burst(call: Call, seconds: float) -> Turn:
+def burst(call: Call, seconds: float, clock: Clock = time.perf_counter) -> Turn:
     """A turn of as many calls as fill the seconds, after one that isn't counted.
 
     The contender before has left its own weights in the processor's cache and, where it is threaded, its threads spinning.
+    What computes on the calling thread alone is best measured by time.thread_time, which stands while others have the core.
     """
     call()  # what is done once in a process
-    calls = max(1, round(seconds / once(call)()))
+    calls = max(1, round(seconds / once(call, clock)()))
 
     def turn() -> float:
         if calls > 1:
             call()
-        started = time.perf_counter()
+        started = clock()
         for _ in range(calls):
             call()
-        return (time.perf_counter() - started) / calls
+        return (clock() - started) / calls
 
     return turn

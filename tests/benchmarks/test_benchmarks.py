@@ -4,6 +4,11 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree as ET
+
+from .comparison import comparison
+from .plots import PLOTS
+from .tables import Table
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = {
@@ -12,6 +17,11 @@ TABLES = {
     "Encoder, all threads: texts a second": ["ours int8", "stock int8", "ours fp32", "speed / stock", "speed / fp32"],
     "Mixed corpus: texts a second": ["texts/s", "speed / stock", "speed / 1 thread"],
     "Pipeline: texts a second": ["texts/s", "speed / encoder"],
+    "Growth by length: milliseconds a text": ["ms", "µs / token", "doubling"],
+    "Growth by step: milliseconds of all operators of a kind": ["64 tokens", "128 tokens", "256 tokens", "512 tokens", "doubling"],
+    "Growth by batch: milliseconds a batch": ["ms", "texts/s", "doubling"],
+    "Growth by threads: texts a second": ["texts/s", "speed / 1 thread"],
+    "Growth by model: milliseconds a layer": ["layers", "million weights a layer", "ms a layer", "ns a weight"],
     "Warm request: milliseconds": ["request", "tokenise", "encode", "framework", "budget"],
     "Warm request of 20 tokens: microseconds by step": ["µs"],
     "Encoding: milliseconds for vectors to the bytes of an answer": ["float", "base64", "bytes a number"],
@@ -25,6 +35,9 @@ ROWS = {
     "Encoder, 1 thread: milliseconds a text": {8, 32, 128, 256, 512},
     "Encoder, all threads: texts a second": {8, 32, 128, 256, 512},
     "Pipeline: texts a second": {"encoder", "pipeline"},
+    "Growth by length: milliseconds a text": {8, 16, 32, 64, 128, 256, 512},
+    "Growth by batch: milliseconds a batch": {1, 2, 4, 8, 16, 32, 64, 128, 256, 512},
+    "Growth by model: milliseconds a layer": {"MiniLM", "BERT base", "gte-large"},
     "Warm request: milliseconds": {8, 20, 128, 256},
     "Cold: milliseconds from process start to first vector": {"bare python", "floor", "handler", "with keys and table"},
 }
@@ -32,8 +45,8 @@ ROWS = {
 
 def test_the_quick_run_prints_and_writes_every_table_and_ratio(tmp_path: Path) -> None:
     """All benchmarks, in one process as `make bench` runs them, with the least effort."""
-    figures = tmp_path / "benchmarks.json"
-    command = [sys.executable, "-m", "tests.benchmarks", "--quick", "--out", str(figures)]
+    figures, plots = tmp_path / "benchmarks.json", tmp_path / "plots"
+    command = [sys.executable, "-m", "tests.benchmarks", "--quick", "--out", str(figures), "--plots", str(plots)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     tables = json.loads(figures.read_text("utf-8"))["tables"]
@@ -46,3 +59,20 @@ def test_the_quick_run_prints_and_writes_every_table_and_ratio(tmp_path: Path) -
         if title in ROWS:
             assert {row[first] for row in tables[title]} == ROWS[title]
     assert len(tables["Mixed corpus: texts a second"]) == 3
+    for name in PLOTS:
+        drawing = ET.fromstring((plots / f"{name}.svg").read_bytes())  # noqa: S314 - our own
+        assert drawing.findall("{http://www.w3.org/2000/svg}polyline")
+
+
+def test_what_is_worse_than_the_committed_figures_is_told_and_nothing_else(tmp_path: Path) -> None:
+    """A ratio within the tolerance, a better one, a new row, and a time that only another machine explains: none is told."""
+    title = "Encoder, 1 thread: milliseconds a text"
+    columns = {"tokens": "d", "ours int8": ".3f", "speed / stock": ".2f"}
+    results = tmp_path / "results.json"
+    assert "no results.json" in comparison(results, [])
+    before = [{"tokens": tokens, "ours int8": 1.0, "speed / stock": 1.5} for tokens in (8, 32, 128)]
+    results.write_text(json.dumps({"tables": {title: before}}))
+    fine = [(8, 9.0, 1.4), (32, 1.0, 1.9), (256, 1.0, 1.0)]
+    assert comparison(results, [Table(title, [], columns, fine)]) == "No ratio is worse than in results.json."
+    told = comparison(results, [Table(title, [], columns, [*fine, (128, 1.0, 1.2)])])
+    assert told.splitlines()[1:] == [f"  {title}, tokens 128: speed / stock 1.2, was 1.5"]

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.emulator import Emulator
+from handler.doors import DIRECT, ENVELOPE_BYTES, FRONT_DOORS, LAMBDA_BYTES, FrontDoor, door_of
+from handler.encoding import NUMBER_BYTES, encode_vectors, row_bytes
 from handler.functions.api import answering
-from handler.http.doors import DIRECT, ENVELOPE_BYTES, FRONT_DOORS, LAMBDA_BYTES, FrontDoor, door_of
-from handler.http.encoding import NUMBER_BYTES, encode_vectors, row_bytes
 from handler.http.openai import ITEM_BYTES
 from handler.service import Service
 from tests.conftest import FP32, ROOT, Client

@@ -1,4 +1,4 @@
-"""A proxy between boto's client and DynamoDB that does to the traffic what networks and services do on bad days.
+"""A proxy between boto's client and DynamoDB or S3 that does to the traffic what networks and services do on bad days.
 
 It speaks as much HTTP as that takes, on a loop and a thread of its own, and counts the calls that reach it.
 """
@@ -31,9 +31,10 @@ class Exchange:
 
     @property
     def operation(self) -> str:
-        """BatchGetItem, for instance."""
-        line = next(line for line in self.head.split(b"\r\n") if line.lower().startswith(b"x-amz-target:"))
-        return line.rpartition(b".")[2].decode()
+        """BatchGetItem, for instance; GET /bucket/object of S3."""
+        if target := _header(self.head, b"x-amz-target"):
+            return target.rpartition(b".")[2].decode()
+        return b" ".join(self.head.split()[:2]).decode()
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -42,12 +43,12 @@ class Exchange:
         return items
 
     async def answer(self, body: bytes | None = None) -> bytes:
-        """What DynamoDB answers, whole."""
+        """What is answered upstream, whole."""
         reader, writer = await asyncio.open_connection(HOST, self.upstream)
         try:
             sent = self.body if body is None else body
             head = b"\r\n".join(
-                line for line in self.head.split(b"\r\n") if not line.lower().startswith((b"content-length", b"conn"))
+                line for line in self.head.split(b"\r\n") if not line.lower().startswith((b"content-length", b"conn", b"expect"))
             )
             writer.write(head.rstrip() + b"\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(sent) + sent)
             return _kept_alive(await reader.read())
@@ -92,6 +93,7 @@ class FaultProxy:
         self._upstream = upstream
         self._loop = asyncio.new_event_loop()
         self._listening = threading.Event()
+        self._connections: set[asyncio.Task[None]] = set()
 
     def __enter__(self) -> Self:
         """Start to listen."""
@@ -128,9 +130,16 @@ class FaultProxy:
             server.abort_clients()
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task
+        # The loop's own reference is weak, and that of a client that has gone is none.
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             while not writer.is_closing() and not reader.at_eof():
                 head = await reader.readuntil(b"\r\n\r\n")
+                if _header(head, b"expect"):
+                    writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                 exchange = Exchange(head, await reader.readexactly(_length(head)), self._upstream, reader, writer)
                 self.calls[exchange.operation] += 1
                 await self.fault(exchange)
@@ -144,9 +153,14 @@ def message(status: int, body: bytes) -> bytes:
 
 def _kept_alive(answer: bytes) -> bytes:
     head, _, body = answer.partition(b"\r\n\r\n")
-    return message(int(head.split()[1]), body)
+    return b"\r\n".join(line for line in head.split(b"\r\n") if not line.lower().startswith(b"conn")) + b"\r\n\r\n" + body
 
 
 def _length(head: bytes) -> int:
-    (line,) = [line for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")]
-    return int(line.partition(b":")[2])
+    return int(_header(head, b"content-length") or b"0")
+
+
+def _header(head: bytes, name: bytes) -> bytes:
+    """The header's value; empty if there is none."""
+    lines = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
+    return next((value.strip() for found, _, value in lines if found.lower() == name), b"")

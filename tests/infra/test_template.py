@@ -14,6 +14,7 @@ import pytest
 
 from events.dynamodb import LocalDynamoDB
 from events.emulator import Emulator
+from tests.conftest import LocalS3
 
 ROOT = Path(__file__).parents[2]
 SAM = ROOT / "build/sam"
@@ -184,6 +185,17 @@ def test_one_request_leaves_a_row_that_the_next_environment_finds(built: Built) 
                 assert replies[-1].get("statusCode") == 200, function.log
     assert [reply["headers"]["x-compute-type"] for reply in replies] == ["cpu", "cache"]
     assert replies[0]["body"] == replies[1]["body"]
+
+
+def test_the_built_function_takes_its_model_from_s3(built: Built, artefact: Path, s3: LocalS3, tmp_path: Path) -> None:
+    """With as much of AWS's library as the layer has, and no model layer."""
+    uri = s3.upload(artefact / "ModelLayer/model", "built")
+    event = json.loads((ROOT / "events/http_api_v2.json").read_text())
+    event["headers"]["authorization"] = "Bearer a-key"
+    with built(**s3.environment, MODEL_DIR="/nowhere", MODEL_URI=uri, MODEL_TMP=str(tmp_path / "tmp")) as function:
+        reply = json.loads(function.invoke(json.dumps(event).encode()))
+        assert reply.get("statusCode") == 200, function.log
+        assert [len(vector) for vector in json.loads(reply["body"])] == [384]
 
 
 def aws(dynamodb: LocalDynamoDB) -> dict[str, str]:

@@ -63,7 +63,7 @@ def statements(role: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The statements of a role, those under a condition too."""
     for policy in role["Properties"]["Policies"]:
         for statement in policy["PolicyDocument"]["Statement"]:
-            yield statement["Fn::If"][1] if "Fn::If" in statement else statement
+            yield from (branch for branch in statement.get("Fn::If", [statement]) if "Action" in branch)
 
 
 def listed(value: object) -> list[Any]:

@@ -191,9 +191,9 @@ def test_an_object_goes_on_by_the_continuation_queue_until_it_is_whole(aws: Loca
     notice = json.dumps(EVENTS["s3"]["Records"][0] | {"s3": {"bucket": {"name": name}, "object": {"key": "in/long.jsonl"}}})
     queue.send([("", f'{{"Records": [{notice}]}}')])
     settings = {"SINK": f"s3://{name}/out", "INPUT": f"s3://{name}/in/", "CONTINUATION_QUEUE": queue.url}
-    service = FakeService(seconds=0.0001)
+    service = FakeService(seconds=0.0005)
     answer = function(service, **settings)
-    events = poll(queue, lambda event: answer(event, Context(1.5)), batches=1, most_events=60)
+    events = poll(queue, lambda event: answer(event, Context(2)), batches=1, most_events=60)
     keys = sorted(one["Key"] for one in s3.list_objects_v2(Bucket=name, Prefix="out/")["Contents"])
     assert len(keys) == 4
     assert events > 1

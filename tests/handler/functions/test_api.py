@@ -15,11 +15,11 @@ from handler.cache.key import CacheKeys
 from handler.cache.memory import Memory
 from handler.cache.vector_cache import NOWHERE, VectorCache
 from handler.config import Settings
+from handler.doors import door_of
 from handler.embedding.encoder import Vectors
 from handler.embedding.manifest import Manifest
 from handler.embedding.tokenization import TokenIds, Tokenization
 from handler.functions.api import answering
-from handler.http.doors import door_of
 from handler.service import EmbeddingService, Service
 from tests.conftest import INT8, ROOT, Client, ClientOf, serve
 

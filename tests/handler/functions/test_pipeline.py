@@ -231,6 +231,13 @@ def test_output_that_would_be_read_again_is_refused_at_the_start(place: str, out
             read()
 
 
+def test_a_batch_may_not_name_a_sink_that_would_be_read_again() -> None:
+    """It is held against INPUT as the settings are."""
+    event = {"BatchInput": {"sink": "s3://b/in/vectors"}, "Items": []}
+    with pytest.raises(errors.Backend, match=r"^BatchInput\.sink s3://b/in/vectors must lie outside of INPUT s3://b/in/: "):
+        from_environment({"INPUT": "s3://b/in/"}, FakeService())(event, None)
+
+
 # Handles an event under the name that template.yaml gives, and prints what of the HTTP framework was imported on the way.
 FRESH = """
 import json, sys

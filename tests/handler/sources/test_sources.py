@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handler.doors import door_of
 from handler.errors import Validation
-from handler.http.doors import door_of
 from handler.records import Content, Failure, Nothing, Origin, Record, StoredObject
 from handler.sources import SOURCES, described, direct, distributed_map, dynamodb, kinesis, pipes, source_of, sqs
 from handler.sources.reading import LONGEST_TEXT, contents

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from handler.http.encoding import encode_vectors
+from handler.encoding import encode_vectors
 
 FINITE = arrays(
     np.float32,

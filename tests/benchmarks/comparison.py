@@ -1,0 +1,43 @@
+"""What became slower, or less faithful, since the figures that were committed last.
+
+Ratios alone are compared: both sides of a ratio met the same machine in the same minutes. Nothing fails by it.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .tables import Table
+
+TOLERANCE = 0.1
+"""Of a ratio between two times: as much differs from one run to the next."""
+FIDELITY_TOLERANCE = 0.0005
+
+MORE_IS_BETTER = {"speed / stock": TOLERANCE, "speed / fp32": TOLERANCE, "speed / 1 thread": TOLERANCE} | dict.fromkeys(
+    ("mean", "minimum"), FIDELITY_TOLERANCE
+)
+LESS_IS_BETTER = {"time / floor": TOLERANCE, "doubling": TOLERANCE}
+"""Columns, and the share that a figure may be worse by before it is told."""
+UNJUDGED = {"Codec: 1 - cosine"}
+
+
+def comparison(results: Path, tables: Sequence[Table]) -> str:
+    """The figures that are worse than those in `results`, one a line, or the sentence that none is."""
+    if not results.exists():
+        return f"There is no {results.name} to compare with: copy the figures there to have one."
+    committed = json.loads(results.read_bytes())["tables"]
+    worse = [line for table in tables if table.title not in UNJUDGED for line in _worse(table, committed.get(table.title, []))]
+    return "\n".join([f"Worse than in {results.name}:", *worse]) if worse else f"No ratio is worse than in {results.name}."
+
+
+def _worse(table: Table, committed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    key = next(iter(table.columns))
+    before = {row[key]: row for row in committed}
+    for row in table.figures():
+        old = before.get(row[key], {})
+        for column in row.keys() & old.keys() & (MORE_IS_BETTER.keys() | LESS_IS_BETTER.keys()):
+            was, now = float(old[column]), float(row[column])
+            lost = 1 - now / was if column in MORE_IS_BETTER else now / was - 1
+            if lost > (MORE_IS_BETTER | LESS_IS_BETTER)[column]:
+                yield f"  {table.title}, {key} {row[key]}: {column} {now:.4g}, was {was:.4g}"
