@@ -90,6 +90,23 @@ soak: .venv/installed build/model/manifest.json ## The long checks: 100,000 host
 	@HOSTILE_REQUESTS=100000 FAULT_REQUESTS=1000 KILL_RUNS=200 $(PY) -m pytest \
 		tests/contract/test_hostile_input.py tests/faults tests/pipelines/test_kills.py
 
+.PHONY: checkov
+checkov: build/checkov/installed ## Look for insecure settings in template.yaml; each that is meant says why, beside it
+	@build/checkov/bin/checkov --file template.yaml --framework cloudformation --compact --quiet --skip-download
+
+build/checkov/installed: tests/infra/checkov.txt | $(UV)
+	@echo "Making the environment of checkov (build/checkov)"
+	@$(UV) venv --quiet --clear --no-config --python $(PYTHON) build/checkov
+	@$(UV) pip install $(QUIET) --python build/checkov/bin/python --require-hashes -r $<
+	@touch $@
+
+# Needs Linux on x86-64 with apt, qemu-user-static, and leave to make namespaces.
+.PHONY: arm64
+arm64: .venv/installed build/model/manifest.json build/sam/installed ## Build for arm64 and compare its vectors with x86's, emulated
+	@$(SAM) build --parameter-overrides Architecture=arm64 --build-dir build/lambda-arm64 >/dev/null
+	@RUN_ARM64=1 $(PY) -m pytest -s tests/infra/test_arm64.py
+arm64: export ARCH = arm64
+
 .PHONY: large
 large: .venv/installed build/sam/installed build/model/manifest.json ## A model too large for a layer, by way of S3 (minutes, 5 GB of memory)
 	@RUN_LARGE=1 $(PY) -m pytest tests/large
@@ -167,9 +184,32 @@ cost: .venv/installed ## What a deployment costs a month (COST="--requests 10000
 # No Docker and no AWS account: SAM builds for Python 3.13 with the python3.13 that it finds on PATH.
 SAM = PATH="$(dir $(PYTHON)):$$PATH" SAM_CLI_TELEMETRY=0 build/sam/bin/sam
 
+# What the functions run on, x86_64 or arm64; layers/runtime/Makefile reads it too.
+ARCH ?= x86_64
+export ARCH
+
 .PHONY: build
-build: build/sam/installed $(MODEL_DIR)/manifest.json ## Build what Lambda gets (build/lambda/app)
-	@$(SAM) build
+build: build/sam/installed $(MODEL_DIR)/manifest.json ## Build what Lambda gets (build/lambda/app; ARCH=x86_64 or arm64)
+	@$(SAM) build --parameter-overrides Architecture=$(ARCH)
+
+# What was built decides these two; everything else is asked by --guided, kept from the last time, or named in PARAMETERS.
+BUILT = Architecture=$(ARCH) ModelSha256=$$(sha256sum build/lambda/app/ModelLayer/model/manifest.json | cut -d ' ' -f 1)
+
+.PHONY: deploy
+deploy: build ## Build and deploy (ARCH, PARAMETERS="Alarms=true CacheTtlDays=7"; FLAGS=--guided the first time; needs an AWS account)
+	@$(SAM) deploy $(FLAGS) --parameter-overrides $(BUILT) $(PARAMETERS)
+
+# STACK= names another stack than samconfig.toml does; FUNCTION=PipelineFunction the other function.
+FUNCTION ?= ApiFunction
+STACK    ?= $(shell sed -n 's/^stack_name = "\(.*\)"/\1/p' samconfig.toml)
+
+.PHONY: logs
+logs: build/sam/installed ## What the function logged in the last ten minutes (FUNCTION, STACK; needs an AWS account)
+	@$(SAM) logs --stack-name $(STACK) --name $(FUNCTION) $(FLAGS)
+
+.PHONY: tail
+tail: ## What the function logs, as it does (FUNCTION, STACK; needs an AWS account)
+	@$(MAKE) logs FLAGS=--tail
 
 .PHONY: validate
 validate: build/sam/installed ## Check template.yaml
@@ -205,6 +245,7 @@ pins: .venv/installed ## Compile the pinned requirements anew (UPGRADE=--upgrade
 	$(COMPILE) pyproject.toml --overrides layers/runtime/overrides.txt -o layers/runtime/requirements.txt
 	$(COMPILE) pyproject.toml --group dev -c layers/runtime/requirements.txt -o tests/requirements.txt
 	$(COMPILE) --group sam -o tests/infra/requirements.txt
+	$(COMPILE) --group checkov -o tests/infra/checkov.txt
 	$(COMPILE) --group uv -c tests/requirements.txt -o tests/uv.txt
 	@for wanted in tests/clients/requirements/*.in tests/browser/requirements.in tests/benchmarks/peers/requirements/*.in; do \
 		$(COMPILE) $$wanted $$(ls $${wanted%.in}.overrides 2>/dev/null | sed 's/^/--overrides /') -o $${wanted%.in}.txt; done

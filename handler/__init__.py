@@ -17,6 +17,7 @@
     runtime_extension.py  work after the answer
     aws.py       how clients of AWS's APIs are made
     bootstrap.py joins the parts; the only reader of the environment
+    snapshot.py  what a restored environment makes anew
     config.py, errors.py, prices.py, telemetry.py
 
 Import law (checked by import-linter, see pyproject.toml): functions → http, bootstrap, sources, sinks → pipeline → service |

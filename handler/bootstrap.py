@@ -5,12 +5,13 @@ Law: knows nothing of HTTP or of event sources; a function hands in how it answe
 
 import gc
 import os
+import random
 from collections.abc import Callable, Mapping
 from functools import partial
 from http.client import HTTPException
 from typing import Any
 
-from handler import model_store, telemetry
+from handler import model_store, snapshot, telemetry
 from handler.cache.accounts import Accounts
 from handler.cache.codec import Codec, Exact32, Scaled16
 from handler.cache.cost import ATTRIBUTES_BYTES, CostModel
@@ -25,7 +26,7 @@ from handler.embedding.tokenization import Tokenization
 from handler.errors import Backend
 from handler.keys import FixedKeys, Keys, SecretKeys, versions_of
 from handler.runtime_extension import RuntimeExtension
-from handler.service import EmbeddingService, NoService, Service
+from handler.service import EmbeddingService, NoService, Options, Service
 
 type Event = Any
 type Context = Any
@@ -59,12 +60,16 @@ def load_service(environment: Mapping[str, str], later: Later | None = None) -> 
         CacheKeys(encoder.fingerprint, codec.version, settings.cache.key_secret),
         codec,
         Memory(settings.cache.memory_bytes),
-        _remote(_table(settings.cache), codec, settings, later),
+        _remote(_table(settings.cache, environment), codec, settings, later),
     )
-    return EmbeddingService(settings, manifest, tokenization, encoder, cache)
+    service = EmbeddingService(settings, manifest, tokenization, encoder, cache)
+    snapshot.after_restore(environment, random.seed)
+    if snapshot.is_taken(environment):
+        service.embed(["What the first run sets up is in the snapshot too."], Options(use_cache=False))
+    return service
 
 
-def _table(settings: CacheSettings) -> Table:
+def _table(settings: CacheSettings, environment: Mapping[str, str]) -> Table:
     """The table of the settings, with a client that is ready to call.
 
     Made now, in the init phase and before a snapshot, never on a request; on a thread beside the model's loading it is no sooner.
@@ -74,10 +79,12 @@ def _table(settings: CacheSettings) -> Table:
     from handler.cache.dynamodb import DynamoTable, connect  # noqa: PLC0415 - 0.4 s that a deployment without a table does not spend
 
     try:
-        return DynamoTable(connect(), settings.table, settings.ttl_days, settings.budget_seconds)
+        table = DynamoTable(connect(), settings.table, settings.ttl_days, settings.budget_seconds)
     except Exception as error:  # noqa: BLE001 - botocore's errors have no base that is known without importing it
         telemetry.log("cache_not_connected", error=type(error).__name__, reason=str(error))
         return NoTable()
+    snapshot.after_restore(environment, table.renew)
+    return table
 
 
 def _remote(table: Table, codec: Codec, settings: Settings, later: Later | None) -> Remote:
@@ -98,7 +105,9 @@ def load_keys(environment: Mapping[str, str]) -> Keys | None:
     if settings.open:
         return None
     if settings.secret:
-        return SecretKeys(partial(versions_of, settings.secret))
+        keys = SecretKeys(partial(versions_of, settings.secret))
+        snapshot.after_restore(environment, keys.renew)
+        return keys
     if not settings.keys:
         telemetry.log("no_keys", reason="neither API_KEYS nor API_KEYS_SECRET is set, and AUTH is not none: no key is valid")
     return FixedKeys(settings.keys)

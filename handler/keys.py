@@ -74,6 +74,11 @@ class SecretKeys:
             self._refresh()
         return _among(hashed, self._hashes)
 
+    def renew(self) -> None:
+        """Read the keys anew, and over a new connection."""
+        _client.cache_clear()
+        self._refresh()
+
     def _refresh(self) -> None:
         self._asked = self._clock()
         try:

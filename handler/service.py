@@ -51,6 +51,19 @@ class Embeddings[V]:
     misses: int = 0
 
     @property
+    def figures(self) -> dict[str, int]:
+        """What the log tells of them."""
+        return {
+            "texts": len(self.tokens_each),
+            "tokens": self.tokens,
+            "truncated": self.truncated,
+            "hits": self.hits,
+            "misses": self.misses,
+            "tokenization_us": self.tokenization_ns // 1000,
+            "inference_us": self.inference_ns // 1000,
+        }
+
+    @property
     def tokens(self) -> int:
         """The tokens of all texts."""
         return sum(self.tokens_each)

@@ -1,7 +1,7 @@
 """What tests share: the real models, a service over them, and a client that calls the Lambda handler as API Gateway does."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,6 +52,7 @@ class Client:
 
     def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> Reply:
         sent = [(name.replace("_", "-"), value) for name, value in headers.items()]
+        SAID.update(_texts(body), _strings([value for name, value in headers.items() if name == "authorization"]))
         request = http_api.Request(method, path, "", sent, body, "127.0.0.1", 443)
         return self.reply(http_api.event(request, received=datetime.now(UTC), request_id=UUID(int=7)))
 
@@ -64,6 +65,46 @@ class Client:
 
     def get(self, path: str) -> Reply:
         return self.request("GET", path)
+
+
+SAID: set[str] = set()
+"""What the clients of the running test sent: texts that are long enough to be nobody else's words, and keys."""
+LONG_ENOUGH = 10
+
+
+def _texts(body: bytes) -> set[str]:
+    try:
+        return set(_strings(json.loads(body)))
+    except (ValueError, RecursionError):
+        return set()
+
+
+def _strings(value: object) -> Iterator[str]:
+    match value:
+        case str() if len(value) >= LONG_ENOUGH:
+            yield value
+        case list():
+            for inner in value:
+                yield from _strings(inner)
+        case dict():
+            for inner in value.values():
+                yield from _strings(inner)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test in which the log has something that a client sent, whatever the test is about."""
+    del item
+    report = yield
+    if call.when == "call":
+        logged = [line for line in report.capstderr.splitlines() if line.startswith("{")]
+        told = [text for text in SAID if any(text in line or json.dumps(text)[1:-1] in line for line in logged)]
+        SAID.clear()
+        if told:
+            report.outcome, report.longrepr = "failed", f"The log has what was sent: {told}"
+    return report
 
 
 type ClientOf = Callable[..., Client]

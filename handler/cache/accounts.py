@@ -50,7 +50,7 @@ class Accounts:
                 "CacheBytesWritten": account.bytes_written,
                 "CacheDollarsSaved": self._dollars(account),
             },
-            CacheTable=self._table,
+            {"CacheTable": self._table},
         )
 
     def _dollars(self, account: Account) -> float:

@@ -65,6 +65,11 @@ class DynamoTable:
         self._reads, self._writes = Breaker(), Breaker()
         self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="cache")
 
+    def renew(self) -> None:
+        """Leave the connections there were, and what was known of the table, for new ones."""
+        self._client = connect()
+        self._reads, self._writes = Breaker(), Breaker()
+
     def read(self, keys: Sequence[Key]) -> Outcome:
         """The rows that are there, as far as they came within the budget."""
         return self._call(self._reads, self._read, list(batched(keys, KEYS_PER_READ, strict=False)), self._budget)

@@ -8,6 +8,7 @@ from handler import telemetry
 from handler.bootstrap import Answer, lambda_function, load_keys, load_service
 from handler.doors import door_of
 from handler.errors import Malformed, Validation
+from handler.functions.accounted import accounted
 from handler.functions.direct import invoke, told
 from handler.http.app import create_app
 from handler.http.errors import STATUS
@@ -19,10 +20,11 @@ from handler.sources import described, direct
 def answering(service: Service, keys: Keys | None) -> Answer:
     """How this function answers an event, given its service, and for whose keys over HTTP."""
     http = Mangum(create_app(service, keys), lifespan="off")
+    invoked = accounted(service, _invoking, lambda _: direct.NAME)
 
     def answer(event: Any, context: Any) -> Any:  # noqa: ANN401 - Lambda's own types
         if direct.matches(event):
-            return told(lambda: invoke(event, context, service))
+            return invoked(event, context)
         if not isinstance(event, dict) or door_of(event) is None:
             return told(lambda: _refused(event))
         try:
@@ -32,6 +34,10 @@ def answering(service: Service, keys: Keys | None) -> Answer:
             return UNREADABLE
 
     return answer
+
+
+def _invoking(service: Service) -> Answer:
+    return lambda event, context: told(lambda: invoke(event, context, service))
 
 
 UNREADABLE = {

@@ -11,6 +11,7 @@ from handler.bootstrap import Answer, lambda_function, load_service
 from handler.config import PipelineSettings
 from handler.doors import DIRECT, remaining_ms
 from handler.errors import Backend, TooLarge, Unfinished
+from handler.functions.accounted import accounted
 from handler.functions.direct import PUBLIC, check_reply, encode_outcomes, invoke, outcomes, told
 from handler.pipeline import FailureDestination, Objects, Pipeline, Shards, Sink
 from handler.records import Failure, Result
@@ -18,7 +19,7 @@ from handler.service import Service
 from handler.sinks import failure_destination_from, sink_from
 from handler.sinks.s3_shards import Receipt
 from handler.sinks.shards import name_of
-from handler.sources import direct, distributed_map, pipes, source_of
+from handler.sources import direct, distributed_map, name_of_source, pipes, source_of
 from handler.sources.continuations import objects_of
 from handler.sources.distributed_map import BatchInput
 
@@ -172,9 +173,10 @@ def _deadline(context: Any) -> float:  # noqa: ANN401 - Lambda's own type
 def from_environment(environment: Mapping[str, str], service: Service) -> Answer:
     """How this function answers, by these settings."""
     try:
-        return answering(service, Parts.of(environment))
+        parts = Parts.of(environment)
     except Backend as reason:
         return refusing(reason)
+    return accounted(service, lambda metered: answering(metered, parts), name_of_source)
 
 
 handler = lambda_function(lambda environment, later: from_environment(environment, load_service(environment, later)))

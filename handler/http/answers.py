@@ -14,6 +14,7 @@ NS_PER_MS = 1_000_000
 def answer(call: Call, content: bytes, result: Embeddings[Any]) -> Response:
     """A JSON response; durations in whole milliseconds, as text-embeddings-inference tells them."""
     total = str((time.perf_counter_ns() - call.started_ns) // NS_PER_MS)
+    call.figures.update(result.figures)
     headers = {
         "x-compute-type": "cache" if result.hits == len(result.vectors) else "cpu",
         "x-cache-hits": str(result.hits),

@@ -62,7 +62,7 @@ def create_app(service: Service, keys: Keys | None) -> FastAPI:
     for methods, path, dialect in ROUTES:
         # As FastAPI adds its own pages: for an endpoint that takes the request as it came, an API route would look for parameters
         # in vain, which is a quarter of what the framework takes of a request.
-        app.add_route(path, _endpoint(dialect, service), methods=list(methods))
+        app.add_route(path, _endpoint(path, dialect, service), methods=list(methods))
     app.add_exception_handler(HTTPException, _no_route)
     app.add_middleware(Gate, keys=keys)  # within the next one, so that a browser may read its refusals
     app.add_middleware(
@@ -71,9 +71,10 @@ def create_app(service: Service, keys: Keys | None) -> FastAPI:
     return app
 
 
-def _endpoint(dialect: Dialect, service: Service) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(pattern: str, dialect: Dialect, service: Service) -> Callable[[Request], Awaitable[Response]]:
     # `async`: for a plain function a thread would be started, which takes 1 ms under Mangum.
     async def endpoint(request: Request) -> Response:
+        request.scope["pattern"] = pattern
         return dialect(await Call.of(request, service))
 
     return endpoint

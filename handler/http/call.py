@@ -33,6 +33,8 @@ class Call:
     door: FrontDoor
     started_ns: int
     deadline: float
+    figures: dict[str, int]
+    """What the log tells of the request; the dialect's answer fills it in."""
 
     @classmethod
     async def of(cls, request: Request, service: Service) -> Self:
@@ -46,6 +48,7 @@ class Call:
             service=service,
             door=door,
             started_ns=time.perf_counter_ns(),
+            figures=scope.setdefault("figures", {}),
             deadline=door.deadline(scope.get("aws.event", {}), remaining_ms(scope.get("aws.context"))),
         )
 

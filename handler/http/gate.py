@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 from urllib.parse import unquote
 
 from starlette.datastructures import MutableHeaders
@@ -9,9 +10,10 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from handler import telemetry
 from handler.doors import DIRECT, door_of
-from handler.errors import EmbeddingError, Unauthorized
-from handler.http.errors import failure, unexpected
+from handler.errors import Backend, EmbeddingError, Internal, Unauthorized
+from handler.http.errors import STATUS, failure, unexpected
 from handler.keys import Keys
 
 GZIP_LEVEL = 1
@@ -21,6 +23,8 @@ OPEN_PATHS = frozenset(
 )
 """May be read without a key."""
 READING = frozenset({"GET", "HEAD"})
+BACKEND, INTERNAL = STATUS[Backend], STATUS[Internal]
+"""The statuses that are our fault: from the latter on all are."""
 
 
 class Gate:
@@ -40,7 +44,9 @@ class Gate:
         scope["door"] = door
         scope["path"] = _plain(unquote(door.path(event)) if event else scope["path"])
         request = Request(scope)
-        send = _sender(send, scope["method"], scope.get("aws.context"))
+        started = time.perf_counter_ns()
+        reply = Reply(send, scope["method"], scope.get("aws.context"))
+        send = reply.send
         try:
             if self._keys and not _is_open(scope):
                 authorize(self._keys, request)
@@ -50,6 +56,11 @@ class Gate:
             await failure(error, scope["path"])(scope, receive, send)
         except Exception as error:  # noqa: BLE001 - the last line before the wire: nothing else may tell the client
             await unexpected(error, scope["path"])(scope, receive, send)
+        finally:
+            milliseconds = (time.perf_counter_ns() - started) / 1e6
+            failed = reply.status >= INTERNAL or reply.status == BACKEND
+            figures = {"method": scope["method"], "status": reply.status, "ms": round(milliseconds, 3), **scope.get("figures", {})}
+            telemetry.request(scope.get("aws.context"), scope.get("pattern", "none"), failed=failed, **figures)
 
 
 def authorize(keys: Keys, request: Request) -> None:
@@ -79,17 +90,22 @@ def _takes_gzip(accept_encoding: str) -> bool:
     return found is not None and found[1] not in {"0", "0.", "0.0", "0.00", "0.000"}
 
 
-def _sender(send: Send, method: str, context: object) -> Send:
-    """Send with Lambda's id of the invocation, under which the log has it, and without a body where HEAD asks."""
-    request_id = getattr(context, "aws_request_id", None)
-    if request_id is None and method != "HEAD":
-        return send
+class Reply:
+    """What goes out: with Lambda's id of the invocation, under which the log has it, and without a body where HEAD asks."""
 
-    async def sender(message: Message) -> None:
-        if message["type"] == "http.response.start" and request_id is not None:
-            MutableHeaders(scope=message)["x-request-id"] = request_id
-        elif message["type"] == "http.response.body" and method == "HEAD":
+    def __init__(self, send: Send, method: str, context: object) -> None:
+        self._send = send
+        self._head = method == "HEAD"
+        self._request_id = getattr(context, "aws_request_id", None)
+        self.status = INTERNAL
+        """What was answered; until then, what it is if nothing is."""
+
+    async def send(self, message: Message) -> None:
+        """Send one part of it on."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            if self._request_id is not None:
+                MutableHeaders(scope=message)["x-request-id"] = self._request_id
+        elif message["type"] == "http.response.body" and self._head:
             message = {**message, "body": b""}
-        await send(message)
-
-    return sender
+        await self._send(message)

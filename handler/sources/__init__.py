@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from handler.errors import Validation, kind, shown
 from handler.records import Content, Failure
-from handler.sources import dynamodb, eventbridge, kinesis, s3, sns, sqs
+from handler.sources import direct, distributed_map, dynamodb, eventbridge, kinesis, pipes, s3, sns, sqs
 
 
 class Source(Protocol):
@@ -53,6 +53,12 @@ def source_of(event: object) -> Source:
         f"Given: {described(event)}"
     )
     raise Validation(msg)
+
+
+def name_of_source(event: object) -> str:
+    """The name of whatever kind of event this is, for the log."""
+    answered = (source.NAME for source in (direct, distributed_map, pipes) if source.matches(event))
+    return next(answered, None) or next((source.NAME for source in SOURCES if source.matches(event)), "refused")
 
 
 def described(event: object) -> str:

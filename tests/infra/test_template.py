@@ -3,15 +3,12 @@
 import filecmp
 import json
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Callable
-from functools import partial
 from importlib.metadata import files
 from importlib.util import cache_from_source
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,21 +18,6 @@ from tests.conftest import LocalS3
 
 ROOT = Path(__file__).parents[2]
 SAM = ROOT / "build/sam"
-
-# Prints the resources as CloudFormation gets them. Runs in SAM's environment.
-RESOURCES = """
-import json, sys
-from types import SimpleNamespace
-from samtranslator.translator.transform import transform
-from samtranslator.yaml_helper import yaml_parse
-template = yaml_parse(sys.stdin.read())
-for resource in template["Resources"].values():
-    for key in {"CodeUri", "ContentUri"} & resource.get("Properties", {}).keys():
-        resource["Properties"][key] = "s3://bucket/key"
-policies = SimpleNamespace(load=lambda: {"AWSLambdaBasicExecutionRole": "arn:aws:iam::aws:policy/AWSLambdaBasicExecutionRole"})
-print(json.dumps(transform(template, {}, policies)["Resources"]))
-"""
-
 
 # Prints the environment of all functions and the properties of the table, parameters at their defaults.
 CACHE = """
@@ -123,70 +105,13 @@ def test_the_template_is_valid() -> None:
     assert "is a valid SAM Template" in run("make", "validate")
 
 
-def test_the_function_asks_for_keys_and_has_rights_to_their_secret_and_the_table_alone() -> None:
-    """Nothing in the template opens the API, and the role reads no other secret."""
-    run("make", "build/sam/installed")
-    resources = json.loads(run(SAM / "bin/python", "-c", RESOURCES, stdin=(ROOT / "template.yaml").read_text()))
-    variables = resources["ApiFunction"]["Properties"]["Environment"]["Variables"]
-    assert variables["API_KEYS_SECRET"] == {"Ref": "ApiKey"}
-    assert "AUTH" not in variables
-    (policy,) = resources["ApiFunctionRole"]["Properties"]["Policies"]
-    *statements, of_the_model = policy["PolicyDocument"]["Statement"]
-    assert [(statement["Action"], statement["Resource"]) for statement in statements] == [
-        ("secretsmanager:GetSecretValue", {"Ref": "ApiKey"}),
-        (["dynamodb:BatchGetItem", "dynamodb:BatchWriteItem"], {"Fn::GetAtt": ["CacheTable", "Arn"]}),
-    ]
-    assert of_the_model["Fn::If"][:2] == ["ModelInLayer", {"Ref": "AWS::NoValue"}]
-
-
-@pytest.mark.parametrize(
-    ("uri", "layers", "rights"),
-    [
-        ("", ["RuntimeLayer", "ModelLayer"], []),
-        ("s3://models/gte-large/int8", ["RuntimeLayer"], [("s3:GetObject", "arn:aws:s3:::models/gte-large/int8/*")]),
-    ],
-)
-def test_a_model_is_either_in_a_layer_or_read_from_one_prefix(uri: str, layers: list[str], rights: list[tuple[str, str]]) -> None:
-    """With a prefix there is no model layer, and one more right: to read the objects under it."""
-    run("make", "build/sam/installed")
-    resources = json.loads(run(SAM / "bin/python", "-c", RESOURCES, stdin=(ROOT / "template.yaml").read_text()))
-    known = {"ModelUri": uri, "AWS::Partition": "aws"}
-    function = resolved(resources["ApiFunction"]["Properties"], known, in_layer=not uri)
-    role = resolved(resources["ApiFunctionRole"]["Properties"], known, in_layer=not uri)
-    assert [re.sub(r"[0-9a-f]{10}$", "", layer) for layer in function["Layers"]] == layers
-    assert function["Environment"]["Variables"]["MODEL_URI"] == uri
-    read = [statement for statement in role["Policies"][0]["PolicyDocument"]["Statement"] if statement]
-    assert [(right["Action"], right["Resource"]) for right in read if right["Action"] == "s3:GetObject"] == rights
-    assert [resource.get("Condition") for name, resource in resources.items() if name.startswith("ModelLayer")] == ["ModelInLayer"]
-
-
-def resolved(value: Any, known: dict[str, str], *, in_layer: bool) -> Any:  # noqa: ANN401, PLR0911 - JSON, and a function of CloudFormation a line
-    """What CloudFormation makes of its functions, as far as the model needs them; the rest keeps its name."""
-    again = partial(resolved, known=known, in_layer=in_layer)
-    match value:
-        case {"Fn::If": ["ModelInLayer", yes, no]}:
-            return again(yes if in_layer else no)
-        case {"Ref": "AWS::NoValue"}:
-            return None
-        case {"Ref": name}:
-            return known.get(name, name)
-        case {"Fn::Split": [separator, text]}:
-            return again(text).split(separator)
-        case {"Fn::Join": [separator, parts]}:
-            return separator.join(again(parts))
-        case {"Fn::Sub": [text, values]}:
-            return re.sub(r"\$\{([\w:]+)\}", lambda found: (known | again(values))[found[1]], text)
-        case dict():
-            return {name: again(item) for name, item in value.items()}
-        case list():
-            return [again(item) for item in value]
-    return value
-
-
-def test_sam_build_makes_the_function_and_both_layers(artefact: Path) -> None:
+def test_sam_build_makes_the_functions_and_both_layers(artefact: Path) -> None:
     """`sam build` needs no Docker, and what it makes is whole."""
-    assert {path.name for path in artefact.iterdir()} == {"template.yaml", "ApiFunction", "RuntimeLayer", "ModelLayer"}
-    assert (artefact / "ApiFunction/handler/functions/api.py").is_file()
+    assert {path.name for path in artefact.iterdir()} == {
+        "template.yaml", "ApiFunction", "PipelineFunction", "RuntimeLayer", "ModelLayer",
+    }  # fmt: skip
+    for function in ("api", "pipeline"):
+        assert (artefact / f"{function.capitalize()}Function/handler/functions/{function}.py").is_file()
     manifest = json.loads((artefact / "ModelLayer/model/manifest.json").read_text())
     assert {path.name for path in (artefact / "ModelLayer/model").iterdir()} == {"manifest.json", *manifest["files"]}
 
@@ -195,11 +120,14 @@ def test_the_layers_keep_their_budgets(artefact: Path) -> None:
     """The runtime layer weighs at most 125 MB with its bytecode, the default model at most 25 MB."""
     assert size(artefact / "RuntimeLayer") <= 125e6
     assert size(artefact / "ModelLayer") <= 25e6
+    assert size(artefact / "PipelineFunction") <= 1e6
 
 
-def test_every_module_of_the_runtime_layer_is_compiled(artefact: Path) -> None:
-    """A cold start compiles nothing of the layer: Lambda could not keep the result."""
-    modules = list((artefact / "RuntimeLayer/python").rglob("*.py"))
+def test_every_module_is_compiled(artefact: Path) -> None:
+    """A cold start compiles nothing: Lambda could not keep the result."""
+    modules = [
+        path for folder in ("RuntimeLayer/python", "ApiFunction", "PipelineFunction") for path in (artefact / folder).rglob("*.py")
+    ]
     assert modules
     assert [path for path in modules if not Path(cache_from_source(path)).is_file()] == []
 

@@ -134,7 +134,7 @@ def test_an_unforeseen_failure_tells_an_id_and_nothing_else(capsys: pytest.Captu
         assert (reply.status, reply.json["error_type"]) == (500, "Internal")
         sentence = reply.json["error"]
     (incident,) = re.findall(r"^Internal error; its id in the log is ([0-9a-f]{12})$", sentence)
-    logged = json.loads(capsys.readouterr().err)
+    logged = json.loads(capsys.readouterr().err.splitlines()[0])
     assert (logged["incident"], logged["error"]) == (incident, "RuntimeError")
     assert "encode" in logged["trace"]
     assert WORDS not in json.dumps(logged)

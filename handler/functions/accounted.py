@@ -1,0 +1,81 @@
+"""A line in the log for each event that is no HTTP request: what it was, what it took, whether it failed.
+
+Law: knows nothing of what events there are.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from handler import telemetry
+from handler.bootstrap import Answer
+from handler.config import Settings
+from handler.embedding.encoder import NEVER, Vectors
+from handler.embedding.manifest import Manifest
+from handler.embedding.tokenization import Token
+from handler.errors import Empty, Tokenizer, Validation
+from handler.service import Embeddings, Options, Service
+
+CALLERS_FAULTS = (Empty, Validation, Tokenizer)
+
+
+def accounted(service: Service, answering: Callable[[Service], Answer], route: Callable[[Any], str]) -> Answer:
+    """What `answering` makes of `service`, with a line for each event under the name that `route` gives it."""
+    metered = Metered(service)
+    answer = answering(metered)
+
+    def answer_and_tell(event: Any, context: Any) -> Any:  # noqa: ANN401 - Lambda's own types
+        metered.figures.clear()
+        started = time.perf_counter_ns()
+        failed = True
+        try:
+            reply = answer(event, context)
+            failed = False
+        except CALLERS_FAULTS:
+            failed = False
+            raise
+        finally:
+            milliseconds = round((time.perf_counter_ns() - started) / 1e6, 3)
+            telemetry.request(context, route(event), failed=failed, ms=milliseconds, **metered.figures)
+        return reply
+
+    return answer_and_tell
+
+
+class Metered:
+    """A service that adds up what its vectors took, however many calls an event makes."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self.figures: Counter[str] = Counter()
+
+    @property
+    def settings(self) -> Settings:
+        """As Service has it."""
+        return self._service.settings
+
+    @property
+    def manifest(self) -> Manifest:
+        """As Service has it."""
+        return self._service.manifest
+
+    def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
+        """As Service does."""
+        result = self._service.embed(texts, options, deadline)
+        self.figures.update(result.figures)
+        return result
+
+    def embed_tokens(
+        self, texts: Sequence[str], options: Options, check: Callable[[int, int], None], deadline: float = NEVER
+    ) -> Embeddings[list[Vectors]]:
+        """As Service does."""
+        return self._service.embed_tokens(texts, options, check, deadline)
+
+    def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool) -> list[list[Token]]:
+        """As Service does."""
+        return self._service.tokens_of(texts, options, special=special)
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """As Service does."""
+        return self._service.text_of(ids)

@@ -1,0 +1,73 @@
+"""What happens around a snapshot: Lambda's hooks, run as the managed runtime runs them."""
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import botocore.session
+import pytest
+import snapshot_restore_py
+
+from events.dynamodb import LocalDynamoDB
+from handler.bootstrap import load_service
+from handler.service import Options
+from tests.conftest import INT8
+
+SNAPSHOTTED = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
+
+
+@pytest.fixture(autouse=True)
+def hooks() -> Iterator[list[Any]]:
+    """The hooks registered by a test, and by it alone."""
+    registered: list[Any] = snapshot_restore_py.get_after_restore()
+    before = list(registered)
+    registered.clear()
+    yield registered
+    registered[:] = before
+
+
+def restored() -> None:
+    """Run the hooks, as the runtime does in each environment that it makes of a snapshot."""
+    for function, arguments, named in snapshot_restore_py.get_after_restore():
+        function(*arguments, **named)
+
+
+def test_nothing_is_registered_where_no_snapshot_is_taken(
+    hooks: list[Any], dynamodb: LocalDynamoDB, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An environment that starts on demand makes everything itself."""
+    for name, value in dynamodb.environment.items():
+        monkeypatch.setenv(name, value)
+    load_service({"MODEL_DIR": str(INT8), "CACHE_TABLE": dynamodb.table, "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"})
+    assert hooks == []
+
+
+def test_the_table_is_reached_over_new_connections(dynamodb: LocalDynamoDB, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The client that was made before the snapshot is left; what it remembered is found by the new one."""
+    for name, value in dynamodb.environment.items():
+        monkeypatch.setenv(name, value)
+    made: list[Any] = []
+    create = botocore.session.Session.create_client
+
+    def counted(session: Any, service: str, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - botocore's
+        made.append(service)
+        return create(session, service, *arguments, **named)
+
+    monkeypatch.setattr(botocore.session.Session, "create_client", counted)
+    service = load_service({"MODEL_DIR": str(INT8), "CACHE_TABLE": dynamodb.table, "CACHE_MEMORY_MB": "0"} | SNAPSHOTTED)
+    service.embed(["Before the snapshot."], Options())
+    restored()
+    assert made == ["dynamodb", "dynamodb"]
+    assert service.embed(["Before the snapshot."], Options()).hits == 1
+
+
+def test_random_numbers_differ_between_environments_of_one_snapshot() -> None:
+    """Each wakes with the same state of the generator."""
+    load_service({"MODEL_DIR": str(INT8)} | SNAPSHOTTED)
+    state = random.getstate()
+    drawn = []
+    for _ in range(2):
+        random.setstate(state)
+        restored()
+        drawn.append(random.random())  # noqa: S311 - what is tested
+    assert drawn[0] != drawn[1]

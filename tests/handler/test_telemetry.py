@@ -1,0 +1,71 @@
+"""The line of a request."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handler.errors import Backend
+from handler.functions.api import answering
+from handler.service import Service
+from tests.conftest import Client, serve
+
+
+@dataclass(frozen=True)
+class Context:
+    """As much of Lambda's as the line has."""
+
+    aws_request_id: str = "an-id"
+    function_name: str = "embeddings-api"
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Time enough."""
+        return 29_000
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """What was logged."""
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def test_a_request_has_one_line_with_its_counts_and_times(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
+    """By the route's pattern: a path may hold anything."""
+    client.post(
+        {"inputs": ["One text of two.", "And the other one."], "use_cache": False}, "/models/sentence-transformers/all-MiniLM-L6-v2"
+    )
+    (line,) = lines(capsys)
+    assert line["event"] == "request"
+    assert line["route"] == "/models/{model:path}"
+    assert (line["method"], line["status"], line["texts"], line["truncated"]) == ("POST", 200, 2, 0)
+    assert {"tokens", "hits", "misses", "ms", "tokenization_us", "inference_us", "cold_start", "request_id"} <= line.keys()
+
+
+def test_a_refusal_has_a_line_too_and_none_of_what_was_sent(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same fields, but for what never came to be."""
+    client.post({"inputs": ["A text that is fine.", ""]})
+    client.get("/nothing/of/the/kind")
+    first, second = lines(capsys)
+    assert (first["route"], first["status"]) == ("/", 400)
+    assert (second["route"], second["status"]) == ("none", 404)
+
+
+def test_under_lambda_the_line_is_metrics(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    """A direct invocation's as well."""
+    answering(service, None)({"inputs": "A text for the metrics."}, Context())
+    (line,) = lines(capsys)
+    assert (line["request_id"], line["route"], line["FunctionName"]) == ("an-id", "direct", "embeddings-api")
+    (described,) = line["_aws"]["CloudWatchMetrics"]
+    assert described["Dimensions"] == [["FunctionName"]]
+    assert {metric["Name"]: line[metric["Name"]] for metric in described["Metrics"]} == {
+        "Requests": 1, "ServerErrors": 0, "Tokens": line["tokens"], "ColdStarts": line["ColdStarts"],
+    }  # fmt: skip
+
+
+def test_what_is_our_fault_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lambda's own Errors stays 0: 424 is no crash."""
+    function = answering(serve(tmp_path), None)
+    with pytest.raises(Backend):
+        function({"inputs": "A text that no model takes."}, Context())
+    assert [line["ServerErrors"] for line in lines(capsys) if line["event"] == "request"] == [1]

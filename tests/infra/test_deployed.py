@@ -1,0 +1,149 @@
+"""The transformed template deployed into moto's CloudFormation, over HTTP, as far as that goes.
+
+moto makes no alias, permission, alarm, secret, queue policy, HTTP API, asynchronous configuration or canary: those resources are
+left out, and what refers to them gets their names. What it does make has every condition, reference and substitution resolved.
+"""
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from events.aws import LocalAWS
+from handler.config import PipelineSettings
+from handler.sinks import SINKS, failure_destination_from
+from tests.infra.transformed import of_type, transformed
+
+ACCOUNT = "123456789012"
+EVERYTHING = {
+    "SourceBucket": "documents", "SourcePrefix": "new/", "SourceBus": "default",
+    "CorpusBucket": "corpus", "ReceiptsBucket": "receipts",
+    "SourceStreamArn": f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/texts", "SinkArn": "arn:aws:s3:::vectors/all",
+    "Alarms": "true", "Dashboard": "true", "SnapStart": "true", "Tracing": "true", "ReservedConcurrency": "5",
+}  # fmt: skip
+IGNORED = {
+    "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage", "AWS::CloudWatch::Alarm", "AWS::Lambda::Alias",
+    "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::Permission", "AWS::SQS::QueuePolicy", "AWS::SecretsManager::Secret",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[LocalAWS]:
+    """An account with what the template takes for granted: the uploads, and a stream."""
+    with LocalAWS() as aws:
+        code = io.BytesIO()
+        with zipfile.ZipFile(code, "w") as archive:
+            archive.writestr("handler/__init__.py", "")
+        s3 = aws.client("s3")
+        s3.create_bucket(Bucket="uploads")
+        for key in ("code", "runtime", "model"):
+            s3.put_object(Bucket="uploads", Key=key, Body=code.getvalue())
+        aws.client("kinesis").create_stream(StreamName="texts", ShardCount=1)
+        yield aws
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    """What moto can make of the template."""
+    template = transformed()
+    ignored = {name for name, resource in template["Resources"].items() if resource["Type"] in IGNORED}
+    template["Resources"] = {name: resource for name, resource in template["Resources"].items() if name not in ignored}
+    named: dict[str, Any] = _named(template, ignored)
+    del named["Rules"]
+    for resource in of_type(named, "AWS::Lambda::Version").values():
+        del resource["Properties"]["Description"]  # has the numbers of layers, and moto's layers have none
+    return named
+
+
+def _named(value: Any, ignored: set[str]) -> Any:  # noqa: ANN401 - JSON
+    """`value`, with the names of resources in place of references to them."""
+    match value:
+        case {"Ref": str(name)} if name in ignored:
+            return name
+        case {"Fn::GetAtt": [name, *_]} if name in ignored:
+            return name
+        case {"Fn::Sub": str(text)}:
+            return {"Fn::Sub": re.sub(rf"\$\{{({'|'.join(ignored)})(\.\w+)?\}}", r"\1", text)}
+        case dict():
+            return {key: _named(inner, ignored) for key, inner in value.items()}
+        case list():
+            return [_named(inner, ignored) for inner in value]
+        case _:
+            return value
+
+
+def deployed(aws: LocalAWS, template: Mapping[str, Any], stack: str, parameters: Mapping[str, str]) -> set[str]:
+    """The names of the resources that a stack was made of."""
+    given = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
+    cloudformation = aws.client("cloudformation")
+    # By its address: the text is more than a request may carry.
+    aws.client("s3").put_object(Bucket="uploads", Key="template", Body=json.dumps(template).encode())
+    url = "https://s3.amazonaws.com/uploads/template"  # of which moto reads the path alone
+    cloudformation.create_stack(StackName=stack, TemplateURL=url, Parameters=given, Capabilities=["CAPABILITY_IAM"])
+    assert cloudformation.describe_stacks(StackName=stack)["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE"
+    resources = cloudformation.list_stack_resources(StackName=stack)["StackResourceSummaries"]
+    return {resource.get("LogicalResourceId", "") for resource in resources} - {""}
+
+
+def environment(aws: LocalAWS, function: str) -> dict[str, str]:
+    """The variables that a function was deployed with."""
+    variables: dict[str, str] = aws.client("lambda").get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    return variables
+
+
+def test_the_defaults_make_what_costs_nothing_at_rest(aws: LocalAWS, template: dict[str, Any]) -> None:
+    """Two functions, their roles and logs, layers, the table and two queues."""
+    made = deployed(aws, template, "plain", {})
+    assert {name.rstrip("0123456789abcdef") for name in made if "Version" in name or "Layer" in name} == {
+        "ApiFunctionVersion", "RuntimeLayer", "ModelLayer",
+    }  # fmt: skip
+    assert {name for name in made if "Version" not in name and "Layer" not in name} == {
+        "ApiFunction", "ApiRole", "ApiLogGroup", "AccessLogGroup", "CacheTable",
+        "PipelineFunction", "PipelineRole", "PipelineLogGroup", "Failures", "DeadLetters",
+    }  # fmt: skip
+    settings = PipelineSettings.from_environment(environment(aws, "plain-pipeline"))
+    assert (settings.sink, settings.continuation_queue, settings.inputs) == ("", "", ())
+
+
+def test_everything_at_once_is_a_stack_too(aws: LocalAWS, template: dict[str, Any]) -> None:
+    """Every condition met; the mappings, rules and the state machine know the function and their queues."""
+    made = deployed(aws, template, "full", EVERYTHING)
+    assert {name for name, resource in template["Resources"].items() if name not in made} == set(), "conditions that are not met"
+    settings = PipelineSettings.from_environment(environment(aws, "full-pipeline"))
+    assert settings.sink == "s3://vectors/all?format=jsonl"
+    assert settings.inputs == ("s3://documents/new/",)
+    assert settings.continuation_queue.startswith("http")
+    failure_destination_from(settings.failure_destination)
+    mappings = aws.client("lambda").list_event_source_mappings()["EventSourceMappings"]
+    assert {mapping["FunctionArn"].rpartition(":")[2] for mapping in mappings} == {"full-pipeline"}
+    (rule,) = aws.client("events").list_rules(NamePrefix="full-objects")["Rules"]
+    assert json.loads(rule["EventPattern"])["detail"] == {
+        "bucket": {"name": ["documents"]},
+        "object": {"key": [{"prefix": "new/"}]},
+    }
+
+
+@pytest.mark.parametrize(
+    ("arn", "sink"),
+    [
+        ("arn:aws:s3:::vectors/a/b", "s3://vectors/a/b?format=jsonl"),
+        (f"arn:aws:sqs:eu-west-1:{ACCOUNT}:vectors", f"https://sqs.eu-west-1.amazonaws.com/{ACCOUNT}/vectors"),
+        (f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/vectors", f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/vectors"),
+        (f"arn:aws:s3vectors:us-east-1:{ACCOUNT}:bucket/things/index/texts", "s3vectors://things/texts"),
+        (f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/things", "dynamodb://embedding"),
+    ],
+)
+def test_one_arn_names_the_sink_and_gives_the_right_to_it(aws: LocalAWS, template: dict[str, Any], arn: str, sink: str) -> None:
+    """What the function is told is a form that it knows."""
+    stack = "sink-" + arn.split(":")[2]
+    deployed(aws, template, stack, {"SinkArn": arn})
+    assert environment(aws, f"{stack}-pipeline")["SINK"] == sink
+    assert any(form.read(sink) for form in SINKS)
+    iam = aws.client("iam")
+    role = next(role["RoleName"] for role in iam.list_roles(MaxItems=1000)["Roles"] if f"{stack}-PipelineRole" in role["RoleName"])
+    granted = str(iam.get_role_policy(RoleName=role, PolicyName="pipeline")["PolicyDocument"])
+    assert f"'{arn}'" in granted or f"'{arn}/*'" in granted

@@ -1,0 +1,278 @@
+"""The transformed template, held against the code that it deploys and against what AWS asks of it."""
+
+import ast
+import importlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import botocore.session
+import pytest
+
+from handler.config import KeySettings, PipelineSettings, Settings
+from handler.functions.direct import PUBLIC
+from tests.conftest import ROOT
+from tests.infra.transformed import UPLOADED, every, listed, of_type, statements, transformed
+
+NOT_OURS = {"OPENBLAS_NUM_THREADS"}
+"""Variables that a library reads."""
+LEFT_AT_THEIR_DEFAULTS = {
+    "AUTO_TRUNCATE", "MAX_CLIENT_BATCH_SIZE", "THREADS", "CACHE_MEMORY_MB", "CACHE_BUDGET_MS",  # for whoever changes template.yaml
+    "MODEL_TMP",
+    "API_KEYS", "AUTH",  # of a laptop: deployed, keys are in a secret
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",  # Lambda sets it
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def template() -> dict[str, Any]:
+    """With a canary, which adds resources; everything else is there under conditions."""
+    return transformed(Canary="true")
+
+
+class Recording(dict[str, str]):
+    """An empty environment that remembers what was asked of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: set[str] = set()
+
+    def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - as dict has it
+        self.asked.add(name)
+        return default
+
+    def __contains__(self, name: object) -> bool:
+        self.asked.add(str(name))
+        return False
+
+
+def functions(template: Mapping[str, Any]) -> dict[str, Any]:
+    """The functions' properties."""
+    return {name: function["Properties"] for name, function in of_type(template, "AWS::Lambda::Function").items()}
+
+
+def test_every_handler_is_there_and_can_be_called(template: dict[str, Any]) -> None:
+    """By the name that Lambda is given."""
+    for properties in functions(template).values():
+        module, _, name = properties["Handler"].rpartition(".")
+        assert callable(getattr(importlib.import_module(module), name))
+
+
+def test_every_variable_is_read_and_every_setting_can_be_set(template: dict[str, Any]) -> None:
+    """A variable that nobody reads, or a setting that nobody can reach, is a mistake in a name."""
+    environment = Recording()
+    for settings in (Settings, KeySettings, PipelineSettings):
+        settings.from_environment(environment)
+    given = {name for properties in functions(template).values() for name in properties["Environment"]["Variables"]}
+    assert given - NOT_OURS == environment.asked - LEFT_AT_THEIR_DEFAULTS
+
+
+def test_another_model_is_another_version_and_the_alias_moves_to_it() -> None:
+    """As do other libraries and other code; the same things again are the same version."""
+    uploads = [UPLOADED, UPLOADED, *(UPLOADED | {folder: "changed"} for folder in UPLOADED)]
+    before, again, *after = (published(transformed(uploaded)) for uploaded in uploads)
+    assert before == again
+    assert before not in after
+
+
+def version(template: Mapping[str, Any]) -> str:
+    """The name in the template of the version that the alias stands for. Under a new name, it is a new version."""
+    (alias,) = of_type(template, "AWS::Lambda::Alias").values()
+    name: str = alias["Properties"]["FunctionVersion"]["Fn::GetAtt"][0]
+    assert template["Resources"][name]["Type"] == "AWS::Lambda::Version"
+    return name
+
+
+def published(template: Mapping[str, Any]) -> str:
+    """What makes a version the same one: its name in the template, and its properties, of which CloudFormation can change none."""
+    name = version(template)
+    return f"{name} {template['Resources'][name]['Properties']}"
+
+
+def test_another_setting_is_another_version_too(template: dict[str, Any]) -> None:
+    """SAM knows a parameter by its name alone, so that its value has to be in the version's description."""
+    described = set(re.findall(r"\$\{(\w+)\}", str(template["Resources"][version(template)]["Properties"]["Description"])))
+    function = functions(template)["ApiFunction"]
+    decisive = set(every({**function, "ReservedConcurrentExecutions": None}, "Ref")) & template["Parameters"].keys()
+    switches = {"HasSnapStart": "SnapStart", "HasTracing": "Tracing"}
+    decisive |= {switches[condition] for condition in re.findall(r"'Fn::If': \['(\w+)'", str(function)) if condition in switches}
+    assert decisive - {"CacheKeySecret"} == described - {"Release", "Model", "Libraries"} | {
+        "ModelUri",
+        "ModelSha256",
+    }  # a secret has no place in a description
+
+
+def test_old_versions_go_with_the_update_that_replaces_them(template: dict[str, Any]) -> None:
+    """Else snapshots of them would be billed, and layers pile up."""
+    for kind in ("AWS::Lambda::Version", "AWS::Lambda::LayerVersion"):
+        assert {resource["DeletionPolicy"] for resource in of_type(template, kind).values()} == {"Delete"}
+
+
+def test_the_http_api_calls_the_alias(template: dict[str, Any]) -> None:
+    """Else a canary and a snapshot would serve nobody."""
+    (uri,) = every(template["Resources"]["HttpApi"], "uri")
+    assert "ApiFunctionAliaslive" in str(uri)
+
+
+# --- Rights -------------------------------------------------------------------------------------------------
+
+CALLS = {
+    "batch_get_item": "dynamodb:BatchGetItem",
+    "batch_write_item": "dynamodb:BatchWriteItem",
+    "get_secret_value": "secretsmanager:GetSecretValue",
+    "get_object": "s3:GetObject",
+    "head_object": "s3:GetObject",
+    "put_object": "s3:PutObject",
+    "send_message": "sqs:SendMessage",
+    "send_message_batch": "sqs:SendMessage",
+    "put_events": "events:PutEvents",
+    "put_vectors": "s3vectors:PutVectors",
+    "get_index": "s3vectors:GetIndex",
+    "update_item": "dynamodb:UpdateItem",
+    "publish_batch": None,  # failures to a topic, for whoever sets FAILURE_DESTINATION to one: the template has a queue
+}
+"""The calls of AWS in handler/, and the right that each needs."""
+LAMBDA_S_OWN = {
+    "logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords",
+    "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes",
+    "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:DescribeStream",
+    "kinesis:DescribeStreamSummary", "kinesis:ListShards",
+    "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream", "dynamodb:ListStreams",
+    "s3:GetObjectVersion", "s3:ListBucket",  # conditions of get_object and head_object
+}  # fmt: skip
+"""What Lambda does on a function's behalf, by its role."""
+WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "dynamodb:ListStreams"}
+"""Actions that AWS knows for no narrower resource than "*"."""
+
+
+def calls() -> set[str]:
+    """The methods of AWS's clients that handler/ calls or hands on: all attributes that a client of botocore has."""
+    session = botocore.session.get_session()
+    services = {action.partition(":")[0] for action in CALLS.values() if action} | {"sns"}
+    clients = [session.create_client(service, "us-east-1") for service in services]
+    methods = {name for client in clients for name in client.meta.method_to_api_mapping}
+    trees = [ast.parse(path.read_text()) for path in (ROOT / "handler").rglob("*.py")]
+    return {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)} & methods
+
+
+def rights(template: Mapping[str, Any], role: str) -> set[str]:
+    """The actions that a role may do."""
+    return {action for statement in statements(template["Resources"][role]) for action in listed(statement["Action"])}
+
+
+def test_the_roles_may_do_what_the_code_does_and_no_more(template: dict[str, Any]) -> None:
+    """Both ways: a right without a call is one too many, a call without a right fails once it is deployed."""
+    assert calls() == CALLS.keys(), "a new call needs a right, and a line in the table above"
+    made = {action for action in CALLS.values() if action}
+    granted = (rights(template, "ApiRole") | rights(template, "PipelineRole")) - LAMBDA_S_OWN
+    assert granted == made
+
+
+def test_a_role_is_for_one_function_and_names_its_resources(template: dict[str, Any]) -> None:
+    """No action is a pattern, and "*" is for what has no resources alone."""
+    assert {name: properties["Role"]["Fn::GetAtt"][0] for name, properties in functions(template).items()} == {
+        "ApiFunction": "ApiRole",
+        "PipelineFunction": "PipelineRole",
+    }
+    for name in ("ApiRole", "PipelineRole", "BulkRole"):
+        role = template["Resources"][name]
+        assert "ManagedPolicyArns" not in role["Properties"]
+        for statement in statements(role):
+            assert not any("*" in action for action in listed(statement["Action"]))
+            if statement["Resource"] == "*":
+                assert set(listed(statement["Action"])) <= WITHOUT_RESOURCES
+
+
+def test_the_http_function_reads_one_secret_and_asks_for_keys(template: dict[str, Any]) -> None:
+    """Nothing in the template opens the API."""
+    assert rights(template, "ApiRole") - LAMBDA_S_OWN == {
+        "secretsmanager:GetSecretValue",
+        "dynamodb:BatchGetItem",
+        "dynamodb:BatchWriteItem",
+        "s3:GetObject",  # of the model alone, where ModelUri names one
+    }
+    variables = functions(template)["ApiFunction"]["Environment"]["Variables"]
+    assert variables["API_KEYS_SECRET"] == {"Ref": "ApiKey"}
+    assert "AUTH" not in variables
+
+
+# --- What AWS asks ------------------------------------------------------------------------------------------
+
+
+def test_times_fit_into_each_other(template: dict[str, Any]) -> None:
+    """The HTTP API waits 30 s. A message is invisible for six times what its function may take. A task ends before its child."""
+    api, pipeline = (functions(template)[name] for name in ("ApiFunction", "PipelineFunction"))
+    assert api["Timeout"] == 29
+    assert pipeline["Timeout"] == 900
+    assert template["Resources"]["SourceQueue"]["Properties"]["VisibilityTimeout"] >= 6 * pipeline["Timeout"]
+    assert set(every(template["Resources"]["Bulk"], "TimeoutSeconds")) == {240}
+
+
+def test_what_fails_for_good_is_kept(template: dict[str, Any]) -> None:
+    """By the queue, by every rule, by the stream and by asynchronous invocations; part of a batch never fails the rest."""
+    letters = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
+    resources = template["Resources"]
+    assert resources["SourceQueue"]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"] == letters
+    targets = [target for rule in of_type(template, "AWS::Events::Rule").values() for target in rule["Properties"]["Targets"]]
+    assert [target["DeadLetterConfig"]["Arn"] for target in targets] == [letters] * 2
+    assert resources["SourceStreamMapping"]["Properties"]["DestinationConfig"]["OnFailure"]["Destination"] == letters
+    assert resources["PipelineFunctionEventInvokeConfig"]["Properties"]["DestinationConfig"]["OnFailure"]["Destination"] == letters
+    for mapping in of_type(template, "AWS::Lambda::EventSourceMapping").values():
+        assert mapping["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    retention = {queue["Properties"]["MessageRetentionPeriod"] for queue in of_type(template, "AWS::SQS::Queue").values()}
+    assert retention == {14 * 24 * 60 * 60}
+
+
+def test_a_state_machine_tries_again_what_may_pass_and_nothing_else(template: dict[str, Any]) -> None:
+    """Errors are matched by the names under which the function raises them."""
+    definition = template["Resources"]["Bulk"]["Properties"]["Definition"]
+    maps = [state for state in definition["States"].values() if state["Type"] == "Map"]
+    assert [state["ItemReader"]["ReaderConfig"]["InputType"] for state in maps] == ["JSONL", "CSV", "PARQUET", "PARQUET"]
+    for state in maps:
+        again = {name for retry in every(state, "ErrorEquals") for name in retry}
+        ours = {name for name in again if not name.startswith(("Lambda.", "Sandbox."))}
+        assert ours == {"Unfinished", "Internal"} < PUBLIC.keys()
+        assert {"ItemBatcher", "ResultWriter", "MaxConcurrencyPath", "ToleratedFailurePercentagePath"} <= state.keys()
+
+
+def test_a_switch_is_off_until_someone_turns_it_on(template: dict[str, Any]) -> None:
+    """What costs something while nobody asks exists under a condition that the defaults do not meet."""
+    defaults = {name: str(parameter.get("Default", "")) for name, parameter in template["Parameters"].items()}
+    assert {defaults[name] for name in ("Alarms", "Dashboard", "Canary", "SnapStart", "Tracing", "Queue")} == {"false"}
+    for kind in ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::StepFunctions::StateMachine"):
+        assert all("Condition" in resource for resource in of_type(template, kind).values())
+    assert "AWS::CodeDeploy::DeploymentGroup" not in str(transformed())
+
+
+def test_the_canary_is_taken_back_by_alarms_that_are_there(template: dict[str, Any]) -> None:
+    """The alias moves by CodeDeploy, which watches the three alarms of the HTTP function."""
+    update = template["Resources"]["ApiFunctionAliaslive"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
+    assert update["DeploymentGroupName"] == {"Ref": "ApiFunctionDeploymentGroup"}
+    watched = [
+        alarm["Ref"]
+        for alarms in every(template["Resources"]["ApiFunctionDeploymentGroup"], "Alarms")
+        for alarm in every(alarms, "Name")
+    ]
+    assert watched == ["ServerErrorsAlarm", "ApiErrorsAlarm", "LatencyAlarm"]
+    assert "DEPLOYMENT_STOP_ON_ALARM" in str(template["Resources"]["ApiFunctionDeploymentGroup"])
+
+
+def test_alarms_and_dashboard_watch_metrics_that_are_written(template: dict[str, Any]) -> None:
+    """A metric of ours with another name would never go off."""
+    written = set(
+        re.findall(
+            r'"([A-Z][A-Za-z]+)":', "".join((ROOT / f"handler/{name}.py").read_text() for name in ("telemetry", "cache/accounts"))
+        )
+    )
+    alarms = of_type(template, "AWS::CloudWatch::Alarm").values()
+    ours = {alarm["Properties"]["MetricName"] for alarm in alarms if alarm["Properties"]["Namespace"] == "EmbeddingsOnLambda"}
+    assert ours == {"ServerErrors", "CacheErrors"}
+    dashboard = template["Resources"]["OperationsDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    shown = set(re.findall(r'\["EmbeddingsOnLambda", "(\w+)"', dashboard)) | {"ServerErrors", "CacheMisses"}
+    assert ours | shown <= written
+
+
+def test_access_logs_hold_neither_bodies_nor_headers(template: dict[str, Any]) -> None:
+    """Which have the texts and the keys."""
+    (line,) = every(template["Resources"]["HttpApiApiGatewayDefaultStage"], "Format")
+    assert not re.search(r"body|header|authorizer|queryString", line, re.IGNORECASE)

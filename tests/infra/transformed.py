@@ -1,0 +1,71 @@
+"""template.yaml as CloudFormation gets it: transformed by SAM's own translator, which runs in SAM's environment."""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tests.conftest import ROOT
+
+# Takes the template on standard input; on the command line, the names of what `sam deploy` would have uploaded, and parameters.
+TRANSFORM = """
+import json, sys
+from types import SimpleNamespace
+from samtranslator.translator.transform import transform
+from samtranslator.yaml_helper import yaml_parse
+template = yaml_parse(sys.stdin.read())
+uploaded, parameters = map(json.loads, sys.argv[1:])
+template["Globals"]["Function"]["CodeUri"] = "s3://uploads/" + uploaded["handler/"]
+for resource in template["Resources"].values():
+    if "ContentUri" in resource["Properties"]:
+        resource["Properties"]["ContentUri"] = "s3://uploads/" + uploaded[resource["Properties"]["ContentUri"]]
+print(json.dumps(transform(template, parameters, SimpleNamespace(load=dict))))
+"""
+UPLOADED = {"handler/": "code", "layers/runtime/": "runtime", "layers/model/": "model"}
+"""The names under which `sam deploy` uploads folders are digests of what is in them."""
+
+
+def transformed(uploaded: Mapping[str, str] = UPLOADED, **parameters: str) -> dict[str, Any]:
+    """The template after the transform, given the names of uploads and some parameters."""
+    ran = subprocess.run(
+        [ROOT / "build/sam/bin/python", "-c", TRANSFORM, json.dumps(dict(uploaded)), json.dumps(parameters)],
+        env=os.environ | {"AWS_DEFAULT_REGION": "us-east-1"},
+        input=(ROOT / "template.yaml").read_text(),
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    template: dict[str, Any] = json.loads(ran.stdout)
+    return template
+
+
+def of_type(template: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """The resources of a type, by their names."""
+    return {name: resource for name, resource in template["Resources"].items() if resource["Type"] == kind}
+
+
+def every(value: object, key: str) -> Iterator[Any]:
+    """What stands under `key` anywhere in `value`."""
+    match value:
+        case dict():
+            for name, inner in value.items():
+                if name == key:
+                    yield inner
+                yield from every(inner, key)
+        case list():
+            for inner in value:
+                yield from every(inner, key)
+
+
+def statements(role: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """The statements of a role, those under a condition too."""
+    for policy in role["Properties"]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            yield from (branch for branch in statement.get("Fn::If", [statement]) if "Action" in branch)
+
+
+def listed(value: object) -> list[Any]:
+    """`value`, as a list if it is none."""
+    return value if isinstance(value, list) else [value]
