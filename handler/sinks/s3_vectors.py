@@ -10,8 +10,9 @@ import orjson
 
 from handler import telemetry
 from handler.aws import Client, error_name
+from handler.encoding import to_json
 from handler.records import Failure, Result
-from handler.sinks.channel import Refusal, batches, failure_of, to_json, unanswered
+from handler.sinks.channel import Refusal, batches, failure_of, unanswered
 
 # Amazon S3 user guide, "S3 Vectors: Limitations and restrictions".
 VECTORS_PER_CALL, BYTES_PER_CALL = 500, 20 * 1024 * 1024
