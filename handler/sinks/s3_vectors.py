@@ -23,7 +23,6 @@ BYTES_AROUND_A_VECTOR = 64
 """Its field names and brackets in a call."""
 MOST_CALLS = 100
 """One refused vector is found in 2 x log2(500) calls; where more than five of a batch are refused, its rest waits for a repeat."""
-LONGEST_REASON = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +82,7 @@ class S3Vectors:
                 if error_name(error) != "ValidationException":
                     refused.update(dict.fromkeys(places, unanswered(self._name, error)))
                 elif len(places) == 1:
-                    refused[places[0]] = Refusal(f"{self._name} refuses it: {str(error)[:LONGEST_REASON]}", transient=False)
+                    refused[places[0]] = Refusal(f"{self._name} refuses it: {error_name(error)}", transient=False)
                 else:
                     middle = len(places) // 2
                     ranges += [places[middle:], places[:middle]]
