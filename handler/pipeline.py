@@ -152,7 +152,8 @@ class Pipeline:
             if isinstance(content, StoredObject):
                 back += self._written(waiting, deadline, closed)
                 waiting = []
-                done = len(back) < place  # something before it: then it has not had all of the time
+                # Something before it: then it has not had all of the time. What is in a group is not to be overtaken.
+                done = len(back) < place and content.origin.group is None
                 back += self._turn([content], closed, partial(self._object, deadline, done))
             else:
                 waiting.append(content)

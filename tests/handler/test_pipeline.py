@@ -236,6 +236,15 @@ def test_objects_that_others_of_their_event_left_no_time_for_are_put_off_unread(
     assert len(read) <= len(sink.files) + 1
 
 
+def test_objects_of_a_group_that_there_was_no_time_for_come_again() -> None:
+    """Put off, they would be overtaken by what is behind them."""
+    stored = [StoredObject("documents", f"in/{number}.jsonl", etag="e", origin=Origin(number, group="a")) for number in range(20)]
+    sink, queue = MemoryShards(), Queue(lines=RECORDS)
+    back = run(stored, sink, FakeService(seconds=0.0003), queue=queue, seconds=1.0)
+    assert queue.sent == []
+    assert [message for message, _ in back] == list(range(len(sink.files), 20))
+
+
 def test_without_a_queue_for_them_objects_that_there_was_no_time_for_come_again() -> None:
     """As before."""
     stored = [StoredObject("documents", f"in/{number}.jsonl", etag="e", origin=Origin(number)) for number in range(20)]
