@@ -1,6 +1,7 @@
 """What `make cost` says, by hand and by the laws that any prices obey."""
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from handler.prices import ARCHITECTURES, X86_64
 from tests.conftest import ROOT
 
-from .cost import RESULTS, Load, Measured, NotMeasured, bill, tables
+from .cost import BATCH, RESULTS, Load, Measured, NotMeasured, bill, tables
 
 MEASURED = Measured({8: 1.0, 32: 2.0, 128: 8.0, 512: 64.0}, overhead_ms=1.0, cold_ms=500.0)
 LOAD = Load(requests=1_000_000, texts=1, tokens=32, hit_rate=0, cold_share=0, memory_mb=1769, architecture="x86_64", table=False)
@@ -71,6 +72,14 @@ def test_every_switch_of_the_template_has_its_idle_bill() -> None:
     assert idle.pop("nothing switched on: the key's secret") == X86_64.secret_month
     assert {name.split(",")[0] for name in idle} == {"alarms", "dashboard", "SnapStart", "X-Ray", "canary"}
     assert idle["SnapStart, each published version of a function"] == pytest.approx(6.8, abs=0.1)
+
+
+def test_a_corpus_in_bulk_costs_more_to_remember_than_to_embed() -> None:
+    """All of it is written and nothing comes again; the batches are the template's."""
+    *_, bulk = tables(LOAD, MEASURED, passages=10_000_000, concurrency=15)
+    ((*_, dollars, _, remembered),) = bulk.rows
+    assert float(remembered) - float(dollars) == pytest.approx(10e6 * (X86_64.write_unit + X86_64.read_unit))
+    assert re.search(rf"BulkBatchSize:\n +Type: Number\n +Default: {BATCH}\n", (ROOT / "template.yaml").read_text())
 
 
 def test_the_committed_figures_are_whole() -> None:
