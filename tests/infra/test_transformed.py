@@ -226,12 +226,14 @@ def test_what_fails_for_good_is_kept(template: dict[str, Any]) -> None:
 def test_a_state_machine_tries_again_what_may_pass_and_nothing_else(template: dict[str, Any]) -> None:
     """Errors are matched by the names under which the function raises them."""
     definition = template["Resources"]["Bulk"]["Properties"]["Definition"]
+    assert definition["States"]["Defaults"]["Parameters"]["defaults"]["use_cache"] is False
     maps = [state for state in definition["States"].values() if state["Type"] == "Map"]
     assert [state["ItemReader"]["ReaderConfig"]["InputType"] for state in maps] == ["JSONL", "CSV", "PARQUET", "PARQUET"]
     for state in maps:
         again = {name for retry in every(state, "ErrorEquals") for name in retry}
         ours = {name for name in again if not name.startswith(("Lambda.", "Sandbox."))}
         assert ours == {"Unfinished", "Internal"} < PUBLIC.keys()
+        assert state["ItemBatcher"]["BatchInput"] == {"text_field.$": "$.text_field", "use_cache.$": "$.use_cache"}
         assert {"ItemBatcher", "ResultWriter", "MaxConcurrencyPath", "ToleratedFailurePercentagePath"} <= state.keys()
 
 
