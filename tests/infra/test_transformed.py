@@ -3,7 +3,7 @@
 import ast
 import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import botocore.session
@@ -235,6 +235,62 @@ def test_a_state_machine_tries_again_what_may_pass_and_nothing_else(template: di
         assert ours == {"Unfinished", "Internal"} < PUBLIC.keys()
         assert state["ItemBatcher"]["BatchInput"] == {"text_field.$": "$.text_field", "use_cache.$": "$.use_cache"}
         assert {"ItemBatcher", "ResultWriter", "MaxConcurrencyPath", "ToleratedFailurePercentagePath"} <= state.keys()
+
+
+RULE_FUNCTIONS: dict[str, Callable[[list[Any]], bool]] = {
+    "Fn::Equals": lambda given: given[0] == given[1],
+    "Fn::Contains": lambda given: given[1] in given[0],
+    "Fn::Not": lambda given: not given[0],
+    "Fn::And": all,
+    "Fn::Or": any,
+}
+
+
+def resolved(value: Any, parameters: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
+    """What a rule's function comes to, as CloudFormation reads it."""
+    match value:
+        case {"Ref": str(name)}:
+            return parameters[name]
+        case dict():
+            ((name, given),) = value.items()
+            return RULE_FUNCTIONS[name](resolved(given, parameters))
+        case list():
+            return [resolved(one, parameters) for one in value]
+        case _:
+            return value
+
+
+BULK = {"CorpusBucket": "corpus", "CorpusPrefix": "passages/", "ReceiptsBucket": "receipts", "SinkArn": "arn:aws:s3:::vectors/all"}
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ({}, ""),
+        ({"SourceBucket": "documents", "ReceiptsBucket": "documents"}, "SourceBucket"),
+        ({"CorpusBucket": "corpus"}, "needs a ReceiptsBucket"),
+        (BULK, ""),
+        (BULK | {"SinkArn": ""}, "needs a ReceiptsBucket and a SinkArn"),
+        (BULK | {"ReceiptsBucket": "corpus"}, ""),
+        (BULK | {"CorpusPrefix": ""}, ""),
+        (BULK | {"ReceiptsBucket": "corpus", "CorpusPrefix": ""}, "within the corpus"),
+        (BULK | {"ReceiptsBucket": "corpus", "CorpusPrefix": "receipts/"}, "within the corpus"),
+    ],
+)
+def test_a_deployment_that_would_read_its_own_output_is_refused_before_it_begins(
+    template: dict[str, Any], given: dict[str, str], refused: str
+) -> None:
+    """By the template's rules; of a sink only the function can tell, for rules take no ARN apart."""
+    parameters = {name: str(parameter.get("Default", "")) for name, parameter in template["Parameters"].items()} | given
+    said = [
+        assertion["AssertDescription"]
+        for rule in template["Rules"].values()
+        if resolved(rule["RuleCondition"], parameters)
+        for assertion in rule["Assertions"]
+        if not resolved(assertion["Assert"], parameters)
+    ]
+    assert bool(said) == bool(refused)
+    assert refused in "".join(said)
 
 
 def test_a_switch_is_off_until_someone_turns_it_on(template: dict[str, Any]) -> None:
