@@ -138,9 +138,11 @@ LAMBDA_S_OWN = {
     "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:DescribeStream",
     "kinesis:DescribeStreamSummary", "kinesis:ListShards",
     "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream", "dynamodb:ListStreams",
-    "s3:GetObjectVersion", "s3:ListBucket",  # conditions of get_object and head_object
+    "s3:GetObjectVersion",  # get_object of a version
 }  # fmt: skip
-"""What Lambda does on a function's behalf, by its role."""
+"""What Lambda does on a function's behalf, by its role, and what a call needs beside the right of its own name."""
+TELLS_WHAT_IS_NOT_THERE = "s3:ListBucket"
+"""No call's, but without it S3 answers get_object and head_object with 403 where nothing is, as if a right were missing."""
 WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "dynamodb:ListStreams"}
 """Actions that AWS knows for no narrower resource than "*"."""
 
@@ -164,8 +166,27 @@ def test_the_roles_may_do_what_the_code_does_and_no_more(template: dict[str, Any
     """Both ways: a right without a call is one too many, a call without a right fails once it is deployed."""
     assert calls() == CALLS.keys(), "a new call needs a right, and a line in the table above"
     made = {action for action in CALLS.values() if action}
-    granted = (rights(template, "ApiRole") | rights(template, "PipelineRole")) - LAMBDA_S_OWN
+    granted = (rights(template, "ApiRole") | rights(template, "PipelineRole")) - LAMBDA_S_OWN - {TELLS_WHAT_IS_NOT_THERE}
     assert granted == made
+
+
+def test_what_is_not_there_is_told_from_what_may_not_be_read(template: dict[str, Any]) -> None:
+    """In the source and at the sink: an object that is gone is refused for good (404), a missing right is tried again (403)."""
+    by_condition: dict[str, set[str]] = {}
+    for policy in template["Resources"]["PipelineRole"]["Properties"]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            condition, *branches = statement.get("Fn::If", ("", statement))
+            actions = {action for branch in branches for action in listed(branch.get("Action", []))}
+            by_condition[condition] = by_condition.get(condition, set()) | actions
+    reading = {condition for condition, actions in by_condition.items() if "s3:GetObject" in actions}
+    telling = {condition for condition, actions in by_condition.items() if TELLS_WHAT_IS_NOT_THERE in actions}
+    assert telling == reading - {"ModelInLayer"} == {"HasSourceBucket", "SinkIsS3"}
+    bare = [
+        statement
+        for statement in statements(template["Resources"]["PipelineRole"])
+        if statement["Action"] == TELLS_WHAT_IS_NOT_THERE
+    ]
+    assert not any("Condition" in statement for statement in bare), "reading an object has no prefix that would meet one"
 
 
 def test_a_role_is_for_one_function_and_names_its_resources(template: dict[str, Any]) -> None:
