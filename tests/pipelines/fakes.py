@@ -16,6 +16,7 @@ from handler.errors import Backend, TooLarge, Unembeddable, Validation
 from handler.records import Failure, Result
 from handler.service import Embeddings, Options
 from tests.conftest import INT8
+from tests.secrecy import say
 
 DIMENSION = 4
 
@@ -43,6 +44,7 @@ class FakeService:
 
     def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
         self.asked.append((list(texts), options))
+        say(*texts)
         if options.prompt_name:
             msg = "`prompt_name` is not one of this model's prompts: none"
             raise Validation(msg)

@@ -19,6 +19,7 @@ from tests.conftest import ROOT
 from tests.handler.sources.test_sources import EVENTS, STRANGERS
 from tests.handler.test_pipeline import Queue
 from tests.pipelines.fakes import FakeService, Kept, Memory, choking_on, without_model
+from tests.secrecy import overheard
 
 WORDS = "Today is a sunny day and I will get some ice cream."
 
@@ -43,7 +44,7 @@ def answer_of(
     """The function, its parts made of fakes."""
     settings = PipelineSettings.from_environment({})
     parts = Parts(settings, sink, destination, objects or Queue(lines=3).objects, named or (lambda _: Memory()))
-    return answering(service or FakeService(), parts)
+    return overheard(answering(service or FakeService(), parts))
 
 
 ANSWERS: dict[str, object] = {
