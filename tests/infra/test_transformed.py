@@ -244,6 +244,15 @@ def test_what_fails_for_good_is_kept(template: dict[str, Any]) -> None:
     assert retention == {14 * 24 * 60 * 60}
 
 
+def test_a_stream_waits_for_a_sink_for_most_of_the_day_that_it_keeps_its_records(template: dict[str, Any]) -> None:
+    """A count of attempts would be over within minutes, and what it leaves in DeadLetters is a place in the stream, no record."""
+    mapping = template["Resources"]["SourceStreamMapping"]["Properties"]
+    day = 24 * 60 * 60
+    assert mapping["MaximumRetryAttempts"] == -1
+    assert day - 2 * 60 * 60 <= mapping["MaximumRecordAgeInSeconds"] < day
+    assert mapping["BisectBatchOnFunctionError"] is True
+
+
 def test_a_state_machine_tries_again_what_may_pass_and_nothing_else(template: dict[str, Any]) -> None:
     """Errors are matched by the names under which the function raises them."""
     definition = template["Resources"]["Bulk"]["Properties"]["Definition"]
