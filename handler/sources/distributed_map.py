@@ -43,11 +43,11 @@ class BatchInput:
             if not isinstance(given.get(name), str | None):
                 msg = f"`BatchInput.{name}` must be a string. Given: {kind(given[name])}"
                 raise Validation(msg)
-        use_cache = given.get("use_cache", False)
-        if not isinstance(use_cache, bool):
+        use_cache = given.get("use_cache")
+        if not isinstance(use_cache, bool | None):
             msg = f"`BatchInput.use_cache` must be true or false. Given: {kind(use_cache)}"
             raise Validation(msg)
-        return cls(given.get("sink"), given.get("text_field"), use_cache)
+        return cls(given.get("sink"), given.get("text_field"), use_cache or False)
 
 
 def matches(event: object) -> bool:
@@ -61,7 +61,8 @@ def records(event: Any, text_field: str, *, use_cache: bool) -> Iterator[Content
     `use_cache` is for the items that do not say so themselves.
     """
     for place, item in enumerate(event["Items"]):
-        fields = {"use_cache": use_cache} | item if isinstance(item, dict) else item
+        says = not isinstance(item, dict) or item.get("use_cache") is not None
+        fields = item if says else item | {"use_cache": use_cache}
         yield record_of(fields, _name(item), Origin(place, item), text_field)
 
 

@@ -170,10 +170,17 @@ def test_a_batch_of_a_map_that_is_malformed_is_refused(batch: object, sentence: 
         answer_of()({"BatchInput": batch, "Items": []}, None)
 
 
-@pytest.mark.parametrize(("batch", "remembered"), [({}, 0), ({"use_cache": False}, 0), ({"use_cache": True}, 2)])
+@pytest.mark.parametrize(
+    ("batch", "remembered"), [({}, 0), ({"use_cache": None}, 0), ({"use_cache": False}, 0), ({"use_cache": True}, 2)]
+)
 def test_a_corpus_fills_no_table_unless_its_batches_say_so(batch: dict[str, bool], remembered: int) -> None:
     """Ten million rows would cost four times what their vectors do. A record's own word counts for it."""
-    items = [{"inputs": "one"}, {"inputs": "two"}, {"inputs": "never", "use_cache": False}, {"inputs": "always", "use_cache": True}]
+    items = [
+        {"inputs": "one"},
+        {"inputs": "two", "use_cache": None},
+        {"inputs": "never", "use_cache": False},
+        {"inputs": "always", "use_cache": True},
+    ]
     service = FakeService()
     answer_of(Memory(), service)({"BatchInput": batch, "Items": items}, None)
     assert sum(len(texts) for texts, options in service.asked if options.use_cache) == remembered + 1
