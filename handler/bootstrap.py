@@ -46,15 +46,26 @@ def load_service(environment: Mapping[str, str], later: Later | None = None) -> 
     Args:
         environment: the settings; README.md lists them.
         later: how work is put off until the answer has left; None if it cannot be.
+
+    Raises:
+        Backend: there is no usable model, and a snapshot would be taken of that.
     """
+    load = partial(_service, environment, later)
     try:
-        settings = Settings.from_environment(environment)
-        folder, manifest = model_store.opened(settings)
-        tokenization = Tokenization(folder, manifest.max_length)
-        encoder = Encoder(folder, manifest, settings.threads)
+        return load()
     except Backend as error:
         telemetry.log("model_not_loaded", reason=str(error))
-        return NoService(error)
+        if snapshot.is_taken(environment):
+            raise  # a version that could never answer is better not published
+        # A layer stays as it is; what is in S3 may be there, and readable, at another try.
+        return NoService(error, load if environment.get("MODEL_URI") else None)
+
+
+def _service(environment: Mapping[str, str], later: Later | None) -> Service:
+    settings = Settings.from_environment(environment)
+    folder, manifest = model_store.opened(settings)
+    tokenization = Tokenization(folder, manifest.max_length)
+    encoder = Encoder(folder, manifest, settings.threads)
     codec = CODECS.get(manifest.precision, Scaled16)(manifest.dimension)
     cache = VectorCache(
         CacheKeys(encoder.fingerprint, codec.version, settings.cache.key_secret),

@@ -257,43 +257,58 @@ class EmbeddingService:
 
 
 class NoService:
-    """Stands where a model could not be loaded: every call is answered with the sentence that says why."""
+    """Stands where a model could not be loaded: every call is answered with the sentence that says why.
 
-    def __init__(self, reason: Backend) -> None:
-        """Answer with `reason`."""
+    A model that is fetched may come at another try: `again` makes it, at the first call that comes `pause_seconds` after the last.
+    """
+
+    def __init__(self, reason: Backend, again: Callable[[], Service] | None = None, pause_seconds: float = 10) -> None:
+        """Answer with `reason`, for good where there is no `again`."""
         self._reason = str(reason)
+        self._again = again
+        self._pause_seconds = pause_seconds
+        self._not_before = time.monotonic() + pause_seconds
+        self._service: Service | None = None
+
+    def _loaded(self) -> Service:
+        if self._service is None:
+            if self._again is None or time.monotonic() < self._not_before:
+                raise Backend(self._reason)
+            try:
+                self._service = self._again()
+            except Backend as error:
+                self._reason = str(error)
+                self._not_before = time.monotonic() + self._pause_seconds
+                raise
+        return self._service
 
     @property
     def settings(self) -> Settings:
         """Raises Backend."""
-        raise Backend(self._reason)
+        return self._loaded().settings
 
     @property
     def manifest(self) -> Manifest:
         """Raises Backend."""
-        raise Backend(self._reason)
+        return self._loaded().manifest
 
     def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
         """Raises Backend."""
-        del texts, options, deadline
-        raise Backend(self._reason)
+        return self._loaded().embed(texts, options, deadline)
 
     def embed_tokens(
         self, texts: Sequence[str], options: Options, check: Callable[[int, int], None], deadline: float = NEVER
     ) -> Embeddings[list[Vectors]]:
         """Raises Backend."""
-        del texts, options, check, deadline
-        raise Backend(self._reason)
+        return self._loaded().embed_tokens(texts, options, check, deadline)
 
     def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool) -> list[list[Token]]:
         """Raises Backend."""
-        del texts, options, special
-        raise Backend(self._reason)
+        return self._loaded().tokens_of(texts, options, special=special)
 
     def text_of(self, ids: Sequence[int]) -> str:
         """Raises Backend."""
-        del ids
-        raise Backend(self._reason)
+        return self._loaded().text_of(ids)
 
 
 def check_batch(service: Service, size: int) -> None:

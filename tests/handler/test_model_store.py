@@ -309,11 +309,11 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "no weights": (without(WEIGHTS), f"The file {WEIGHTS} in MODEL_URI is missing"),
     "half of the weights": (
         replaced(WEIGHTS, lambda content: content[: len(content) // 2]),
-        f"The file {WEIGHTS} in MODEL_URI is damaged, cut short or another model's: it has 11735040 bytes",
+        f"The file {WEIGHTS} in MODEL_URI is damaged, cut short or another model's: it has ",
     ),
     "one bit": (
         replaced(WEIGHTS, lambda content: content[:-1] + bytes([content[-1] ^ 1])),
-        f"The file {WEIGHTS} in MODEL_URI is damaged, cut short or another model's: it has 23470080 bytes",
+        f"The file {WEIGHTS} in MODEL_URI is damaged, cut short or another model's: it has ",
     ),
     "an empty tokenizer": (replaced("tokenizer.json", lambda _: b""), "The file tokenizer.json in MODEL_URI is empty"),
     "no JSON": (replaced("manifest.json", lambda _: b"\xff"), "manifest.json in MODEL_URI is not a model manifest"),

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import botocore.session
@@ -10,6 +11,7 @@ import snapshot_restore_py
 
 from events.dynamodb import LocalDynamoDB
 from handler.bootstrap import load_service
+from handler.errors import Backend
 from handler.service import Options
 from tests.conftest import INT8
 
@@ -71,3 +73,9 @@ def test_random_numbers_differ_between_environments_of_one_snapshot() -> None:
         restored()
         drawn.append(random.random())  # noqa: S311 - what is tested
     assert drawn[0] != drawn[1]
+
+
+def test_no_snapshot_is_taken_of_a_function_without_its_model(tmp_path: Path) -> None:
+    """The version is not published, and the one before goes on answering."""
+    with pytest.raises(Backend, match="manifest"):
+        load_service({"MODEL_DIR": str(tmp_path)} | SNAPSHOTTED)
