@@ -249,6 +249,9 @@ class Job:
         first = next(self._pieces(0), None)
         self._check_text_field(first)
         self._progress.open(self._made_of)
+        if self._is_named():
+            self._forget()
+            return True
         before = signal.signal(signal.SIGINT, self._stop), signal.signal(signal.SIGTERM, self._stop)
         try:
             with _opened(self._partial) as partial, _opened(self._failures) as failures:
@@ -357,9 +360,26 @@ class Job:
 
     def _finish(self) -> None:
         self._partial.replace(self._out)
+        self._forget()
+
+    def _is_named(self) -> bool:
+        """Whether everything was done before but forgetting how far it was: begun anew, the partial file would be of zeros.
+
+        Raises:
+            Refused: the partial file is gone in another way.
+        """
+        written = self._progress.last.written
+        if not written or self._partial.exists():
+            return False
+        if self._out.exists() and self._out.stat().st_size >= written:
+            return True
+        msg = f"{self._partial} is gone, with what {self._progress.path} says was done. Delete that to begin anew"
+        raise Refused(msg)
+
+    def _forget(self) -> None:
         self._progress.path.unlink()
         if not self._progress.last.failures:
-            self._failures.unlink()
+            self._failures.unlink(missing_ok=True)
 
     def _done(self, read: int) -> float:
         """How much of the input is done; of gzip, how much of it was read."""

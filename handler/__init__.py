@@ -1,8 +1,9 @@
 """Text to embeddings on AWS Lambda: the package that Lambda imports.
 
     functions/   one file per Lambda function
-    http/        the wire: FastAPI, the dialects, errors to statuses, encoding
-    doors.py, encoding.py  what each way in carries, and the bytes of vectors; without FastAPI, for the pipeline's sake
+    http/        the wire: FastAPI, the dialects, errors to statuses
+    doors.py     what each way in carries; without FastAPI, for the pipeline's sake
+    encoding.py  vectors, and records with them, to bytes; likewise
     keys.py      who may call
     sinks/       where a pipeline's vectors go, and its failures
     sources/     where records come from: one file per event source

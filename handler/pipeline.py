@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 from handler import telemetry
@@ -147,11 +148,13 @@ class Pipeline:
         back: list[Failure] = []
         closed: set[str] = set()
         waiting: list[Content] = []
-        for content in contents:
+        for place, content in enumerate(contents):
             if isinstance(content, StoredObject):
                 back += self._written(waiting, deadline, closed)
                 waiting = []
-                back += self._turn([content], closed, lambda stored: self._object(stored[0], deadline))
+                # Something before it: then it has not had all of the time. What is in a group is not to be overtaken.
+                done = len(back) < place and content.origin.group is None
+                back += self._turn([content], closed, partial(self._object, deadline, done))
             else:
                 waiting.append(content)
                 if len(waiting) == RECORDS:
@@ -198,25 +201,32 @@ class Pipeline:
         closed.update(failure.origin.group for failure in back if failure.origin.group is not None)
         return back
 
-    def _object(self, stored: StoredObject, deadline: float) -> list[Failure]:
-        """Embed an object shard by shard; what the time does not allow is put off. Only a whole failure gives it back."""
+    def _object(self, deadline: float, done: bool, contents: Sequence[StoredObject]) -> list[Failure]:  # noqa: FBT001 - for partial
+        """Embed an object shard by shard; what the time does not allow is put off. Only a whole failure gives it back.
+
+        `done` tells whether something before it in its event was: an object that the others left no time for is put off whole.
+        To give it back would count as one of the few times that its queue tries it.
+        """
+        (stored,) = contents
         if self._objects.is_output(stored):
             telemetry.log("own_object_skipped", uri=stored.uri)
             return []
+        if done and time.monotonic() + SPARE * self._longest_shard > deadline:
+            return self._rest(stored, stored.offset)
         try:
-            return self._shards(stored, deadline)
+            return self._shards(stored, deadline, done)
         except EmbeddingError as error:
             return self.settled([Failure.of(error, stored.uri, stored.origin, transient=isinstance(error, Backend))])
         except Exception as error:  # noqa: BLE001 - a store can fail in any way, and may not the next time
             reason = Unfinished(f"{stored.uri} could not be read: {type(error).__name__}")
             return [Failure.of(reason, stored.uri, stored.origin, transient=True)]
 
-    def _shards(self, stored: StoredObject, deadline: float) -> list[Failure]:
+    def _shards(self, stored: StoredObject, deadline: float, done: bool) -> list[Failure]:  # noqa: FBT001 - as above
         for lines in shards(self._objects.lines(stored)):
             start, stop = lines[0].start, lines[-1].stop
             name = f"{stored.bucket}/{stored.key}/{_state(stored)}/{start:015}-{stop:015}"
             started = time.monotonic()
-            progress = start > stored.offset  # without any, to put it off would be to go round
+            progress = done or start > stored.offset  # without any, to put it off would be to go round
             if progress and started + SPARE * self._longest_shard > deadline:
                 return self._rest(stored, start)
             if isinstance(self._sink, Shards) and self._sink.receipt(name) is not None:

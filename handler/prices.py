@@ -31,7 +31,7 @@ class Prices:
     restored_gigabyte: float = 0.0001397998
     state_transition: float = 0.025e-3
     express_request: float = 1.00e-6
-    express_gigabyte_second: float = 0.00001667
+    express_gigabyte_second: float = 0.0000166667
     put_object: float = 0.005e-3
     queue_request: float = 0.40e-6
 

@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import orjson
 
 from handler import telemetry
 from handler.doors import DIRECT, remaining_ms
 from handler.embedding.encoder import NEVER
-from handler.encoding import encode_vectors, row_bytes
+from handler.encoding import encode_vectors, row_bytes, to_json
 from handler.errors import Backend, EmbeddingError, Empty, Internal, Tokenizer, Unfinished, Validation, error_type
 from handler.parsing import embedding_request
 from handler.pipeline import embedded
@@ -26,7 +25,7 @@ PUBLIC: dict[str, type[EmbeddingError]] = {
 }
 
 BESIDE_BYTES = 600
-"""Room beside a vector for an id and counts, or in its place for a failure's sentence."""
+"""Room beside a vector for counts and names, or in its place for a failure's sentence."""
 
 
 def told[T](answer: Callable[[], T]) -> T:
@@ -74,14 +73,14 @@ def outcomes(service: Service, contents: Sequence[Content], deadline: float = NE
 
 def check_reply(service: Service, contents: Sequence[Content], check: Callable[[int, int, str], None]) -> None:
     """Hold the largest answer that these contents can have against `check`, before anything is computed."""
-    metadata = sum(len(orjson.dumps(content.metadata, default=str)) for content in contents if isinstance(content, Record))
-    each = row_bytes(service.manifest.dimension, "float") + BESIDE_BYTES + metadata // max(1, len(contents))
+    sent = sum(len(to_json([content.id, content.metadata])) for content in contents if isinstance(content, Record))
+    each = row_bytes(service.manifest.dimension, "float") + BESIDE_BYTES + sent // max(1, len(contents))
     check(len(contents), each, "records")
 
 
 def encode_outcomes(outcomes: Sequence[Result | Content]) -> bytes:
-    """The JSON of what became of each record."""
-    return orjson.dumps([_told(outcome) for outcome in outcomes], option=orjson.OPT_SERIALIZE_NUMPY)
+    """The JSON of what became of each record, one by one: what is strange in one makes no other longer."""
+    return b"[" + b",".join(to_json(_told(outcome)) for outcome in outcomes) + b"]"
 
 
 def _told(outcome: Result | Content) -> dict[str, Any]:

@@ -1,20 +1,17 @@
-"""What sinks share: how results and failures become JSON, and how messages are sent in batches.
+"""What sinks share: what results and failures become, and how messages are sent in batches.
 
 Law: a record is refused for good only where the record itself is what its destination does not take. Whatever else goes wrong (a
 lost connection, missing rights, a destination that is not there) may pass, so its records are tried again and in the end kept by
 the source's own dead-letter queue.
 """
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-import orjson
-
 from handler import telemetry
 from handler.aws import error_name
+from handler.encoding import to_json
 from handler.records import Failure, Record, Result
 
 
@@ -81,24 +78,6 @@ def failure_of(record: Record, refusal: Refusal) -> Failure:
     """The failure of a record that was not written."""
     kind = "Backend" if refusal.transient else "Validation"
     return Failure(record.id, refusal.error, kind, refusal.transient, record.origin)
-
-
-def to_json(value: object) -> bytes:
-    """Compact JSON, the numbers of vectors in the shortest form that reads back as the same float32.
-
-    What orjson does not take (half of a surrogate pair, numbers over 64 bits, very deep nesting) the standard library writes.
-    """
-    try:
-        return orjson.dumps(value, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
-    except TypeError:
-        return json.dumps(value, default=_plain, separators=(",", ":")).encode()
-
-
-def _plain(value: object) -> object:
-    """What JSON has for a value that it has no form for."""
-    if isinstance(value, np.ndarray):
-        return orjson.loads(orjson.dumps(np.ascontiguousarray(value), option=orjson.OPT_SERIALIZE_NUMPY))
-    return dict(value) if isinstance(value, Mapping) else str(value)
 
 
 def unanswered(what: str, error: Exception) -> Refusal:

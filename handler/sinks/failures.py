@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from handler.encoding import to_json
 from handler.records import Failure
-from handler.sinks.channel import Channel, Message, to_json
+from handler.sinks.channel import Channel, Message
 
 CUT = "the record was cut from {whole} bytes to what the failure destination takes"
 ROOM_FOR_THE_REST = 64

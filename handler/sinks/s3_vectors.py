@@ -10,8 +10,9 @@ import orjson
 
 from handler import telemetry
 from handler.aws import Client, error_name
+from handler.encoding import to_json
 from handler.records import Failure, Result
-from handler.sinks.channel import Refusal, batches, failure_of, to_json, unanswered
+from handler.sinks.channel import Refusal, batches, failure_of, unanswered
 
 # Amazon S3 user guide, "S3 Vectors: Limitations and restrictions".
 VECTORS_PER_CALL, BYTES_PER_CALL = 500, 20 * 1024 * 1024
@@ -22,7 +23,6 @@ BYTES_AROUND_A_VECTOR = 64
 """Its field names and brackets in a call."""
 MOST_CALLS = 100
 """One refused vector is found in 2 x log2(500) calls; where more than five of a batch are refused, its rest waits for a repeat."""
-LONGEST_REASON = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class S3Vectors:
                 if error_name(error) != "ValidationException":
                     refused.update(dict.fromkeys(places, unanswered(self._name, error)))
                 elif len(places) == 1:
-                    refused[places[0]] = Refusal(f"{self._name} refuses it: {str(error)[:LONGEST_REASON]}", transient=False)
+                    refused[places[0]] = Refusal(f"{self._name} refuses it: {error_name(error)}", transient=False)
                 else:
                     middle = len(places) // 2
                     ranges += [places[middle:], places[:middle]]

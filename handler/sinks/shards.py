@@ -7,8 +7,9 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple
 
+from handler.encoding import to_json
 from handler.records import Result
-from handler.sinks.channel import fields_of, to_json
+from handler.sinks.channel import fields_of
 from handler.sinks.parquet import Row, whole_file
 
 type Format = Callable[[Sequence[Result]], bytes]

@@ -49,12 +49,11 @@ def change(record: Mapping[str, Any], text_field: str, name: str | int) -> Conte
     if text_field not in new:
         return Nothing(default_id, "no text", origin)
     item = Item(_table(record["eventSourceARN"]), key, text_field)
-    fields = {field: plain(value) for field, value in new.items() if field not in key}
     # An item's other attributes are its own, none of them says how its text is to be embedded.
-    made = record_of({text_field: fields[text_field]}, default_id, Origin(name, record, item=item), text_field)
+    made = record_of({text_field: plain(new[text_field])}, default_id, Origin(name, record, item=item), text_field)
     if not isinstance(made, Record):
         return made
-    del fields[text_field]
+    fields = {field: plain(value) for field, value in new.items() if field not in {*key, text_field}}
     return Record(made.id, made.text, made.options, fields, made.origin)
 
 

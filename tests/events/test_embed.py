@@ -19,6 +19,7 @@ from events.embed import Job, Refused
 from handler.errors import Validation
 from handler.service import Options, Service
 from tests.conftest import INT8, ROOT
+from tests.pipelines.fakes import FakeService
 
 RECORDS = 2000
 SECONDS = 120
@@ -191,6 +192,38 @@ def test_a_line_of_progress_that_was_cut_off_is_not_believed(corpus: Path, tmp_p
     with fast(corpus, made) as running:
         assert running.wait(SECONDS) == 0
     assert len(rows(made)) == RECORDS - RECORDS // 100
+
+
+@pytest.mark.parametrize("out", ["out.parquet", "out.jsonl"])
+def test_an_end_just_after_the_output_got_its_name_leaves_it_whole(
+    tmp_path: Path, out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same command then only forgets how far it was."""
+    source, made = tmp_path / "in.jsonl", tmp_path / out
+    source.write_text("".join(f'{{"id": {number}, "inputs": "Text {number}."}}\n' for number in range(50)))
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as ending:
+        ending.setattr(Path, "unlink", killed)
+        with pytest.raises(KeyboardInterrupt):
+            Job(source, made, "inputs", FakeService()).run()
+    written = made.read_bytes()
+    assert Job(source, made, "inputs", FakeService()).run()
+    assert made.read_bytes() == written
+    assert {path.name for path in tmp_path.iterdir()} == {"in.jsonl", out}
+
+
+def test_work_whose_file_is_gone_is_not_gone_on_with(corpus: Path, tmp_path: Path) -> None:
+    """It would have nothing but zeros up to there."""
+    made = tmp_path / "out.jsonl"
+    interrupted(corpus, made)
+    Path(f"{made}.partial").unlink()
+    with fast(corpus, made) as running:
+        _, told = running.communicate(timeout=SECONDS)
+    assert f"{made}.partial is gone, with what {made}.progress says was done. Delete that to begin anew" in told
+    assert not made.exists()
 
 
 @pytest.mark.parametrize(

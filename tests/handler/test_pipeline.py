@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -215,6 +216,41 @@ def test_an_object_without_any_progress_is_not_put_off() -> None:
     ((message, reason),) = run([STORED], MemoryShards(), FakeService(seconds=0.01), queue=queue, seconds=0.1)
     assert (message, queue.sent) == ("m", [])
     assert reason == "s3://documents/in/a.jsonl is not done from byte 0: the time ran out"
+
+
+def test_objects_that_others_of_their_event_left_no_time_for_are_put_off_unread() -> None:
+    """Given back, they would be in the dead letters before their turn comes: a queue tries a message a few times only."""
+    queue, read = Queue(lines=RECORDS), []
+    lines = queue.objects.lines
+
+    def told(stored: StoredObject) -> Iterator[Line]:
+        read.append(stored.key)
+        return lines(stored)
+
+    queue.objects = replace(queue.objects, lines=told)
+    stored = [StoredObject("documents", f"in/{number}.jsonl", etag="e", origin=Origin(number)) for number in range(20)]
+    sink = MemoryShards()
+    assert run(stored, sink, FakeService(seconds=0.0003), queue=queue, seconds=1.0) == []
+    assert len(sink.files) + len(queue.sent) == 20
+    assert len(queue.sent) > 10
+    assert len(read) <= len(sink.files) + 1
+
+
+def test_objects_of_a_group_that_there_was_no_time_for_come_again() -> None:
+    """Put off, they would be overtaken by what is behind them."""
+    stored = [StoredObject("documents", f"in/{number}.jsonl", etag="e", origin=Origin(number, group="a")) for number in range(20)]
+    sink, queue = MemoryShards(), Queue(lines=RECORDS)
+    back = run(stored, sink, FakeService(seconds=0.0003), queue=queue, seconds=1.0)
+    assert queue.sent == []
+    assert [message for message, _ in back] == list(range(len(sink.files), 20))
+
+
+def test_without_a_queue_for_them_objects_that_there_was_no_time_for_come_again() -> None:
+    """As before."""
+    stored = [StoredObject("documents", f"in/{number}.jsonl", etag="e", origin=Origin(number)) for number in range(20)]
+    sink = MemoryShards()
+    back = run(stored, sink, FakeService(seconds=0.0003), queue=Queue(works=False, lines=RECORDS), seconds=1.0)
+    assert [message for message, _ in back] == list(range(len(sink.files), 20))
 
 
 def test_a_shard_that_is_not_taken_has_the_object_come_again() -> None:

@@ -33,7 +33,7 @@ from tests.pipelines.poller import Queue, poll
 
 RECORDS = 1000
 GROUPS = 250
-LINES, SLOW_SECONDS, OBJECT_LIMIT = 4500, 0.0001, 2.0
+LINES, SLOW_SECONDS, OBJECT_LIMIT = 4500, 0.0008, 3.0
 """Of an object: its lines, the seconds for each, and those of one invocation."""
 AT_ONCE = 125
 """Records that wait in the queue: the time of each of moto's calls grows with them."""

@@ -176,6 +176,25 @@ def test_records_are_answered_each_in_its_place() -> None:
     assert len(json.loads(answer_of()({"inputs": ["a", "b"]}, None))) == 2
 
 
+STRANGE: dict[str, object] = {"half of a surrogate pair": "\ud800", "a number of more than 64 bits": 2**70}
+
+
+@pytest.mark.parametrize("value", STRANGE.values(), ids=STRANGE)
+def test_what_stands_beside_a_text_fails_no_record(value: object) -> None:
+    """JSON may hold it, so it is answered as it came, and the other records with it."""
+    items = [{"id": "a", "inputs": "a"}, {"id": "b", "inputs": "b", "beside": value}]
+    for event in ({"records": items}, {"Items": items}, items):
+        made = json.loads(answer_of()(event, None))
+        assert [(one["id"], len(one["embedding"])) for one in made] == [("a", 4), ("b", 4)]
+        assert made[1]["metadata"] == {"beside": value}
+
+
+def test_ids_count_for_what_an_answer_may_have() -> None:
+    """They are in it."""
+    with pytest.raises(errors.Validation, match=r"^the answer for 100 records could have \d+ bytes > "):
+        answer_of()({"records": [{"id": "x" * 100_000, "inputs": "a"}] * 100}, None)
+
+
 @pytest.mark.parametrize("name", STRANGERS)
 def test_what_is_no_source_s_is_refused_by_name(name: str) -> None:
     """By an exception that is not worth another try."""

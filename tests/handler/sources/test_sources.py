@@ -218,6 +218,17 @@ def test_a_stream_that_does_not_show_what_was_there_before_is_refused() -> None:
     )
 
 
+def test_a_text_that_is_its_item_s_key_is_embedded_too() -> None:
+    """It raised, and kept its whole shard waiting."""
+    event = json.loads(json.dumps(EVENTS["dynamodb"]))
+    change = event["Records"][0]["dynamodb"]
+    change["Keys"] = {"inputs": change["NewImage"]["inputs"]}
+    first, *_ = dynamodb.records(event, "inputs")
+    assert isinstance(first, Record)
+    assert first.id == first.text == change["NewImage"]["inputs"]["S"]
+    assert "inputs" not in first.metadata
+
+
 def test_every_type_of_attribute_becomes_json() -> None:
     """As the sinks keep it."""
     value = {
