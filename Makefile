@@ -100,6 +100,13 @@ build/checkov/installed: tests/infra/checkov.txt | $(UV)
 	@$(UV) pip install $(QUIET) --python build/checkov/bin/python --require-hashes -r $<
 	@touch $@
 
+NAMESPACES = unshare --map-root-user --mount --pid --net --ipc --uts --fork mount -t proc proc /proc
+
+.PHONY: artefact
+artefact: build ## Run what Lambda gets as Lambda would: read-only, not root, no network, no home (needs Linux with namespaces)
+	@if why=$$($(NAMESPACES) 2>&1); then RUN_ARTEFACT=1 $(PY) -m pytest tests/infra/test_artefact.py; \
+	else echo "SKIPPED: the artefact as in Lambda, for want of namespaces ($$why)"; fi
+
 # Needs Linux on x86-64 with apt, qemu-user-static, and leave to make namespaces.
 .PHONY: arm64
 arm64: .venv/installed build/model/manifest.json build/sam/installed ## Build for arm64 and compare its vectors with x86's, emulated
