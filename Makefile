@@ -8,6 +8,8 @@ PRECISION ?= int8
 MODEL_DIR ?= build/model
 EVENT     ?= events/http_api_v2.json
 CACHE     ?= memory
+COLD      ?= build/cold.json
+PEERS_OUT ?= build/peers.json
 
 MAKEFLAGS += --no-print-directory
 
@@ -167,13 +169,13 @@ bench: .venv/installed build/model/manifest.json build/model-fp32/manifest.json 
 
 .PHONY: cold
 cold: build ## Measure cold starts of what Lambda gets, and tell where the time goes
-	@ARTEFACT=build/lambda/app $(PY) -m tests.benchmarks cold --out build/cold.json
+	@ARTEFACT=build/lambda/app $(PY) -m tests.benchmarks cold --out $(COLD)
 
 PEERS := $(patsubst tests/benchmarks/peers/requirements/%.in,build/peers/%/installed,$(wildcard tests/benchmarks/peers/requirements/*.in))
 
 .PHONY: peers
 peers: .venv/installed build/model/manifest.json build/model-fp32/manifest.json $(PEERS) ## Measure side by side with others (6 GB of them)
-	@$(PY) -m tests.benchmarks.peers
+	@$(PY) -m tests.benchmarks.peers --out $(PEERS_OUT)
 
 # Whole sets of pins: one of them forbids newer libraries that it works with.
 build/peers/%/installed: tests/benchmarks/peers/requirements/%.txt | $(UV)
