@@ -8,6 +8,8 @@ PRECISION ?= int8
 MODEL_DIR ?= build/model
 EVENT     ?= events/http_api_v2.json
 CACHE     ?= memory
+COLD      ?= build/cold.json
+PEERS_OUT ?= build/peers.json
 
 MAKEFLAGS += --no-print-directory
 
@@ -100,6 +102,13 @@ build/checkov/installed: tests/infra/checkov.txt | $(UV)
 	@$(UV) pip install $(QUIET) --python build/checkov/bin/python --require-hashes -r $<
 	@touch $@
 
+NAMESPACES = unshare --map-root-user --mount --pid --net --ipc --uts --fork mount -t proc proc /proc
+
+.PHONY: artefact
+artefact: build ## Run what Lambda gets as Lambda would: read-only, not root, no network, no home (needs Linux with namespaces)
+	@if why=$$($(NAMESPACES) 2>&1); then RUN_ARTEFACT=1 $(PY) -m pytest tests/infra/test_artefact.py; \
+	else echo "SKIPPED: the artefact as in Lambda, for want of namespaces ($$why)"; fi
+
 # Needs Linux on x86-64 with apt, qemu-user-static, and leave to make namespaces.
 .PHONY: arm64
 arm64: .venv/installed build/model/manifest.json build/sam/installed ## Build for arm64 and compare its vectors with x86's, emulated
@@ -160,13 +169,13 @@ bench: .venv/installed build/model/manifest.json build/model-fp32/manifest.json 
 
 .PHONY: cold
 cold: build ## Measure cold starts of what Lambda gets, and tell where the time goes
-	@ARTEFACT=build/lambda/app $(PY) -m tests.benchmarks cold --out build/cold.json
+	@ARTEFACT=build/lambda/app $(PY) -m tests.benchmarks cold --out $(COLD)
 
 PEERS := $(patsubst tests/benchmarks/peers/requirements/%.in,build/peers/%/installed,$(wildcard tests/benchmarks/peers/requirements/*.in))
 
 .PHONY: peers
 peers: .venv/installed build/model/manifest.json build/model-fp32/manifest.json $(PEERS) ## Measure side by side with others (6 GB of them)
-	@$(PY) -m tests.benchmarks.peers
+	@$(PY) -m tests.benchmarks.peers --out $(PEERS_OUT)
 
 # Whole sets of pins: one of them forbids newer libraries that it works with.
 build/peers/%/installed: tests/benchmarks/peers/requirements/%.txt | $(UV)

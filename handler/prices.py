@@ -29,9 +29,11 @@ class Prices:
     trace: float = 5.00e-6
     snapshot_gigabyte_second: float = 0.0000015046
     restored_gigabyte: float = 0.0001397998
+    state_transition: float = 0.025e-3
     express_request: float = 1.00e-6
     express_gigabyte_second: float = 0.0000166667
     put_object: float = 0.005e-3
+    queue_request: float = 0.40e-6
 
 
 X86_64 = Prices()

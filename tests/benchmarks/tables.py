@@ -41,8 +41,9 @@ class Table:
 
 
 def write_figures(path: Path, machine: Machine, tables: Sequence[Table], *, quick: bool) -> None:
-    """Write the tables' figures to a JSON file."""
-    figures = {"machine": asdict(machine), "quick": quick, "tables": {table.title: table.figures() for table in tables}}
+    """Write the tables' figures to a JSON file; other tables that are in it stay."""
+    before = json.loads(path.read_bytes())["tables"] if path.exists() else {}
+    figures = {"machine": asdict(machine), "quick": quick, "tables": before | {table.title: table.figures() for table in tables}}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from .comparison import comparison
+from .machine import Machine
 from .plots import PLOTS
 from .precisions import spearman
-from .tables import Table
+from .tables import Table, write_figures
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = {
@@ -94,3 +95,11 @@ def test_spearman_s_correlation_is_of_ranks() -> None:
     turned = circle[[1, 0, 2, 3]]
     # Pairs by their distance, 0.1 to 0.9: the first two of four texts changed places, and with them two pairs of pairs.
     assert spearman(turned, circle) == pytest.approx(1 - 6 * 4 / (6 * 35))
+
+
+def test_figures_of_one_benchmark_leave_those_of_the_others_in_their_file(tmp_path: Path) -> None:
+    """So that the figures committed can be renewed in parts."""
+    path, machine = tmp_path / "results.json", Machine.this()
+    for title, number in (("one", 1), ("other", 2), ("one", 3)):
+        write_figures(path, machine, [Table(title, [], {"number": "d"}, [(number,)])], quick=True)
+    assert json.loads(path.read_text("utf-8"))["tables"] == {"one": [{"number": 3}], "other": [{"number": 2}]}

@@ -17,6 +17,9 @@ TEXTS = [
     "Die Straße führt über die Brücke.",
     " ".join(pydoc_data.topics.topics["assignment"].split())[:2000],  # more than the model takes
 ]
+REPEATED = "Today is a sunny day and I will get some ice cream. " * 40
+"""What no one writes, and what comes apart most: kernels round int8 differently, and here every sentence is rounded the same way,
+so that the errors add up instead of cancelling out. A sentence repeated was measured at 0.999895."""
 # Imports all that the functions import, and prints vectors.
 SCRIPT = """
 import json, os, platform, sys
@@ -37,7 +40,7 @@ def vectors(*command: str | Path, **environment: str) -> np.ndarray:
         command,
         cwd=ROOT,
         env=os.environ | environment,
-        input=json.dumps(TEXTS),
+        input=json.dumps([*TEXTS, REPEATED]),
         text=True,
         capture_output=True,
         timeout=3600,
@@ -48,12 +51,13 @@ def vectors(*command: str | Path, **environment: str) -> np.ndarray:
 
 
 def test_the_arm64_artefact_gives_the_vectors_of_the_x86_one(tmp_path: Path) -> None:
-    """To a cosine of 0.9999, which is what other kernels of the same arithmetic may differ by."""
+    """To a cosine of 0.9999, what other kernels of the same arithmetic may differ by; 0.9995 for a sentence again and again."""
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     theirs = vectors(ROOT / "tests/infra/arm64.sh", ROOT / "build/lambda-arm64", ROOT / "build/arm64", script)
     script.write_text(SCRIPT.replace('"aarch64" and not os.path.exists("/sys")', '"x86_64"'))
     ours = vectors(sys.executable, script, MODEL_DIR=str(ROOT / "build/model"), PYTHONPATH=str(ROOT))
-    cosines = (theirs * ours).sum(axis=1)
-    print(f"Cosine of arm64 to x86: {cosines.min():.7f} at least")  # noqa: T201 - the figure that this is about
-    assert cosines.min() >= 0.9999
+    *cosines, repeated = (theirs * ours).sum(axis=1)
+    print(f"Cosine of arm64 to x86: {min(cosines):.7f} at least; repeated: {repeated:.7f}")  # noqa: T201 - what this is about
+    assert min(cosines) >= 0.9999
+    assert repeated >= 0.9995

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from importlib.metadata import files
 from importlib.util import cache_from_source
 from pathlib import Path
 
@@ -63,18 +62,6 @@ def opt(artefact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return opt
 
 
-@pytest.fixture(scope="session")
-def runtime_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Set Lambda's runtime client apart, so that nothing else of the development environment can be imported."""
-    folder = tmp_path_factory.mktemp("runtime_client")
-    for distribution in ("awslambdaric", "simplejson", "snapshot-restore-py"):
-        paths = files(distribution) or []
-        site = Path(str(paths[0].locate())).parents[len(paths[0].parts) - 1]
-        for name in {path.parts[0] for path in paths} - {".."}:
-            (folder / name).symlink_to(site / name)
-    return folder
-
-
 type Built = Callable[..., Emulator]
 """Called with environment variables."""
 
@@ -121,6 +108,13 @@ def test_the_layers_keep_their_budgets(artefact: Path) -> None:
     assert size(artefact / "RuntimeLayer") <= 125e6
     assert size(artefact / "ModelLayer") <= 25e6
     assert size(artefact / "PipelineFunction") <= 1e6
+
+
+def test_a_function_and_its_layers_are_within_lambdas_limit(artefact: Path) -> None:
+    """262,144,000 bytes unzipped, all together."""
+    layers = size(artefact / "RuntimeLayer") + size(artefact / "ModelLayer")
+    for function in ("ApiFunction", "PipelineFunction"):
+        assert 0 < layers + size(artefact / function) <= 262_144_000
 
 
 def test_every_module_is_compiled(artefact: Path) -> None:

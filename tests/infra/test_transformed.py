@@ -4,6 +4,7 @@ import ast
 import importlib
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import botocore.session
@@ -217,6 +218,53 @@ def test_the_http_function_reads_one_secret_and_asks_for_keys(template: dict[str
     assert "AUTH" not in variables
 
 
+@pytest.mark.parametrize(
+    ("uri", "layers", "prefixes"),
+    [
+        ("", ["RuntimeLayer", "ModelLayer"], []),
+        ("s3://models/gte-large/int8", ["RuntimeLayer"], ["arn:aws:s3:::models/gte-large/int8/*"]),
+    ],
+)
+def test_a_model_is_either_in_a_layer_or_read_from_one_prefix(
+    template: dict[str, Any], uri: str, layers: list[str], prefixes: list[str]
+) -> None:
+    """With a prefix there is no model layer, and both functions have one more right: to read the objects under it."""
+    known = dict.fromkeys(template["Parameters"], "") | {"ModelUri": uri, "AWS::Partition": "aws"}
+    for function, role in {"ApiFunction": "ApiRole", "PipelineFunction": "PipelineRole"}.items():
+        properties = resolved(functions(template)[function], known)
+        assert [re.sub(r"[0-9a-f]{10}$", "", layer) for layer in properties["Layers"]] == layers
+        assert properties["Environment"]["Variables"]["MODEL_URI"] == uri
+        (policy,) = resolved(template["Resources"][role]["Properties"]["Policies"], known)
+        read = [right for right in policy["PolicyDocument"]["Statement"] if right and "s3:GetObject" in listed(right["Action"])]
+        assert [right["Resource"] for right in read] == prefixes
+    layer_versions = of_type(template, "AWS::Lambda::LayerVersion")
+    conditions = {re.sub(r"[0-9a-f]{10}$", "", name): layer.get("Condition") for name, layer in layer_versions.items()}
+    assert conditions == {"RuntimeLayer": None, "ModelLayer": "ModelInLayer"}
+
+
+def resolved(value: Any, known: dict[str, str]) -> Any:  # noqa: ANN401, PLR0911 - JSON, and a function of CloudFormation a line
+    """What CloudFormation makes of its functions, every other condition unmet; what is not known keeps its form."""
+    again = partial(resolved, known=known)
+    match value:
+        case {"Fn::If": [condition, yes, no]}:
+            return again(yes if condition == "ModelInLayer" and not known["ModelUri"] else no)
+        case {"Ref": "AWS::NoValue"}:
+            return None
+        case {"Ref": name}:
+            return known.get(name, name)
+        case {"Fn::Split": [separator, text]}:
+            return again(text).split(separator)
+        case {"Fn::Join": [separator, parts]}:
+            return separator.join(again(parts))
+        case {"Fn::Sub": [text, values]}:
+            return re.sub(r"\$\{([\w:]+)\}", lambda found: (known | again(values))[found[1]], text)
+        case dict():
+            return {name: again(item) for name, item in value.items()}
+        case list():
+            return [again(item) for item in value]
+    return value
+
+
 # --- What AWS asks ------------------------------------------------------------------------------------------
 
 
@@ -276,16 +324,16 @@ RULE_FUNCTIONS: dict[str, Callable[[list[Any]], bool]] = {
 }
 
 
-def resolved(value: Any, parameters: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
+def comes_to(value: Any, parameters: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
     """What a rule's function comes to, as CloudFormation reads it."""
     match value:
         case {"Ref": str(name)}:
             return parameters[name]
         case dict():
             ((name, given),) = value.items()
-            return RULE_FUNCTIONS[name](resolved(given, parameters))
+            return RULE_FUNCTIONS[name](comes_to(given, parameters))
         case list():
-            return [resolved(one, parameters) for one in value]
+            return [comes_to(one, parameters) for one in value]
         case _:
             return value
 
@@ -315,9 +363,9 @@ def test_a_deployment_that_would_read_its_own_output_is_refused_before_it_begins
     said = [
         assertion["AssertDescription"]
         for rule in template["Rules"].values()
-        if resolved(rule["RuleCondition"], parameters)
+        if comes_to(rule["RuleCondition"], parameters)
         for assertion in rule["Assertions"]
-        if not resolved(assertion["Assert"], parameters)
+        if not comes_to(assertion["Assert"], parameters)
     ]
     assert bool(said) == bool(refused)
     assert refused in "".join(said)

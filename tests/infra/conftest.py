@@ -1,0 +1,19 @@
+"""What the tests of the artefact share."""
+
+import shutil
+from importlib.metadata import files
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def runtime_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Set Lambda's runtime client apart, so that nothing else of the development environment can be imported."""
+    folder = tmp_path_factory.mktemp("runtime_client")
+    for distribution in ("awslambdaric", "simplejson", "snapshot-restore-py"):
+        for path in files(distribution) or []:
+            if ".." not in path.parts:
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(str(path.locate()), folder / path)
+    return folder
