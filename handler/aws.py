@@ -8,12 +8,14 @@ from typing import Any
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 type Client = Any
 """botocore makes its clients' classes at run time."""
 
 CONNECT_SECONDS = 0.5
+UNUSABLE = (BotoCoreError, ValueError)
+"""What `connect` raises where there is no region, or a setting of botocore's own cannot be used."""
 
 
 def connect(service: str, *, read_seconds: float, attempts: int = 1, connections: int = 10, region: str | None = None) -> Client:
@@ -27,7 +29,7 @@ def connect(service: str, *, read_seconds: float, attempts: int = 1, connections
         region: where the service is; None where the environment says so.
 
     Raises:
-        BotoCoreError: there is no region, or a setting of botocore's own cannot be used.
+        BotoCoreError, ValueError: as UNUSABLE has it.
     """
     config = Config(
         connect_timeout=CONNECT_SECONDS,

@@ -13,9 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Self
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from handler.aws import connect
+from handler.aws import UNUSABLE, connect, error_name, error_status
 from handler.errors import Backend
 
 PART_BYTES = 4 << 20
@@ -69,7 +67,7 @@ class Bucket:
         # A part is tried again here rather than there: botocore's attempts end where the body begins.
         try:
             return cls(connect("s3", read_seconds=5, connections=AHEAD), name, prefix, called)
-        except (BotoCoreError, ValueError) as error:
+        except UNUSABLE as error:
             msg = f"{called} cannot be read: {error}"
             raise Backend(msg) from None
 
@@ -126,8 +124,8 @@ class Bucket:
         return Part(content, size, response["ETag"])
 
     def _refusal(self, name: str, error: Exception) -> Backend:
-        code = error.response.get("Error", {}).get("Code", "") if isinstance(error, ClientError) else ""
-        what = REASONS.get(code) or f"cannot be read ({code or type(error).__name__})"
+        code = error_name(error)
+        what = REASONS.get(code) or f"cannot be read ({code})"
         return Backend(f"The file {name} in {self._called} {what}")
 
 
@@ -148,7 +146,5 @@ REASONS = {
 
 def _passing(error: Exception) -> bool:
     """Whether the same read may fare better in a moment: S3's own no stays a no, its trouble and the network's may pass."""
-    if not isinstance(error, ClientError):
-        return True
-    status: int = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", SERVER_ERROR)
-    return status >= SERVER_ERROR
+    status = error_status(error)
+    return status is None or status >= SERVER_ERROR

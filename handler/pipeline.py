@@ -29,10 +29,10 @@ SPARE = 1.5
 
 
 class Sink(Protocol):
-    """Where vectors go."""
+    """Where finished vectors go."""
 
     def write(self, results: Sequence[Result]) -> list[Failure]:
-        """Write, and tell what was not written. Never raises."""
+        """Write `results`; returns a failure for each that was not written, and never raises on their account."""
         ...
 
 

@@ -18,6 +18,7 @@ from events.dynamodb import LocalDynamoDB
 from handler.bootstrap import Answer, load_service
 from handler.functions.api import answering
 from handler.service import Service
+from tests.secrecy import leaks, say, strings
 
 ROOT = Path(__file__).resolve().parents[1]
 INT8, FP32 = ROOT / "build/model", ROOT / "build/model-fp32"
@@ -52,7 +53,7 @@ class Client:
 
     def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> Reply:
         sent = [(name.replace("_", "-"), value) for name, value in headers.items()]
-        SAID.update(_texts(body), _strings([value for name, value in headers.items() if name == "authorization"]))
+        say(*_texts(body), headers.get("authorization", ""))
         request = http_api.Request(method, path, "", sent, body, "127.0.0.1", 443)
         return self.reply(http_api.event(request, received=datetime.now(UTC), request_id=UUID(int=7)))
 
@@ -67,43 +68,24 @@ class Client:
         return self.request("GET", path)
 
 
-SAID: set[str] = set()
-"""What the clients of the running test sent: texts that are long enough to be nobody else's words, and keys."""
-LONG_ENOUGH = 10
-
-
 def _texts(body: bytes) -> set[str]:
     try:
-        return set(_strings(json.loads(body)))
+        return set(strings(json.loads(body)))
     except (ValueError, RecursionError):
         return set()
-
-
-def _strings(value: object) -> Iterator[str]:
-    match value:
-        case str() if len(value) >= LONG_ENOUGH:
-            yield value
-        case list():
-            for inner in value:
-                yield from _strings(inner)
-        case dict():
-            for inner in value.values():
-                yield from _strings(inner)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail a test in which the log has something that a client sent, whatever the test is about."""
+    """Fail a test in which something that was sent can be seen, whatever the test is about."""
     del item
     report = yield
     if call.when == "call":
         logged = [line for line in report.capstderr.splitlines() if line.startswith("{")]
-        told = [text for text in SAID if any(text in line or json.dumps(text)[1:-1] in line for line in logged)]
-        SAID.clear()
-        if told:
-            report.outcome, report.longrepr = "failed", f"The log has what was sent: {told}"
+        if told := leaks(logged):
+            report.outcome, report.longrepr = "failed", f"The log, or what was raised, has what was sent: {told}"
     return report
 
 

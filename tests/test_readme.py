@@ -124,10 +124,22 @@ def test_every_local_command_does_what_the_readme_says(port: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("block", blocks("sh"))
-def test_what_needs_an_account_says_so_and_is_shell(block: str) -> None:
+def test_what_is_not_run_here_says_why_and_is_shell(block: str) -> None:
     """Marked in its first line, and checked for syntax alone."""
-    assert block.startswith("# needs an AWS account\n")
+    assert block.startswith(("# needs an AWS account\n", "# writes over the committed figures\n"))
     subprocess.run(["bash", "-n"], input=block, text=True, check=True)
+
+
+def test_what_a_shell_is_to_have_it_was_given_above() -> None:
+    """By an output of the stack, or by what a command before printed: nobody needs the console to find it."""
+    shell = "".join(blocks("sh"))
+    given = {match[1]: match.start() for match in re.finditer(r"^([A-Z]+)=", shell, re.MULTILINE)}
+    asked = {match[1]: match.start() for match in reversed(list(re.finditer(r"\$([A-Z]+)", shell)))}
+    assert asked.keys() >= {"SECRET", "URL", "BULK", "EXECUTION"}
+    assert all(given.get(name, len(shell)) < place for name, place in asked.items()), (given, asked)
+    outputs = (ROOT / "template.yaml").read_text().partition("\nOutputs:\n")[2]
+    for name in re.findall(r"\$\(output (\w+)\)", shell):
+        assert f"\n  {name}:\n" in f"\n{outputs}", name
 
 
 @pytest.mark.parametrize("snippet", blocks("python") + blocks("js"))

@@ -120,7 +120,8 @@ def _batch(event: Any, service: Service, parts: Parts, deadline: float) -> Any: 
         TooLarge: the results are more than a state may hold.
     """
     given = BatchInput.of(event)
-    contents = list(distributed_map.records(event, given.text_field or parts.settings.text_field))
+    text_field = given.text_field or parts.settings.text_field
+    contents = list(distributed_map.records(event, text_field, use_cache=given.use_cache))
     sink = parts.named_sink(given.sink) if given.sink else parts.sink
     if sink is None:
         check_reply(service, contents, _check_state)

@@ -1,6 +1,6 @@
 """Where a pipeline's vectors go, and where its failures do: one file a destination, and the table of how each is named.
 
-Law: knows records, and AWS by handler/aws.py; nothing of sources, of HTTP, or of how vectors are made.
+Law: knows records, what the pipeline asks of a sink, and AWS by handler/aws.py; nothing of sources, HTTP, or how vectors are made.
 """
 
 import re
@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl
 
 from handler.aws import Client, connect
 from handler.errors import Backend
-from handler.sinks.channel import Channel, MessageSink, Sink
+from handler.pipeline import Sink
+from handler.sinks.channel import Channel, MessageSink
 from handler.sinks.eventbridge import Bus
 from handler.sinks.failures import FailureDestination
 from handler.sinks.s3_shards import Objects, S3Shards

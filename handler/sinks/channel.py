@@ -15,14 +15,6 @@ from handler.encoding import to_json
 from handler.records import Failure, Record, Result
 
 
-class Sink(Protocol):
-    """Where finished vectors go."""
-
-    def write(self, results: Sequence[Result]) -> list[Failure]:
-        """Write `results`; returns a failure for each that was not written, and never raises on their account."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Message:
     """What is sent for one record: JSON in UTF-8."""

@@ -1,6 +1,6 @@
 """Objects of S3 as a pipeline reads them, and the queue to which what is left of one is put off.
 
-IAM: s3:GetObject and s3:GetObjectVersion on the objects; sqs:SendMessage on the continuation queue.
+IAM: s3:GetObject and s3:GetObjectVersion on the objects, s3:ListBucket on their bucket; sqs:SendMessage on the continuation queue.
 """
 
 import hashlib

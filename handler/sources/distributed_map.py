@@ -19,10 +19,14 @@ FIELDS = {"Items", "BatchInput"}
 
 @dataclass(frozen=True, slots=True)
 class BatchInput:
-    """What a batch says of itself; None stands for the deployment's own setting."""
+    """What a batch says of itself; None stands for the deployment's own setting.
+
+    A corpus has each text once: to remember its vectors would cost four times what they do. Whoever wants that says `use_cache`.
+    """
 
     sink: str | None
     text_field: str | None
+    use_cache: bool
 
     @classmethod
     def of(cls, event: Any) -> Self:  # noqa: ANN401 - Lambda's own type
@@ -39,7 +43,11 @@ class BatchInput:
             if not isinstance(given.get(name), str | None):
                 msg = f"`BatchInput.{name}` must be a string. Given: {kind(given[name])}"
                 raise Validation(msg)
-        return cls(given.get("sink"), given.get("text_field"))
+        use_cache = given.get("use_cache")
+        if not isinstance(use_cache, bool | None):
+            msg = f"`BatchInput.use_cache` must be true or false. Given: {kind(use_cache)}"
+            raise Validation(msg)
+        return cls(given.get("sink"), given.get("text_field"), use_cache or False)
 
 
 def matches(event: object) -> bool:
@@ -47,10 +55,15 @@ def matches(event: object) -> bool:
     return isinstance(event, dict) and isinstance(event.get("Items"), list) and event.keys() <= FIELDS
 
 
-def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
-    """One content for each item. One without an `id` is named by what it holds, so that a repeat gives it the same name."""
+def records(event: Any, text_field: str, *, use_cache: bool) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
+    """One content for each item. One without an `id` is named by what it holds, so that a repeat gives it the same name.
+
+    `use_cache` is for the items that do not say so themselves.
+    """
     for place, item in enumerate(event["Items"]):
-        yield record_of(item, _name(item), Origin(place, item), text_field)
+        says = not isinstance(item, dict) or item.get("use_cache") is not None
+        fields = item if says else item | {"use_cache": use_cache}
+        yield record_of(fields, _name(item), Origin(place, item), text_field)
 
 
 def _name(item: object) -> str:

@@ -2,7 +2,8 @@
 
 A part is one request: while its records are embedded no connection is held open, and one that breaks costs a part.
 
-IAM: s3:GetObject on the objects, and s3:GetObjectVersion where versions are named.
+IAM: s3:GetObject on the objects, and s3:GetObjectVersion where versions are named; s3:ListBucket on the bucket, without which S3
+answers 403 for an object that is gone, as it does for one that may not be read, and that is tried again.
 """
 
 import time

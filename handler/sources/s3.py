@@ -1,6 +1,7 @@
 """S3: objects made, as S3 itself tells of them or through EventBridge. Asynchronous: what is left over has the event come again.
 
-IAM: s3:GetObject and s3:GetObjectVersion on the objects; sqs:SendMessage on the continuation queue. S3 may invoke the function.
+IAM: s3:GetObject and s3:GetObjectVersion on the objects, s3:ListBucket on their bucket; sqs:SendMessage on the continuation queue.
+S3 may invoke the function.
 """
 
 from collections.abc import Iterator, Sequence

@@ -244,8 +244,8 @@ def _bulk(load: Load, measured: Measured, passages: int, concurrency: int) -> Ta
         "In bulk, through the state machine",
         [
             f"{passages:,} passages of {load.tokens} tokens, {batch:,} to a batch, {concurrency} batches at once;",
-            f"{EFFICIENCY:.0%} of the encoder's speed; remembered: all of them looked up in the table and written there,",
-            "which `use_cache: false` in the records spares",
+            f"{EFFICIENCY:.0%} of the encoder's speed; remembered: with `use_cache: true`, all of them are looked up in the table",
+            "and written there",
         ],
         {
             "texts/s a function": ",.0f",

@@ -15,13 +15,14 @@ import pytest
 
 from events.aws import LocalAWS
 from handler.config import PipelineSettings
+from handler.errors import Backend
 from handler.sinks import SINKS, failure_destination_from
 from tests.infra.transformed import of_type, transformed
 
 ACCOUNT = "123456789012"
 EVERYTHING = {
     "SourceBucket": "documents", "SourcePrefix": "new/", "SourceBus": "default",
-    "CorpusBucket": "corpus", "ReceiptsBucket": "receipts",
+    "CorpusBucket": "corpus", "CorpusPrefix": "passages/", "ReceiptsBucket": "receipts",
     "SourceStreamArn": f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/texts", "SinkArn": "arn:aws:s3:::vectors/all",
     "Alarms": "true", "Dashboard": "true", "SnapStart": "true", "Tracing": "true", "ReservedConcurrency": "5",
 }  # fmt: skip
@@ -115,7 +116,7 @@ def test_everything_at_once_is_a_stack_too(aws: LocalAWS, template: dict[str, An
     assert {name for name, resource in template["Resources"].items() if name not in made} == set(), "conditions that are not met"
     settings = PipelineSettings.from_environment(environment(aws, "full-pipeline"))
     assert settings.sink == "s3://vectors/all?format=jsonl"
-    assert settings.inputs == ("s3://documents/new/",)
+    assert settings.inputs == ("s3://documents/new/", "s3://corpus/passages/")
     assert settings.continuation_queue.startswith("http")
     failure_destination_from(settings.failure_destination)
     mappings = aws.client("lambda").list_event_source_mappings()["EventSourceMappings"]
@@ -125,6 +126,22 @@ def test_everything_at_once_is_a_stack_too(aws: LocalAWS, template: dict[str, An
         "bucket": {"name": ["documents"]},
         "object": {"key": [{"prefix": "new/"}]},
     }
+
+
+@pytest.mark.parametrize(
+    ("sink", "loops"), [("corpus/passages/vectors", True), ("corpus/passages", True), ("corpus/vectors", False)]
+)
+def test_a_sink_within_the_corpus_is_refused(aws: LocalAWS, template: dict[str, Any], sink: str, *, loops: bool) -> None:
+    """The next execution would embed its own vectors."""
+    stack = sink.replace("/", "-")
+    parameters = {"CorpusBucket": "corpus", "CorpusPrefix": "passages/", "ReceiptsBucket": "corpus"}
+    deployed(aws, template, stack, parameters | {"SinkArn": f"arn:aws:s3:::{sink}"})
+    variables = environment(aws, f"{stack}-pipeline")
+    if loops:
+        with pytest.raises(Backend, match=r"^SINK s3://corpus/passages.* must lie outside of INPUT s3://corpus/passages/: "):
+            PipelineSettings.from_environment(variables)
+    else:
+        assert PipelineSettings.from_environment(variables).inputs == ("s3://corpus/passages/",)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import ast
 import importlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -139,9 +139,11 @@ LAMBDA_S_OWN = {
     "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:DescribeStream",
     "kinesis:DescribeStreamSummary", "kinesis:ListShards",
     "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream", "dynamodb:ListStreams",
-    "s3:GetObjectVersion", "s3:ListBucket",  # conditions of get_object and head_object
+    "s3:GetObjectVersion",  # get_object of a version
 }  # fmt: skip
-"""What Lambda does on a function's behalf, by its role."""
+"""What Lambda does on a function's behalf, by its role, and what a call needs beside the right of its own name."""
+TELLS_WHAT_IS_NOT_THERE = "s3:ListBucket"
+"""No call's, but without it S3 answers get_object and head_object with 403 where nothing is, as if a right were missing."""
 WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "dynamodb:ListStreams"}
 """Actions that AWS knows for no narrower resource than "*"."""
 
@@ -165,8 +167,27 @@ def test_the_roles_may_do_what_the_code_does_and_no_more(template: dict[str, Any
     """Both ways: a right without a call is one too many, a call without a right fails once it is deployed."""
     assert calls() == CALLS.keys(), "a new call needs a right, and a line in the table above"
     made = {action for action in CALLS.values() if action}
-    granted = (rights(template, "ApiRole") | rights(template, "PipelineRole")) - LAMBDA_S_OWN
+    granted = (rights(template, "ApiRole") | rights(template, "PipelineRole")) - LAMBDA_S_OWN - {TELLS_WHAT_IS_NOT_THERE}
     assert granted == made
+
+
+def test_what_is_not_there_is_told_from_what_may_not_be_read(template: dict[str, Any]) -> None:
+    """In the source and at the sink: an object that is gone is refused for good (404), a missing right is tried again (403)."""
+    by_condition: dict[str, set[str]] = {}
+    for policy in template["Resources"]["PipelineRole"]["Properties"]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            condition, *branches = statement.get("Fn::If", ("", statement))
+            actions = {action for branch in branches for action in listed(branch.get("Action", []))}
+            by_condition[condition] = by_condition.get(condition, set()) | actions
+    reading = {condition for condition, actions in by_condition.items() if "s3:GetObject" in actions}
+    telling = {condition for condition, actions in by_condition.items() if TELLS_WHAT_IS_NOT_THERE in actions}
+    assert telling == reading - {"ModelInLayer"} == {"HasSourceBucket", "SinkIsS3"}
+    bare = [
+        statement
+        for statement in statements(template["Resources"]["PipelineRole"])
+        if statement["Action"] == TELLS_WHAT_IS_NOT_THERE
+    ]
+    assert not any("Condition" in statement for statement in bare), "reading an object has no prefix that would meet one"
 
 
 def test_a_role_is_for_one_function_and_names_its_resources(template: dict[str, Any]) -> None:
@@ -271,16 +292,83 @@ def test_what_fails_for_good_is_kept(template: dict[str, Any]) -> None:
     assert retention == {14 * 24 * 60 * 60}
 
 
+def test_a_stream_waits_for_a_sink_for_most_of_the_day_that_it_keeps_its_records(template: dict[str, Any]) -> None:
+    """A count of attempts would be over within minutes, and what it leaves in DeadLetters is a place in the stream, no record."""
+    mapping = template["Resources"]["SourceStreamMapping"]["Properties"]
+    day = 24 * 60 * 60
+    assert mapping["MaximumRetryAttempts"] == -1
+    assert day - 2 * 60 * 60 <= mapping["MaximumRecordAgeInSeconds"] < day
+    assert mapping["BisectBatchOnFunctionError"] is True
+
+
 def test_a_state_machine_tries_again_what_may_pass_and_nothing_else(template: dict[str, Any]) -> None:
     """Errors are matched by the names under which the function raises them."""
     definition = template["Resources"]["Bulk"]["Properties"]["Definition"]
+    assert definition["States"]["Defaults"]["Parameters"]["defaults"]["use_cache"] is False
     maps = [state for state in definition["States"].values() if state["Type"] == "Map"]
     assert [state["ItemReader"]["ReaderConfig"]["InputType"] for state in maps] == ["JSONL", "CSV", "PARQUET", "PARQUET"]
     for state in maps:
         again = {name for retry in every(state, "ErrorEquals") for name in retry}
         ours = {name for name in again if not name.startswith(("Lambda.", "Sandbox."))}
         assert ours == {"Unfinished", "Internal"} < PUBLIC.keys()
+        assert state["ItemBatcher"]["BatchInput"] == {"text_field.$": "$.text_field", "use_cache.$": "$.use_cache"}
         assert {"ItemBatcher", "ResultWriter", "MaxConcurrencyPath", "ToleratedFailurePercentagePath"} <= state.keys()
+
+
+RULE_FUNCTIONS: dict[str, Callable[[list[Any]], bool]] = {
+    "Fn::Equals": lambda given: given[0] == given[1],
+    "Fn::Contains": lambda given: given[1] in given[0],
+    "Fn::Not": lambda given: not given[0],
+    "Fn::And": all,
+    "Fn::Or": any,
+}
+
+
+def comes_to(value: Any, parameters: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
+    """What a rule's function comes to, as CloudFormation reads it."""
+    match value:
+        case {"Ref": str(name)}:
+            return parameters[name]
+        case dict():
+            ((name, given),) = value.items()
+            return RULE_FUNCTIONS[name](comes_to(given, parameters))
+        case list():
+            return [comes_to(one, parameters) for one in value]
+        case _:
+            return value
+
+
+BULK = {"CorpusBucket": "corpus", "CorpusPrefix": "passages/", "ReceiptsBucket": "receipts", "SinkArn": "arn:aws:s3:::vectors/all"}
+
+
+@pytest.mark.parametrize(
+    ("given", "refused"),
+    [
+        ({}, ""),
+        ({"SourceBucket": "documents", "ReceiptsBucket": "documents"}, "SourceBucket"),
+        ({"CorpusBucket": "corpus"}, "needs a ReceiptsBucket"),
+        (BULK, ""),
+        (BULK | {"SinkArn": ""}, "needs a ReceiptsBucket and a SinkArn"),
+        (BULK | {"ReceiptsBucket": "corpus"}, ""),
+        (BULK | {"CorpusPrefix": ""}, ""),
+        (BULK | {"ReceiptsBucket": "corpus", "CorpusPrefix": ""}, "within the corpus"),
+        (BULK | {"ReceiptsBucket": "corpus", "CorpusPrefix": "receipts/"}, "within the corpus"),
+    ],
+)
+def test_a_deployment_that_would_read_its_own_output_is_refused_before_it_begins(
+    template: dict[str, Any], given: dict[str, str], refused: str
+) -> None:
+    """By the template's rules; of a sink only the function can tell, for rules take no ARN apart."""
+    parameters = {name: str(parameter.get("Default", "")) for name, parameter in template["Parameters"].items()} | given
+    said = [
+        assertion["AssertDescription"]
+        for rule in template["Rules"].values()
+        if comes_to(rule["RuleCondition"], parameters)
+        for assertion in rule["Assertions"]
+        if not comes_to(assertion["Assert"], parameters)
+    ]
+    assert bool(said) == bool(refused)
+    assert refused in "".join(said)
 
 
 def test_a_switch_is_off_until_someone_turns_it_on(template: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from handler.errors import Backend, TooLarge, Unembeddable, Validation
 from handler.records import Failure, Result
 from handler.service import Embeddings, Options
 from tests.conftest import INT8
+from tests.secrecy import say
 
 DIMENSION = 4
 
@@ -32,12 +33,18 @@ class FakeService:
 
     seconds: float = 0
     failing: Callable[[Sequence[str]], Exception | None] = lambda _: None
-    calls: list[list[str]] = field(default_factory=list)
+    asked: list[tuple[list[str], Options]] = field(default_factory=list)
     settings: Settings = field(default_factory=lambda: Settings.from_environment({"MODEL_DIR": str(INT8)}))
     manifest: Manifest = field(default_factory=lambda: replace(Manifest.read(INT8), dimension=DIMENSION))
 
+    @property
+    def calls(self) -> list[list[str]]:
+        """The texts of each call."""
+        return [texts for texts, _ in self.asked]
+
     def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
-        self.calls.append(list(texts))
+        self.asked.append((list(texts), options))
+        say(*texts)
         if options.prompt_name:
             msg = "`prompt_name` is not one of this model's prompts: none"
             raise Validation(msg)

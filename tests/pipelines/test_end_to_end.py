@@ -19,6 +19,7 @@ from tests.handler.functions.test_pipeline import Context
 from tests.handler.sources.test_sources import EVENTS
 from tests.pipelines.fakes import FakeService
 from tests.pipelines.poller import Queue, poll
+from tests.secrecy import overheard, say
 
 TEXTS = ("Today is a sunny day and I will get some ice cream.", "It rained all morning, so the picnic moved indoors.")
 EXPECTED: dict[str, dict[str, str]] = {
@@ -94,7 +95,7 @@ def documents(aws_server: LocalAWS) -> None:
 
 def function(service: Service, **settings: str) -> Answer:
     """The pipeline function, its parts made of settings as a deployment makes them."""
-    return answering(service, Parts.of(settings))
+    return overheard(answering(service, Parts.of(settings)))
 
 
 @pytest.mark.parametrize("sink", [s3_jsonl, s3_parquet, sqs, eventbridge, s3_vectors])
@@ -110,6 +111,7 @@ def test_the_texts_of_every_source_become_vectors_in_every_sink(
     reply = function(service, SINK=uri)(EVENTS[name], None)
     assert reply in (None, {"batchItemFailures": []}) or reply["count"] == 2
     found, expected = read(), EXPECTED[name]
+    say(*expected.values())  # those of S3 are not in its events
     assert found.keys() == expected.keys()
     for record, text in expected.items():
         assert np.array(found[record], np.float32).tobytes() == service.embed([text], Options()).vectors[0].tobytes()

@@ -22,6 +22,7 @@ from handler.embedding.tokenization import TokenIds, Tokenization
 from handler.functions.api import answering
 from handler.service import EmbeddingService, Service
 from tests.conftest import INT8, ROOT, Client, ClientOf, serve
+from tests.secrecy import overheard
 
 WORDS = "the user's own words"
 HTTP_EVENTS = ("http_api_v2", "rest_v1", "function_url", "alb")
@@ -56,7 +57,7 @@ NOT_HTTP: dict[str, dict[str, Any]] = {
 @pytest.fixture(scope="module")
 def answer(service: Service) -> Answer:
     """The handler over the default model."""
-    return answering(service, None)
+    return overheard(answering(service, None))
 
 
 @pytest.mark.parametrize("name", HTTP_EVENTS)
@@ -124,7 +125,7 @@ def test_an_unforeseen_failure_tells_an_id_and_nothing_else(capsys: pytest.Captu
     settings, manifest = Settings.from_environment({"MODEL_DIR": str(INT8)}), Manifest.read(INT8)
     cache = VectorCache(CacheKeys("", ""), Exact32(manifest.dimension), Memory(0), NOWHERE)
     failing = EmbeddingService(settings, manifest, Tokenization(INT8, manifest.max_length), Failing(), cache)
-    answer = answering(failing, None)
+    answer = overheard(answering(failing, None))
     if direct:
         with pytest.raises(errors.Internal) as raised:
             answer({"inputs": WORDS}, None)

@@ -19,6 +19,7 @@ from tests.conftest import ROOT
 from tests.handler.sources.test_sources import EVENTS, STRANGERS
 from tests.handler.test_pipeline import Queue
 from tests.pipelines.fakes import FakeService, Kept, Memory, choking_on, without_model
+from tests.secrecy import overheard
 
 WORDS = "Today is a sunny day and I will get some ice cream."
 
@@ -43,7 +44,7 @@ def answer_of(
     """The function, its parts made of fakes."""
     settings = PipelineSettings.from_environment({})
     parts = Parts(settings, sink, destination, objects or Queue(lines=3).objects, named or (lambda _: Memory()))
-    return answering(service or FakeService(), parts)
+    return overheard(answering(service or FakeService(), parts))
 
 
 ANSWERS: dict[str, object] = {
@@ -160,12 +161,29 @@ def test_a_batch_of_a_map_tells_how_many_went_to_the_failure_destination() -> No
         (3, "`BatchInput` must be an object. Given: a number"),
         ({"sink": 3}, "`BatchInput.sink` must be a string. Given: a number"),
         ({"text_field": []}, "`BatchInput.text_field` must be a string. Given: a list"),
+        ({"use_cache": "no"}, "`BatchInput.use_cache` must be true or false. Given: a string"),
     ],
 )
 def test_a_batch_of_a_map_that_is_malformed_is_refused(batch: object, sentence: str) -> None:
     """In one sentence."""
     with pytest.raises(errors.Validation, match=f"^{sentence}$"):
         answer_of()({"BatchInput": batch, "Items": []}, None)
+
+
+@pytest.mark.parametrize(
+    ("batch", "remembered"), [({}, 0), ({"use_cache": None}, 0), ({"use_cache": False}, 0), ({"use_cache": True}, 2)]
+)
+def test_a_corpus_fills_no_table_unless_its_batches_say_so(batch: dict[str, bool], remembered: int) -> None:
+    """Ten million rows would cost four times what their vectors do. A record's own word counts for it."""
+    items = [
+        {"inputs": "one"},
+        {"inputs": "two", "use_cache": None},
+        {"inputs": "never", "use_cache": False},
+        {"inputs": "always", "use_cache": True},
+    ]
+    service = FakeService()
+    answer_of(Memory(), service)({"BatchInput": batch, "Items": items}, None)
+    assert sum(len(texts) for texts, options in service.asked if options.use_cache) == remembered + 1
 
 
 def test_records_are_answered_each_in_its_place() -> None:

@@ -5,12 +5,14 @@ import numpy as np
 from handler.embedding.encoder import Vector
 from handler.records import NOWHERE, Origin, Record, Result
 from handler.service import Options
+from tests.secrecy import say
 
 
 def result(
     name: str = "a", vector: Vector | None = None, text: str = "Some text.", origin: Origin = NOWHERE, **metadata: object
 ) -> Result:
     """A result whose vector, if not given, is its name's own, of four numbers."""
+    say(text)
     if vector is None:
         vector = np.random.default_rng(list(name.encode("utf-8", "surrogatepass"))).standard_normal(4, np.float32)
     return Result(Record(name, text, Options(), metadata, origin), vector, tokens=len(text.split()), truncated=len(text) > 100)

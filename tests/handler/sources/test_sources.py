@@ -258,7 +258,10 @@ def test_a_pipe_has_one_content_for_each_element() -> None:
 
 def test_an_item_of_a_map_without_an_id_is_named_by_what_it_holds() -> None:
     """So that a repeat writes the same key."""
-    (one,), (same,), (other,) = (distributed_map.records({"Items": [{"inputs": text}]}, "inputs") for text in ("a", "a", "b"))
+    (one,), (same,), (other,) = (
+        distributed_map.records({"Items": [{"inputs": text}]}, "inputs", use_cache=cached)
+        for text, cached in (("a", True), ("a", False), ("b", True))
+    )
     assert isinstance(one, Record)
     assert isinstance(same, Record)
     assert isinstance(other, Record)
