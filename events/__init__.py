@@ -12,6 +12,11 @@ emulator
     AWS's Runtime Interface Emulator around the handler, for a `with` block.
 invoke
     `python -m events.invoke events/NAME.json`: one event through the emulator.
+embed
+    `python -m events.embed IN OUT`: a file of texts to a file of vectors, by the code of the pipeline function.
+aws, dynamodb
+    AWS's APIs on this machine (moto), for `make run CACHE=dynamodb`, for events that name them, and for tests.
 
-Law: these reach the handler as Lambda does, by its name and through an event; they import nothing else of it.
+Law: these reach the handler as Lambda does, by its name and through an event, and import nothing else of it; but for embed, which
+has no event and does what the pipeline does with records.
 """

@@ -1,9 +1,11 @@
 """The command line: run the benchmarks named, print their tables, write their figures."""
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr
 from pathlib import Path
 
 from handler.errors import Backend
@@ -41,10 +43,12 @@ def main() -> int:
     say(f"{machine}\n\nTimes are medians, ratios are medians of the ratios within each round.\n")
     measured: list[Table] = []
     try:
-        for name in arguments.benchmarks or BENCHMARKS:
-            for table in BENCHMARKS[name](effort):
-                say(f"{table}\n")
-                measured.append(table)
+        # The functions' own log has a line for each request.
+        with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
+            for name in arguments.benchmarks or BENCHMARKS:
+                for table in BENCHMARKS[name](effort):
+                    say(f"{table}\n")
+                    measured.append(table)
     except (Backend, Unsupported) as reason:
         say(f"Not measured: {reason}\nBoth models: make build/model/manifest.json build/model-fp32/manifest.json")
         return 1

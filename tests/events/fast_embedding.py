@@ -9,7 +9,8 @@ from typing import cast
 
 import numpy as np
 
-from events.embed import INTERRUPTED, Job
+from events.embed import INTERRUPTED
+from events.embed_job import Job
 from handler.embedding.encoder import NEVER, Vectors
 from handler.embedding.manifest import Manifest
 from handler.service import Embeddings, Options, Service

@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from events.embed import Job, Refused
+from events.embed_job import Job
+from events.embed_progress import Refused
 from handler.errors import Validation
 from handler.service import Options, Service
 from tests.conftest import INT8, ROOT
