@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Run a command where `sam local` finds a container engine and Lambda's base image: engine.sh COMMAND… Exits with 75 if there is no engine.
+# Run a command where `sam local` finds a container engine and Lambda's base image: engine.sh COMMAND… Exits with 75 where it cannot.
 #
 # Docker if it runs; else Podman with runc, as root: its service lives as long as the command and keeps all it has in build/sam-local.
-# Where the image cannot be pulled, a stand-in takes its place (stand_in.sh).
+# Where the image cannot be pulled, a stand-in takes its place (stand_in.sh), which needs busybox.
 set -euo pipefail
 project=$(realpath "$(dirname "$0")/../..") image=public.ecr.aws/lambda/python:3.13-x86_64
 
@@ -32,6 +32,7 @@ else
 fi
 
 if ! "${engine[@]}" image inspect "$image" >/dev/null 2>&1 && ! "${engine[@]}" pull --quiet "$image" >/dev/null 2>&1; then
+  command -v busybox >/dev/null || exit 75
   echo "$image cannot be pulled; a stand-in is made of this machine's Python"
   "$project/tests/sam_local/stand_in.sh" "$("$project/.venv/bin/python" -c 'import sys; print(sys.base_prefix)')" \
     "$project/.venv/lib/python3.13/site-packages" "${engine[@]}"
