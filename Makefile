@@ -109,6 +109,11 @@ artefact: build ## Run what Lambda gets as Lambda would: read-only, not root, no
 	@if why=$$($(NAMESPACES) 2>&1); then RUN_ARTEFACT=1 $(PY) -m pytest tests/infra/test_artefact.py; \
 	else echo "SKIPPED: the artefact as in Lambda, for want of namespaces ($$why)"; fi
 
+.PHONY: sam-local
+sam-local: build ## `sam local invoke` and `sam local start-api` in containers (needs Docker; or root, podman and runc)
+	@RUN_SAM_LOCAL=1 tests/sam_local/engine.sh $(PY) -m pytest tests/sam_local || { [ $$? = 75 ] && \
+		echo "SKIPPED: sam local, for want of a container engine (Docker; or root, Debian's podman, runc and busybox-static)"; }
+
 # Needs Linux on x86-64 with apt, qemu-user-static, and leave to make namespaces.
 .PHONY: arm64
 arm64: .venv/installed build/model/manifest.json build/sam/installed ## Build for arm64 and compare its vectors with x86's, emulated

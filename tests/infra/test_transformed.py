@@ -20,7 +20,7 @@ NOT_OURS = {"OPENBLAS_NUM_THREADS"}
 LEFT_AT_THEIR_DEFAULTS = {
     "AUTO_TRUNCATE", "MAX_CLIENT_BATCH_SIZE", "THREADS", "CACHE_MEMORY_MB", "CACHE_BUDGET_MS",  # for whoever changes template.yaml
     "MODEL_TMP",
-    "API_KEYS", "AUTH",  # of a laptop: deployed, keys are in a secret
+    "API_KEYS",  # of a laptop: deployed, keys are in a secret
     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",  # Lambda sets it
 }  # fmt: skip
 
@@ -215,7 +215,7 @@ def test_the_http_function_reads_one_secret_and_asks_for_keys(template: dict[str
     }
     variables = functions(template)["ApiFunction"]["Environment"]["Variables"]
     assert variables["API_KEYS_SECRET"] == {"Ref": "ApiKey"}
-    assert "AUTH" not in variables
+    assert variables["AUTH"] == "keys"
 
 
 @pytest.mark.parametrize(
