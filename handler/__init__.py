@@ -17,7 +17,7 @@
     cache/       pooled vectors remembered: key, codec, memory, DynamoDB
     runtime_extension.py  work after the answer
     aws.py       how clients of AWS's APIs are made
-    bootstrap.py joins the parts; the only reader of the environment
+    bootstrap.py joins the parts; the only reader of settings
     snapshot.py  what a restored environment makes anew
     config.py, errors.py, prices.py, telemetry.py
 

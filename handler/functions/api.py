@@ -1,5 +1,6 @@
 """The HTTP function: requests from API Gateway, Function URLs and load balancers, and plain invocations."""
 
+from functools import cache
 from typing import Any
 
 from mangum import Mangum
@@ -7,26 +8,26 @@ from mangum import Mangum
 from handler import telemetry
 from handler.bootstrap import Answer, lambda_function, load_keys, load_service
 from handler.doors import door_of
-from handler.errors import Malformed, Validation
-from handler.functions.accounted import accounted
-from handler.functions.direct import invoke, told
+from handler.errors import Malformed
 from handler.http.app import create_app
 from handler.http.errors import STATUS
 from handler.keys import Keys
 from handler.service import Service
-from handler.sources import described, direct
 
 
 def answering(service: Service, keys: Keys | None) -> Answer:
     """How this function answers an event, given its service, and for whose keys over HTTP."""
     http = Mangum(create_app(service, keys), lifespan="off")
-    invoked = accounted(service, _invoking, lambda _: direct.NAME)
+
+    @cache
+    def plain() -> Answer:
+        from handler.functions import direct  # noqa: PLC0415 - with records and all sources, for which no HTTP request should wait
+
+        return direct.answering(service)
 
     def answer(event: Any, context: Any) -> Any:  # noqa: ANN401 - Lambda's own types
-        if direct.matches(event):
-            return invoked(event, context)
         if not isinstance(event, dict) or door_of(event) is None:
-            return told(lambda: _refused(event))
+            return plain()(event, context)
         try:
             return http(event, context)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
@@ -36,10 +37,6 @@ def answering(service: Service, keys: Keys | None) -> Answer:
     return answer
 
 
-def _invoking(service: Service) -> Answer:
-    return lambda event, context: told(lambda: invoke(event, context, service))
-
-
 UNREADABLE = {
     "statusCode": STATUS[Malformed],
     "headers": {"content-type": "application/json"},
@@ -47,11 +44,6 @@ UNREADABLE = {
     "isBase64Encoded": False,
 }
 """For what Mangum cannot make a request of. Nothing in the application raises to here: the gate answers all of that."""
-
-
-def _refused(event: object) -> bytes:
-    msg = f'This function answers HTTP requests, {{"inputs": …}} and {{"records": […]}}. Given: {described(event)}'
-    raise Validation(msg)
 
 
 handler = lambda_function(lambda environment, later: answering(load_service(environment, later), load_keys(environment)))

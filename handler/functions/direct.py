@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from handler import telemetry
+from handler.bootstrap import Answer
 from handler.doors import DIRECT, remaining_ms
 from handler.embedding.encoder import NEVER
 from handler.encoding import encode_vectors, row_bytes, to_json
 from handler.errors import Backend, EmbeddingError, Empty, Internal, Tokenizer, Unfinished, Validation, error_type
+from handler.functions.accounted import accounted
 from handler.parsing import embedding_request
 from handler.pipeline import embedded
 from handler.records import Content, Failure, Nothing, Record, Result
 from handler.service import Service, check_batch
-from handler.sources import direct
+from handler.sources import described, direct
 from handler.sources.reading import TEXT_FIELD
 
 PUBLIC: dict[str, type[EmbeddingError]] = {
@@ -26,6 +28,23 @@ PUBLIC: dict[str, type[EmbeddingError]] = {
 
 BESIDE_BYTES = 600
 """Room beside a vector for counts and names, or in its place for a failure's sentence."""
+
+
+def answering(service: Service) -> Answer:
+    """How a function answers that knows of no other events: the rest is refused by name."""
+    invoked = accounted(
+        service, lambda metered: lambda event, context: told(lambda: invoke(event, context, metered)), lambda _: direct.NAME
+    )
+
+    def answer(event: Any, context: Any) -> Any:  # noqa: ANN401 - Lambda's own types
+        return invoked(event, context) if direct.matches(event) else told(lambda: _refused(event))
+
+    return answer
+
+
+def _refused(event: object) -> bytes:
+    msg = f'This function answers HTTP requests, {{"inputs": …}} and {{"records": […]}}. Given: {described(event)}'
+    raise Validation(msg)
 
 
 def told[T](answer: Callable[[], T]) -> T:

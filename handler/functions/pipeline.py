@@ -60,7 +60,7 @@ class Parts:
         return cls(
             settings,
             sink_from(settings.sink) if settings.sink else None,
-            failure_destination_from(destination, "FAILURE_DESTINATION") if destination else None,
+            failure_destination_from(destination) if destination else None,
             objects_of(settings),
             named_sink,
         )

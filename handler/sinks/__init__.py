@@ -97,7 +97,7 @@ def sink_from(uri: str, name: str = "SINK", connect: Connect = connect) -> Sink:
     return _made(SINKS, uri, name, connect)
 
 
-def failure_destination_from(uri: str, name: str = "FAILURES", connect: Connect = connect) -> FailureDestination:
+def failure_destination_from(uri: str, name: str = "FAILURE_DESTINATION", connect: Connect = connect) -> FailureDestination:
     """The failure destination that `uri` names, its client made.
 
     Args:

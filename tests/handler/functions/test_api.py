@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -175,3 +177,22 @@ def test_threads_follow_the_memory_that_was_paid_for() -> None:
     one = serve(INT8, AWS_LAMBDA_FUNCTION_MEMORY_SIZE="3008").settings.threads
     ten = serve(INT8, AWS_LAMBDA_FUNCTION_MEMORY_SIZE="10240").settings.threads
     assert (one, ten) == (1, min(5, visible))
+
+
+def test_an_http_request_waits_for_nothing_that_only_records_need() -> None:
+    """In a process of its own: what plain invocations ask of the pipeline is imported by the first of them."""
+    program = """
+import json, sys
+from handler.functions.api import handler
+def pipelines():
+    ours = ("handler.sources", "handler.sinks", "handler.pipeline", "handler.records")
+    return [name for name in sys.modules if name.startswith(ours)]
+reply = handler(json.load(open("events/http_api_v2.json")), None)
+print(reply["statusCode"], len(pipelines()))
+handler({"inputs": "a"}, None)
+print("handler.sources" in pipelines())
+"""
+    environment = {"PATH": "/usr/bin:/bin", "MODEL_DIR": str(INT8), "AUTH": "none"}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["200", "0", "True"]
