@@ -12,9 +12,7 @@ from http.client import HTTPException
 from typing import Any
 
 from handler import model_store, snapshot, telemetry
-from handler.cache.accounts import Accounts
 from handler.cache.codec import Codec, Exact32, Scaled16
-from handler.cache.cost import ATTRIBUTES_BYTES, CostModel
 from handler.cache.key import CacheKeys
 from handler.cache.memory import Memory
 from handler.cache.policy import Policy
@@ -101,6 +99,10 @@ def _table(settings: CacheSettings, environment: Mapping[str, str]) -> Table:
 def _remote(table: Table, codec: Codec, settings: Settings, later: Later | None) -> Remote:
     if isinstance(table, NoTable):
         return NOWHERE
+    # Prices and what is made of them: 5 ms that a deployment without a table does not spend.
+    from handler.cache.accounts import Accounts  # noqa: PLC0415
+    from handler.cache.cost import ATTRIBUTES_BYTES, CostModel  # noqa: PLC0415
+
     cost = CostModel(settings.memory_mb, codec.row_bytes + ATTRIBUTES_BYTES)
     return Remote(
         table,
