@@ -1,7 +1,7 @@
 """The whole pipeline within 1 GB, whatever an object's size: 20 MB here, 500 MB in `make soak`.
 
-The function is a process of its own that may have no more. Its invocations have the time for two shards, so that an object goes on
-by the continuation queue. S3 and SQS are moto's, in another process. The quick model is real but for its network, for which
+The function is a process of its own that may have no more. Its invocations have the time for a shard or two, so that an object
+goes on by the continuation queue. S3 and SQS are moto's, in another process. The quick model is real but for its network, for which
 500 MB are minutes; the default model, of which they would take hours, gets a fiftieth.
 """
 
@@ -29,8 +29,10 @@ from tests.pipelines.poller import Queue, poll
 OBJECT_MB = int(os.environ.get("OBJECT_MB", "20"))
 WHOLE_SECONDS = 900
 """Of Lambda's longest invocation: time for everything."""
-SHARDS_OF_AN_INVOCATION = 4
+SHARDS_OF_AN_INVOCATION = 3
 """How many shards' time it has. A fifth of it is kept for writing, and no shard is begun with less than that of 1.5 left."""
+MANY_SHARDS = 5
+"""More than twice what an invocation has the time for, so that several are needed unless the machine becomes that much faster."""
 MOST_GROWTH_MB = 150
 """From what the function has after one short text. Of it the vectors that are remembered may take 32 MB."""
 MOST_EVENTS = 1000
@@ -138,5 +140,5 @@ def test_an_object_of_any_size_is_embedded_within_the_same_memory(
     peaks = f"peak {peak_mb} MB (after one text {idle_mb} MB, after one shard {shard_mb} MB)"
     print(f"{megabytes} MB, {counts['whole']} records, {events} events, {peaks}")  # noqa: T201 - the figure, with -s
     assert sorted(ids, key=int) == list(map(str, range(counts["whole"])))
-    assert events > 1 or megabytes * 1e6 <= SHARD_BYTES
+    assert events > 1 or megabytes * 1e6 < MANY_SHARDS * SHARD_BYTES
     assert peak_mb - idle_mb < MOST_GROWTH_MB
