@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from handler.doors import door_of
 from handler.errors import Validation
 from handler.records import Content, Failure, Nothing, Origin, Record, StoredObject
+from handler.service import Options
 from handler.sources import SOURCES, described, direct, distributed_map, dynamodb, kinesis, pipes, source_of, sqs
 from handler.sources.reading import LONGEST_TEXT, contents
 from tests.conftest import ROOT
@@ -108,6 +109,27 @@ def test_an_object_is_told_of_in_three_ways(body: object) -> None:
     (stored,) = found(body)
     assert isinstance(stored, StoredObject)
     assert (stored.bucket, stored.key, stored.version, stored.etag) == (STORED.bucket, STORED.key, None, STORED.etag)
+
+
+def test_options_in_a_csv_mean_what_they_say() -> None:
+    """All of its fields are strings; an empty one says nothing, and a word that is none is refused as in JSON."""
+    fields = {
+        "inputs": "a",
+        "normalize": "FALSE",
+        "truncate": "true",
+        "dimensions": "64",
+        "use_cache": "",
+        "prompt_name": "",
+        "lang": "1",
+    }
+    (record,) = found(fields)
+    assert isinstance(record, Record)
+    assert record.options == Options(normalize=False, truncate=True, dimensions=64)
+    assert record.metadata == {"lang": "1"}
+    for name, value in {"truncate": "yes", "dimensions": "6" * 5000}.items():
+        (failure,) = found({"inputs": "a", name: value})
+        assert isinstance(failure, Failure)
+        assert failure.error.startswith(f"`{name}` must be ")
 
 
 REFUSED: dict[str, tuple[object, str, str]] = {
@@ -266,3 +288,14 @@ def test_an_item_of_a_map_without_an_id_is_named_by_what_it_holds() -> None:
     assert isinstance(same, Record)
     assert isinstance(other, Record)
     assert one.id == same.id != other.id
+
+
+def test_an_item_of_a_csv_that_says_nothing_of_the_cache_is_as_its_batch_says() -> None:
+    """Its column is there, and empty."""
+    items = [{"inputs": "a", "use_cache": word} for word in ("", "true")]
+    told = [
+        one.options.use_cache
+        for one in distributed_map.records({"Items": items}, "inputs", use_cache=False)
+        if isinstance(one, Record)
+    ]
+    assert told == [False, True]
