@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 from handler import telemetry
 from handler.embedding.encoder import NEVER, Vectors
 from handler.errors import Backend, EmbeddingError, Internal, TooLarge, Unembeddable, Unfinished
-from handler.records import Content, Failure, Origin, Record, Result, StoredObject
+from handler.records import Content, Failure, Gone, Origin, Record, Result, StoredObject
 from handler.service import Embeddings, Options, Service
 
 FIRST_CALL, LEAST_CALL, MOST_CALL = 64, 8, 512
@@ -33,6 +33,15 @@ class Sink(Protocol):
 
     def write(self, results: Sequence[Result]) -> list[Failure]:
         """Write `results`; returns a failure for each that was not written, and never raises on their account."""
+        ...
+
+
+@runtime_checkable
+class Erasable(Protocol):
+    """A sink from which vectors can be deleted again."""
+
+    def delete(self, gone: Sequence[Gone]) -> list[Failure]:
+        """Delete their vectors; one that is not there is deleted. Returns a failure for each that was not, and never raises."""
         ...
 
 
@@ -184,7 +193,11 @@ class Pipeline:
     def _wave(self, outcomes: Sequence[Result | Content]) -> list[Failure]:
         results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
         failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-        return self.settled(failures + (self._sink.write(results) if results else []))
+        if results:
+            failures += self._sink.write(results)
+        if isinstance(self._sink, Erasable) and (gone := _gone(outcomes)):
+            failures += self._sink.delete(gone)
+        return self.settled(failures)
 
     @staticmethod
     def _turn[T: Result | Content](
@@ -294,6 +307,12 @@ def _waves[T: Result | Content](outcomes: Iterable[T]) -> Iterator[list[T]]:
             waves.append([])
         waves[turn].append(outcome)
     return iter(waves)
+
+
+def _gone(outcomes: Iterable[Result | Content]) -> list[Gone]:
+    """What is gone in the end: not what has a vector again after that."""
+    last = {_id(outcome): outcome for outcome in outcomes if isinstance(outcome, Result | Gone)}
+    return [outcome for outcome in last.values() if isinstance(outcome, Gone)]
 
 
 def _origin(outcome: Result | Content) -> Origin:
