@@ -24,7 +24,7 @@ import numpy as np
 
 from events.aws import LocalAWS
 from handler.functions.pipeline import Parts, answering
-from handler.pipeline import FailureDestination, Sink
+from handler.pipeline.parts import FailureDestination, Sink
 from handler.records import Failure, Result
 from handler.sinks.s3_shards import S3Shards
 from tests.handler.functions.test_pipeline import Context

@@ -21,7 +21,7 @@ import orjson
 import pytest
 
 from events.aws import LocalAWS
-from handler.pipeline import SHARD_BYTES
+from handler.pipeline.objects import SHARD_BYTES
 from tests.conftest import INT8, ROOT
 from tests.pipelines import quick_model
 from tests.pipelines.poller import Queue, poll
