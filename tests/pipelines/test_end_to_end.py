@@ -28,6 +28,7 @@ EXPECTED: dict[str, dict[str, str]] = {
     "sns": {"weather-1": TEXTS[0]},
     "eventbridge": {"weather-1": TEXTS[0]},
     "kinesis": {EVENTS["kinesis"]["Records"][0]["eventID"]: TEXTS[0], "weather-2": TEXTS[1]},
+    "kinesis_aggregated": {f"{EVENTS['kinesis_aggregated']['Records'][0]['eventID']}:0": TEXTS[0], "weather-2": TEXTS[1]},
     "dynamodb": {"weather-1": TEXTS[0], "weather-2": TEXTS[1]},
     "s3": {"weather-1": TEXTS[0], "weather-2": TEXTS[1]},
     "s3_eventbridge": {"weather-1": TEXTS[0], "weather-2": TEXTS[1]},
