@@ -59,14 +59,18 @@ for line in sys.stdin:
 class Function:
     """The pipeline function in a process that may have 1 GB, for a `with` block. `peak_mb` is the most that it had so far."""
 
-    def __init__(self, environment: dict[str, str]) -> None:
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
         self._environment = environment
+        self._log = log
         self.peak_mb = 0
 
     def __enter__(self) -> Self:
         """Start the process."""
         command, pipe = [sys.executable, "-c", FUNCTION], subprocess.PIPE
-        self._process = subprocess.Popen(command, cwd=ROOT, env=self._environment, stdin=pipe, stdout=pipe, text=True)
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, env=self._environment, stdin=pipe, stdout=pipe, stderr=log, text=True
+            )
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -116,7 +120,7 @@ def test_an_object_of_any_size_is_embedded_within_the_same_memory(
         s3.create_bucket(Bucket="corpus")
         settings = {"SINK": "s3://corpus/out", "INPUT": "s3://corpus/in/", "CONTINUATION_QUEUE": queue.url}
         environment = {**os.environ, **aws.environment, **settings, "MODEL_DIR": str(model(tmp_path))}
-        with Function(environment) as function:
+        with Function(environment, tmp_path / "log") as function:
 
             def embed(name: str, seconds: float) -> tuple[int, int]:
                 """Embed an object; how many events that took, and the function's peak until then."""
