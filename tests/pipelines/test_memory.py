@@ -83,8 +83,10 @@ class Function:
         assert self._process.stdin
         assert self._process.stdout
         print(json.dumps([seconds, event]), file=self._process.stdin, flush=True)
+        answer = self._process.stdout.readline()
+        assert answer, self._log.read_text()[-3000:]
         reply: dict[str, Any]
-        reply, self.peak_mb = json.loads(self._process.stdout.readline())
+        reply, self.peak_mb = json.loads(answer)
         return reply
 
 
