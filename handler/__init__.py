@@ -7,7 +7,7 @@
     keys.py      who may call
     sinks/       where a pipeline's vectors go, and its failures
     sources/     where records come from: one file per event source
-    pipeline.py  contents of messages in, vectors to a sink, and back what is to be tried again
+    pipeline/    contents of messages in, vectors to a sink, and back what is to be tried again
     parsing.py   fields to texts and options
     records.py   what flows through a pipeline: records, results, failures
     service.py   texts and options in, vectors out

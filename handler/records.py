@@ -79,6 +79,11 @@ class Nothing:
 
 
 @dataclass(frozen=True, slots=True)
+class Gone(Nothing):
+    """A record that was there before, under this `id`, and has no text any more: nor is its vector to stay."""
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """A record's finished vector (dimensions,), float32; `tokens` counts what of the text was embedded."""
 

@@ -16,7 +16,7 @@ from handler.encoding import encode_vectors, row_bytes, to_json
 from handler.errors import Backend, EmbeddingError, Empty, Internal, Tokenizer, Unfinished, Validation, error_type
 from handler.functions.accounted import accounted
 from handler.parsing import embedding_request
-from handler.pipeline import embedded
+from handler.pipeline.together import embedded
 from handler.records import Content, Failure, Nothing, Record, Result
 from handler.service import Service, check_batch
 from handler.sources import described, direct

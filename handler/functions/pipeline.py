@@ -13,7 +13,8 @@ from handler.doors import DIRECT, remaining_ms
 from handler.errors import Backend, TooLarge, Unfinished
 from handler.functions.accounted import accounted
 from handler.functions.direct import PUBLIC, check_reply, encode_outcomes, invoke, outcomes, told
-from handler.pipeline import FailureDestination, Objects, Pipeline, Shards, Sink
+from handler.pipeline.messages import Pipeline
+from handler.pipeline.parts import FailureDestination, Objects, Shards, Sink
 from handler.records import Failure, Result
 from handler.service import Service
 from handler.sinks import failure_destination_from, sink_from

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from handler import telemetry
 from handler.aws import error_name
 from handler.encoding import to_json
-from handler.records import Failure, Record, Result
+from handler.records import Failure, Gone, Record, Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +66,8 @@ def fields_of(result: Result) -> dict[str, Any]:
     }
 
 
-def failure_of(record: Record, refusal: Refusal) -> Failure:
-    """The failure of a record that was not written."""
+def failure_of(record: Record | Gone, refusal: Refusal) -> Failure:
+    """The failure of a record that was not written, or whose vector was not deleted."""
     kind = "Backend" if refusal.transient else "Validation"
     return Failure(record.id, refusal.error, kind, refusal.transient, record.origin)
 

@@ -1,8 +1,9 @@
-"""An index of S3 Vectors: a vector a record, under the record's id, so that a repeat overwrites."""
+"""An index of S3 Vectors: a vector a record, under the record's id, so that a repeat overwrites; gone where the record is."""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import batched
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import orjson
 from handler import telemetry
 from handler.aws import Client, error_name
 from handler.encoding import to_json
-from handler.records import Failure, Result
+from handler.records import Failure, Gone, Result
 from handler.sinks.channel import Refusal, batches, failure_of, unanswered
 
 # Amazon S3 user guide, "S3 Vectors: Limitations and restrictions".
@@ -62,6 +63,19 @@ class S3Vectors:
         for batch in batches(everything, [size for _, _, size in everything], VECTORS_PER_CALL, BYTES_PER_CALL):
             refused = self._put([vector for _, vector, _ in batch])
             failures += [failure_of(batch[place][0].record, refusal) for place, refusal in sorted(refused.items())]
+        return failures
+
+    def delete(self, gone: Sequence[Gone]) -> list[Failure]:
+        """Delete the vectors of records that are gone, each under another id; what an index cannot have is not in it."""
+        failures: list[Failure] = []
+        there = [one for one in gone if 1 <= len(one.id) <= LONGEST_KEY]
+        for batch in batched(there, VECTORS_PER_CALL, strict=False):
+            try:
+                response = self._client.delete_vectors(**self._to, keys=[one.id for one in batch])
+                _ = response["ResponseMetadata"]["HTTPStatusCode"]  # as of a put
+            except Exception as error:  # noqa: BLE001 - whatever befalls the call, its vectors were not surely deleted
+                refusal = unanswered(self._name, error)
+                failures += [failure_of(one, refusal) for one in batch]
         return failures
 
     def _put(self, vectors: Sequence[dict[str, Any]]) -> dict[int, Refusal]:

@@ -2,6 +2,7 @@
 
     reading.py          a record as JSON, a plain text, an envelope of another service
     replies.py          what goes back
+    kpl.py              what the Kinesis Producer Library aggregated
     sqs.py kinesis.py dynamodb.py                  named in `batchItemFailures` where they are to come again
     sns.py eventbridge.py s3.py                    asynchronous: come again where the function raises
     pipes.py distributed_map.py                    answered with the results, or a receipt of them

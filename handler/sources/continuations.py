@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from handler import telemetry
 from handler.aws import Client, connect, error_name
 from handler.config import PipelineSettings
-from handler.pipeline import Line, Objects
+from handler.pipeline.parts import Line, Objects
 from handler.records import Failure, Origin, StoredObject
 from handler.sources.objects import lines
 from handler.sources.reading import continuation_of, record_of

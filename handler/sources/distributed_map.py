@@ -61,7 +61,7 @@ def records(event: Any, text_field: str, *, use_cache: bool) -> Iterator[Content
     `use_cache` is for the items that do not say so themselves.
     """
     for place, item in enumerate(event["Items"]):
-        says = not isinstance(item, dict) or item.get("use_cache") is not None
+        says = not isinstance(item, dict) or item.get("use_cache") not in (None, "")  # the latter in CSV
         fields = item if says else item | {"use_cache": use_cache}
         yield record_of(fields, _name(item), Origin(place, item), text_field)
 

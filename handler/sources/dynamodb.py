@@ -1,6 +1,7 @@
 """DynamoDB Streams: an attribute of a new or changed item is the text; the stream comes again from the first that is left over.
 
-Only a text that changed is embedded, so that writing a vector back into its item starts nothing new.
+Only a text that changed is embedded, so that writing a vector back into its item starts nothing new. Where an item or its text is
+gone, so is its vector, if the sink is one that can delete.
 
 IAM: dynamodb:GetRecords, dynamodb:GetShardIterator, dynamodb:DescribeStream, dynamodb:ListStreams on the stream, whose view must be
 NEW_AND_OLD_IMAGES.
@@ -12,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from handler.errors import Validation
-from handler.records import Content, Failure, Item, Nothing, Origin, Record
+from handler.records import Content, Failure, Gone, Item, Nothing, Origin, Record
 from handler.sources.reading import record_of
 from handler.sources.replies import Partial, first_of_stream, of_one_kind
 
@@ -39,7 +40,7 @@ def change(record: Mapping[str, Any], text_field: str, name: str | int) -> Conte
     key: Attributes = stream["Keys"]
     default_id, origin = item_id(key), Origin(name, record)
     if record["eventName"] == "REMOVE":
-        return Nothing(default_id, "deleted", origin)
+        return Gone(default_id, "deleted", origin)
     if stream.get("StreamViewType") != VIEW:
         msg = f"The table's stream must have the view {VIEW}, or a change of the text cannot be told from any other"
         return Failure.of(Validation(msg), default_id, origin)
@@ -47,7 +48,7 @@ def change(record: Mapping[str, Any], text_field: str, name: str | int) -> Conte
     if text_field in old and old[text_field] == new.get(text_field):
         return Nothing(default_id, "unchanged", origin)
     if text_field not in new:
-        return Nothing(default_id, "no text", origin)
+        return (Gone if text_field in old else Nothing)(default_id, "no text", origin)
     item = Item(_table(record["eventSourceARN"]), key, text_field)
     # An item's other attributes are its own, none of them says how its text is to be embedded.
     made = record_of({text_field: plain(new[text_field])}, default_id, Origin(name, record, item=item), text_field)

@@ -16,7 +16,11 @@ from handler.records import Content, Failure, Nothing, Origin, Record, StoredObj
 TEXT_FIELD = "inputs"
 LONGEST_TEXT = 1 << 20
 """Characters: what fits into the largest message of SQS. Whoever sends more did not mean one text."""
-OPTIONS = frozenset({"normalize", "prompt_name", "truncate", "truncation_direction", "dimensions", "use_cache"})
+SWITCHES = frozenset({"normalize", "truncate", "use_cache"})
+OPTIONS = SWITCHES | {"prompt_name", "truncation_direction", "dimensions"}
+WORDS = {"true": True, "false": False}
+LONGEST_NUMBER = 9
+"""Digits, of which no vector has so many dimensions."""
 OURS = "embeddings-on-lambda"
 """The source of the events that the EventBridge sink puts."""
 
@@ -32,7 +36,7 @@ def record_of(fields: Any, default_id: str, origin: Origin, text_field: str) -> 
         default_id = _id(fields, default_id)
         text = _text(fields, text_field)
         metadata = {name: value for name, value in fields.items() if name not in OPTIONS | {"id", text_field}}
-        return Record(default_id, text, options(fields), metadata, origin)
+        return Record(default_id, text, options(_meant(fields)), metadata, origin)
     except EmbeddingError as error:
         return Failure.of(error, default_id, origin)
 
@@ -169,6 +173,19 @@ def _plain(body: str) -> str:
             return body
         return text if isinstance(text, str) else body
     return body
+
+
+def _meant(fields: Fields) -> dict[str, Any]:
+    """The options among the fields; CSV has them all as strings, and an empty one says nothing."""
+    return {name: _option(name, fields[name]) for name in OPTIONS & fields.keys() if fields[name] != ""}
+
+
+def _option(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+    if isinstance(value, str) and name in SWITCHES:
+        return WORDS.get(value.lower(), value)
+    if isinstance(value, str) and name == "dimensions" and value.isdecimal() and len(value) <= LONGEST_NUMBER:
+        return int(value)
+    return value
 
 
 def _id(fields: Fields, default: str) -> str:

@@ -24,6 +24,7 @@ REPLIES = {
     "sqs": '{"batchItemFailures": []}',
     "sqs_fifo": '{"batchItemFailures": []}',
     "kinesis": '{"batchItemFailures": []}',
+    "kinesis_aggregated": '{"batchItemFailures": []}',
     "dynamodb": '{"batchItemFailures": []}',
     "sns": "null",
     "eventbridge": "null",
@@ -33,7 +34,8 @@ REPLIES = {
 }
 """How replies to events of a pipeline begin."""
 WRITTEN = {"distributed_map": 2, "sqs": 3, "sqs_fifo": 3, "kinesis": 2, "dynamodb": 2, "sns": 1, "eventbridge": 1, "s3": 2} | {
-    "s3_eventbridge": 2
+    "s3_eventbridge": 2,
+    "kinesis_aggregated": 2,
 }
 """The vectors that each has written to its sink."""
 MODEL_DIR = os.environ.get("MODEL_DIR", str(ROOT / "build/model"))

@@ -8,10 +8,13 @@ from functools import partial
 import pytest
 
 from handler.errors import Validation
-from handler.pipeline import RECORDS, Line, Objects, Pipeline, Sink, embedded, shards
-from handler.records import Content, Failure, Nothing, Origin, Record, Result, StoredObject
+from handler.pipeline.messages import RECORDS, Pipeline
+from handler.pipeline.objects import shards
+from handler.pipeline.parts import Line, Objects, Sink
+from handler.pipeline.together import embedded
+from handler.records import Content, Failure, Gone, Nothing, Origin, Record, Result, StoredObject
 from handler.service import Options, Service
-from tests.pipelines.fakes import FakeService, Kept, Memory, MemoryShards, choking_on, vector_of, without_model
+from tests.pipelines.fakes import FakeService, Kept, Memory, MemoryIndex, MemoryShards, choking_on, vector_of, without_model
 
 LATER = 3600.0
 STORED = StoredObject("documents", "in/a.jsonl", etag="e", origin=Origin("m"))
@@ -110,6 +113,20 @@ def test_without_a_failure_destination_permanent_failures_come_again(kept: Kept 
     sink = Memory()
     assert run([record("a"), record("b", "bad")], sink, FakeService(failing=choking_on("bad")), kept) == [("b", "no vector")]
     assert sink.ids == ["a"]
+
+
+def test_what_is_gone_in_the_end_is_deleted_where_a_sink_can() -> None:
+    """By the last that is said of it in an event: written then, or deleted then; any other sink lets it be."""
+    sink = MemoryIndex()
+    contents: list[Content] = [record("a"), Gone("a", "deleted"), Gone("b", "deleted"), record("b"), Gone("c", "deleted")]
+    assert run(contents, sink) == []
+    assert (sink.ids, sink.deleted) == (["a", "b"], ["a", "c"])
+    assert run(contents, Memory()) == []
+
+
+def test_what_a_sink_does_not_delete_for_now_comes_again() -> None:
+    """As what it does not write."""
+    assert run([record("a"), Gone("b", "deleted", Origin("b"))], MemoryIndex(refused=["b"])) == [("b", "throttled")]
 
 
 def test_what_a_sink_refuses_for_now_comes_again() -> None:

@@ -128,6 +128,7 @@ CALLS = {
     "send_message_batch": "sqs:SendMessage",
     "put_events": "events:PutEvents",
     "put_vectors": "s3vectors:PutVectors",
+    "delete_vectors": "s3vectors:DeleteVectors",
     "get_index": "s3vectors:GetIndex",
     "update_item": "dynamodb:UpdateItem",
     "publish_batch": None,  # failures to a topic, for whoever sets FAILURE_DESTINATION to one: the template has a queue

@@ -13,7 +13,7 @@ from handler.embedding.encoder import NEVER, Vectors
 from handler.embedding.manifest import Manifest
 from handler.embedding.tokenization import Token
 from handler.errors import Backend, TooLarge, Unembeddable, Validation
-from handler.records import Failure, Result
+from handler.records import Failure, Gone, Result
 from handler.service import Embeddings, Options
 from tests.conftest import INT8
 from tests.secrecy import say
@@ -98,6 +98,19 @@ class Memory:
     @property
     def ids(self) -> list[str]:
         return [name for write in self.writes for name in write]
+
+
+@dataclass
+class MemoryIndex(Memory):
+    """A sink that can delete, but for now not what `refused` names."""
+
+    deleted: list[str] = field(default_factory=list)
+
+    def delete(self, gone: Sequence[Gone]) -> list[Failure]:
+        taken = [one for one in gone if one.id not in self.refused]
+        self.deleted += [one.id for one in taken]
+        left = [one for one in gone if one not in taken]
+        return [Failure(one.id, "throttled", "Backend", transient=True, origin=one.origin) for one in left]
 
 
 @dataclass

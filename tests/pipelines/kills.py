@@ -2,8 +2,8 @@
 
 `python -m tests.pipelines.kills --runs 5`. Every run is drawn from its seed: which records can never be embedded, where the process
 dies, what the sink refuses for now. In turns there is a standard queue; a FIFO queue in which every record changes its text several
-times, and the sink must end with the last; and an object in S3, for all of which no invocation has the time. The function runs in
-forks of this process; SQS, S3 and S3 Vectors are moto's, in another.
+times, and the sink must end with the last; an object in S3, for all of which no invocation has the time; and a table's stream, of
+which items come, change and go. The function runs in forks of this process; SQS, S3 and S3 Vectors are moto's, in another.
 """
 
 import argparse
@@ -24,12 +24,12 @@ import numpy as np
 
 from events.aws import LocalAWS
 from handler.functions.pipeline import Parts, answering
-from handler.pipeline import FailureDestination, Sink
-from handler.records import Failure, Result
+from handler.pipeline.parts import Erasable, FailureDestination, Sink
+from handler.records import Failure, Gone, Record, Result
 from handler.sinks.s3_shards import S3Shards
 from tests.handler.functions.test_pipeline import Context
 from tests.pipelines.fakes import DIMENSION, FakeService, vector_of
-from tests.pipelines.poller import Queue, poll
+from tests.pipelines.poller import Queue, poll, poll_stream
 
 RECORDS = 1000
 GROUPS = 250
@@ -40,10 +40,12 @@ AT_ONCE = 125
 MOST_EVENTS = 1000
 BATCHES = 10
 """Calls of SQS whose messages make one event of a standard queue: a hundred messages."""
-POINTS = ("read", "embedded", "half written", "written", "half kept", "kept", "answered")
+POINTS = ("read", "embedded", "half written", "written", "deleted", "half kept", "kept", "answered")
 """Where the function dies: before it embeds, between that and writing, in either writing, after it, after its answer is made."""
 DEADLY, REFUSED, BAD = 0.3, 0.02, 0.04
 """The share of events in which it dies, of results that the sink refuses for now, and of records that can never be embedded."""
+ITEMS, GOING, CHANGES_OF_AN_EVENT = 100, 0.3, 50
+"""Of a table: how many there can be, the share of changes that delete one, and how many changes Lambda hands over at a time."""
 
 
 @dataclass
@@ -88,8 +90,19 @@ class MortalSink:
         failures += self.sink.write(taken[half:]) if taken else []
         self.fate.at("written")
         assert not failures
-        left = [result.record for result in results if id(result) in refused]
-        return [Failure(record.id, "throttled", "Backend", transient=True, origin=record.origin) for record in left]
+        return [throttled(result.record) for result in results if id(result) in refused]
+
+    def delete(self, gone: Sequence[Gone]) -> list[Failure]:
+        assert isinstance(self.sink, Erasable)
+        refused = {one.id for one in gone if self.chance.random() < REFUSED}
+        assert not self.sink.delete([one for one in gone if one.id not in refused])
+        self.fate.at("deleted")
+        return [throttled(one) for one in gone if one.id in refused]
+
+
+def throttled(record: Record | Gone) -> Failure:
+    """What is to be tried again."""
+    return Failure(record.id, "throttled", "Backend", transient=True, origin=record.origin)
 
 
 @dataclass
@@ -207,7 +220,7 @@ def drawn(chance: random.Random, *, fifo: bool, count: int = RECORDS) -> tuple[l
 
 
 def run(aws: LocalAWS, seed: int) -> str:
-    """One queue, emptied, or one object, read to its end; one line about it.
+    """One queue, emptied, or one object or stream, read to its end; one line about it.
 
     Raises:
         AssertionError: something was lost, or is not what it should be.
@@ -251,8 +264,7 @@ def run_queue(aws: LocalAWS, chance: random.Random, name: str, *, fifo: bool = F
     """One queue, emptied."""
     sqs, vectors = aws.client("sqs"), aws.client("s3vectors")
     index = {"vectorBucketName": name, "indexName": "passages"}
-    vectors.create_vector_bucket(vectorBucketName=name)
-    vectors.create_index(**index, dataType="float32", dimension=DIMENSION, distanceMetric="cosine")
+    make_index(vectors, index)
     queue, failed = Queue(sqs, f"{name}{'.fifo' if fifo else ''}"), Queue(sqs, f"{name}-failed")
     bodies, expected, broken = drawn(chance, fifo=fifo)
     function = Function(Parts.of({"SINK": f"s3vectors://{name}/passages", "FAILURE_DESTINATION": failed.url}), chance)
@@ -261,6 +273,72 @@ def run_queue(aws: LocalAWS, chance: random.Random, name: str, *, fifo: bool = F
         queue.send(list(portion))
         events += poll(queue, function.invoke, BATCHES, MOST_EVENTS)
 
+    hold(expected, vectors, index)
+    kept = {one["record"]["messageId"]: one["error"] for one in map(json.loads, failed.bodies())}
+    assert len(kept) == broken, (len(kept), broken)
+    assert all(kept.values())
+    for one in (queue, failed):
+        sqs.delete_queue(QueueUrl=one.url)
+    return f"{'FIFO' if fifo else 'standard'}, {events} events, {function.deaths} deaths, {broken} failures kept"
+
+
+def run_stream(aws: LocalAWS, chance: random.Random, name: str) -> str:
+    """One table's stream, read to its end."""
+    vectors, failed = aws.client("s3vectors"), Queue(aws.client("sqs"), f"{name}-failed")
+    index = {"vectorBucketName": name, "indexName": "passages"}
+    make_index(vectors, index)
+    changes, expected, broken = drawn_changes(chance)
+    function = Function(Parts.of({"SINK": f"s3vectors://{name}/passages", "FAILURE_DESTINATION": failed.url}), chance)
+    events = poll_stream(changes, function.invoke, CHANGES_OF_AN_EVENT, MOST_EVENTS)
+    hold(expected, vectors, index)
+    kept = {one["record"]["dynamodb"]["SequenceNumber"] for one in map(json.loads, failed.bodies())}
+    assert len(kept) == broken, (len(kept), broken)
+    return f"stream, {events} events, {function.deaths} deaths, {broken} failures kept"
+
+
+def drawn_changes(chance: random.Random) -> tuple[list[dict[str, Any]], dict[str, str], int]:
+    """Changes of a table's items, the text of which each item has its vector in the end, and how many changes give it none."""
+    images: dict[str, dict[str, Any]] = {}
+    changes, broken = [], 0
+    expected: dict[str, str] = {}
+    for number in range(RECORDS):
+        name = str(chance.randrange(ITEMS))
+        change: dict[str, Any] = {
+            "Keys": {"pk": {"S": name}},
+            "SequenceNumber": str(number),
+            "StreamViewType": "NEW_AND_OLD_IMAGES",
+        }
+        if name in images:
+            change["OldImage"] = images[name]
+        going = name in images and chance.random() < GOING
+        if going:
+            del images[name]
+            expected.pop(name, None)
+        else:
+            bad = chance.random() < BAD
+            text = " " * number if bad else f"text {number} of {name}"
+            images[name] = change["NewImage"] = {"pk": {"S": name}, "inputs": {"S": text}}
+            broken += bad
+            if not bad:
+                expected[name] = text
+        kind = "REMOVE" if going else "MODIFY" if "OldImage" in change else "INSERT"
+        arn = "arn:aws:dynamodb:us-east-1:123456789012:table/documents/stream/2026-11-21T00:00:00.000"
+        changes.append({"eventName": kind, "eventSource": "aws:dynamodb", "eventSourceARN": arn, "dynamodb": change})
+    return changes, expected, broken
+
+
+def make_index(vectors: Any, index: dict[str, str]) -> None:  # noqa: ANN401 - botocore's
+    """Make an index of S3 Vectors, in a bucket of its own."""
+    vectors.create_vector_bucket(vectorBucketName=index["vectorBucketName"])
+    vectors.create_index(**index, dataType="float32", dimension=DIMENSION, distanceMetric="cosine")
+
+
+def hold(expected: dict[str, str], vectors: Any, index: dict[str, str]) -> None:  # noqa: ANN401 - botocore's
+    """Hold an index against the texts whose vectors it is to have, and no others.
+
+    Raises:
+        AssertionError: one is missing, or another's, or too many.
+    """
     found: dict[str, list[float]] = {}
     token: dict[str, str] = {}
     while True:
@@ -272,15 +350,9 @@ def run_queue(aws: LocalAWS, chance: random.Random, name: str, *, fifo: bool = F
     assert found.keys() == expected.keys(), (len(found), len(expected))
     wrong = [one for one, text in expected.items() if not np.array_equal(np.array(found[one], np.float32), vector_of(text))]
     assert not wrong, wrong
-    kept = {one["record"]["messageId"]: one["error"] for one in map(json.loads, failed.bodies())}
-    assert len(kept) == broken, (len(kept), broken)
-    assert all(kept.values())
-    for one in (queue, failed):
-        sqs.delete_queue(QueueUrl=one.url)
-    return f"{'FIFO' if fifo else 'standard'}, {events} events, {function.deaths} deaths, {broken} failures kept"
 
 
-RUNS: Sequence[Callable[[LocalAWS, random.Random, str], str]] = (run_queue, partial(run_queue, fifo=True), run_object)
+RUNS: Sequence[Callable[[LocalAWS, random.Random, str], str]] = (run_queue, partial(run_queue, fifo=True), run_object, run_stream)
 
 
 def main() -> None:

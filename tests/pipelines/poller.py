@@ -1,10 +1,10 @@
-"""Lambda's side of an SQS event source: polls, invokes, deletes what is done, and lets the rest come again.
+"""Lambda's side of an SQS event source: polls, invokes, deletes what is done, and lets the rest come again. Of a stream likewise.
 
 moto's own mapping ignores `batchItemFailures`, so this one honours them, and visibility, and that of a FIFO queue's group nothing
 is handed out while something of it is in flight.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import batched
 from typing import Any
 from uuid import uuid4
@@ -88,6 +88,25 @@ def poll(queue: Queue, invoke: Invoke, batches: int, most_events: int) -> int:
         queue.done([one for one in messages if one["messageId"] not in failed])
         queue.again([one for one in messages if one["messageId"] in failed])
     msg = f"the queue is not empty after {most_events} events"
+    raise RuntimeError(msg)
+
+
+def poll_stream(changes: Sequence[dict[str, Any]], invoke: Invoke, batch: int, most_events: int) -> int:
+    """Hand out all changes of a table, so many at a time, from the one on that is to come again; how many events that took.
+
+    Raises:
+        RuntimeError: it is not at the end after so many events.
+    """
+    numbers = [change["dynamodb"]["SequenceNumber"] for change in changes]
+    begin = 0
+    for events in range(most_events):
+        if begin == len(changes):
+            return events
+        reply = invoke({"Records": list(changes[begin : begin + batch])})
+        if reply:
+            failed = [numbers.index(one["itemIdentifier"]) for one in reply["batchItemFailures"]]
+            begin = min(failed, default=min(begin + batch, len(changes)))
+    msg = f"the stream is not at its end after {most_events} events"
     raise RuntimeError(msg)
 
 

@@ -28,6 +28,7 @@ EXPECTED: dict[str, dict[str, str]] = {
     "sns": {"weather-1": TEXTS[0]},
     "eventbridge": {"weather-1": TEXTS[0]},
     "kinesis": {EVENTS["kinesis"]["Records"][0]["eventID"]: TEXTS[0], "weather-2": TEXTS[1]},
+    "kinesis_aggregated": {f"{EVENTS['kinesis_aggregated']['Records'][0]['eventID']}:0": TEXTS[0], "weather-2": TEXTS[1]},
     "dynamodb": {"weather-1": TEXTS[0], "weather-2": TEXTS[1]},
     "s3": {"weather-1": TEXTS[0], "weather-2": TEXTS[1]},
     "s3_eventbridge": {"weather-1": TEXTS[0], "weather-2": TEXTS[1]},
@@ -115,6 +116,17 @@ def test_the_texts_of_every_source_become_vectors_in_every_sink(
     assert found.keys() == expected.keys()
     for record, text in expected.items():
         assert np.array(found[record], np.float32).tobytes() == service.embed([text], Options()).vectors[0].tobytes()
+
+
+def test_the_vector_of_a_deleted_item_is_deleted(aws: LocalAWS, service: Service) -> None:
+    """From the index that it was put into; the others stay."""
+    name = f"out-{uuid4().hex}"
+    uri, read = s3_vectors(aws, name)
+    vector = {"float32": [1.0] * 384}
+    put = [{"key": f"weather-{number}", "data": vector} for number in (4, 5)]
+    aws.client("s3vectors").put_vectors(vectorBucketName=name, indexName="passages", vectors=put)
+    assert function(service, SINK=uri)(EVENTS["dynamodb"], None) == {"batchItemFailures": []}
+    assert read().keys() == {*EXPECTED["dynamodb"], "weather-5"}
 
 
 def test_a_map_s_receipt_tells_the_shard(aws: LocalAWS, service: Service) -> None:

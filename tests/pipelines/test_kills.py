@@ -18,7 +18,7 @@ def test_nothing_is_lost_and_nothing_is_there_twice() -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=SECONDS * RUNS, check=False)
     assert done.returncode == 0, done.stdout + done.stderr[-3000:]
     runs = re.findall(
-        r"^seed (\d+): (FIFO|standard|object), (\d+) events, (\d+) deaths, \d+ failures kept, ", done.stdout, re.MULTILINE
+        r"^seed (\d+): (FIFO|standard|object|stream), (\d+) events, (\d+) deaths, \d+ failures kept, ", done.stdout, re.MULTILINE
     )
     assert [int(seed) for seed, *_ in runs] == list(range(RUNS))
     assert sum(int(deaths) for *_, deaths in runs) > RUNS

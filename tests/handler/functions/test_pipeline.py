@@ -13,7 +13,7 @@ from handler import errors
 from handler.bootstrap import Answer
 from handler.config import PipelineSettings, overlap
 from handler.functions.pipeline import Parts, answering, from_environment
-from handler.pipeline import FailureDestination, Objects, Sink
+from handler.pipeline.parts import FailureDestination, Objects, Sink
 from handler.service import Service
 from tests.conftest import ROOT
 from tests.handler.sources.test_sources import EVENTS, STRANGERS

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from events.aws import LocalAWS
-from handler.records import NOWHERE, Failure, Result
+from handler.pipeline.parts import Erasable
+from handler.records import NOWHERE, Failure, Gone, Origin, Result
 from handler.sinks import sink_from
 from handler.sinks.s3_vectors import MOST_CALLS, storable
 from tests.handler.sinks.fake_api import Answer, FakeApi, fake_api
@@ -54,6 +55,36 @@ def test_a_repeat_overwrites_and_of_two_alike_the_later_stays(index: tuple[Any, 
     assert sink.write([result("a"), later]) == []
     (kept,) = client.get_vectors(**names, keys=["a"], returnData=True)["vectors"]
     assert kept["data"]["float32"] == [1, 2, 3, 4]
+
+
+def test_vectors_of_what_is_gone_are_deleted(index: tuple[Any, dict[str, str]]) -> None:
+    """In two calls; one that is not there, or cannot be, is no failure."""
+    client, names = index
+    sink = sink_from(uri(names))
+    assert isinstance(sink, Erasable)
+    sink.write(results(702))
+    gone = [Gone(name, "deleted") for name in [*map(str, range(2, 702)), "never there", "k" * 1025, ""]]
+    assert sink.delete(gone) == []
+    assert {kept["key"] for kept in client.list_vectors(**names)["vectors"]} == {"0", "1"}
+
+
+def test_what_could_not_be_deleted_comes_again(aws: LocalAWS) -> None:
+    """Whatever the reason, of which no sentence has AWS's own words."""
+    del aws
+    failures: list[Failure] = []
+    gone = [Gone("a", "deleted", Origin("1")), Gone("b", "deleted", Origin("2"))]
+
+    def answer(asked: Any) -> tuple[int, Any]:  # noqa: ANN401 - JSON
+        return (400, {"__type": "AccessDeniedException", "message": "no"}) if "keys" in asked else (200, INDEX)
+
+    def delete(_: FakeApi) -> None:
+        sink = sink_from("s3vectors://bucket/passages")
+        assert isinstance(sink, Erasable)
+        failures.extend(sink.delete(gone))
+
+    at(answer, delete)
+    error = "The index passages did not take it: AccessDeniedException"
+    assert failures == [Failure(one.id, error, "Backend", transient=True, origin=one.origin) for one in gone]
 
 
 UNFIT: list[tuple[Result, str]] = [

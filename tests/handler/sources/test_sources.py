@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from handler.doors import door_of
 from handler.errors import Validation
-from handler.records import Content, Failure, Nothing, Origin, Record, StoredObject
+from handler.records import Content, Failure, Gone, Nothing, Origin, Record, StoredObject
+from handler.service import Options
 from handler.sources import SOURCES, described, direct, distributed_map, dynamodb, kinesis, pipes, source_of, sqs
 from handler.sources.reading import LONGEST_TEXT, contents
 from tests.conftest import ROOT
@@ -110,6 +111,27 @@ def test_an_object_is_told_of_in_three_ways(body: object) -> None:
     assert (stored.bucket, stored.key, stored.version, stored.etag) == (STORED.bucket, STORED.key, None, STORED.etag)
 
 
+def test_options_in_a_csv_mean_what_they_say() -> None:
+    """All of its fields are strings; an empty one says nothing, and a word that is none is refused as in JSON."""
+    fields = {
+        "inputs": "a",
+        "normalize": "FALSE",
+        "truncate": "true",
+        "dimensions": "64",
+        "use_cache": "",
+        "prompt_name": "",
+        "lang": "1",
+    }
+    (record,) = found(fields)
+    assert isinstance(record, Record)
+    assert record.options == Options(normalize=False, truncate=True, dimensions=64)
+    assert record.metadata == {"lang": "1"}
+    for name, value in {"truncate": "yes", "dimensions": "6" * 5000}.items():
+        (failure,) = found({"inputs": "a", name: value})
+        assert isinstance(failure, Failure)
+        assert failure.error.startswith(f"`{name}` must be ")
+
+
 REFUSED: dict[str, tuple[object, str, str]] = {
     "not JSON": ("{not JSON", "Validation", "The message begins like a JSON object and is none"),
     "no text": ({"id": "a"}, "Empty", "`inputs` is missing"),
@@ -204,7 +226,17 @@ def test_only_a_changed_text_of_a_table_is_embedded() -> None:
     assert (new.id, new.text, new.metadata) == ("weather-1", "Today is a sunny day and I will get some ice cream.", {"likes": 3})
     assert changed.origin.item is not None
     assert (changed.origin.item.table, changed.origin.item.keys) == ("documents", {"pk": {"S": "weather-2"}})
-    assert (same, gone) == (Nothing("weather-3", "unchanged", same.origin), Nothing("weather-4", "deleted", gone.origin))
+    assert (same, gone) == (Nothing("weather-3", "unchanged", same.origin), Gone("weather-4", "deleted", gone.origin))
+
+
+def test_an_item_that_loses_its_text_is_gone_as_one_that_is_deleted() -> None:
+    """One that never had any is not."""
+    event = json.loads(json.dumps(EVENTS["dynamodb"]))
+    lost, never = event["Records"][1], event["Records"][0]
+    del lost["dynamodb"]["NewImage"]["inputs"], never["dynamodb"]["NewImage"]["inputs"]
+    without, neither = (dynamodb.change(record, "inputs", "n") for record in (lost, never))
+    assert without == Gone("weather-2", "no text", without.origin)
+    assert neither == Nothing("weather-1", "no text", neither.origin)
 
 
 def test_a_stream_that_does_not_show_what_was_there_before_is_refused() -> None:
@@ -252,7 +284,7 @@ def test_a_pipe_has_one_content_for_each_element() -> None:
     queued = EVENTS["sqs"]["Records"][0] | {"body": json.dumps(EVENTS["s3"])}
     event = [*EVENTS["pipes"], *changes, data, {"id": "a", "inputs": "b"}, "It rained.", queued, 3]
     made = list(pipes.records(event, "inputs"))
-    assert [type(content) for content in made] == [Record] * 4 + [Nothing] * 2 + [Record] * 3 + [Failure] * 2
+    assert [type(content) for content in made] == [Record] * 4 + [Nothing, Gone] + [Record] * 3 + [Failure] * 2
     assert [content.origin.message for content in made] == list(range(len(event)))
 
 
@@ -266,3 +298,14 @@ def test_an_item_of_a_map_without_an_id_is_named_by_what_it_holds() -> None:
     assert isinstance(same, Record)
     assert isinstance(other, Record)
     assert one.id == same.id != other.id
+
+
+def test_an_item_of_a_csv_that_says_nothing_of_the_cache_is_as_its_batch_says() -> None:
+    """Its column is there, and empty."""
+    items = [{"inputs": "a", "use_cache": word} for word in ("", "true")]
+    told = [
+        one.options.use_cache
+        for one in distributed_map.records({"Items": items}, "inputs", use_cache=False)
+        if isinstance(one, Record)
+    ]
+    assert told == [False, True]

@@ -1,0 +1,121 @@
+"""Records that the Kinesis Producer Library aggregated, written here by Google's own Protocol Buffers."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from hypothesis import given
+from hypothesis import strategies as st
+
+from handler.errors import Validation
+from handler.records import Content, Failure, Record
+from handler.sources import kinesis, kpl, pipes
+from tests.handler.sources.test_sources import EVENTS
+
+FIELD = descriptor_pb2.FieldDescriptorProto
+FIELDS: dict[str, list[tuple[str, int, int, int, str]]] = {
+    "AggregatedRecord": [
+        ("partition_key_table", 1, FIELD.LABEL_REPEATED, FIELD.TYPE_STRING, ""),
+        ("explicit_hash_key_table", 2, FIELD.LABEL_REPEATED, FIELD.TYPE_STRING, ""),
+        ("records", 3, FIELD.LABEL_REPEATED, FIELD.TYPE_MESSAGE, ".kpl.Record"),
+    ],
+    "Record": [
+        ("partition_key_index", 1, FIELD.LABEL_REQUIRED, FIELD.TYPE_UINT64, ""),
+        ("explicit_hash_key_index", 2, FIELD.LABEL_OPTIONAL, FIELD.TYPE_UINT64, ""),
+        ("data", 3, FIELD.LABEL_REQUIRED, FIELD.TYPE_BYTES, ""),
+    ],
+}
+"""The messages as AWS publishes them, with name, number, label and type of each field."""
+
+
+def _aggregated_record() -> Any:  # noqa: ANN401 - a class of Protocol Buffers' own making
+    file = descriptor_pb2.FileDescriptorProto(name="kpl.proto", package="kpl", syntax="proto2")
+    for message, fields in FIELDS.items():
+        made = file.message_type.add(name=message)
+        for name, number, label, kind, of in fields:
+            made.field.add(name=name, number=number, label=label, type=kind, type_name=of or None)
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName("kpl.AggregatedRecord"))
+
+
+AGGREGATED_RECORD = _aggregated_record()
+
+
+def aggregated(parts: Sequence[bytes]) -> bytes:
+    """One record of a stream that holds these."""
+    message = AGGREGATED_RECORD(partition_key_table=["a", "b"], explicit_hash_key_table=["1"])
+    for place, part in enumerate(parts):
+        message.records.add(partition_key_index=place % 2, explicit_hash_key_index=0, data=part)
+    return sealed(message.SerializeToString())
+
+
+def sealed(message: bytes) -> bytes:
+    """A message with what is put around it."""
+    return kpl.MAGIC + message + hashlib.md5(message, usedforsecurity=False).digest()
+
+
+def found(data: bytes) -> list[Content]:
+    """What the stream's event holds whose first record has this data."""
+    event = json.loads(json.dumps(EVENTS["kinesis"]))
+    event["Records"][0]["kinesis"]["data"] = base64.b64encode(data).decode()
+    return list(kinesis.records(event, "inputs"))
+
+
+@given(st.lists(st.binary(max_size=300), max_size=20))
+def test_user_records_come_out_as_they_went_in(parts: list[bytes]) -> None:
+    """In their order, whatever they hold."""
+    assert kpl.user_records(aggregated(parts)) == parts
+
+
+def test_a_user_record_is_a_record_like_any_other() -> None:
+    """Named by its place where it has no id; the stream knows it by the record that it came in, which comes again whole."""
+    plain, named, broken, beside = found(aggregated([b"It rained.", b'{"id": "a", "inputs": "All day."}', b'{"id": "b"}']))
+    record = EVENTS["kinesis"]["Records"][0]
+    assert isinstance(plain, Record)
+    assert isinstance(named, Record)
+    assert isinstance(broken, Failure)
+    assert isinstance(beside, Record)
+    assert (plain.id, plain.text, named.id, named.text) == (f"{record['eventID']}:0", "It rained.", "a", "All day.")
+    assert {one.origin.message for one in (plain, named, broken)} == {record["kinesis"]["sequenceNumber"]}
+    assert (broken.error, broken.origin.original) == (
+        "`inputs` is missing",
+        {"aggregated_in": record["eventID"], "place": 2, "data": base64.b64encode(b'{"id": "b"}').decode()},
+    )
+    assert beside.id == "weather-2"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [b"\x1a\x05ab", b"\x1a", b"\x1a\x80", b"\xff" * 11, b"\x1b", b"\x09ab", b"\x1a\x02\x1a\x09"],
+    ids=["short", "no length", "half a length", "a long number", "a group", "half a number", "short within"],
+)
+def test_what_is_sealed_and_cannot_be_taken_apart_is_refused(message: bytes) -> None:
+    """Whole: of a part nobody knows whether it is one."""
+    with pytest.raises(Validation, match=r"^The record is aggregated in a way that"):
+        kpl.user_records(sealed(message))
+
+
+def test_a_record_with_another_checksum_is_a_failure() -> None:
+    """What it is of is not guessed."""
+    damaged, beside = found(aggregated([b"It rained."])[:-1] + b"\0")
+    assert isinstance(damaged, Failure)
+    assert damaged.error == "The record begins like one that the Kinesis Producer Library aggregated, and its checksum is not right"
+    assert damaged.origin.original == EVENTS["kinesis"]["Records"][0] | {"kinesis": damaged.origin.original["kinesis"]}
+    assert isinstance(beside, Record)
+
+
+def test_a_pipe_s_element_has_one_answer_so_that_it_may_hold_one_user_record_alone() -> None:
+    """An enrichment keeps its length."""
+    record = EVENTS["kinesis"]["Records"][0]
+    elements = [
+        {**record["kinesis"], "eventSource": "aws:kinesis", "eventID": "e", "data": base64.b64encode(aggregated(parts)).decode()}
+        for parts in ([b"It rained."], [b"It rained.", b"All day."])
+    ]
+    one, two = pipes.records(elements, "inputs")
+    assert isinstance(one, Record)
+    assert isinstance(two, Failure)

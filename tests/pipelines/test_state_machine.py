@@ -1,0 +1,262 @@
+"""The template's state machine for bulk, executed by moto with the real function; and what of it moto cannot.
+
+Executed, as template.yaml has them: the states before the maps (defaults, what the execution's input says, the choice of a format,
+its refusal), and each of the four maps with its reader's bucket and key, its concurrency, its child's Task with all retries, and
+its writer. For that the definition is changed in these ways, and in no others:
+
+- `ItemBatcher` becomes an `ItemSelector` that makes the same `{"Items", "BatchInput"}` of the template's own `BatchInput`. So how
+  AWS cuts records into batches is not executed: the items of an array are batches here, a CSV's rows are batches of one.
+- `Transformation` goes, and `listObjectsV2` becomes `getObject`: one file is read, not all under a prefix.
+- `InputType` of JSONL and PARQUET becomes JSON, which with CSV is all that it reads; `ManifestType` goes.
+- `ExecutionType` goes: children are standard executions, not express ones.
+- `WriterConfig` goes. moto writes a manifest without the children's receipts: these are read from the function's answers.
+
+moto neither counts failed children against `ToleratedFailurePercentage`, nor redrives.
+"""
+
+import copy
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.request import Request, urlopen
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from botocore.exceptions import ClientError
+
+from events.aws import LocalAWS
+from handler.errors import Backend
+from handler.service import Options, Service
+from tests.infra.transformed import transformed
+from tests.pipelines.fakes import FakeService
+from tests.pipelines.lambda_front import LambdaFront
+from tests.pipelines.test_end_to_end import TEXTS, function, s3_jsonl
+from tests.secrecy import say
+
+CORPUS, RECEIPTS, VECTORS = "corpus", "receipts", "vectors"
+ROLE = "arn:aws:iam::123456789012:role/bulk"
+SUBSTITUTIONS = {
+    "AWS::Partition": "aws",
+    "Function": "arn:aws:lambda:us-east-1:123456789012:function:embeddings-pipeline",
+    "CorpusBucket": CORPUS,
+    "CorpusPrefix": "passages/",
+    "ReceiptsBucket": RECEIPTS,
+    "TextField": "passage",
+    "BatchSize": "500",
+    "Concurrency": "2",
+    "ToleratedFailurePercentage": "0",
+}
+DONE_SECONDS = 60
+POLL_SECONDS = 0.05
+
+type Definition = dict[str, Any]
+
+
+def filled(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """What CloudFormation makes of the definition."""
+    match value:
+        case {"Fn::Sub": text}:
+            return filled(text)
+        case dict():
+            return {name: filled(inner) for name, inner in value.items()}
+        case list():
+            return [filled(inner) for inner in value]
+        case str():
+            return re.sub(r"\$\{([\w:]+)\}", lambda found: SUBSTITUTIONS[found[1]], value)
+    return value
+
+
+# --- What moto's parser does not take ---------------------------------------------------------------------
+
+
+def no_batcher(state: Definition) -> None:
+    """Batches are what the items of an array are; a CSV's rows are batches of one."""
+    batch = state.pop("ItemBatcher")
+    items = "States.Array($$.Map.Item.Value)" if state["ItemReader"]["ReaderConfig"]["InputType"] == "CSV" else "$$.Map.Item.Value"
+    state["ItemSelector"] = {"Items.$": items, "BatchInput": batch["BatchInput"]}
+
+
+def no_transformation(state: Definition) -> None:
+    """One file is read: a prefix is its whole key."""
+    state["ItemReader"]["ReaderConfig"].pop("Transformation", None)
+    state["ItemReader"]["Resource"] = state["ItemReader"]["Resource"].replace("listObjectsV2", "getObject")
+    parameters = state["ItemReader"]["Parameters"]
+    parameters["Key.$"] = parameters.pop("Prefix.$", None) or parameters["Key.$"]
+
+
+def no_other_types(state: Definition) -> None:
+    """An array of batches stands for JSONL and Parquet."""
+    config = state["ItemReader"]["ReaderConfig"]
+    config["InputType"] = "CSV" if config["InputType"] == "CSV" else "JSON"
+
+
+def no_manifest(state: Definition) -> None:
+    """And for what a manifest lists."""
+    state["ItemReader"]["ReaderConfig"].pop("ManifestType", None)
+
+
+def no_express(state: Definition) -> None:
+    """Children are standard executions."""
+    del state["ItemProcessor"]["ProcessorConfig"]["ExecutionType"]
+
+
+def no_writer_config(state: Definition) -> None:
+    """Results are written in no form."""
+    del state["ResultWriter"]["WriterConfig"]
+
+
+CHANGES: dict[Callable[[Definition], None], str] = {
+    no_batcher: "ItemBatcher",
+    no_transformation: "Transformation",
+    no_other_types: "JSONL",
+    no_manifest: "ManifestType",
+    no_express: "EXPRESS",
+    no_writer_config: "WriterConfig",
+}
+"""Each change, and what moto's parser says no to without it."""
+
+
+@pytest.fixture(scope="module")
+def whole() -> Definition:
+    """The definition as it is deployed."""
+    definition: Definition = filled(transformed()["Resources"]["Bulk"]["Properties"]["Definition"])
+    return definition
+
+
+def changed(whole: Definition, *left_out: Callable[[Definition], None]) -> Definition:
+    """The definition with all changes but those left out."""
+    definition = copy.deepcopy(whole)
+    for state in definition["States"].values():
+        for change in CHANGES.keys() - left_out if state["Type"] == "Map" else ():
+            change(state)
+    return definition
+
+
+# --- Execution --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Workflows:
+    """Step Functions, S3, and the function that they invoke."""
+
+    aws: LocalAWS
+    front: LambdaFront
+
+    def machine(self, definition: Definition) -> str:
+        """Make a state machine; its ARN."""
+        made = self.aws.client("stepfunctions").create_state_machine(
+            name=uuid4().hex, definition=json.dumps(definition), roleArn=ROLE
+        )
+        arn: str = made["stateMachineArn"]
+        return arn
+
+    def executed(self, definition: Definition, **given: object) -> dict[str, Any]:
+        """An execution's end, and its map run."""
+        client = self.aws.client("stepfunctions")
+        self.front.replies.clear()
+        machine = self.machine(definition)
+        arn = client.start_execution(stateMachineArn=machine, name=uuid4().hex, input=json.dumps(given))["executionArn"]
+        deadline = time.monotonic() + DONE_SECONDS
+        while (found := client.describe_execution(executionArn=arn))["status"] == "RUNNING":
+            assert time.monotonic() < deadline
+            time.sleep(POLL_SECONDS)
+        runs = client.list_map_runs(executionArn=arn)["mapRuns"]
+        return {**found, "run": client.describe_map_run(mapRunArn=runs[0]["mapRunArn"]) if runs else None}
+
+
+@pytest.fixture(scope="module")
+def workflows() -> Iterator[Workflows]:
+    """A moto of their own, whose interpreter executes, and calls what is in front of it."""
+    with LambdaFront() as front, pytest.MonkeyPatch.context() as environment:
+        environment.setenv("MOTO_PORT", str(front.port))
+        with LocalAWS() as aws:
+            front.upstream = aws.port
+            config = json.dumps({"stepfunctions": {"execute_state_machine": True}}).encode()
+            with urlopen(Request(f"{aws.endpoint}/moto-api/config", config), timeout=10):  # noqa: S310 - of this machine
+                pass
+            for name, value in aws.environment.items():
+                environment.setenv(name, value)
+            for bucket in (CORPUS, RECEIPTS, VECTORS):
+                aws.client("s3").create_bucket(Bucket=bucket)
+            yield Workflows(aws, front)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_is_changed_is_what_moto_does_not_parse(
+    workflows: Workflows, whole: Definition, change: Callable[[Definition], None]
+) -> None:
+    """A change that a newer moto can do without is to go."""
+    with pytest.raises(ClientError, match=rf"{CHANGES[change]}"):
+        workflows.machine(changed(whole, change))
+
+
+RECORDS = [[{"id": "1", "passage": TEXTS[0]}, {"id": "2", "passage": TEXTS[1]}], [{"id": "3", "passage": TEXTS[0]}]]
+CSV = f'id,passage\n1,{TEXTS[0]}\n2,"{TEXTS[1]}"\n3,{TEXTS[0]}\n'
+
+
+@pytest.mark.parametrize(
+    ("given", "content", "batches"),
+    [
+        ({"prefix": "passages/a"}, json.dumps(RECORDS), 2),
+        ({"prefix": "passages/a", "format": "PARQUET"}, json.dumps(RECORDS), 2),
+        ({"key": "passages/a", "format": "MANIFEST"}, json.dumps(RECORDS), 2),
+        ({"prefix": "passages/a", "format": "CSV", "concurrency": 1}, CSV, 3),
+    ],
+    ids=["JSONL", "PARQUET", "MANIFEST", "CSV"],
+)
+def test_every_record_of_a_corpus_becomes_a_vector_and_every_batch_a_receipt(
+    workflows: Workflows, service: Service, whole: Definition, given: dict[str, Any], content: str, batches: int
+) -> None:
+    """Through the map of its format; the receipts tell of the shards that are there."""
+    workflows.aws.client("s3").put_object(Bucket=CORPUS, Key="passages/a", Body=content.encode())
+    uri, read = s3_jsonl(workflows.aws, VECTORS)
+    workflows.front.function = function(service, SINK=f"{uri}/{uuid4().hex}")
+    end = workflows.executed(changed(whole), **given)
+    say(*TEXTS)
+    assert end["status"] == "SUCCEEDED"
+    assert end["run"]["itemCounts"]["succeeded"] == batches
+    assert end["run"]["maxConcurrency"] == given.get("concurrency", 2)
+    found = read()
+    for record, text in {"1": TEXTS[0], "2": TEXTS[1], "3": TEXTS[0]}.items():
+        assert np.array(found[record], np.float32).tobytes() == service.embed([text], Options()).vectors[0].tobytes()
+    receipts = workflows.front.replies
+    assert len(receipts) == batches
+    assert sum(receipt["count"] for receipt in receipts) == 3
+    for receipt in receipts:
+        key = receipt["key"].removeprefix(f"s3://{VECTORS}/")
+        assert workflows.aws.client("s3").head_object(Bucket=VECTORS, Key=key)["Metadata"]["sha256"] == receipt["sha256"]
+    assert json.loads(end["output"])["ResultWriterDetails"]["Bucket"] == RECEIPTS
+
+
+def test_a_batch_that_may_yet_succeed_is_tried_again(workflows: Workflows, whole: Definition) -> None:
+    """By the Task's Retry, which matches the name of what the function raised."""
+    workflows.aws.client("s3").put_object(Bucket=CORPUS, Key="passages/a", Body=json.dumps(RECORDS[1:]).encode())
+    failures = iter([Backend("the table is busy")])
+    service = FakeService(failing=lambda _: next(failures, None))
+    workflows.front.function = function(service, SINK=f"s3://{VECTORS}/again")
+    end = workflows.executed(changed(whole), prefix="passages/a")
+    first, second = workflows.front.replies
+    assert (end["status"], first, second["count"]) == ("SUCCEEDED", "Unfinished", 1)
+
+
+def test_a_batch_that_never_will_is_not(workflows: Workflows, whole: Definition) -> None:
+    """Where nothing keeps its record, the batch fails at once; the others do not."""
+    broken = [[{"id": "4"}], *RECORDS]
+    workflows.aws.client("s3").put_object(Bucket=CORPUS, Key="passages/a", Body=json.dumps(broken).encode())
+    workflows.front.function = function(FakeService(), SINK=f"s3://{VECTORS}/broken")
+    end = workflows.executed(changed(whole), prefix="passages/a")
+    assert sorted(reply if isinstance(reply, str) else "" for reply in workflows.front.replies) == ["", "", "Empty"]
+    counts = end["run"]["itemCounts"]
+    assert (counts["failed"], counts["succeeded"]) == (1, 2)
+
+
+def test_a_format_that_is_none_of_them_is_refused_in_a_sentence(workflows: Workflows, whole: Definition) -> None:
+    """Before anything is read."""
+    end = workflows.executed(changed(whole), format="XML")
+    assert (end["status"], end["error"]) == ("FAILED", "Validation")
+    assert end["cause"] == "`format` must be JSONL, CSV, PARQUET or MANIFEST. Given: XML"
+    assert workflows.front.replies == []
