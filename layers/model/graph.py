@@ -70,7 +70,7 @@ class Graph:
     def write(self, path: Path, weights: str) -> None:
         """Write the graph to `path` and its constants to the file `weights` beside it, which ONNX Runtime memory-maps.
 
-        Each starts where a cache line does; constants below a kilobyte stay in the graph.
+        Each starts where a cache line does; constants below INLINE_BYTES stay in the graph.
         """
         initializers = []
         with (path.parent / weights).open("wb") as file:
@@ -87,7 +87,8 @@ class Graph:
         path.write_bytes(model.SerializeToString(deterministic=True))
 
 
-INLINE_BYTES = 1024
+INLINE_BYTES = 8192
+"""ONNX Runtime maps each constant of the file by itself: biases, scales and norms are sooner read than mapped."""
 ALIGNMENT = 64  # of a cache line and of the widest vector register
 
 
