@@ -13,7 +13,7 @@ import pytest
 from handler.config import KeySettings, PipelineSettings, Settings
 from handler.functions.direct import PUBLIC
 from tests.conftest import ROOT
-from tests.infra.transformed import UPLOADED, every, listed, of_type, statements, transformed
+from tests.infra.transformed import UPLOADED, every, listed, of_type, statements, transformed, transformed_each
 
 NOT_OURS = {"OPENBLAS_NUM_THREADS"}
 """Variables that a library reads."""
@@ -71,7 +71,7 @@ def test_every_variable_is_read_and_every_setting_can_be_set(template: dict[str,
 def test_another_model_is_another_version_and_the_alias_moves_to_it() -> None:
     """As do other libraries and other code; the same things again are the same version."""
     uploads = [UPLOADED, UPLOADED, *(UPLOADED | {folder: "changed"} for folder in UPLOADED)]
-    before, again, *after = (published(transformed(uploaded)) for uploaded in uploads)
+    before, again, *after = map(published, transformed_each(*((uploaded, {}) for uploaded in uploads)))
     assert before == again
     assert before not in after
 
