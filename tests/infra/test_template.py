@@ -3,6 +3,8 @@
 import filecmp
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,10 +12,11 @@ from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
+import yaml
 
 from events.dynamodb import LocalDynamoDB
 from events.emulator import Emulator
-from tests.conftest import LocalS3
+from tests.conftest import AWS, LocalS3
 
 ROOT = Path(__file__).parents[2]
 SAM = ROOT / "build/sam"
@@ -90,6 +93,25 @@ def built(artefact: Path, opt: Path, runtime_client: Path, tmp_path: Path) -> Bu
 def test_the_template_is_valid() -> None:
     """`sam validate --lint` finds nothing."""
     assert "is a valid SAM Template" in run("make", "validate")
+
+
+def test_a_first_deployment_takes_return_for_every_answer(tmp_path: Path) -> None:
+    """`sam deploy --guided` asks for all parameters and more, and goes on to AWS: here to a port where nobody listens."""
+    shutil.copy(ROOT / "samconfig.toml", tmp_path)  # which is where the answers are written
+    asked = subprocess.run(
+        [SAM / "bin/sam", "deploy", "--guided", "--template", "template.yaml", "--config-file", tmp_path / "samconfig.toml"],
+        cwd=ROOT,
+        env=os.environ | AWS | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1", "SAM_CLI_TELEMETRY": "0"},
+        input="\n" * 100,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=120,
+        check=False,
+    ).stdout
+    template = yaml.load((ROOT / "template.yaml").read_text(), yaml.BaseLoader)  # noqa: S506 - makes nothing but strings, lists and dicts
+    assert sorted(re.findall(r"Parameter (\w+) \[", asked)) == sorted(template["Parameters"])
+    assert "Looking for resources needed for deployment" in asked, asked
 
 
 def test_sam_build_makes_the_functions_and_both_layers(artefact: Path) -> None:
