@@ -1,6 +1,7 @@
 """template.yaml and what `make build` makes of it, without Docker, network or an AWS account."""
 
 import filecmp
+import hashlib
 import json
 import os
 import re
@@ -123,6 +124,14 @@ def test_sam_build_makes_the_functions_and_both_layers(artefact: Path) -> None:
         assert (artefact / f"{function.capitalize()}Function/handler/functions/{function}.py").is_file()
     manifest = json.loads((artefact / "ModelLayer/model/manifest.json").read_text())
     assert {path.name for path in (artefact / "ModelLayer/model").iterdir()} == {"manifest.json", *manifest["files"]}
+
+
+def test_a_model_in_the_layer_is_pinned_by_the_build_that_put_it_there(artefact: Path) -> None:
+    """As a parameter its digest would stay when another model is built and deployed, which no request would get an answer from."""
+    variables = yaml.safe_load((artefact / "template.yaml").read_text())["Globals"]["Function"]["Environment"]["Variables"]
+    digest = hashlib.sha256((artefact / "ModelLayer/model/manifest.json").read_bytes()).hexdigest()
+    assert variables["MODEL_SHA256"] == {"Fn::If": ["ModelInLayer", digest, {"Ref": "ModelSha256"}]}
+    assert 'MODEL_SHA256: !If [ModelInLayer, "", !Ref ModelSha256]' in (ROOT / "template.yaml").read_text()
 
 
 def test_the_layers_keep_their_budgets(artefact: Path) -> None:

@@ -225,12 +225,16 @@ def test_the_http_function_reads_one_secret_and_asks_for_keys(template: dict[str
 def test_a_model_is_either_in_a_layer_or_read_from_one_prefix(
     template: dict[str, Any], uri: str, layers: list[str], prefixes: list[str]
 ) -> None:
-    """With a prefix there is no model layer, and both functions have one more right: to read the objects under it."""
-    known = dict.fromkeys(template["Parameters"], "") | {"ModelUri": uri, "AWS::Partition": "aws"}
+    """With a prefix there is no model layer, and both functions have one more right: to read the objects under it.
+
+    A digest that is left from it is no other model's.
+    """
+    known = dict.fromkeys(template["Parameters"], "") | {"ModelUri": uri, "ModelSha256": "0" * 64, "AWS::Partition": "aws"}
     for function, role in {"ApiFunction": "ApiRole", "PipelineFunction": "PipelineRole"}.items():
         properties = resolved(functions(template)[function], known)
         assert [re.sub(r"[0-9a-f]{10}$", "", layer) for layer in properties["Layers"]] == layers
         assert properties["Environment"]["Variables"]["MODEL_URI"] == uri
+        assert properties["Environment"]["Variables"]["MODEL_SHA256"] == (uri and "0" * 64)
         (policy,) = resolved(template["Resources"][role]["Properties"]["Policies"], known)
         read = [right for right in policy["PolicyDocument"]["Statement"] if right and "s3:GetObject" in listed(right["Action"])]
         assert [right["Resource"] for right in read] == prefixes
