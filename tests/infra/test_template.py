@@ -28,7 +28,12 @@ import json, sys
 from samtranslator.yaml_helper import yaml_parse
 template = yaml_parse(sys.stdin.read())
 def resolved(value):
-    return template["Parameters"].get(value["Ref"], {"Default": value["Ref"]})["Default"] if isinstance(value, dict) else value
+    match value:
+        case {"Ref": name}:
+            return template["Parameters"].get(name, {"Default": name})["Default"]
+        case {"Fn::If": [_, *branches]}:  # on a parameter that is empty: its other branch is a plain one
+            return next(branch for branch in branches if isinstance(branch, str))
+    return value
 variables = template["Globals"]["Function"]["Environment"]["Variables"]
 table = template["Resources"]["CacheTable"]["Properties"]
 print(json.dumps([{name: str(resolved(value)) for name, value in variables.items()}, table]))
