@@ -78,7 +78,10 @@ def _release() -> None:
 
 def _check_meant(manifest: Manifest, settings: Settings) -> None:
     if settings.model_sha256 not in {"", manifest.digest}:
-        msg = f"{MANIFEST} is not the one that MODEL_SHA256 names: its sha256 is {manifest.digest}"
+        msg = (
+            f"{MANIFEST} is not the one that MODEL_SHA256 (the parameter ModelSha256, where it is deployed) names: "
+            f"if it is the one that is meant, that must be {manifest.digest}"
+        )
         raise Backend(msg)
 
 

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# Run a Python script with the arm64 artefact on an x86 machine: arm64.sh ARTEFACT ROOT SCRIPT < input > output
+# Run a Python script with the arm64 artefact on an x86 machine: arm64.sh ARTEFACT ROOT SCRIPT MODEL < input > output
 #
 # ARTEFACT is what `make build ARCH=arm64` made. ROOT becomes the file system of an arm64 machine: Debian's Python 3.13, /opt and
-# /var/task. As in Lambda there is no /sys, no network and no HOME. Needs qemu-user-static, apt, dpkg-deb and unshare.
+# /var/task, and MODEL as /tmp/model beside the artefact's own. As in Lambda there is no /sys, no network and no HOME. Needs
+# qemu-user-static, apt, dpkg-deb and unshare.
 set -euo pipefail
-artefact=$(realpath "$1") root=$(realpath -m "$2") script=$(realpath "$3")
+artefact=$(realpath "$1") root=$(realpath -m "$2") script=$(realpath "$3") model=$(realpath "$4")
 apt=$root.apt
 
 if [ ! -x "$root/usr/bin/python3.13" ]; then
@@ -34,12 +35,13 @@ CONF
 fi
 
 cp "$(command -v qemu-aarch64-static)" "$root/qemu"
-rm -rf "$root"/opt/* "$root"/var/task/*
+rm -rf "$root"/opt/* "$root"/var/task/* "$root"/tmp/*
 cp -R "$artefact"/RuntimeLayer/* "$artefact"/ModelLayer/* "$root/opt/"
 cp -R "$artefact"/ApiFunction/* "$root/var/task/"
 cp "$script" "$root/tmp/script.py"
+cp -R "$model" "$root/tmp/model"
 
 # A namespace of its own for everything: root only within, no network, and of the machine's processes none. onnxruntime wants /proc.
 exec unshare --map-root-user --mount --pid --net --ipc --uts --fork --mount-proc="$root/proc" \
-  chroot "$root" /qemu -E HOME= -E MODEL_DIR=/opt/model -E OPENBLAS_NUM_THREADS=1 -E PYTHONPATH=/var/task:/opt/python \
+  chroot "$root" /qemu -E HOME= -E OPENBLAS_NUM_THREADS=1 -E PYTHONPATH=/var/task:/opt/python \
   -E PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3.13 -P /tmp/script.py

@@ -1,8 +1,11 @@
 """template.yaml and what `make build` makes of it, without Docker, network or an AWS account."""
 
 import filecmp
+import hashlib
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,10 +13,11 @@ from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
+import yaml
 
 from events.dynamodb import LocalDynamoDB
 from events.emulator import Emulator
-from tests.conftest import LocalS3
+from tests.conftest import AWS, LocalS3
 
 ROOT = Path(__file__).parents[2]
 SAM = ROOT / "build/sam"
@@ -24,7 +28,12 @@ import json, sys
 from samtranslator.yaml_helper import yaml_parse
 template = yaml_parse(sys.stdin.read())
 def resolved(value):
-    return template["Parameters"].get(value["Ref"], {"Default": value["Ref"]})["Default"] if isinstance(value, dict) else value
+    match value:
+        case {"Ref": name}:
+            return template["Parameters"].get(name, {"Default": name})["Default"]
+        case {"Fn::If": [_, *branches]}:  # on a parameter that is empty: its other branch is a plain one
+            return next(branch for branch in branches if isinstance(branch, str))
+    return value
 variables = template["Globals"]["Function"]["Environment"]["Variables"]
 table = template["Resources"]["CacheTable"]["Properties"]
 print(json.dumps([{name: str(resolved(value)) for name, value in variables.items()}, table]))
@@ -92,6 +101,25 @@ def test_the_template_is_valid() -> None:
     assert "is a valid SAM Template" in run("make", "validate")
 
 
+def test_a_first_deployment_takes_return_for_every_answer(tmp_path: Path) -> None:
+    """`sam deploy --guided` asks for all parameters and more, and goes on to AWS: here to a port where nobody listens."""
+    shutil.copy(ROOT / "samconfig.toml", tmp_path)  # which is where the answers are written
+    asked = subprocess.run(
+        [SAM / "bin/sam", "deploy", "--guided", "--template", "template.yaml", "--config-file", tmp_path / "samconfig.toml"],
+        cwd=ROOT,
+        env=os.environ | AWS | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1", "SAM_CLI_TELEMETRY": "0"},
+        input="\n" * 100,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=120,
+        check=False,
+    ).stdout
+    template = yaml.load((ROOT / "template.yaml").read_text(), yaml.BaseLoader)  # noqa: S506 - makes nothing but strings, lists and dicts
+    assert sorted(re.findall(r"Parameter (\w+) \[", asked)) == sorted(template["Parameters"])
+    assert "Looking for resources needed for deployment" in asked, asked
+
+
 def test_sam_build_makes_the_functions_and_both_layers(artefact: Path) -> None:
     """`sam build` needs no Docker, and what it makes is whole."""
     assert {path.name for path in artefact.iterdir()} == {
@@ -101,6 +129,14 @@ def test_sam_build_makes_the_functions_and_both_layers(artefact: Path) -> None:
         assert (artefact / f"{function.capitalize()}Function/handler/functions/{function}.py").is_file()
     manifest = json.loads((artefact / "ModelLayer/model/manifest.json").read_text())
     assert {path.name for path in (artefact / "ModelLayer/model").iterdir()} == {"manifest.json", *manifest["files"]}
+
+
+def test_a_model_in_the_layer_is_pinned_by_the_build_that_put_it_there(artefact: Path) -> None:
+    """As a parameter its digest would stay when another model is built and deployed, which no request would get an answer from."""
+    variables = yaml.safe_load((artefact / "template.yaml").read_text())["Globals"]["Function"]["Environment"]["Variables"]
+    digest = hashlib.sha256((artefact / "ModelLayer/model/manifest.json").read_bytes()).hexdigest()
+    assert variables["MODEL_SHA256"] == {"Fn::If": ["ModelInLayer", digest, {"Ref": "ModelSha256"}]}
+    assert 'MODEL_SHA256: !If [ModelInLayer, "", !Ref ModelSha256]' in (ROOT / "template.yaml").read_text()
 
 
 def test_the_layers_keep_their_budgets(artefact: Path) -> None:

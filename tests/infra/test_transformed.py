@@ -13,7 +13,7 @@ import pytest
 from handler.config import KeySettings, PipelineSettings, Settings
 from handler.functions.direct import PUBLIC
 from tests.conftest import ROOT
-from tests.infra.transformed import UPLOADED, every, listed, of_type, statements, transformed
+from tests.infra.transformed import UPLOADED, every, listed, of_type, statements, transformed, transformed_each
 
 NOT_OURS = {"OPENBLAS_NUM_THREADS"}
 """Variables that a library reads."""
@@ -71,7 +71,7 @@ def test_every_variable_is_read_and_every_setting_can_be_set(template: dict[str,
 def test_another_model_is_another_version_and_the_alias_moves_to_it() -> None:
     """As do other libraries and other code; the same things again are the same version."""
     uploads = [UPLOADED, UPLOADED, *(UPLOADED | {folder: "changed"} for folder in UPLOADED)]
-    before, again, *after = (published(transformed(uploaded)) for uploaded in uploads)
+    before, again, *after = map(published, transformed_each(*((uploaded, {}) for uploaded in uploads)))
     assert before == again
     assert before not in after
 
@@ -97,10 +97,7 @@ def test_another_setting_is_another_version_too(template: dict[str, Any]) -> Non
     decisive = set(every({**function, "ReservedConcurrentExecutions": None}, "Ref")) & template["Parameters"].keys()
     switches = {"HasSnapStart": "SnapStart", "HasTracing": "Tracing"}
     decisive |= {switches[condition] for condition in re.findall(r"'Fn::If': \['(\w+)'", str(function)) if condition in switches}
-    assert decisive - {"CacheKeySecret"} == described - {"Release", "Model", "Libraries"} | {
-        "ModelUri",
-        "ModelSha256",
-    }  # a secret has no place in a description
+    assert decisive == described - {"Release", "Model", "Libraries"} | {"ModelUri", "ModelSha256"}
 
 
 def test_old_versions_go_with_the_update_that_replaces_them(template: dict[str, Any]) -> None:
@@ -229,12 +226,16 @@ def test_the_http_function_reads_one_secret_and_asks_for_keys(template: dict[str
 def test_a_model_is_either_in_a_layer_or_read_from_one_prefix(
     template: dict[str, Any], uri: str, layers: list[str], prefixes: list[str]
 ) -> None:
-    """With a prefix there is no model layer, and both functions have one more right: to read the objects under it."""
-    known = dict.fromkeys(template["Parameters"], "") | {"ModelUri": uri, "AWS::Partition": "aws"}
+    """With a prefix there is no model layer, and both functions have one more right: to read the objects under it.
+
+    A digest that is left from it is no other model's.
+    """
+    known = dict.fromkeys(template["Parameters"], "") | {"ModelUri": uri, "ModelSha256": "0" * 64, "AWS::Partition": "aws"}
     for function, role in {"ApiFunction": "ApiRole", "PipelineFunction": "PipelineRole"}.items():
         properties = resolved(functions(template)[function], known)
         assert [re.sub(r"[0-9a-f]{10}$", "", layer) for layer in properties["Layers"]] == layers
         assert properties["Environment"]["Variables"]["MODEL_URI"] == uri
+        assert properties["Environment"]["Variables"]["MODEL_SHA256"] == (uri and "0" * 64)
         (policy,) = resolved(template["Resources"][role]["Properties"]["Policies"], known)
         read = [right for right in policy["PolicyDocument"]["Statement"] if right and "s3:GetObject" in listed(right["Action"])]
         assert [right["Resource"] for right in read] == prefixes

@@ -8,37 +8,46 @@ from typing import Any
 
 from tests.conftest import ROOT
 
-# Takes the template on standard input; on the command line, the names of what `sam deploy` would have uploaded, and parameters.
+# Takes the template's path and a list of pairs: the names of what `sam deploy` would have uploaded, and parameters.
 TRANSFORM = """
-import json, sys
+import copy, json, sys
 from types import SimpleNamespace
 from samtranslator.translator.transform import transform
 from samtranslator.yaml_helper import yaml_parse
-template = yaml_parse(sys.stdin.read())
-uploaded, parameters = map(json.loads, sys.argv[1:])
-template["Globals"]["Function"]["CodeUri"] = "s3://uploads/" + uploaded["handler/"]
-for resource in template["Resources"].values():
-    if "ContentUri" in resource["Properties"]:
-        resource["Properties"]["ContentUri"] = "s3://uploads/" + uploaded[resource["Properties"]["ContentUri"]]
-print(json.dumps(transform(template, parameters, SimpleNamespace(load=dict))))
+source, transformed = yaml_parse(open(sys.argv[1]).read()), []
+for uploaded, parameters in json.loads(sys.argv[2]):
+    template = copy.deepcopy(source)
+    template["Globals"]["Function"]["CodeUri"] = "s3://uploads/" + uploaded["handler/"]
+    for resource in template["Resources"].values():
+        if "ContentUri" in resource["Properties"]:
+            resource["Properties"]["ContentUri"] = "s3://uploads/" + uploaded[resource["Properties"]["ContentUri"]]
+    transformed.append(transform(template, parameters, SimpleNamespace(load=dict)))
+print(json.dumps(transformed))
 """
 UPLOADED = {"handler/": "code", "layers/runtime/": "runtime", "layers/model/": "model"}
 """The names under which `sam deploy` uploads folders are digests of what is in them."""
 
+type Template = dict[str, Any]
 
-def transformed(uploaded: Mapping[str, str] = UPLOADED, **parameters: str) -> dict[str, Any]:
-    """The template after the transform, given the names of uploads and some parameters."""
+
+def transformed(**parameters: str) -> Template:
+    """The template after the transform, given some parameters."""
+    (template,) = transformed_each((UPLOADED, parameters))
+    return template
+
+
+def transformed_each(*given: tuple[Mapping[str, str], Mapping[str, str]]) -> list[Template]:
+    """One for each pair of the names of uploads and parameters; importing the translator takes as long as forty transforms."""
     ran = subprocess.run(
-        [ROOT / "build/sam/bin/python", "-c", TRANSFORM, json.dumps(dict(uploaded)), json.dumps(parameters)],
+        [ROOT / "build/sam/bin/python", "-c", TRANSFORM, ROOT / "template.yaml", json.dumps(given)],
         env=os.environ | {"AWS_DEFAULT_REGION": "us-east-1"},
-        input=(ROOT / "template.yaml").read_text(),
         text=True,
         capture_output=True,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    template: dict[str, Any] = json.loads(ran.stdout)
-    return template
+    templates: list[Template] = json.loads(ran.stdout)
+    return templates
 
 
 def of_type(template: Mapping[str, Any], kind: str) -> dict[str, Any]:

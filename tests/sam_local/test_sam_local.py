@@ -53,7 +53,7 @@ def vectors(reply: Any) -> list[list[float]]:  # noqa: ANN401 - as each caller i
 
 @pytest.mark.parametrize(("function", "event", "lengths"), INVOCATIONS)
 def test_invoke_answers_every_event_that_needs_no_account(function: str, event: str, lengths: list[int]) -> None:
-    """From a container of its own."""
+    """From a container of its own, which is gone with its answer: how much of its log SAM still gets to show is chance."""
     run = subprocess.run(
         [*SAM, "invoke", function, "--event", f"events/{event}.json", *FLAGS],
         cwd=ROOT,
@@ -64,7 +64,6 @@ def test_invoke_answers_every_event_that_needs_no_account(function: str, event: 
         check=False,
     )
     assert run.returncode == 0, run.stderr[-3000:]
-    assert "REPORT RequestId: " in run.stderr
     assert [len(vector) for vector in vectors(json.loads(run.stdout.splitlines()[-1]))] == lengths
 
 
