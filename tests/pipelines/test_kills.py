@@ -1,4 +1,4 @@
-"""A queue whose function dies at random points: `make soak` has 200 such runs, of which the first of each kind are here."""
+"""A queue whose function dies at random points: `make soak` has 200 such runs, of which the first five are here."""
 
 import os
 import re
@@ -7,7 +7,7 @@ import sys
 
 from tests.conftest import ROOT
 
-RUNS = int(os.environ.get("KILL_RUNS", "3"))
+RUNS = int(os.environ.get("KILL_RUNS", "5"))
 SECONDS = 300
 """For one run, at most, on a machine with other work: seconds are usual."""
 
