@@ -46,7 +46,7 @@ def trim_endpoints(data: Path) -> None:
 
 
 def trim_descriptions(data: Path) -> None:
-    """Take the documentation out of botocore's descriptions of services: four fifths of what a client reads to be made."""
+    """Empty the documentation in botocore's descriptions of services: four fifths of what a client reads to be made."""
     for file in data.glob("*/*/service-2.json.gz"):
         trimmed = json.dumps(_undocumented(json.loads(gzip.decompress(file.read_bytes()))), separators=(",", ":"))
         file.write_bytes(gzip.compress(trimmed.encode(), mtime=0))
@@ -59,7 +59,8 @@ def _undocumented(described: object) -> object:
         return described
     # A member of a shape may be called `documentation` too; that one is an object.
     return {
-        name: _undocumented(value) for name, value in described.items() if name != "documentation" or not isinstance(value, str)
+        name: "" if name == "documentation" and isinstance(value, str) else _undocumented(value)
+        for name, value in described.items()
     }
 
 

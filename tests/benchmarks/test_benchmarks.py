@@ -36,6 +36,7 @@ TABLES = {
     "Memory: milliseconds a request": ["vCPUs", "1 text of 20 tokens", "1 text of 128", "32 texts of 128"],
     "Cold: milliseconds from process start to first vector": ["ms", "time / floor", "CPU ms", "CPU time / floor"],
     "Cold: milliseconds of CPU time by step": ["ms", "with keys and table"],
+    "Restored: milliseconds of CPU time after a snapshot": ["ms", "with keys and table"],
 }
 ROWS = {
     "Fidelity: cosine to our fp32 build": {"stock fp32", "ours int8", "stock int8"},
