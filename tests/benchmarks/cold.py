@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -60,9 +61,7 @@ class Deployment:
         }
         if not given:
             return cls("the repository", [sys.executable, "-P", str(PROGRAM)], environment | {"PYTHONPATH": "."})
-        # Last, what only Lambda's own runtime brings: the registry of hooks around a snapshot.
-        runtime = Path(snapshot_restore_py.__file__).parents[1]
-        folders = [Path(given, "ApiFunction"), Path(given, "RuntimeLayer", "python"), runtime]
+        folders = [Path(given, "ApiFunction"), Path(given, "RuntimeLayer", "python"), _runtime_modules()]
         environment |= {"PYTHONPATH": os.pathsep.join(map(str, folders)), "MODEL_DIR": str(Path(given, "ModelLayer", "model"))}
         base: str = sys._base_executable  # type: ignore[attr-defined]  # noqa: SLF001 - the interpreter without this environment's packages
         return cls(given, [base, "-P", str(PROGRAM)], environment)
@@ -184,6 +183,14 @@ def _secret(server: LocalDynamoDB) -> dict[str, str]:
     client = session.create_client("secretsmanager", "us-east-1", endpoint_url=server.endpoint)
     arn: str = client.create_secret(Name="key", SecretString=KEY)["ARN"]
     return {"AWS_ENDPOINT_URL_SECRETS_MANAGER": server.endpoint, "API_KEYS_SECRET": arn}
+
+
+def _runtime_modules() -> Path:
+    """A folder with the one module that Lambda's own runtime brings: the registry of hooks around a snapshot."""
+    folder = Path("build", "runtime")
+    folder.mkdir(exist_ok=True)
+    shutil.copy(snapshot_restore_py.__file__, folder)
+    return folder
 
 
 def _event_with_key() -> str:
