@@ -98,7 +98,7 @@ def versions_of(secret: str) -> list[str]:
 
 @cache
 def _client() -> Any:  # noqa: ANN401 - botocore makes its clients' types at run time
-    from handler.aws import connect  # noqa: PLC0415 - 250 ms that a deployment without a secret does not pay
+    from handler.aws import connect  # noqa: PLC0415 - 0.1 s that a deployment without a secret does not pay
 
     return connect("secretsmanager", read_seconds=1, attempts=2)
 

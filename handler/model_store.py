@@ -38,7 +38,7 @@ def opened(settings: Settings) -> tuple[Path, Manifest]:
         manifest = Manifest.read(settings.model_dir)
         _check_meant(manifest, settings)
         return settings.model_dir, manifest
-    from handler.bucket import Bucket  # noqa: PLC0415 - 0.4 s for AWS's library that a model in a layer does not need
+    from handler.bucket import Bucket  # noqa: PLC0415 - 0.12 s for AWS's library that a model in a layer does not need
 
     started = time.monotonic()
     telemetry.log("model_wanted", uri=settings.model_uri)

@@ -1,4 +1,4 @@
-"""A queue whose function dies at random points: `make soak` has 200 such runs, of which the first five are here."""
+"""Queues, objects and streams whose function dies at random points: `make soak` has 200 such runs, here are the first five."""
 
 import os
 import re
