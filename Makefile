@@ -152,7 +152,7 @@ build/clients/%/installed: tests/clients/packages/%/package-lock.json
 	@touch $@
 
 .PHONY: without-vnni
-without-vnni: .venv/installed build/model/manifest.json build/model-fp32/manifest.json ## int8 on an x86 CPU without VNNI, emulated (needs qemu-user)
+without-vnni: .venv/installed build/model/manifest.json ## int8 on an x86 CPU without VNNI, emulated (needs qemu-user)
 	@if command -v qemu-x86_64-static qemu-x86_64 >/dev/null; then \
 		RUN_EMULATED=1 $(PY) -m pytest -s tests/handler/embedding/test_without_vnni.py; \
 	else echo "SKIPPED: int8 without VNNI, for want of qemu-x86_64 (Debian's qemu-user-static)"; fi
@@ -245,10 +245,15 @@ build/uv/bin/uv: tests/uv.txt
 	@build/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tests/uv.txt
 	@touch $@
 
-.venv/installed: tests/requirements.txt | $(UV)
+.venv/packages: tests/requirements.txt | $(UV)
 	@echo "Making the environment (.venv)"
 	@$(UV) venv --quiet --clear --no-config --python $(PYTHON) .venv
 	@$(UV) pip install $(QUIET) --python $(PY) --require-hashes -r tests/requirements.txt
+	@touch $@
+
+.venv/installed: .venv/packages $(wildcard layers/runtime/operators/*.[chp]*)
+	@echo "Compiling the encoder's operators"
+	@$(PY) layers/runtime/operators/build.py .venv/lib/python3.13/site-packages
 	@touch $@
 
 # aws-sam-cli pins its own boto3, so it lives apart. It carries AWS's Runtime Interface Emulator.

@@ -12,7 +12,10 @@ DECISIVE = {
 """Instruction sets by Linux's names, x86-64 and arm64: those that ONNX Runtime's matrix library (MLAS) chooses kernels by."""
 
 
-def kernel_class(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+CPUINFO = Path("/proc/cpuinfo")
+
+
+def kernel_class(cpuinfo: Path = CPUINFO) -> str:
     """One name for all CPUs that compute the same bits: the architecture and its decisive instruction sets."""
     told = cpuinfo.read_text(errors="replace") if cpuinfo.exists() else ""
     flags = re.search(r"^(?:flags|Features)\s*:(.*)$", told, re.MULTILINE)

@@ -11,7 +11,7 @@ from typing import Any, Self, get_args, get_origin
 
 from handler.errors import Backend
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 GRAPH = "model.onnx"
 WEIGHTS = "model.onnx.data"
@@ -20,7 +20,10 @@ TOKENIZER = "tokenizer.json"
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One model folder, described. `files` maps a file's name to its sha256."""
+    """One model folder, described. `files` maps a file's name to its sha256.
+
+    `portable` says that its vectors are the same bits on every kind of CPU.
+    """
 
     model_id: str
     revision: str
@@ -37,6 +40,7 @@ class Manifest:
     files: dict[str, str]
     sources: dict[str, str]
     fidelity: dict[str, Any]
+    portable: bool
     format: int = FORMAT
     digest: str = field(default="", compare=False)
     """Sha256 of manifest.json itself, where it was read from one."""

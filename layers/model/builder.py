@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 
 from handler.embedding.encoder import Encoder, Vectors
 from handler.embedding.manifest import GRAPH, MANIFEST, TOKENIZER, WEIGHTS, Manifest, sha256
@@ -15,6 +16,7 @@ from layers.model import networks, tokenizer
 from layers.model.configuration import Unsupported
 from layers.model.corpus import corpus_digest, passages
 from layers.model.fidelity import Fidelity
+from layers.model.graph import portable
 from layers.model.networks import EXACT, Bounds
 from layers.model.sources import Source
 from layers.model.specification import Specification
@@ -110,6 +112,7 @@ def _write_manifest(folder: Path, source: Source, specification: Specification, 
         files={name: sha256(folder, name) for name in (GRAPH, WEIGHTS, TOKENIZER)},
         sources=source.digests(),
         fidelity={},
+        portable=portable(onnx.load(folder / GRAPH, load_external_data=False)),
     )
     manifest.write(folder)
     return manifest

@@ -12,7 +12,7 @@ from handler.embedding.tokenization import TokenIds
 from layers.model.blocks import Moments
 from layers.model.graph import Graph
 from layers.model.head import PROMPT_TOKENS
-from layers.model.precision import Array, Float32, Outliers, Precision
+from layers.model.precision import Array, Float32, Linear, Precision
 
 
 class _Watched(Float32):
@@ -21,12 +21,12 @@ class _Watched(Float32):
     def __init__(self) -> None:
         self.outputs: dict[str, str] = {}
 
-    def linear(self, graph: Graph, name: str, value: str, weight: Array, bias: Array, outliers: Outliers) -> str:
+    def linear(self, graph: Graph, value: str, layer: Linear) -> str:
         axes = graph.constant("all_but_channels", np.array([0, 1], np.int64))
-        watched = graph.op(f"{name}.largest", "ReduceMax", graph.op(f"{name}.abs", "Abs", value), axes, keepdims=0)
-        graph.output(watched, [weight.shape[0]])
-        self.outputs[name] = watched
-        return super().linear(graph, name, value, weight, bias, outliers)
+        watched = graph.op(f"{layer.name}.largest", "ReduceMax", graph.op(f"{layer.name}.abs", "Abs", value), axes, keepdims=0)
+        graph.output(watched, [len(layer.weight)])
+        self.outputs[layer.name] = watched
+        return super().linear(graph, value, layer)
 
 
 def largest_activations(write: Callable[[Precision], Graph], sequences: Sequence[TokenIds]) -> dict[str, Array]:
@@ -43,10 +43,10 @@ class _Given(Float32):
     def __init__(self) -> None:
         self.inputs: dict[str, tuple[str, int]] = {}
 
-    def linear(self, graph: Graph, name: str, value: str, weight: Array, bias: Array, outliers: Outliers) -> str:
-        graph.output(value, [1, "tokens", len(weight)])
-        self.inputs[name] = value, len(weight)
-        return super().linear(graph, name, value, weight, bias, outliers)
+    def linear(self, graph: Graph, value: str, layer: Linear) -> str:
+        graph.output(value, [1, "tokens", len(layer.weight)])
+        self.inputs[layer.name] = value, len(layer.weight)
+        return super().linear(graph, value, layer)
 
 
 def moments(write: Callable[[Precision], Graph], sequences: Sequence[TokenIds]) -> Iterator[tuple[str, Moments]]:

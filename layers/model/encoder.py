@@ -1,20 +1,18 @@
 """Encoders of the BERT kind as an ONNX graph, written from their weights; architectures.py says which and how they differ.
 
-The graph takes the token ids of one text, unpadded, and therefore no attention mask. Its operators were picked by measurement with
-ONNX Runtime 1.31 on AVX512-VNNI: Add + LayerNormalization rather than SkipLayerNormalization (41 µs against 240), the contributed
-Gelu rather than BiasGelu, the standard Attention without a mask.
+The graph takes the token ids of one text, unpadded, and therefore no attention mask; or of several texts of one length.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
 from layers.model.architectures import Shape
-from layers.model.graph import CONTRIB, Graph
-from layers.model.precision import Array, Outliers, Precision
+from layers.model.graph import Graph
+from layers.model.precision import Array, Linear, Norm, Precision
 
 FARTHEST = 128
 """Tokens this far apart and farther share a bucket: `max_distance` of the T5 scheme that MPNet fixed in its code."""
@@ -22,17 +20,18 @@ FARTHEST = 128
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """Writes one encoder into a graph. No text has more than `max_length` tokens."""
+    """Writes one encoder into a graph. No text has more than `max_length` tokens; a run has 1 text, or "texts": any number."""
 
     graph: Graph
+    texts: int | str
     shape: Shape
     max_length: int
     weights: Mapping[str, Array]
     precision: Precision
 
     def write(self) -> str:
-        """`input_ids` (1, tokens) to the last layer's states (1, tokens, hidden)."""
-        ids = self.graph.input("input_ids", [1, "tokens"])
+        """`input_ids` (texts, tokens) to the last layer's states (texts, tokens, hidden)."""
+        ids = self.graph.input("input_ids", [self.texts, "tokens"])
         states = self._embeddings(ids)
         bias = self._relative_positions() if self.shape.architecture.relative_positions else ""
         for index in range(self.shape.layers):
@@ -50,7 +49,7 @@ class Encoder:
         positions = (
             self._positions_after_padding(table, ids) if architecture.positions_after_padding else self._first(table, length)
         )
-        return self._normalised(architecture.norm, graph.op("embedded", "Add", words, positions))
+        return self._normalised(architecture.norm, words, positions)
 
     def _first(self, table: Array, length: str) -> str:
         zero = self.graph.constant("zero", np.array([0], np.int64))
@@ -83,54 +82,37 @@ class Encoder:
         return graph.op("distances.bias", "Gather", rows_by_distance, apart, axis=2)
 
     def _layer(self, index: int, states: str, bias: str) -> str:
-        graph, architecture = self.graph, self.shape.architecture
+        architecture = self.shape.architecture
         name, prefix = f"layer.{index}", architecture.layer.format(index)
         attended = self._attention(name, prefix, states, bias)
-        attended = self._linear(f"{name}.o", attended, f"{prefix}.{architecture.output}", outliers=Outliers.NONE)
-        attended = graph.op(f"{name}.attended", "Add", attended, states)
-        states = self._normalised(f"{prefix}.{architecture.attended}", attended)
-        result = graph.op(f"{name}.result", "Sum", states, *self._feed_forward(name, prefix, states))
-        return self._normalised(f"{prefix}.{architecture.result}", result)
-
-    def _feed_forward(self, name: str, prefix: str, states: str) -> list[str]:
-        """The two linear layers with a Gelu between, as the terms of a sum: most inner channels, and those that stay apart."""
-        graph, architecture = self.graph, self.shape.architecture
-        inner, inner_bias = self._linear_weights(f"{prefix}.{architecture.inner}")
-        outer, outer_bias = self._linear_weights(f"{prefix}.{architecture.outer}")
-        terms = []
-        if apart := self.precision.apart(f"{name}.f2"):
-            product = graph.op(f"{name}.a1", "MatMul", states, graph.constant(f"{name}.a1.weight", inner[:, apart]))
-            bias = graph.constant(f"{name}.a1.bias", inner_bias[apart])
-            active = graph.op(f"{name}.a1.gelu", "BiasGelu", product, bias, domain=CONTRIB)
-            terms.append(graph.op(f"{name}.a2", "MatMul", active, graph.constant(f"{name}.a2.weight", outer[apart])))
-            # Zeroed among the others, and not removed: matrix products are fastest at round widths.
-            inner[:, apart] = inner_bias[apart] = outer[apart] = 0
-        value = self.precision.linear(graph, f"{name}.f1", states, inner, inner_bias, Outliers.CHANNELS)
-        value = graph.op(f"{name}.gelu", "Gelu", value, domain=CONTRIB)
-        return [self.precision.linear(graph, f"{name}.f2", value, outer, outer_bias, Outliers.NONE), *terms]
+        states = self._normalised(f"{prefix}.{architecture.attended}", attended, states)
+        inner, outer = f"{prefix}.{architecture.inner}", f"{prefix}.{architecture.outer}"
+        return self._normalised(f"{prefix}.{architecture.result}", self._feed_forward(name, states, inner, outer), states)
 
     def _attention(self, name: str, prefix: str, states: str, bias: str) -> str:
-        graph, architecture, heads = self.graph, self.shape.architecture, self.shape.heads
-        keys = [f"{prefix}.{part}" for part in (architecture.query, architecture.key, architecture.value)]
-        merged = self._linear(f"{name}.qkv", states, *keys, outliers=Outliers.CHANNELS)
-        parts = graph.ops([f"{name}.{part}" for part in "qkv"], "Split", merged, axis=-1, num_outputs=3)
-        biases = [bias] if bias else []
-        return graph.op(f"{name}.attention", "Attention", *parts, *biases, q_num_heads=heads, kv_num_heads=heads)
+        architecture = self.shape.architecture
+        projections = [f"{prefix}.{part}" for part in (architecture.query, architecture.key, architecture.value)]
+        merged = self.precision.linear(self.graph, states, self._linear(f"{name}.qkv", *projections, outliers=True))
+        attended = self.precision.attention(self.graph, f"{name}.attention", merged, self.shape.heads, bias)
+        return self.precision.linear(self.graph, attended, self._linear(f"{name}.o", f"{prefix}.{architecture.output}"))
 
-    def _linear(self, name: str, value: str, *keys: str, outliers: Outliers) -> str:
-        """One product with the weights of all `keys` side by side."""
-        return self.precision.linear(self.graph, name, value, *self._linear_weights(*keys), outliers)
+    def _feed_forward(self, name: str, states: str, inner: str, outer: str) -> str:
+        """The two linear layers with a Gelu between, the inner channels in the order that the precision likes."""
+        one, two = self._linear(f"{name}.f1", inner, outliers=True), self._linear(f"{name}.f2", outer)
+        order = self.precision.order(two.name)
+        one = replace(one, weight=np.ascontiguousarray(one.weight[:, order]), bias=one.bias[order], gelu=True)
+        two = replace(two, weight=np.ascontiguousarray(two.weight[order]))
+        return self.precision.linear(self.graph, self.precision.linear(self.graph, states, one), two)
 
-    def _linear_weights(self, *keys: str) -> tuple[Array, Array]:
-        """The weights (in, out) and biases (out) of all `keys` side by side, as copies."""
+    def _linear(self, name: str, *keys: str, outliers: bool = False) -> Linear:
+        """One layer with the weights of all `keys` side by side."""
         weight = np.concatenate([self.weights[f"{key}.weight"] for key in keys]).T
-        return np.ascontiguousarray(weight), np.concatenate([self.weights[f"{key}.bias"] for key in keys])
+        bias = np.concatenate([self.weights[f"{key}.bias"] for key in keys])
+        return Linear(name, np.ascontiguousarray(weight), bias, outliers)
 
-    def _normalised(self, key: str, value: str) -> str:
-        gamma = self.graph.constant(f"{key}.gamma", self.weights[f"{key}.weight"])
-        beta = self.graph.constant(f"{key}.beta", self.weights[f"{key}.bias"])
-        epsilon = self.shape.layer_norm_epsilon
-        return self.graph.op(f"{key}.result", "LayerNormalization", value, gamma, beta, axis=-1, epsilon=epsilon)
+    def _normalised(self, key: str, one: str, other: str) -> str:
+        norm = Norm(key, self.weights[f"{key}.weight"], self.weights[f"{key}.bias"], self.shape.layer_norm_epsilon)
+        return self.precision.add_norm(self.graph, (one, other), norm)
 
 
 def buckets(distances: NDArray[np.int64], count: int) -> NDArray[np.int64]:

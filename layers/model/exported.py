@@ -19,6 +19,7 @@ from handler.embedding.manifest import GRAPH, WEIGHTS
 from layers.model.configuration import Unsupported
 from layers.model.graph import Graph
 from layers.model.head import Layer, write_head
+from layers.model.precision import Float32
 from layers.model.specification import Specification
 
 OLDEST_OPSET = 18
@@ -45,7 +46,7 @@ def write(folder: Path, path: Path, specification: Specification, layers: Sequen
         graph = Graph()
         graph.input("input_ids", [1, "tokens"])
         graph.adopt(onnx.load(encoder))
-    write_head(graph, STATES, specification.pooling, layers)
+    write_head(graph, STATES, Float32(), specification.pooling, layers)
     graph.write(folder / GRAPH, WEIGHTS)
 
 

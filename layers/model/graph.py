@@ -11,7 +11,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 23  # the first with Attention
 CONTRIB = "com.microsoft"  # ONNX Runtime's own operators
-CONTRIB_OPSET = 1
+ENCODER = "encoder"  # layers/runtime/operators
+OWN_OPSET = 1  # of either
 
 type Attribute = Any
 """int, float or list[int], as the operator has it; onnx declares its keyword arguments otherwise."""
@@ -26,7 +27,7 @@ class Graph:
         self._constants: dict[str, NDArray[np.generic]] = {}
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
-        self._opsets = {"": OPSET, CONTRIB: CONTRIB_OPSET}
+        self._opsets = {"": OPSET, CONTRIB: OWN_OPSET, ENCODER: OWN_OPSET}
 
     def adopt(self, model: onnx.ModelProto) -> None:
         """Take over another graph's operators, constants and operator sets, but not its inputs and outputs."""
@@ -90,6 +91,18 @@ class Graph:
 INLINE_BYTES = 8192
 """ONNX Runtime maps each constant of the file by itself: biases, scales and norms are sooner read than mapped."""
 ALIGNMENT = 64  # of a cache line and of the widest vector register
+
+
+PORTABLE = {"Identity", "Cast", "Shape", "Concat", "Gather", "Slice", "Unsqueeze", "Squeeze"} | {
+    *("Add", "Sub", "Mul", "Not", "Equal", "Max", "ReduceMax"),
+    "CumSum",  # of whole numbers
+}
+"""Standard operators that can have one result only: no sums of floats, whose order is each CPU's own, and no functions."""
+
+
+def portable(model: onnx.ModelProto) -> bool:
+    """Whether a graph's results are the same bits on every kind of CPU, as those of the encoder's own operators are."""
+    return all(node.domain == ENCODER or (not node.domain and node.op_type in PORTABLE) for node in model.graph.node)
 
 
 def _externalise(tensor: onnx.TensorProto, entries: Mapping[str, str]) -> None:

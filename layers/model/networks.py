@@ -14,8 +14,9 @@ from layers.model.calibration import largest_activations, moments
 from layers.model.configuration import Unsupported
 from layers.model.encoder import Encoder
 from layers.model.graph import Graph
-from layers.model.head import Layer, write_head
-from layers.model.precision import Array, Float16, Float32, Int8, Precision
+from layers.model.head import Layer, takes_several, write_head
+from layers.model.int8 import Int8
+from layers.model.precision import Array, Float16, Float32, Precision
 from layers.model.specification import Specification
 
 type Bounds = tuple[float, float]
@@ -67,9 +68,10 @@ class Written:
 
     def graph(self, precision: Precision) -> Graph:
         """The graph in `precision`."""
-        graph = Graph()
-        states = Encoder(graph, self.shape, self.specification.max_length, self.tensors, precision).write()
-        write_head(graph, states, self.specification.pooling, self.layers)
+        graph, pooling = Graph(), self.specification.pooling
+        texts = precision.texts if takes_several(pooling, self.layers) else 1
+        states = Encoder(graph, texts, self.shape, self.specification.max_length, self.tensors, precision).write()
+        write_head(graph, states, precision, pooling, self.layers)
         return graph
 
 

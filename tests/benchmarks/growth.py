@@ -12,7 +12,9 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from handler.embedding.cpu import kernel_class
 from handler.embedding.encoder import Encoder as Runner
+from handler.embedding.encoder import session_options
 from handler.embedding.manifest import GRAPH, WEIGHTS, Manifest
 from handler.embedding.tokenization import TokenIds
 from layers.model.architectures import BERT, Shape
@@ -20,8 +22,9 @@ from layers.model.calibration import largest_activations
 from layers.model.encoder import Encoder
 from layers.model.graph import Graph
 from layers.model.head import write_head
+from layers.model.int8 import Int8
 from layers.model.modules import Pooling
-from layers.model.precision import Array, Int8, Precision
+from layers.model.precision import Array, Precision
 
 from .effort import Effort
 from .encoder import sequences
@@ -85,10 +88,7 @@ def _profile(tokens: int, runs: int) -> dict[str, float]:
 
     The profiler's clock goes on while another process has the core, so a median would tell of the neighbours.
     """
-    options = onnxruntime.SessionOptions()
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
+    options = session_options("int8", kernel_class(), portable=True)
     options.enable_profiling = True
     with tempfile.TemporaryDirectory() as scratch:
         options.profile_file_prefix = str(Path(scratch, "profile"))
@@ -199,8 +199,8 @@ class _Random:
 
         def graph(precision: Precision) -> Graph:
             written = Graph()
-            states = Encoder(written, shape, SIZE_TOKENS, weights, precision).write()
-            write_head(written, states, Pooling(("mean",), hidden, include_prompt=True), [])
+            states = Encoder(written, 1, shape, SIZE_TOKENS, weights, precision).write()
+            write_head(written, states, precision, Pooling(("mean",), hidden, include_prompt=True), [])
             return written
 
         folder.mkdir()

@@ -15,8 +15,9 @@ from layers.model.builder import Order, build
 from layers.model.corpus import passages
 from layers.model.fidelity import Fidelity
 from layers.model.graph import Graph
+from layers.model.int8 import Int8
 from layers.model.networks import PRECISIONS
-from layers.model.precision import Array, Int8, Outliers
+from layers.model.precision import Linear
 from layers.model.sources import Request, find
 
 from .effort import Effort
@@ -37,15 +38,14 @@ TIMED = 32
 class Untreated(Int8):
     """Int8 with the outliers left in, which shows what taking them out costs and brings."""
 
-    def linear(self, graph: Graph, name: str, value: str, weight: Array, bias: Array, outliers: Outliers) -> str:
+    def linear(self, graph: Graph, value: str, layer: Linear) -> str:
         """As where there are no outliers."""
-        del outliers
-        return super().linear(graph, name, value, weight, bias, Outliers.NONE)
+        return super().linear(graph, value, replace(layer, outliers=False))
 
-    def apart(self, name: str) -> list[int]:
-        """No channel."""
+    def order(self, name: str) -> slice:
+        """As they are."""
         del name
-        return []
+        return slice(None)
 
 
 def tables(effort: Effort) -> Iterator[Table]:

@@ -1,4 +1,4 @@
-"""Vectors of a model as the handler makes them on the CPU this runs on, and as its graph as written would.
+"""Vectors of models as the handler makes them on the CPU this runs on, and as their graphs as written would.
 
 Run by test_without_vnni.py in an emulated CPU; prints JSON.
 """
@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+import encoder_operators
 import numpy as np
 import onnxruntime
 
@@ -15,23 +16,28 @@ from handler.embedding.encoder import Encoder
 from handler.embedding.manifest import GRAPH, Manifest
 from handler.embedding.tokenization import Tokenization
 
-TEXTS = ["Today is a sunny day and I will get some ice cream.", "Is it raining?", "Ünïcödé and numbers: 3.14159."]
+TEXTS = ["a", "Is it raining?", "Is it sunny?", "Today is a sunny day and I will get some ice cream. " * 5]
+"""Two are of one length."""
 
 
-def main(folder: Path) -> None:
-    """Print the kernel class, and the texts' vectors in both ways."""
+def vectors(folder: Path) -> dict[str, list[list[float]]]:
+    """The texts' vectors in both ways."""
     manifest = Manifest.read(folder)
     sequences = [tokens.ids for tokens in Tokenization(folder, manifest.max_length).tokenize(TEXTS, "right")]
     options = onnxruntime.SessionOptions()
+    options.register_custom_ops_library(str(encoder_operators.LIBRARY))
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     plain = onnxruntime.InferenceSession(folder / GRAPH, options)
-    found = {
-        "kernels": kernel_class(),
+    return {
         "handler": Encoder(folder, manifest, threads=1).encode(sequences).tolist(),
         "plain": np.concatenate([plain.run(["pooled"], {"input_ids": ids[np.newaxis]})[0] for ids in sequences]).tolist(),
     }
-    sys.stdout.write(json.dumps(found))
+
+
+def main(*folders: str) -> None:
+    """Print the kernel class, and the vectors of each folder's model."""
+    json.dump({"kernels": kernel_class(), "models": [vectors(Path(folder)) for folder in folders]}, sys.stdout)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(*sys.argv[1:])

@@ -1,12 +1,15 @@
 """What is done differently on CPUs of another kind, which /proc/cpuinfo tells: text in, options out."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import onnxruntime
 import pytest
 
-from handler.embedding import encoder
 from handler.embedding.cpu import kernel_class
+from handler.embedding.encoder import Encoder, session_options
+from handler.embedding.manifest import Manifest
+from tests.conftest import INT8
 
 HASWELL = "flags\t\t: fpu sse4_2 fma avx f16c avx2 bmi2"
 SKYLAKE = f"{HASWELL} avx512f avx512bw avx512dq avx512vl"
@@ -18,11 +21,19 @@ AS_WRITTEN = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
 EXTENDED = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
 
 
+CPUS = (HASWELL, SKYLAKE, ICE_LAKE, ALDER_LAKE, GRAVITON, "")
+
+
+def cpuinfo(told: str, folder: Path) -> Path:
+    """How the kernel describes a CPU of two cores."""
+    path = folder / "cpuinfo"
+    path.write_text(f"processor\t: 0\n{told}\n\nprocessor\t: 1\n{told}\n")
+    return path
+
+
 def kernels(told: str, folder: Path) -> str:
-    """The kernel class of a CPU that the kernel describes so, twice as for two cores."""
-    cpuinfo = folder / "cpuinfo"
-    cpuinfo.write_text(f"processor\t: 0\n{told}\n\nprocessor\t: 1\n{told}\n")
-    return kernel_class(cpuinfo)
+    """The kernel class of a CPU that the kernel describes so."""
+    return kernel_class(cpuinfo(told, folder))
 
 
 @pytest.mark.parametrize(
@@ -42,9 +53,16 @@ def test_weights_are_made_unsigned_where_signed_ones_would_saturate_alone(
     told: str, precision: str, *, unsigned: bool, tmp_path: Path
 ) -> None:
     """On x86 without VNNI, for int8."""
-    options = encoder.session_options(precision, kernels(told, tmp_path))
+    options = session_options(precision, kernels(told, tmp_path), portable=False)
     assert options.graph_optimization_level == (EXTENDED if unsigned else AS_WRITTEN)
     assert entry(options) == ("1" if unsigned else None)
+
+
+def test_the_encoders_own_operators_need_no_such_care(tmp_path: Path) -> None:
+    """Nothing saturates there, and the graph is loaded as it is written."""
+    options = session_options("int8", kernels(HASWELL, tmp_path), portable=True)
+    assert options.graph_optimization_level == AS_WRITTEN
+    assert entry(options) is None
 
 
 def entry(options: onnxruntime.SessionOptions) -> str | None:
@@ -57,6 +75,14 @@ def entry(options: onnxruntime.SessionOptions) -> str | None:
 
 
 def test_what_computes_other_bits_has_another_kernel_class(tmp_path: Path) -> None:
-    """It is part of the encoder's fingerprint, and so of every key: none of these finds a vector of another."""
-    assert len({kernels(told, tmp_path) for told in (HASWELL, SKYLAKE, ICE_LAKE, ALDER_LAKE, GRAVITON, "")}) == 6
+    """It is part of the encoder's fingerprint, and so of every key, unless a model is portable: none finds a vector of another."""
+    assert len({kernels(told, tmp_path) for told in CPUS}) == len(CPUS)
     assert kernels(HASWELL, tmp_path) == kernels(f"{HASWELL} sha_ni", tmp_path)
+
+
+@pytest.mark.parametrize(("portable", "fingerprints"), [(True, 1), (False, len(CPUS))])
+def test_vectors_are_shared_by_all_cpus_where_they_are_the_same_bits(fingerprints: int, tmp_path: Path, *, portable: bool) -> None:
+    """A portable model's encoder has one fingerprint, any other's has one for each kind."""
+    manifest = replace(Manifest.read(INT8), portable=portable)
+    found = {Encoder(INT8, manifest, threads=1, cpuinfo=cpuinfo(told, tmp_path)).fingerprint for told in CPUS}
+    assert len(found) == fingerprints

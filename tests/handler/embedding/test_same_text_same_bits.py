@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from handler.embedding.encoder import Encoder
 from handler.service import Options, Service
 from layers.model.builder import Order, build
 from layers.model.corpus import passages
@@ -47,6 +48,21 @@ def test_normalising_and_slicing_are_blind_to_neighbours_too(services: list[Serv
     together = services[1].embed(TEXTS, options).vectors
     apart = [services[0].embed([text], options).vectors[0] for text in TEXTS]
     assert np.array_equal(together, np.stack(apart))
+
+
+POOLINGS = ["pooling-cls", "pooling-max", "pooling-weightedmean", "pooling-mean_sqrt_len_tokens", "pooling-all"]
+
+
+@pytest.mark.parametrize("name", ["bert", "mpnet", "roberta", "without-prompt", "dense", *POOLINGS])
+def test_texts_of_one_length_have_the_bits_they_have_alone(name: str, tmp_path: Path) -> None:
+    """Where a model takes several of them in a run, and where that would change their bits."""
+    source, generator = Source(references.write(name, tmp_path / "source"), name, "1"), np.random.default_rng(1)
+    manifest = build(Order(source, tmp_path / "model", "int8", (0, 0), threads=1, passages=12), lambda _: None)
+    encoder = Encoder(tmp_path / "model", manifest, threads=1)
+    for length in range(1, manifest.max_length + 1):
+        sequences = list(generator.integers(4, 40, (12, length)))
+        together, alone = encoder.encode(sequences), [encoder.encode([sequence])[0] for sequence in sequences]
+        assert [vector.tobytes() for vector in together] == [vector.tobytes() for vector in alone]
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)

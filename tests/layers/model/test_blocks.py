@@ -8,7 +8,7 @@ import pytest
 
 from layers.model.blocks import BLOCK, LARGEST, Blocks, Int4, Moments
 from layers.model.graph import Graph
-from layers.model.precision import Outliers
+from layers.model.precision import Linear
 
 GENERATOR = np.random.default_rng(11)
 
@@ -65,7 +65,7 @@ def test_the_operator_computes_with_the_weights_that_the_numbers_stand_for(width
     bias = GENERATOR.normal(size=24).astype(np.float32)
     graph = Graph()
     value = graph.cast("value", graph.input("whole", ["rows", width]))
-    layer = Int4(iter([("layer", moments(given))])).linear(graph, "layer", value, weights, bias, Outliers.NONE)
+    layer = Int4(iter([("layer", moments(given))])).linear(graph, value, Linear("layer", weights, bias))
     graph.output(layer, ["rows", 24])
     graph.write(tmp_path / "model.onnx", "weights")
     (found,) = onnxruntime.InferenceSession(tmp_path / "model.onnx").run([layer], {"whole": given.astype(np.int64)})
@@ -79,4 +79,4 @@ def test_moments_of_another_layer_are_refused() -> None:
     """They come in the graph's order, and nothing else would show that it differs."""
     quantizer = Int4(iter([("f1", Moments(np.zeros(4, np.float32), np.eye(4)))]))
     with pytest.raises(ValueError, match="the moments are of f1, the layer is f2"):
-        quantizer.linear(Graph(), "f2", "value", weight(4, 4), np.zeros(4, np.float32), Outliers.NONE)
+        quantizer.linear(Graph(), "value", Linear("f2", weight(4, 4), np.zeros(4, np.float32)))

@@ -1,0 +1,75 @@
+"""Compile the operators for one kind of machine: `python build.py FOLDER MACHINE`, into a Python package in FOLDER.
+
+The compiler is Zig's clang, which comes as a Python package and compiles for every system on every other.
+"""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import ziglang
+
+HERE = Path(__file__).resolve().parent
+CACHE = HERE.parents[2] / "build" / "zig"
+
+AVX2 = "x86_64+avx2+fma"
+KERNELS = {
+    "x86_64": {"avx2": AVX2, "avx512_vnni": f"{AVX2}+avx512f+avx512bw+avx512dq+avx512vl+avx512vnni"},
+    "arm64": {"portable": "generic+dotprod"},  # Graviton2, and all that came after; every Mac with arm64
+}
+"""By machine, the processors that kernels are compiled for: their name in kernels.h, and what Zig calls them."""
+SYSTEMS = {"Linux": "linux-gnu.2.17", "Darwin": "macos"}
+ARCHITECTURES = {"x86_64": "x86_64", "arm64": "aarch64"}
+
+OPTIONS = (
+    *("-std=c17", "-O3", "-Wall", "-Wextra", "-Werror", "-fPIC", "-fvisibility=hidden", "-fno-sanitize=all"),
+    "-mprefer-vector-width=512",
+    # Nothing that would change a bit from one processor to the next: a product and a sum are fused only where the source says so.
+    *("-ffp-contract=off", "-fno-math-errno"),
+)
+
+
+def machine() -> str:
+    """What this machine is called here."""
+    return {"aarch64": "arm64", "AMD64": "x86_64"}.get(platform.machine(), platform.machine())
+
+
+def compile_library(out: Path, target: str, system: str, processors: Mapping[str, str]) -> None:
+    """Write the library for `target` to `out`, with the kernels for `processors`, which are all or some of its KERNELS.
+
+    Raises:
+        subprocess.CalledProcessError: the source does not compile; the compiler has said why.
+    """
+    zig = Path(ziglang.__file__).with_name("zig")
+    environment = os.environ | {"ZIG_GLOBAL_CACHE_DIR": str(CACHE), "ZIG_LOCAL_CACHE_DIR": str(CACHE)}
+    command = [str(zig), "cc", "-target", f"{ARCHITECTURES[target]}-{SYSTEMS[system]}", *OPTIONS]
+    with tempfile.TemporaryDirectory() as scratch:
+        objects = []
+        for name, processor in processors.items():
+            objects.append(str(Path(scratch, f"{name}.o")))
+            line = [*command, f"-mcpu={processor}", f"-DNAME={name}", "-c", "kernels.c", "-o", objects[-1]]
+            subprocess.run(line, cwd=HERE, env=environment, check=True)
+        known = [f"-DHAS_{name.upper()}" for name in processors]
+        line = [*command, *known, "-shared", "-s", "operators.c", *objects, "-o", str(out)]
+        subprocess.run(line, cwd=HERE, env=environment, check=True)
+
+
+def main() -> None:
+    """Write the package into the folder that the command line names, for Lambda on the machine that it names, or for this one."""
+    folder, *targets = sys.argv[1:]
+    package = Path(folder, "encoder_operators").resolve()
+    package.mkdir(parents=True, exist_ok=True)
+    target, system = (targets[0], "Linux") if targets else (machine(), platform.system())
+    if target not in KERNELS or system not in SYSTEMS:
+        sys.exit(f"There are no operators for {system} on {target}: {', '.join(KERNELS)} with {' or '.join(SYSTEMS)} have them.")
+    shutil.copy(HERE / "__init__.py", package)
+    compile_library(package / "operators.so", target, system, KERNELS[target])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+"""Which models a manifest calls portable, whose vectors are the same bits on every kind of CPU."""
+
+from pathlib import Path
+
+import pytest
+
+from layers.model.builder import Order, build
+from layers.model.sources import Source
+from tests.layers.model import references
+
+PORTABLE = ["bert", "distilbert", "mpnet", "roberta", "xlm-roberta", "camembert"]
+"""A reference model of every architecture that is written from its weights."""
+PLAIN = ["pooling-cls", "pooling-max", "pooling-lasttoken"]
+SUMMED = ["pooling-weightedmean", "pooling-mean_sqrt_len_tokens", "pooling-all", "without-prompt"]
+"""Whose pooling is left to ONNX Runtime, which sums floats in each CPU's own order."""
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "portable"),
+    [
+        *((name, "int8", True) for name in PORTABLE + PLAIN),
+        *((name, "int8", False) for name in [*SUMMED, "dense", "without-prompt-dense", "albert-onnx", "qwen-onnx"]),
+        *(("bert", precision, False) for precision in ("fp32", "fp16", "int4")),
+    ],
+)
+def test_a_model_is_portable_if_nothing_of_it_is_summed_in_a_cpu_s_own_order(
+    name: str, precision: str, tmp_path: Path, *, portable: bool
+) -> None:
+    """Int8 of the architectures that are known, with plain pooling; not where a Dense layer follows, nor from its own ONNX file."""
+    source = Source(references.write(name, tmp_path / "source"), name, "1")
+    manifest = build(Order(source, tmp_path / "model", precision, (-1, -1), threads=1, passages=12), lambda _: None)
+    assert manifest.portable == portable
