@@ -23,7 +23,7 @@ from events.dynamodb import LocalDynamoDB
 from handler.embedding.manifest import Manifest
 
 from .effort import Effort
-from .models import INT8, tokenization
+from .models import INT8, stock_int8_file, tokenization
 from .request import EVENT, KEY
 from .rounds import Timings
 from .tables import Table
@@ -87,6 +87,7 @@ def tables(effort: Effort) -> Iterator[Table]:
     processes = {
         "bare python": partial(first, 0, "bare"),
         "floor": partial(first, dimension, "floor", folder, str(tokens)),
+        "onnxruntime, stock int8": partial(first, dimension, "stock", str(stock_int8_file()), str(tokens)),
         "handler": partial(first, dimension, "handler", str(EVENT)),
     }
     with LocalDynamoDB() as server, _runtime_api() as api, _one_core() as core:
@@ -108,8 +109,9 @@ def tables(effort: Effort) -> Iterator[Table]:
         "Cold: milliseconds from process start to first vector",
         [
             f"whole processes of {deployment.name} on {core}, .pyc and files warm for all; floor: import onnxruntime, load the",
-            f"session, one run of {tokens} tokens; handler: import handler.functions.api, answer one HTTP event of as many tokens;",
-            "with keys and table: likewise, with a key from Secrets Manager and a vector from DynamoDB, both on this machine;",
+            f"session, one run of {tokens} tokens; stock: the same with the plainest int8 graph; handler: import",
+            "handler.functions.api, answer one HTTP event of as many tokens; with keys and table: likewise, with a key from",
+            "Secrets Manager and a vector from DynamoDB, both on this machine;",
             "CPU time leaves out what other programs took meanwhile, and waiting for those two",
         ],
         {"process": "s", "ms": ".1f", "time / floor": ".2f", "CPU ms": ".1f", "CPU time / floor": ".2f"},

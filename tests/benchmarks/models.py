@@ -44,6 +44,14 @@ def stock_int8(threads: int) -> PaddedEncoder:
     return PaddedEncoder(_stock_int8(), threads)
 
 
+def stock_int8_file() -> Path:
+    """The baseline's graph in a file."""
+    path = Path("build", "benchmarks", "stock-int8.onnx")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(_stock_int8(), path)
+    return path
+
+
 def fidelities(count: int) -> dict[str, Fidelity]:
     """How close stock fp32, ours and stock int8 come to our float32 build, each passage alone."""
     sequences = [tokens.ids for tokens in tokenization().tokenize(passages("scoring", count), "right")]

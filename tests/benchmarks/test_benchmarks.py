@@ -48,7 +48,13 @@ ROWS = {
     "Growth by batch: milliseconds a batch": {1, 2, 4, 8, 16, 32, 64, 128, 256, 512},
     "Growth by model: milliseconds a layer": {"MiniLM", "BERT base", "gte-large"},
     "Warm request: milliseconds": {8, 20, 128, 256},
-    "Cold: milliseconds from process start to first vector": {"bare python", "floor", "handler", "with keys and table"},
+    "Cold: milliseconds from process start to first vector": {
+        "bare python",
+        "floor",
+        "onnxruntime, stock int8",
+        "handler",
+        "with keys and table",
+    },
 }
 
 
