@@ -3,6 +3,8 @@
 `make without-vnni` and `make arm64` emulate other processors; here this one runs kernels that were compiled for older ones.
 """
 
+import hashlib
+import math
 import platform
 import shutil
 import subprocess
@@ -15,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from handler.embedding.encoder import ENCODER_REVISION
 from handler.embedding.manifest import GRAPH, Manifest
 from handler.embedding.tokenization import Tokenization
 from layers.runtime.operators import build
@@ -69,6 +72,31 @@ def test_avx2_gives_every_operator_s_results_bit_for_bit(for_avx2: Path, rows: i
         for library in (encoder_operators.LIBRARY, for_avx2)
     )
     assert [result.tobytes() for result in best] == [result.tobytes() for result in avx2]
+
+
+def numbers(*shape: int) -> np.ndarray:
+    """Float32 around 0 that no generator of random numbers decides."""
+    count = math.prod(shape)
+    return ((np.arange(count) * 7919 % 2003 - 1001) / np.float32(500)).astype(np.float32).reshape(shape)
+
+
+BITS = {1: "8cb8310586a9b993de18581ce9b4cfb26f42586da221f18646d6046be71a80f2"}
+"""For each ENCODER_REVISION the sha256 of what the operators make of some numbers."""
+
+
+def test_results_change_with_the_encoder_s_revision_alone() -> None:
+    """Vectors that were remembered would be taken for those of the changed operators: whoever changes a bit raises it."""
+    weights = (np.arange(400 * 70) * 7919 % 255 - 127).astype(np.int8).reshape(400, 70)
+    parts = weights, numbers(70) ** 2, numbers(70), 1 + numbers(400) ** 2
+    results = [
+        linear(numbers(1, 9, 400), parts, gelu=0),
+        linear(numbers(1, 9, 400) / 100, parts, gelu=1),
+        attention(numbers(1, 37, 3 * 2 * 32), 2, numbers(1, 2, 37, 37)),
+        run("AddNorm", one=numbers(1, 9, 70), other=numbers(1, 9, 70), gamma=numbers(70), beta=numbers(70), epsilon=1e-12),
+        run("Mean", values=numbers(1, 9, 70)),
+    ]
+    found = hashlib.sha256(b"".join(result.tobytes() for result in results)).hexdigest()
+    assert found == BITS[ENCODER_REVISION]
 
 
 def test_two_builds_are_the_same_bytes(tmp_path: Path) -> None:
