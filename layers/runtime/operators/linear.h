@@ -7,7 +7,7 @@
 #include "products.h"
 
 #define NOTHING 1e-30f    /* a row without larger numbers is taken for zeros: 127 divided by the least of them would be infinite */
-#define CHUNK_BYTES 98304 /* of rounded rows at a time: they stay in the second cache, beside some panels of weights */
+#define CHUNK_BYTES 196608 /* of rounded rows at a time: they stay in the second cache, beside some panels of weights */
 
 typedef int8_t bytes __attribute__((ext_vector_type(LANES)));
 
