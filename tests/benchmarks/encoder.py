@@ -6,6 +6,7 @@ from functools import partial
 
 import numpy as np
 
+from handler.embedding.encoder import RUN_TOKENS
 from handler.embedding.tokenization import TokenIds
 
 from .effort import Effort
@@ -63,7 +64,8 @@ def _all_threads(effort: Effort) -> Table:
     return Table(
         "Encoder, all threads: texts a second",
         [
-            f"{count} texts of one length on {threads} cores; ours: one text a run, {threads} runs at once with 1 thread each;",
+            f"{count} texts of one length on {threads} cores; ours: runs of up to {RUN_TOKENS} tokens, {threads} at once with 1",
+            "thread each;",
             f"stock: all {count} texts in one run with {threads} threads (of one length, so without padding)",
         ],
         {"tokens": "d"} | dict.fromkeys(CONTENDERS, ".1f") | {"speed / stock": ".2f", "speed / fp32": ".2f"},

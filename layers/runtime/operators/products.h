@@ -19,11 +19,9 @@
 #define TILE_ROWS 4
 #define TILE_VECTORS 1
 #else
+#include <arm_neon.h>
 #define TILE_ROWS 4
 #define TILE_VECTORS 1
-#if defined(__ARM_FEATURE_DOTPROD)
-#include <arm_neon.h>
-#endif
 #endif
 
 /* sums[row][output]: the products of a row's `inputs` activations and the weights of TILE_VECTORS * LANES outputs, which are 128
@@ -65,7 +63,7 @@ ALWAYS_INLINE void products(size_t rows, const int8_t *activations, size_t strid
         }
     }
     UNROLLED for (size_t row = 0; row < rows; row++) memcpy(&sums[row][0], eights[row], sizeof eights[row]);
-#elif defined(__ARM_FEATURE_DOTPROD)
+#else
     int32x4_t fours[TILE_ROWS][4] = {0};
     for (size_t k = 0; k < inputs; k += GROUP, weights += PANEL * GROUP) {
         int8x16_t w[4]; /* with their signs, since both factors have one here */
@@ -80,20 +78,14 @@ ALWAYS_INLINE void products(size_t rows, const int8_t *activations, size_t strid
         }
     }
     UNROLLED for (size_t row = 0; row < rows; row++) memcpy(&sums[row][0], fours[row], sizeof fours[row]);
-#else
-    for (size_t k = 0; k < inputs; k += GROUP)
-        for (size_t row = 0; row < rows; row++)
-            for (size_t output = 0; output < LANES; output++)
-                for (size_t i = 0; i < GROUP; i++)
-                    sums[row][0][output] += activations[row * stride + k + i] * weights[k * PANEL + output * GROUP + i];
 #endif
 }
 
 /* How much of the sum of a row's activations is in each of its sums of products. */
-#if (defined(__AVX2__) && !defined(__AVX512VNNI__)) || defined(__ARM_FEATURE_DOTPROD)
-#define EXCESS 0
-#else
+#if defined(__AVX512VNNI__)
 #define EXCESS 128
+#else
+#define EXCESS 0
 #endif
 
 #endif
