@@ -11,7 +11,7 @@ from typing import Any, Self, get_args, get_origin
 
 from handler.errors import Backend
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 GRAPH = "model.onnx"
 WEIGHTS = "model.onnx.data"

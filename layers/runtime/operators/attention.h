@@ -6,38 +6,30 @@
 
 #include <stdlib.h>
 
-#include "vectors.h"
-
-/* So many queries times so many vectors of keys are scored at a time: as there are registers for. */
-#if defined(__AVX512F__)
-#define QUERIES 6
-#define VECTORS 4
-#define COLUMNS 2 /* vectors of values that are summed at a time */
-#else
-#define QUERIES 4
-#define VECTORS 1
-#define COLUMNS 1
-#endif
+#include "kernels.h"
+#include "products.h"
 
 #define LOG2_E 1.44269504f /* scores are binary logarithms, as power_of_two wants them */
 #define LOWEST -3e38f
 
-/* One head's matrices, in rows without gaps: queries and values (tokens, wide), keys (wide, long), scores (QUERIES, long). */
+/* One head's matrices without gaps: queries and values (tokens, padded_width), keys (padded_tokens / LANES, padded_width, LANES),
+   scores (QUERIES, padded_tokens). Keys lie by LANES of tokens: in rows of all tokens, those that are used together would fall on
+   the same places of the first cache where the number of tokens is a power of two. */
 struct head {
     size_t tokens, width;
-    size_t longer, wider; /* tokens and width, rounded up to whole vectors */
-    size_t stride;        /* of the result's rows, which have all heads */
+    size_t padded_tokens, padded_width; /* rounded up to whole vectors */
+    size_t stride;                      /* of the result's rows, which have all heads */
     const float *bias;
     float *queries, *keys, *values, *scores, *result;
 };
 
-/* result[row][column] = the sum over i of left[row][i] * right[i][column] */
+/* result[row][v] = the sum over i of left[row * left_stride + i] * right[i * right_stride + v * vector_stride] */
 ALWAYS_INLINE void multiply(size_t rows, size_t vectors, size_t inner, const float *left, size_t left_stride, const float *right,
-                            size_t right_stride, floats result[QUERIES][VECTORS]) {
+                            size_t right_stride, size_t vector_stride, floats result[QUERIES][VECTORS]) {
     UNROLLED for (size_t row = 0; row < rows; row++) UNROLLED for (size_t v = 0; v < vectors; v++) result[row][v] = all(0);
     for (size_t i = 0; i < inner; i++) {
         floats columns[VECTORS];
-        UNROLLED for (size_t v = 0; v < vectors; v++) columns[v] = load(right + i * right_stride + v * LANES, LANES);
+        UNROLLED for (size_t v = 0; v < vectors; v++) columns[v] = load(right + i * right_stride + v * vector_stride, LANES);
         UNROLLED for (size_t row = 0; row < rows; row++) {
             const floats factor = all(left[row * left_stride + i]);
             UNROLLED for (size_t v = 0; v < vectors; v++) result[row][v] = fma(factor, columns[v], result[row][v]);
@@ -45,17 +37,26 @@ ALWAYS_INLINE void multiply(size_t rows, size_t vectors, size_t inner, const flo
     }
 }
 
-/* Scores of the queries from `first` for the keys from `key`, and in `most` the largest so far. */
-ALWAYS_INLINE void score(const struct head *h, size_t rows, size_t vectors, size_t first, size_t key, floats most[QUERIES]) {
+/* Scores of the queries from `first` for the keys from `key`, and in `most` the largest so far. Only a whole tile of keys lies
+   before the text's end as a whole. */
+ALWAYS_INLINE void score(const struct head *h, size_t rows, size_t vectors, int is_whole, size_t first, size_t key,
+                         floats most[QUERIES]) {
     floats scores[QUERIES][VECTORS];
-    multiply(rows, vectors, h->width, h->queries + first * h->wider, h->wider, h->keys + key, h->longer, scores);
+    multiply(rows, vectors, h->width, h->queries + first * h->padded_width, h->padded_width, h->keys + key * h->padded_width, LANES,
+             h->padded_width * LANES, scores);
+    if (h->bias)
+        UNROLLED for (size_t row = 0; row < rows; row++) UNROLLED for (size_t v = 0; v < vectors; v++) {
+            const size_t start = key + v * LANES;
+            const floats bias = load(h->bias + (first + row) * h->tokens + start, h->tokens - start);
+            scores[row][v] = fma(bias, all(LOG2_E), scores[row][v]);
+        }
     UNROLLED for (size_t row = 0; row < rows; row++) UNROLLED for (size_t v = 0; v < vectors; v++) {
-        const size_t start = key + v * LANES, count = h->tokens - start;
+        const size_t start = key + v * LANES;
         floats s = scores[row][v];
-        if (h->bias) s = fma(load(h->bias + (first + row) * h->tokens + start, count), all(LOG2_E), s);
-        for (size_t past = count; past < LANES; past++) s[past] = LOWEST;
-        store(h->scores + row * h->longer + start, s, LANES);
-        most[row] = larger(most[row], s);
+        if (!is_whole)
+            for (size_t past = h->tokens - start; past < LANES; past++) s[past] = LOWEST;
+        store(h->scores + row * h->padded_tokens + start, s, LANES);
+        most[row] = larger(s, most[row]);
     }
 }
 
@@ -63,15 +64,15 @@ ALWAYS_INLINE void attend(const struct head *h, size_t rows, size_t first) {
     floats most[QUERIES];
     UNROLLED for (size_t row = 0; row < rows; row++) most[row] = all(LOWEST);
     size_t key = 0;
-    for (; key + VECTORS * LANES <= h->tokens; key += VECTORS * LANES) score(h, rows, VECTORS, first, key, most);
-    for (; key < h->tokens; key += LANES) score(h, rows, 1, first, key, most);
+    for (; key + VECTORS * LANES <= h->tokens; key += VECTORS * LANES) score(h, rows, VECTORS, 1, first, key, most);
+    for (; key < h->tokens; key += LANES) score(h, rows, 1, 0, first, key, most);
 
     float shares[QUERIES];
     UNROLLED for (size_t row = 0; row < rows; row++) {
-        float *scores = h->scores + row * h->longer;
+        float *scores = h->scores + row * h->padded_tokens;
         const float top = largest(most[row]);
         floats total = all(0);
-        for (key = 0; key < h->longer; key += LANES) {
+        for (key = 0; key < h->padded_tokens; key += LANES) {
             const floats power = power_of_two(load(scores + key, LANES) - top);
             store(scores + key, power, LANES);
             total += power;
@@ -81,7 +82,7 @@ ALWAYS_INLINE void attend(const struct head *h, size_t rows, size_t first) {
 
     for (size_t column = 0; column < h->width; column += COLUMNS * LANES) {
         floats found[QUERIES][VECTORS];
-        multiply(rows, COLUMNS, h->tokens, h->scores, h->longer, h->values + column, h->wider, found);
+        multiply(rows, COLUMNS, h->tokens, h->scores, h->padded_tokens, h->values + column, h->padded_width, LANES, found);
         UNROLLED for (size_t row = 0; row < rows; row++) UNROLLED for (size_t v = 0; v < COLUMNS; v++) {
             const size_t start = column + v * LANES;
             if (start >= h->width) break;
@@ -106,39 +107,49 @@ ALWAYS_INLINE void transpose(floats rows[LANES]) {
 /* Fill the head's matrices from `qkv`, at its first query; queries are scaled, and what is rounded up is 0. */
 static void gather(const struct head *h, const float *qkv) {
     const float scale = LOG2_E / __builtin_sqrtf((float)h->width);
-    for (size_t column = 0; column < h->wider; column += LANES)
-        for (size_t token = 0; token < h->longer; token += LANES) {
+    for (size_t column = 0; column < h->padded_width; column += LANES)
+        for (size_t token = 0; token < h->padded_tokens; token += LANES) {
             floats keys[LANES];
             UNROLLED for (size_t i = 0; i < LANES; i++) {
                 keys[i] = all(0);
                 if (token + i >= h->tokens) continue;
                 const float *from = qkv + (token + i) * 3 * h->stride + column;
-                const size_t to = (token + i) * h->wider + column, count = h->width - least(h->width, column);
+                const size_t to = (token + i) * h->padded_width + column, count = h->width - least(h->width, column);
                 store(h->queries + to, load(from, count) * scale, LANES);
                 keys[i] = load(from + h->stride, count);
                 store(h->values + to, load(from + 2 * h->stride, count), LANES);
             }
             transpose(keys);
-            UNROLLED for (size_t i = 0; i < LANES; i++) store(h->keys + (column + i) * h->longer + token, keys[i], LANES);
+            UNROLLED for (size_t i = 0; i < LANES; i++) store(h->keys + token * h->padded_width + (column + i) * LANES, keys[i], LANES);
         }
 }
 
-static int attention(size_t tokens, size_t heads, size_t width, const float *qkv, const float *bias, float *result) {
+static int attention(size_t tokens, size_t heads, size_t width, struct range part, const float *qkv, const float *bias,
+                     float *result) {
     struct head h = {.tokens = tokens, .width = width, .stride = heads * width};
-    h.longer = round_up(tokens, LANES);
-    h.wider = round_up(width, COLUMNS * LANES);
-    h.queries = aligned_alloc(64, (2 * tokens * h.wider + h.wider * h.longer + QUERIES * h.longer) * sizeof(float));
+    h.padded_tokens = round_up(tokens, LANES);
+    h.padded_width = round_up(width, COLUMNS * LANES);
+    const size_t matrix = tokens * h.padded_width, keys = h.padded_tokens * h.padded_width, scores = QUERIES * h.padded_tokens;
+    h.queries = aligned_alloc(64, round_up((2 * matrix + keys + scores) * sizeof(float), 64));
     if (!h.queries) return 0;
-    h.values = h.queries + tokens * h.wider;
-    h.keys = h.values + tokens * h.wider;
-    h.scores = h.keys + h.wider * h.longer;
-    for (size_t head = 0; head < heads; head++) {
+    h.values = h.queries + matrix;
+    h.keys = h.values + matrix;
+    h.scores = h.keys + keys;
+    for (size_t head = part.first; head < part.last; head++) {
         h.bias = bias ? bias + head * tokens * tokens : NULL;
         h.result = result + head * width;
         gather(&h, qkv + head * width);
         size_t first = 0;
         for (; first + QUERIES <= tokens; first += QUERIES) attend(&h, QUERIES, first);
-        for (; first < tokens; first++) attend(&h, 1, first);
+        switch (tokens - first) { /* a constant each, for the compiler to unroll */
+        case 1: attend(&h, 1, first); break;
+        case 2: attend(&h, 2, first); break;
+        case 3: attend(&h, 3, first); break;
+#if QUERIES > 4
+        case 4: attend(&h, 4, first); break;
+        case 5: attend(&h, 5, first); break;
+#endif
+        }
     }
     free(h.queries);
     return 1;

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import ziglang
@@ -19,10 +19,10 @@ CACHE = HERE.parents[2] / "build" / "zig"
 
 AVX2 = "x86_64+avx2+fma"
 KERNELS = {
-    "x86_64": {"avx2": AVX2, "avx512_vnni": f"{AVX2}+avx512f+avx512bw+avx512dq+avx512vl+avx512vnni"},
-    "arm64": {"portable": "generic+dotprod"},  # Graviton2, and all that came after; every Mac with arm64
+    "x86_64": {"avx512_vnni": f"{AVX2}+avx512f+avx512bw+avx512dq+avx512vl+avx512vnni", "avx2": AVX2},
+    "arm64": {"i8mm": "generic+dotprod+i8mm", "dotprod": "generic+dotprod"},  # from Graviton3 on; Graviton2, and every Mac
 }
-"""By machine, the processors that kernels are compiled for: their name in kernels.h, and what Zig calls them."""
+"""By machine, the sets of kernels that are compiled for it: their name in processor.h, and a processor as Zig describes it."""
 SYSTEMS = {"Linux": "linux-gnu.2.17", "Darwin": "macos"}
 ARCHITECTURES = {"x86_64": "x86_64", "arm64": "aarch64"}
 
@@ -39,23 +39,24 @@ def machine() -> str:
     return {"aarch64": "arm64", "AMD64": "x86_64"}.get(platform.machine(), platform.machine())
 
 
-def compile_library(out: Path, target: str, system: str, processors: Mapping[str, str]) -> None:
-    """Write the library for `target` to `out`, with the kernels for `processors`, which are all or some of its KERNELS.
+def compile_library(out: Path, target: str, system: str, processors: Mapping[str, str], options: Sequence[str] = ()) -> None:
+    """Write the library for `target` to `out`, with the sets of kernels in `processors`: all or some of its KERNELS.
 
     Raises:
-        subprocess.CalledProcessError: the source does not compile; the compiler has said why.
+        subprocess.CalledProcessError: the source does not compile; the compiler has printed the reason.
     """
     zig = Path(ziglang.__file__).with_name("zig")
     environment = os.environ | {"ZIG_GLOBAL_CACHE_DIR": str(CACHE), "ZIG_LOCAL_CACHE_DIR": str(CACHE)}
-    command = [str(zig), "cc", "-target", f"{ARCHITECTURES[target]}-{SYSTEMS[system]}", *OPTIONS]
+    command = [str(zig), "cc", "-target", f"{ARCHITECTURES[target]}-{SYSTEMS[system]}", *OPTIONS, *options]
     with tempfile.TemporaryDirectory() as scratch:
         objects = []
         for name, processor in processors.items():
             objects.append(str(Path(scratch, f"{name}.o")))
-            line = [*command, f"-mcpu={processor}", f"-DNAME={name}", "-c", "kernels.c", "-o", objects[-1]]
+            names = [f"-DNAME={name}", f'-DPRODUCTS="products_{name}.h"']
+            line = [*command, f"-mcpu={processor}", *names, "-c", "kernels.c", "-o", objects[-1]]
             subprocess.run(line, cwd=HERE, env=environment, check=True)
-        known = [f"-DHAS_{name.upper()}" for name in processors]
-        line = [*command, *known, "-shared", "-s", "operators.c", *objects, "-o", str(out)]
+        compiled = [f"-DHAS_{name.upper()}" for name in processors]
+        line = [*command, *compiled, "-shared", "-s", "operators.c", *objects, "-o", str(out)]
         subprocess.run(line, cwd=HERE, env=environment, check=True)
 
 

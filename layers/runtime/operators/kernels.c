@@ -1,4 +1,4 @@
-/* One kind of processor's kernels, under the name that build.py gives: NAME. */
+/* The kernels for one instruction set, under the name that build.py gives: NAME. */
 
 #include "kernels.h"
 

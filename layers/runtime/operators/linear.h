@@ -3,102 +3,172 @@
 #ifndef LINEAR_H
 #define LINEAR_H
 
+#include <stdlib.h>
+
 #include "kernels.h"
 #include "products.h"
 
-#define NOTHING 1e-30f    /* a row without larger numbers is taken for zeros: 127 divided by the least of them would be infinite */
+#define NOTHING 1e-30f     /* a row without larger numbers is taken for zeros: 127 divided by the least of them would be infinite */
+#define LARGEST 3.402823466e38f
+#define NAN_BITS 0x7fc00000
 #define CHUNK_BYTES 196608 /* of rounded rows at a time: they stay in the second cache, beside some panels of weights */
 
-typedef int8_t bytes __attribute__((ext_vector_type(LANES)));
-
-/* Rows as bytes (rows, blocks * block); for each row's blocks their scale, and what EXCESS makes of the sum of their bytes. */
-struct rounded {
-    int8_t *bytes;
-    float *scales;
-    int32_t *excess;
-};
-
-ALWAYS_INLINE struct rounded from(const struct linear *layer, const struct rounded *rows, size_t row) {
-    const size_t before = row * layer->blocks;
-    return (struct rounded){rows->bytes + before * layer->block, rows->scales + before, rows->excess + before};
+/* The largest absolute value of some inputs of a row, smoothed. A NaN counts as the largest, since the bits of positive floats are
+   in the order of the numbers, with NaN's behind all. */
+ALWAYS_INLINE float largest_smoothed(const float *values, const float *smoothing, size_t count) {
+    ints most = (ints)(0);
+    size_t k = 0;
+#define SEE(count) most = __builtin_elementwise_max(most, (ints)absolute(load(values + k, count) * load(smoothing + k, count)))
+    for (; k + LANES <= count; k += LANES) SEE(LANES);
+    if (k < count) SEE(count - k);
+#undef SEE
+    return as_float(__builtin_reduce_max(most));
 }
 
-/* A row of inputs, smoothed, as bytes from -127 to 127. */
-static void quantize(const struct linear *layer, const float *row, struct rounded result) {
+/* Round a block of inputs to bytes from -127 to 127, smoothed and scaled. Returns the sum of the bytes. */
+ALWAYS_INLINE int32_t round_block(const float *values, const float *smoothing, size_t count, float steps, int8_t *result) {
+    ints total = (ints)(0);
+    size_t k = 0;
+#define ROUND(count)                                                                                                               \
+    {                                                                                                                              \
+        const ints whole = to_ints(load(values + k, count) * load(smoothing + k, count) * steps);                                  \
+        const bytes narrow = to_bytes(whole);                                                                                      \
+        memcpy(result + k, &narrow, least(LANES, count));                                                                          \
+        total += whole;                                                                                                            \
+    }
+    for (; k + LANES <= count; k += LANES) ROUND(LANES)
+    if (k < count) ROUND(count - k)
+#undef ROUND
+    return __builtin_reduce_add(total);
+}
+
+/* Round a row of inputs. What it moves is written from `moved` on; returns where it ends. */
+static uint32_t quantize(const struct linear *layer, const float *row, int8_t *result, struct block *blocks, struct moved *all_moved,
+                         uint32_t moved) {
     for (size_t b = 0; b < layer->blocks; b++) {
         const size_t start = b * layer->block, there = least(layer->block, layer->inputs - start);
-        const float *values = row + start, *smoothing = layer->smoothing + start;
-        int8_t *bytes_of_block = result.bytes + start;
-        ints most = (ints)(0); /* of positive floats, whose bits are in the order of the numbers */
-        for (size_t k = 0; k < there; k += LANES)
-            most = __builtin_elementwise_max(most, (ints)absolute(load(values + k, there - k) * load(smoothing + k, there - k)));
-        const float top = largest((floats)most), steps = top > NOTHING ? 127.0f / top : 0;
-        result.scales[b] = top / 127.0f;
-        ints total = (ints)(0);
-        memset(bytes_of_block + there, 0, layer->block - there); /* weights are 0 there, but as bytes 128 */
-        for (size_t k = 0; k < there; k += LANES) {
-            const floats scaled = load(values + k, there - k) * load(smoothing + k, there - k) * steps;
-            const ints whole = __builtin_convertvector(__builtin_elementwise_rint(scaled), ints);
-            const bytes narrow = __builtin_convertvector(whole, bytes);
-            memcpy(bytes_of_block + k, &narrow, least(LANES, layer->block - k));
-            total += whole;
+        const float top = largest_smoothed(row + start, layer->smoothing + start, there);
+        blocks[b] = (struct block){.scale = top / 127.0f, .first_moved = moved, .last_moved = moved};
+        if (top > NOTHING && top <= LARGEST) {
+            const int32_t sum = round_block(row + start, layer->smoothing + start, there, 127.0f / top, result + start);
+            memset(result + start + there, 0, layer->block - there); /* weights are 0 there, but stored as 128 */
+            blocks[b].excess = EXCESS * sum;
+#if MOVES
+            moved += (uint32_t)separate(result + start, layer->block, all_moved + moved);
+            blocks[b].last_moved = moved;
+#endif
+        } else { /* zeros; or a NaN or an infinity, and then the scale makes every result NaN */
+            memset(result + start, 0, layer->block);
+            if (!(top <= LARGEST)) blocks[b].scale = as_float(NAN_BITS);
         }
-        result.excess[b] = EXCESS * __builtin_reduce_add(total);
     }
+    (void)all_moved;
+    return moved;
 }
 
-/* The results of some rows for TILE_VECTORS * LANES outputs. */
-ALWAYS_INLINE void tile(const struct linear *layer, size_t rows, struct rounded input, size_t output, float *result) {
-    const size_t blocks = layer->blocks, padded = blocks * layer->block;
-    const uint8_t *weights = layer->weights + output / PANEL * PANEL * padded + output % PANEL * GROUP;
-    floats totals[TILE_ROWS][TILE_VECTORS];
-    UNROLLED for (size_t row = 0; row < rows; row++) UNROLLED for (size_t v = 0; v < TILE_VECTORS; v++) totals[row][v] = all(0);
-    for (size_t b = 0; b < blocks; b++) {
-        ints sums[TILE_ROWS][TILE_VECTORS];
-        products(rows, input.bytes + b * layer->block, padded, weights + b * layer->block * PANEL, layer->block, sums);
+/* The results of some rows for the outputs of some panels. */
+ALWAYS_INLINE void tile(const struct linear *layer, size_t rows, size_t panels, int is_repacked, const struct rounded *input,
+                        size_t first_row, const uint8_t *weights, size_t panel, float *result) {
+    const size_t stride = layer->blocks * layer->block, panel_bytes = stride * PANEL;
+    const size_t block_bytes = is_repacked ? REPACKED_BYTES(layer->block) : layer->block * PANEL;
+    const int8_t *activations = input->bytes + first_row * stride;
+    const struct block *blocks[TILE_ROWS];
+    floats totals[TILE_ROWS][TILE_PANELS];
+    UNROLLED for (size_t row = 0; row < rows; row++) {
+        blocks[row] = input->blocks + (first_row + row) * layer->blocks;
+        UNROLLED for (size_t p = 0; p < panels; p++) totals[row][p] = all(0);
+    }
+    for (size_t b = 0; b < layer->blocks; b++, activations += layer->block, weights += block_bytes) {
+        ints sums[TILE_ROWS][TILE_PANELS];
+        products(rows, panels, is_repacked, activations, stride, layer->block, blocks, input->moved, weights, panel_bytes, sums);
         UNROLLED for (size_t row = 0; row < rows; row++) {
-            const floats scale = all(input.scales[row * blocks + b]);
-            const int32_t excess = input.excess[row * blocks + b];
-            UNROLLED for (size_t v = 0; v < TILE_VECTORS; v++)
-                totals[row][v] = fma(__builtin_convertvector(sums[row][v] - excess, floats), scale, totals[row][v]);
+            const floats scale = all(blocks[row]->scale);
+            UNROLLED for (size_t p = 0; p < panels; p++)
+                totals[row][p] = fma(__builtin_convertvector(sums[row][p], floats), scale, totals[row][p]);
+            blocks[row]++;
         }
     }
-    UNROLLED for (size_t v = 0; v < TILE_VECTORS; v++) {
-        const size_t first = output + v * LANES;
-        if (first >= layer->outputs) break;
-        const size_t count = layer->outputs - first;
+    result += first_row * layer->outputs + panel * PANEL;
+    UNROLLED for (size_t p = 0; p < panels; p++) {
+        const size_t first = (panel + p) * PANEL, count = layer->outputs - first;
         const floats scale = load(layer->scales + first, count), bias = load(layer->bias + first, count);
         UNROLLED for (size_t row = 0; row < rows; row++) {
-            const floats y = fma(totals[row][v], scale, bias);
-            store(result + row * layer->outputs + first, layer->gelu ? gelu(y) : y, count);
+            const floats y = fma(totals[row][p], scale, bias);
+            store(result + row * layer->outputs + p * PANEL, layer->gelu ? gelu(y) : y, count);
         }
     }
 }
 
-static void linear(const struct linear *layer, size_t rows, const float *input, float *result) {
-    const size_t blocks = layer->blocks, padded = blocks * layer->block;
-    const size_t fitting = CHUNK_BYTES / padded / TILE_ROWS * TILE_ROWS, chunk = least(rows, fitting ? fitting : TILE_ROWS);
-    int8_t bytes_of_rows[chunk * padded] __attribute__((aligned(64)));
-    float scales[chunk * blocks];
-    int32_t excess[chunk * blocks];
-    const struct rounded rounded = {bytes_of_rows, scales, excess};
-    for (size_t start = 0; start < rows; start += chunk, input += chunk * layer->inputs, result += chunk * layer->outputs) {
-        const size_t here = least(chunk, rows - start);
-        for (size_t row = 0; row < here; row++) quantize(layer, input + row * layer->inputs, from(layer, &rounded, row));
-        for (size_t output = 0; output < layer->outputs; output += TILE_VECTORS * LANES) {
-            size_t row = 0;
-#define TILE(rows) tile(layer, rows, from(layer, &rounded, row), output, result + row * layer->outputs)
-            for (; row + TILE_ROWS <= here; row += TILE_ROWS) TILE(TILE_ROWS);
-            switch (here - row) { /* a constant each, for the compiler to unroll */
-            case 1: TILE(1); break;
-            case 2: TILE(2); break;
-            case 3: TILE(3); break;
-            case 4: TILE(4); break;
-            case 5: TILE(5); break;
-            }
-#undef TILE
-        }
+/* The results of a chunk of rows for the outputs of some panels. */
+ALWAYS_INLINE void tiles(const struct linear *layer, size_t rows, size_t panels, int is_repacked, const struct rounded *rounded,
+                         const uint8_t *weights, size_t panel, float *result) {
+    size_t row = 0;
+#define TILE(rows)                                                                                                                 \
+    tile(layer, rows, panels, is_repacked, rounded, row, weights, panel, result)
+    for (; row + TILE_ROWS <= rows; row += TILE_ROWS) TILE(TILE_ROWS);
+    switch (rows - row) { /* a constant each, for the compiler to unroll */
+    case 1: TILE(1); break;
+    case 2: TILE(2); break;
+    case 3: TILE(3); break;
+#if TILE_ROWS > 4
+    case 4: TILE(4); break;
+    case 5: TILE(5); break;
+#endif
+#if TILE_ROWS > 6
+    case 6: TILE(6); break;
+    case 7: TILE(7); break;
+#endif
     }
+#undef TILE
+}
+
+static void multiply_panels(const struct linear *layer, size_t rows, size_t panels, const struct rounded *rounded, size_t panel,
+                            uint8_t *repacked, float *result) {
+    const size_t block_bytes = layer->block * PANEL;
+    const uint8_t *weights = layer->weights + panel * layer->blocks * block_bytes;
+#if REPACKS
+    if (rows >= REPACKED_ROWS) {
+        for (size_t b = 0; b < layer->blocks; b++)
+            repack(weights + b * block_bytes, layer->block, repacked + b * repacked_bytes(layer->block));
+        tiles(layer, rows, panels, 1, rounded, repacked, panel, result);
+        return;
+    }
+#endif
+    (void)repacked;
+    tiles(layer, rows, panels, 0, rounded, weights, panel, result);
+}
+
+static int linear(const struct linear *layer, struct range rows, struct range panels, const float *input, float *result) {
+    const size_t blocks = layer->blocks, padded = blocks * layer->block, fitting = CHUNK_BYTES / padded / TILE_ROWS * TILE_ROWS;
+    const size_t chunk = least(rows.last - rows.first, fitting ? fitting : TILE_ROWS);
+    const size_t row_bytes = round_up(chunk * padded, 64), panel_bytes = REPACKS ? blocks * REPACKED_BYTES(layer->block) : 0;
+    const size_t moved_bytes = MOVES ? chunk * padded / GROUP * sizeof(struct moved) : 0;
+    const size_t block_bytes = chunk * blocks * sizeof(struct block);
+    char *scratch = aligned_alloc(64, round_up(row_bytes + panel_bytes + block_bytes + moved_bytes + 1, 64));
+    if (!scratch) return 0;
+    uint8_t *repacked = (uint8_t *)scratch + row_bytes;
+    char *behind = scratch + row_bytes + panel_bytes;
+    const struct rounded rounded = {
+        .bytes = (int8_t *)scratch,
+        .blocks = (struct block *)behind,
+        .moved = (struct moved *)(behind + block_bytes),
+    };
+    for (size_t start = rows.first; start < rows.last; start += chunk) {
+        const size_t here = least(chunk, rows.last - start);
+        uint32_t moved = 0;
+        for (size_t row = 0; row < here; row++)
+            moved = quantize(layer, input + (start + row) * layer->inputs, rounded.bytes + row * padded, rounded.blocks + row * blocks,
+                             rounded.moved, moved);
+        size_t panel = panels.first;
+        for (; panel + TILE_PANELS <= panels.last; panel += TILE_PANELS)
+            multiply_panels(layer, here, TILE_PANELS, &rounded, panel, repacked, result + start * layer->outputs);
+#if TILE_PANELS > 1
+        for (; panel < panels.last; panel++)
+            multiply_panels(layer, here, 1, &rounded, panel, repacked, result + start * layer->outputs);
+#endif
+    }
+    free(scratch);
+    return 1;
 }
 
 #endif

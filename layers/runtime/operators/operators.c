@@ -1,27 +1,34 @@
-/* The kernels as operators of ONNX Runtime, in the domain "encoder":
+/* The kernels as operators of ONNX Runtime, in the domain "encoder"; kernels.h says what each computes:
 
-   Linear(input, weights, scales, bias, smoothing), gelu = 0 or 1    kernels.h says what each computes
+   Linear(input, weights, scales, bias, smoothing), gelu = 0 or 1
    Attention(qkv, bias?), heads
    AddNorm(a, b, gamma, beta), epsilon
    Mean(values)
 
-   All of a graph's sizes are looked at before anything is computed: a graph that does not fit is refused in a sentence. */
+   All sizes in a graph are checked before anything is computed: a graph that does not fit is refused in a sentence.
+
+   A session is given the fastest kernels that its processor has, or those that it asks for under KERNELS_KEY in its configuration;
+   it reads there which ones it got. Under THREADS_KEY it says on how many threads an operator's work may be shared. */
 
 #include <stdlib.h>
 
 #include "kernels.h"
 #include "ort.h"
+#include "processor.h"
 #include "vectors.h"
 
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
+#define KERNELS_KEY "encoder.kernels"
+#define THREADS_KEY "encoder.threads"
+#define MAX_THREADS 64
+#define MAX_INPUTS 5
+#define MAX_DIMENSIONS 5
+#define MAX_INPUTS_OF_LINEAR 65536 /* the sums of so many products of bytes are exact in 32 bits */
 
-#define MOST_INPUTS 5
-#define MOST_DIMENSIONS 5
-#define MOST_INPUTS_OF_LINEAR 65536 /* so many products of bytes are summed exactly, and a tile of rows finds room on the stack */
+/* Work below this many multiplications, or their like, is not shared: waking another thread takes longer than is saved. */
+#define SHARED_WORK 2000000
+#define ROWS_OF_A_SHARE 16 /* with fewer rows than this, a linear layer is shared by its outputs */
 
-/* Returns what went wrong from the function around it, if anything did. */
+/* Returns from the function around it, if the call failed. */
 #define TRY(call)                     \
     do {                              \
         Status *status = (call);      \
@@ -34,28 +41,30 @@
 struct tensor {
     float *data; /* null if it is left out */
     size_t rank;
-    int64_t sizes[MOST_DIMENSIONS];
+    int64_t sizes[MAX_DIMENSIONS];
 };
 
-/* This processor's, since the library was registered. */
-static const struct kernels *kernels;
-
-/* A node of a graph. */
+/* A node of a graph: the value of its integer attribute and of its float attribute, and what computes it. */
 struct node {
     const Api *api;
-    int64_t number;
+    const struct kernels *kernels;
+    size_t threads;
+    int64_t integer;
     float epsilon;
 };
 
-struct described {
+/* A kind of operator, with one set of kernels and a number of threads. */
+struct operator_type {
     Operator operator;
     const char *name;
-    const char *number, *epsilon; /* what its attributes are called, if it has them */
+    const char *integer_attribute, *float_attribute; /* their names, or null */
     size_t inputs, required;
     Status *(*compute)(const struct node *node, Context *context, const struct tensor inputs[]);
+    const struct kernels *kernels;
+    size_t threads;
 };
 
-static size_t count(const struct tensor *tensor) {
+static size_t elements(const struct tensor *tensor) {
     size_t product = 1;
     for (size_t i = 0; i < tensor->rank; i++) product *= (size_t)tensor->sizes[i];
     return product;
@@ -63,15 +72,15 @@ static size_t count(const struct tensor *tensor) {
 
 static size_t last(const struct tensor *tensor) { return tensor->rank ? (size_t)tensor->sizes[tensor->rank - 1] : 0; }
 
-static int holds(const struct tensor *tensor, size_t elements) { return tensor->rank > 0 && count(tensor) == elements; }
+static int has_elements(const struct tensor *tensor, size_t expected) { return tensor->rank > 0 && elements(tensor) == expected; }
 
-static Status *shape(const Api *api, const Shape *found, struct tensor *tensor) {
+static Status *read_shape(const Api *api, const Shape *found, struct tensor *tensor) {
     TRY(api->GetDimensionsCount(found, &tensor->rank));
-    EXPECT(api, tensor->rank <= MOST_DIMENSIONS, "an input has more dimensions than any input of this operator");
+    EXPECT(api, tensor->rank <= MAX_DIMENSIONS, "an input has more dimensions than any input of this operator");
     return api->GetDimensions(found, tensor->sizes, tensor->rank);
 }
 
-static Status *read(const Api *api, const Context *context, size_t index, struct tensor *tensor) {
+static Status *read_input(const Api *api, const Context *context, size_t index, struct tensor *tensor) {
     const Value *value;
     TRY(api->KernelContext_GetInput(context, index, &value));
     *tensor = (struct tensor){0};
@@ -79,81 +88,172 @@ static Status *read(const Api *api, const Context *context, size_t index, struct
     TRY(api->GetTensorMutableData(value, (void **)&tensor->data));
     Shape *found;
     TRY(api->GetTensorTypeAndShape(value, &found));
-    Status *status = shape(api, found, tensor);
+    Status *status = read_shape(api, found, tensor);
     api->ReleaseTensorTypeAndShapeInfo(found);
     return status;
 }
 
-/* The result, in the shape of `like` with another last dimension. */
-static Status *result(const Api *api, Context *context, const struct tensor *like, size_t width, float **data) {
-    struct tensor made = *like;
-    made.sizes[made.rank - 1] = (int64_t)width;
+/* Create the result, in the shape of `like` with another last dimension. */
+static Status *create_result(const Api *api, Context *context, const struct tensor *like, size_t width, float **data) {
+    int64_t sizes[MAX_DIMENSIONS];
+    for (size_t i = 0; i < like->rank; i++) sizes[i] = like->sizes[i];
+    sizes[like->rank - 1] = (int64_t)width;
     Value *value;
-    TRY(api->KernelContext_GetOutput(context, 0, made.sizes, made.rank, &value));
+    TRY(api->KernelContext_GetOutput(context, 0, sizes, like->rank, &value));
     return api->GetTensorMutableData(value, (void **)data);
+}
+
+/* --- Sharing an operator's work ------------------------------------------------------------------------- */
+
+struct share {
+    int (*compute)(const void *work, struct range range); /* returns 0 if there is no memory */
+    const void *work;
+    size_t total, count; /* items in all, and the number of shares */
+    size_t step;         /* a share starts at a multiple of it */
+    int out_of_memory;
+};
+
+static void compute_share(void *all, size_t index) {
+    struct share *share = all;
+    const size_t steps = (share->total + share->step - 1) / share->step;
+    const struct range range = {least(steps * index / share->count * share->step, share->total),
+                                least(steps * (index + 1) / share->count * share->step, share->total)};
+    if (range.first < range.last && !share->compute(share->work, range))
+        __atomic_store_n(&share->out_of_memory, 1, __ATOMIC_RELAXED);
+}
+
+/* Compute `total` items: on this thread alone, or in shares on several where there is enough to do. */
+static Status *compute_all(const struct node *node, const Context *context, int (*compute)(const void *, struct range),
+                           const void *work, size_t total, size_t step, size_t multiplications) {
+    struct share share = {.compute = compute, .work = work, .total = total, .step = step, .count = 1};
+    if (node->threads > 1 && multiplications >= SHARED_WORK) {
+        share.count = node->threads;
+        TRY(node->api->KernelContext_ParallelFor(context, compute_share, share.count, share.count, &share));
+    } else {
+        compute_share(&share, 0);
+    }
+    EXPECT(node->api, !share.out_of_memory, "an operator of the encoder has no memory left");
+    return NULL;
+}
+
+/* --- The operators -------------------------------------------------------------------------------------- */
+
+struct linear_work {
+    const struct kernels *kernels;
+    const struct linear *layer;
+    size_t rows, panels;
+    const float *input;
+    float *result;
+};
+
+static int linear_rows(const void *work, struct range rows) {
+    const struct linear_work *w = work;
+    return w->kernels->linear(w->layer, rows, (struct range){0, w->panels}, w->input, w->result);
+}
+
+static int linear_panels(const void *work, struct range panels) {
+    const struct linear_work *w = work;
+    return w->kernels->linear(w->layer, (struct range){0, w->rows}, panels, w->input, w->result);
 }
 
 static Status *linear(const struct node *node, Context *context, const struct tensor inputs[]) {
     const struct tensor *input = &inputs[0], *weights = &inputs[1], *scales = &inputs[2], *bias = &inputs[3];
     const struct tensor *smoothing = &inputs[4];
     const int64_t *sizes = weights->sizes;
-    EXPECT(node->api, weights->rank == 5 && sizes[3] == 64 && sizes[4] == 4,
-           "Linear: weights are not (outputs / 64, blocks, block / 4, 64, 4)");
+    EXPECT(node->api, weights->rank == 5 && sizes[3] == 16 && sizes[4] == 4,
+           "Linear: weights are not (outputs / 16, blocks, block / 4, 16, 4)");
     const struct linear layer = {
         .inputs = last(input),
-        .outputs = count(bias),
+        .outputs = elements(bias),
         .block = (size_t)sizes[2] * 4,
         .blocks = (size_t)sizes[1],
         .weights = (const uint8_t *)weights->data,
         .scales = scales->data,
         .bias = bias->data,
         .smoothing = smoothing->data,
-        .gelu = node->number != 0,
+        .gelu = node->integer != 0,
     };
-    const size_t padded = layer.block * layer.blocks, most = (size_t)sizes[0] * 64;
-    EXPECT(node->api, padded <= MOST_INPUTS_OF_LINEAR, "Linear: there are more than 65536 inputs");
+    const size_t padded = layer.block * layer.blocks, panels = (size_t)sizes[0], most = panels * 16;
+    EXPECT(node->api, padded <= MAX_INPUTS_OF_LINEAR, "Linear: there are more than 65536 inputs");
     EXPECT(node->api, layer.inputs > 0 && layer.inputs <= padded && padded - layer.inputs < least(layer.block, 4 * layer.blocks),
            "Linear: the weights are for another number of inputs");
-    EXPECT(node->api, layer.outputs > 0 && layer.outputs <= most && most - layer.outputs < 64,
+    EXPECT(node->api, layer.outputs > 0 && layer.outputs <= most && most - layer.outputs < 16,
            "Linear: the weights are for another number of outputs than the bias");
-    EXPECT(node->api, holds(scales, layer.outputs) && holds(smoothing, layer.inputs),
+    EXPECT(node->api, has_elements(scales, layer.outputs) && has_elements(smoothing, layer.inputs),
            "Linear: scales or smoothing have another size than the weights");
-    float *found;
-    TRY(result(node->api, context, input, layer.outputs, &found));
-    kernels->linear(&layer, count(input) / layer.inputs, input->data, found);
-    return NULL;
+    float *result;
+    TRY(create_result(node->api, context, input, layer.outputs, &result));
+    const size_t rows = elements(input) / layer.inputs;
+    const struct linear_work work = {node->kernels, &layer, rows, panels, input->data, result};
+    const size_t multiplications = rows * layer.inputs * layer.outputs;
+    if (rows < ROWS_OF_A_SHARE) return compute_all(node, context, linear_panels, &work, panels, 1, multiplications);
+    return compute_all(node, context, linear_rows, &work, rows, 4, multiplications);
+}
+
+struct attention_work {
+    const struct kernels *kernels;
+    size_t tokens, heads, width;
+    const float *qkv, *bias;
+    float *result;
+};
+
+/* A range of the heads of all texts, text after text. */
+static int attention_heads(const void *work, struct range range) {
+    const struct attention_work *w = work;
+    const size_t hidden = w->heads * w->width;
+    for (size_t text = range.first / w->heads; text * w->heads < range.last; text++) {
+        const size_t before = text * w->heads;
+        const struct range heads = {range.first > before ? range.first - before : 0, least(range.last - before, w->heads)};
+        const float *qkv = w->qkv + text * w->tokens * 3 * hidden;
+        if (!w->kernels->attention(w->tokens, w->heads, w->width, heads, qkv, w->bias, w->result + text * w->tokens * hidden))
+            return 0;
+    }
+    return 1;
 }
 
 static Status *attention(const struct node *node, Context *context, const struct tensor inputs[]) {
     const struct tensor *qkv = &inputs[0], *bias = &inputs[1];
     EXPECT(node->api, qkv->rank == 3, "Attention: the input is not (texts, tokens, 3 * hidden)");
-    const size_t heads = (size_t)node->number, hidden = last(qkv) / 3;
-    const size_t texts = (size_t)qkv->sizes[0], tokens = (size_t)qkv->sizes[1];
-    EXPECT(node->api, node->number > 0 && hidden > 0 && last(qkv) == 3 * hidden && hidden % heads == 0,
+    const size_t hidden = last(qkv) / 3, texts = (size_t)qkv->sizes[0], tokens = (size_t)qkv->sizes[1];
+    EXPECT(node->api, node->integer > 0 && hidden > 0 && last(qkv) == 3 * hidden && hidden % (size_t)node->integer == 0,
            "Attention: the width is no multiple of 3 times the heads");
-    EXPECT(node->api, (!bias->data && !bias->rank) || holds(bias, heads * tokens * tokens),
+    const size_t heads = (size_t)node->integer;
+    EXPECT(node->api, (!bias->data && !bias->rank) || has_elements(bias, heads * tokens * tokens),
            "Attention: the bias is not (1, heads, tokens, tokens)");
-    float *found;
-    TRY(result(node->api, context, qkv, hidden, &found));
-    for (size_t text = 0; text < texts; text++) {
-        const float *own = qkv->data + text * tokens * 3 * hidden;
-        const int done = kernels->attention(tokens, heads, hidden / heads, own, bias->data, found + text * tokens * hidden);
-        EXPECT(node->api, done, "Attention: no memory is left");
-    }
-    return NULL;
+    float *result;
+    TRY(create_result(node->api, context, qkv, hidden, &result));
+    const struct attention_work work = {node->kernels, tokens, heads, hidden / heads, qkv->data, bias->data, result};
+    return compute_all(node, context, attention_heads, &work, texts * heads, 1, texts * tokens * tokens * hidden * 2);
 }
+
+struct add_norm_work {
+    const struct kernels *kernels;
+    size_t width, b_rows;
+    const float *a, *b, *gamma, *beta;
+    float epsilon, *result;
+};
+
+static int add_norm_rows(const void *work, struct range rows) {
+    const struct add_norm_work *w = work;
+    w->kernels->add_norm(rows, w->width, w->a, w->b, w->b_rows, w->gamma, w->beta, w->epsilon, w->result);
+    return 1;
+}
+
+#define ADD_NORM_WORK 16 /* a value's addition, norm and memory take as long as so many multiplications of bytes */
 
 static Status *add_norm(const struct node *node, Context *context, const struct tensor inputs[]) {
     const struct tensor *a = &inputs[0], *b = &inputs[1], *gamma = &inputs[2], *beta = &inputs[3];
     const size_t width = last(a);
-    EXPECT(node->api, width > 0 && last(b) == width && count(b) > 0 && count(a) % count(b) == 0,
+    EXPECT(node->api, width > 0 && last(b) == width && elements(b) > 0 && elements(a) % elements(b) == 0,
            "AddNorm: the inputs do not fit each other");
-    EXPECT(node->api, holds(gamma, width) && holds(beta, width), "AddNorm: gamma or beta has another size than a row");
-    float *found;
-    TRY(result(node->api, context, a, width, &found));
-    const size_t rows = count(a) / width, b_rows = count(b) / width;
-    kernels->add_norm(rows, width, a->data, b->data, b_rows, gamma->data, beta->data, node->epsilon, found);
-    return NULL;
+    EXPECT(node->api, has_elements(gamma, width) && has_elements(beta, width),
+           "AddNorm: gamma or beta has another size than a row");
+    float *result;
+    TRY(create_result(node->api, context, a, width, &result));
+    const struct add_norm_work work = {
+        node->kernels, width, elements(b) / width, a->data, b->data, gamma->data, beta->data, node->epsilon, result,
+    };
+    return compute_all(node, context, add_norm_rows, &work, elements(a) / width, 1, elements(a) * ADD_NORM_WORK);
 }
 
 static Status *mean(const struct node *node, Context *context, const struct tensor inputs[]) {
@@ -162,110 +262,141 @@ static Status *mean(const struct node *node, Context *context, const struct tens
     const size_t texts = (size_t)values->sizes[0], tokens = (size_t)values->sizes[1], width = last(values);
     EXPECT(node->api, tokens > 0, "Mean: there is nothing in a text");
     const struct tensor vectors = {.rank = 2, .sizes = {values->sizes[0]}};
-    float *found;
-    TRY(result(node->api, context, &vectors, width, &found));
+    float *result;
+    TRY(create_result(node->api, context, &vectors, width, &result));
     for (size_t text = 0; text < texts; text++)
-        kernels->mean(tokens, width, values->data + text * tokens * width, found + text * width);
+        node->kernels->mean(tokens, width, values->data + text * tokens * width, result + text * width);
     return NULL;
-}
-
-/* The kernels for this processor; null if there are none. */
-static const struct kernels *chosen(void) {
-#if defined(__x86_64__)
-    enum { FMA = 1 << 12, OSXSAVE = 1 << 27, AVX2 = 1 << 5, AVX512 = 1 << 16 | 1 << 17 | 1 << 30 | 1u << 31, VNNI = 1 << 11 };
-    unsigned a, b, c, d, leaf1, states = 0;
-    if (!__get_cpuid(1, &a, &b, &leaf1, &d) || !(leaf1 & FMA) || !(leaf1 & OSXSAVE)) return NULL;
-    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d) || !(b & AVX2)) return NULL;
-    __asm__("xgetbv" : "=a"(states), "=d"(d) : "c"(0)); /* which registers the system saves: 6 for AVX, e6 for AVX-512 */
-#if defined(HAS_AVX512_VNNI)
-    if ((b & AVX512) == AVX512 && (c & VNNI) && (states & 0xe6) == 0xe6) return &avx512_vnni;
-#endif
-#if defined(HAS_AVX2)
-    if ((states & 6) == 6) return &avx2;
-#endif
-    return NULL;
-#else
-    return &portable;
-#endif
 }
 
 /* --- As ONNX Runtime asks for them ---------------------------------------------------------------------- */
 
-struct made {
+struct kernel {
     struct node node;
-    const struct described *described;
+    const struct operator_type *type;
 };
 
-static const struct described *described(const Operator *operator) { return (const struct described *)operator; }
+static const struct operator_type *type_of(const Operator *operator) { return (const struct operator_type *)operator; }
 
-static Status *create(const Operator *operator, const Api *api, const KernelInfo *info, void **kernel) {
-    struct made made = {.node = {.api = api}, .described = described(operator)};
-    const char *number = made.described->number, *epsilon = made.described->epsilon;
-    if (number) TRY(api->KernelInfoGetAttribute_int64(info, number, &made.node.number));
-    if (epsilon) TRY(api->KernelInfoGetAttribute_float(info, epsilon, &made.node.epsilon));
-    struct made *kept = malloc(sizeof made);
-    EXPECT(api, kept, "no memory is left for an operator");
-    *kept = made;
-    *kernel = kept;
+static Status *create_kernel(const Operator *operator, const Api *api, const KernelInfo *info, void **kernel) {
+    const struct operator_type *type = type_of(operator);
+    struct node node = {.api = api, .kernels = type->kernels, .threads = type->threads};
+    if (type->integer_attribute) TRY(api->KernelInfoGetAttribute_int64(info, type->integer_attribute, &node.integer));
+    if (type->float_attribute) TRY(api->KernelInfoGetAttribute_float(info, type->float_attribute, &node.epsilon));
+    struct kernel *created = malloc(sizeof *created);
+    EXPECT(api, created, "an operator of the encoder has no memory left");
+    *created = (struct kernel){node, type};
+    *kernel = created;
     return NULL;
 }
 
-static Status *compute(void *kernel, Context *context) {
-    const struct made *made = kernel;
-    struct tensor inputs[MOST_INPUTS];
-    for (size_t i = 0; i < made->described->inputs; i++) TRY(read(made->node.api, context, i, &inputs[i]));
-    return made->described->compute(&made->node, context, inputs);
+static Status *compute_kernel(void *kernel, Context *context) {
+    const struct kernel *k = kernel;
+    struct tensor inputs[MAX_INPUTS];
+    for (size_t i = 0; i < k->type->inputs; i++) TRY(read_input(k->node.api, context, i, &inputs[i]));
+    return k->type->compute(&k->node, context, inputs);
 }
 
-static const char *name(const Operator *operator) { return described(operator)->name; }
+static const char *operator_name(const Operator *operator) { return type_of(operator)->name; }
 
-static size_t inputs(const Operator *operator) { return described(operator)->inputs; }
+static size_t input_count(const Operator *operator) { return type_of(operator)->inputs; }
 
-static size_t one(const Operator *operator) { return (void)operator, 1; }
+static size_t output_count(const Operator *operator) { return (void)operator, 1; }
 
 static Type input_type(const Operator *operator, size_t index) {
-    return described(operator)->compute == linear && index == 1 ? UINT8 : FLOAT;
+    return type_of(operator)->compute == linear && index == 1 ? UINT8 : FLOAT;
 }
 
 static Type output_type(const Operator *operator, size_t index) { return (void)operator, (void)index, FLOAT; }
 
 static Presence input_presence(const Operator *operator, size_t index) {
-    return index < described(operator)->required ? REQUIRED : OPTIONAL;
+    return index < type_of(operator)->required ? REQUIRED : OPTIONAL;
 }
 
 static Presence output_presence(const Operator *operator, size_t index) { return (void)operator, (void)index, REQUIRED; }
 
-static int memory(const Operator *operator, size_t index) { return (void)operator, (void)index, MEMORY_DEFAULT; }
+static int input_memory(const Operator *operator, size_t index) { return (void)operator, (void)index, MEMORY_DEFAULT; }
 
 static const char *any_provider(const Operator *operator) { return (void)operator, NULL; }
 
 #define OPERATOR                                                                                                                   \
     {                                                                                                                              \
-        .version = ORT_VERSION, .GetName = name, .GetExecutionProviderType = any_provider, .GetInputType = input_type,             \
-        .GetInputTypeCount = inputs, .GetOutputType = output_type, .GetOutputTypeCount = one, .KernelDestroy = free,               \
-        .GetInputCharacteristic = input_presence, .GetOutputCharacteristic = output_presence, .GetInputMemoryType = memory,        \
-        .CreateKernelV2 = create, .KernelComputeV2 = compute                                                                       \
+        .version = OPERATOR_VERSION, .GetName = operator_name, .GetExecutionProviderType = any_provider,                           \
+        .GetInputType = input_type, .GetInputTypeCount = input_count, .GetOutputType = output_type,                                \
+        .GetOutputTypeCount = output_count, .KernelDestroy = free, .GetInputCharacteristic = input_presence,                       \
+        .GetOutputCharacteristic = output_presence, .GetInputMemoryType = input_memory, .CreateKernelV2 = create_kernel,           \
+        .KernelComputeV2 = compute_kernel                                                                                          \
     }
 
-static const struct described OPERATORS[] = {
-    {OPERATOR, .name = "Linear", .number = "gelu", .inputs = 5, .required = 5, .compute = linear},
-    {OPERATOR, .name = "Attention", .number = "heads", .inputs = 2, .required = 1, .compute = attention},
-    {OPERATOR, .name = "AddNorm", .epsilon = "epsilon", .inputs = 4, .required = 4, .compute = add_norm},
+static const struct operator_type TYPES[] = {
+    {OPERATOR, .name = "Linear", .integer_attribute = "gelu", .inputs = 5, .required = 5, .compute = linear},
+    {OPERATOR, .name = "Attention", .integer_attribute = "heads", .inputs = 2, .required = 1, .compute = attention},
+    {OPERATOR, .name = "AddNorm", .float_attribute = "epsilon", .inputs = 4, .required = 4, .compute = add_norm},
     {OPERATOR, .name = "Mean", .inputs = 1, .required = 1, .compute = mean},
 };
+#define TYPE_COUNT (sizeof TYPES / sizeof *TYPES)
+
+/* --- Registration ---------------------------------------------------------------------------------------- */
+
+/* The operators with one set of kernels on a number of threads. Sessions use it for as long as the process lives. */
+struct library {
+    Domain *domain;
+    struct operator_type types[TYPE_COUNT];
+};
+
+static Status *create_library(const Api *api, const struct kernels *kernels, size_t threads, struct library **library) {
+    struct library *created = malloc(sizeof *created);
+    EXPECT(api, created, "the operators of the encoder have no memory left");
+    TRY(api->CreateCustomOpDomain("encoder", &created->domain));
+    for (size_t i = 0; i < TYPE_COUNT; i++) {
+        created->types[i] = TYPES[i];
+        created->types[i].kernels = kernels;
+        created->types[i].threads = threads;
+        TRY(api->CustomOpDomain_Add(created->domain, &created->types[i].operator));
+    }
+    *library = created;
+    return NULL;
+}
+
+/* Find the library for these kernels and threads, or create it; of two threads that create one at the same time, one keeps it. */
+static Status *find_library(const Api *api, size_t set, size_t threads, struct library **library) {
+    static struct library *libraries[SET_COUNT][MAX_THREADS + 1];
+    struct library **place = &libraries[set][threads], *known = __atomic_load_n(place, __ATOMIC_ACQUIRE);
+    if (!known) {
+        struct library *created;
+        TRY(create_library(api, SETS[set].kernels, threads, &created));
+        if (__atomic_compare_exchange_n(place, &known, created, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+            known = created;
+        } else {
+            api->ReleaseCustomOpDomain(created->domain);
+            free(created);
+        }
+    }
+    *library = known;
+    return NULL;
+}
+
+/* Read a session's configuration entry; an empty text if it has none. */
+static Status *read_entry(const Api *api, const Options *options, const char *key, char *value, size_t size) {
+    int found;
+    *value = 0;
+    TRY(api->HasSessionConfigEntry(options, key, &found));
+    return found ? api->GetSessionConfigEntry(options, key, value, &size) : NULL;
+}
 
 /* Called by ONNX Runtime for each session that registers this library. */
 __attribute__((visibility("default"))) Status *RegisterCustomOps(Options *options, const ApiBase *base) {
-    const Api *api = base->GetApi(ORT_VERSION);
-    if (!kernels) kernels = chosen();
-    EXPECT(api, kernels, "this processor has no AVX2 and FMA");
-    static Domain *domain; /* used by all sessions, for as long as the process lives */
-    Domain *made = __atomic_load_n(&domain, __ATOMIC_ACQUIRE);
-    if (!made) {
-        TRY(api->CreateCustomOpDomain("encoder", &made));
-        for (size_t i = 0; i < sizeof OPERATORS / sizeof *OPERATORS; i++)
-            TRY(api->CustomOpDomain_Add(made, &OPERATORS[i].operator));
-        __atomic_store_n(&domain, made, __ATOMIC_RELEASE);
-    }
-    return api->AddCustomOpDomain(options, made);
+    const Api *api = base->GetApi(API_VERSION);
+    char name[32], number[8];
+    TRY(read_entry(api, options, KERNELS_KEY, name, sizeof name));
+    TRY(read_entry(api, options, THREADS_KEY, number, sizeof number));
+    const size_t set = find_set(name);
+    EXPECT(api, set < SET_COUNT, *name ? "this processor has not the instructions for " KERNELS_KEY ", or they are not known"
+                                       : "this processor has none of the instructions that the encoder's operators need");
+    const long threads = *number ? strtol(number, NULL, 10) : 1;
+    EXPECT(api, threads >= 1 && threads <= MAX_THREADS, THREADS_KEY " is not a number from 1 to 64");
+    struct library *library;
+    TRY(find_library(api, set, (size_t)threads, &library));
+    TRY(api->AddCustomOpDomain(options, library->domain));
+    return api->AddSessionConfigEntry(options, KERNELS_KEY, SETS[set].name);
 }

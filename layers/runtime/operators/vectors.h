@@ -21,6 +21,12 @@ ALWAYS_INLINE size_t round_up(size_t value, size_t multiple) { return (value + m
 
 ALWAYS_INLINE floats all(float value) { return (floats)(value); }
 
+ALWAYS_INLINE float as_float(int32_t bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 /* The first `count` values from `from`, at most LANES, and zeros after them. */
 ALWAYS_INLINE floats load(const float *from, size_t count) {
     floats values = all(0);
@@ -37,7 +43,8 @@ ALWAYS_INLINE void store(float *to, floats values, size_t count) {
 
 ALWAYS_INLINE floats fma(floats a, floats b, floats c) { return __builtin_elementwise_fma(a, b, c); }
 
-ALWAYS_INLINE floats larger(floats a, floats b) { return __builtin_elementwise_max(a, b); }
+/* The larger of each two; b where either is NaN. */
+ALWAYS_INLINE floats larger(floats a, floats b) { return a > b ? a : b; }
 
 ALWAYS_INLINE floats absolute(floats a) { return (floats)((ints)a & 0x7fffffff); }
 
@@ -67,7 +74,7 @@ ALWAYS_INLINE float largest(floats a) {
    Below -100 it is that of -100: beside the 1 of the largest it counts for nothing, and smaller numbers would soon be subnormal,
    with which processors compute a hundred times slower. */
 ALWAYS_INLINE floats power_of_two(floats x) {
-    x = larger(x, all(-100));
+    x = larger(all(-100), x);
     const floats n = __builtin_elementwise_rint(x), r = x - n;
     floats p = all(1.32647273e-3f);
     p = fma(p, r, all(9.67151299e-3f));
@@ -82,7 +89,7 @@ ALWAYS_INLINE floats power_of_two(floats x) {
    less |x| times the probability beyond |x|. The binary logarithm of that is nearly a polynomial of degree 6, fitted to the least
    largest error of the product over 0 to 6, beyond which nothing is left. */
 ALWAYS_INLINE floats gelu(floats x) {
-    const floats z = __builtin_elementwise_min(absolute(x), all(6));
+    const floats z = absolute(x) < all(6) ? absolute(x) : all(6);
     floats p = all(2.99241510e-5f);
     p = fma(p, z, all(-7.39873911e-4f));
     p = fma(p, z, all(7.97746144e-3f));

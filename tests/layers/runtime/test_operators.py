@@ -261,7 +261,7 @@ FITTING: Mapping[str, Mapping[str, Any]] = {
 OTHER_INPUTS = "Linear: the weights are for another number of inputs"
 OTHER_OUTPUTS = "Linear: the weights are for another number of outputs than the bias"
 OTHER_SCALES = "Linear: scales or smoothing have another size than the weights"
-NOT_PACKED = "Linear: weights are not (outputs / 64, blocks, block / 4, 64, 4)"
+NOT_PACKED = "Linear: weights are not (outputs / 16, blocks, block / 4, 16, 4)"
 OTHER_WIDTH = "Attention: the width is no multiple of 3 times the heads"
 OTHER_BIAS = "Attention: the bias is not (1, heads, tokens, tokens)"
 OTHER_SIZES = "AddNorm: the inputs do not fit each other"
@@ -274,19 +274,19 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("Linear", {"weights": packed(np.ones((16, 70), np.int8))}, OTHER_INPUTS),
     ("Linear", {"weights": packed(np.ones((24, 70), np.int8))}, OTHER_INPUTS),
     ("Linear", {"weights": packed(np.ones((400, 70), np.int8))}, OTHER_INPUTS),
-    ("Linear", {"weights": weights(2, 0, 5, 64, 4)}, OTHER_INPUTS),
-    ("Linear", {"rows": zeros(1, 3, 1), "smoothing": zeros(1), "weights": weights(2, 2, 1, 64, 4)}, OTHER_INPUTS),
+    ("Linear", {"weights": weights(2, 0, 5, 16, 4)}, OTHER_INPUTS),
+    ("Linear", {"rows": zeros(1, 3, 1), "smoothing": zeros(1), "weights": weights(2, 2, 1, 16, 4)}, OTHER_INPUTS),
     ("Linear", {"rows": zeros(1, 3, 0), "smoothing": zeros(0)}, OTHER_INPUTS),
     ("Linear", {"rows": zeros()}, OTHER_INPUTS),
-    ("Linear", {"rows": zeros(1, 70_000), "weights": weights(2, 1, 17_500, 64, 4)}, "Linear: there are more than 65536 inputs"),
+    ("Linear", {"rows": zeros(1, 70_000), "weights": weights(2, 1, 17_500, 16, 4)}, "Linear: there are more than 65536 inputs"),
     ("Linear", {"rows": zeros(1, 1, 1, 1, 3, 20)}, TOO_MANY_DIMENSIONS),
     ("Linear", {"weights": packed(np.ones((20, 64), np.int8))}, OTHER_OUTPUTS),
     ("Linear", {"weights": packed(np.ones((20, 129), np.int8))}, OTHER_OUTPUTS),
-    ("Linear", {"weights": weights(0, 1, 5, 64, 4)}, OTHER_OUTPUTS),
+    ("Linear", {"weights": weights(0, 1, 5, 16, 4)}, OTHER_OUTPUTS),
     ("Linear", {"bias": zeros(0)}, OTHER_OUTPUTS),
     ("Linear", {"weights": weights(20, 70)}, NOT_PACKED),
-    ("Linear", {"weights": weights(2, 1, 5, 4, 64)}, NOT_PACKED),
-    ("Linear", {"weights": np.zeros((2, 1, 5, 64, 4), np.int8)}, "Type 'tensor(int8)' of input parameter"),
+    ("Linear", {"weights": weights(5, 1, 5, 4, 16)}, NOT_PACKED),
+    ("Linear", {"weights": np.zeros((2, 1, 5, 16, 4), np.int8)}, "Type 'tensor(int8)' of input parameter"),
     ("Linear", {"bias": zeros(69)}, OTHER_SCALES),
     ("Linear", {"scales": zeros(69)}, OTHER_SCALES),
     ("Linear", {"smoothing": zeros(19)}, OTHER_SCALES),
