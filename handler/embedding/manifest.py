@@ -22,6 +22,8 @@ TOKENIZER = "tokenizer.json"
 class Manifest:
     """One model folder, described. `files` maps a file's name to its sha256.
 
+    `reference_files` maps the files whose layout does not decide a vector to the sha256 that they have in the layout by which a
+    model is recognised (layers/model/layout.py).
     `portable` says that its vectors are the same bits on every kind of CPU.
     """
 
@@ -38,6 +40,7 @@ class Manifest:
     prompts: dict[str, str]
     default_prompt_name: str | None
     files: dict[str, str]
+    reference_files: dict[str, str]
     sources: dict[str, str]
     fidelity: dict[str, Any]
     portable: bool
@@ -49,7 +52,7 @@ class Manifest:
     def fingerprint(self) -> str:
         """Sha256 over what in the folder decides the vector of given tokens; names, licence and measurements stay out of it."""
         decisive = {
-            "files": self.files,
+            "files": self.files | self.reference_files,
             "dimension": self.dimension,
             "pooling": self.pooling,
             "include_prompt": self.include_prompt,

@@ -17,6 +17,7 @@ from layers.model.configuration import Unsupported
 from layers.model.corpus import corpus_digest, passages
 from layers.model.fidelity import Fidelity
 from layers.model.graph import portable
+from layers.model.layout import reference_digests
 from layers.model.networks import EXACT, Bounds
 from layers.model.sources import Source
 from layers.model.specification import Specification
@@ -96,6 +97,7 @@ def _is_model(folder: Path) -> bool:
 
 def _write_manifest(folder: Path, source: Source, specification: Specification, precision: str) -> Manifest:
     """Write the manifest of `folder`, which holds everything else already."""
+    graph = onnx.load(folder / GRAPH, load_external_data=False)
     manifest = Manifest(
         model_id=source.model_id,
         revision=source.revision,
@@ -110,9 +112,10 @@ def _write_manifest(folder: Path, source: Source, specification: Specification, 
         prompts=specification.prompts,
         default_prompt_name=specification.default_prompt_name,
         files={name: sha256(folder, name) for name in (GRAPH, WEIGHTS, TOKENIZER)},
+        reference_files=reference_digests(folder, graph),
         sources=source.digests(),
         fidelity={},
-        portable=portable(onnx.load(folder / GRAPH, load_external_data=False)),
+        portable=portable(graph),
     )
     manifest.write(folder)
     return manifest

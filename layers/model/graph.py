@@ -1,8 +1,9 @@
 """A small writer of ONNX graphs: operators in, the names of their results out."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import onnx
@@ -34,6 +35,31 @@ class Graph:
         self._nodes += model.graph.node
         self._constants |= {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
         self._opsets |= {opset.domain: opset.version for opset in model.opset_import}
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read a graph and its constants that `write` wrote to `path`: to be changed and written again."""
+        model = onnx.load(path)
+        graph = cls()
+        graph.adopt(model)
+        graph._inputs += model.graph.input
+        graph._outputs += model.graph.output
+        return graph
+
+    def change_constants(self, operator: str, place: int, change: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
+        """Change the constant that each `operator` takes as its input at `place`."""
+        for name in dict.fromkeys(node.input[place] for node in self._nodes if node.op_type == operator):
+            self._constants[name] = change(self._constants[name])
+
+    def separate_constants(self, dtype: type[np.generic]) -> None:
+        """Give each operator constants of `dtype` under names of its own; `write` still writes what they share once."""
+        users: Counter[str] = Counter()
+        for node in self._nodes:
+            for place, name in enumerate(node.input):
+                if name in self._constants and self._constants[name].dtype == dtype:
+                    users[name] += 1
+                    if users[name] > 1:
+                        node.input[place] = self.constant(f"{name}.{users[name]}", self._constants[name])
 
     def input(self, name: str, shape: list[int | str]) -> str:
         """Declare an int64 input; the same name twice is the same input."""
@@ -74,13 +100,16 @@ class Graph:
         Each starts where a cache line does; constants below INLINE_BYTES stay in the graph.
         """
         initializers = []
+        places: dict[int, int] = {}
         with (path.parent / weights).open("wb") as file:
             for name, value in self._constants.items():
                 tensor = numpy_helper.from_array(value, name)
                 if value.nbytes >= INLINE_BYTES:
-                    file.write(b"\0" * (-file.tell() % ALIGNMENT))
-                    _externalise(tensor, {"location": weights, "offset": str(file.tell()), "length": str(value.nbytes)})
-                    file.write(value.tobytes())
+                    if id(value) not in places:
+                        file.write(b"\0" * (-file.tell() % ALIGNMENT))
+                        places[id(value)] = file.tell()
+                        file.write(value.tobytes())
+                    _externalise(tensor, {"location": weights, "offset": str(places[id(value)]), "length": str(value.nbytes)})
                 initializers.append(tensor)
         graph = helper.make_graph(self._nodes, "encoder", self._inputs, self._outputs, initializers)
         opsets = [helper.make_opsetid(domain, version) for domain, version in self._opsets.items()]
