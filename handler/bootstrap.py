@@ -63,7 +63,14 @@ def _service(environment: Mapping[str, str], later: Later | None) -> Service:
     settings = Settings.from_environment(environment)
     folder, manifest = model_store.opened(settings)
     tokenization = Tokenization(folder, manifest.max_length)
-    encoder = Encoder(folder, manifest, settings.threads)
+    encoder = Encoder(folder, manifest, settings.threads, settings.kernels)
+    telemetry.log(
+        "model_loaded",
+        processor=encoder.kernel_class,
+        kernels=encoder.kernels or None,
+        threads=settings.threads,
+        memory_mb=settings.memory_mb,
+    )
     codec = CODECS.get(manifest.precision, Scaled16)(manifest.dimension)
     cache = VectorCache(
         CacheKeys(encoder.fingerprint, codec.version, settings.cache.key_secret),

@@ -14,6 +14,8 @@ from handler.errors import Backend
 
 MEMORY_PER_VCPU_MB = 1769
 """Lambda gives one vCPU for each 1,769 MB of memory (AWS Lambda developer guide, "Configuring function memory")."""
+KERNELS = ("avx512_vnni", "avx2", "i8mm", "dotprod")
+"""Sets of kernels of the encoder's own operators, by the instructions that they need (layers/runtime/operators/processor.h)."""
 BUCKET_AND_PREFIX = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/(?!\.)[\w.@=+-]+)+"
 """No part of it starts with a dot: it becomes the path of a folder."""
 SHA256 = r"[0-9a-f]{64}"
@@ -58,6 +60,7 @@ class Settings:
     auto_truncate: bool
     max_client_batch_size: int
     threads: int
+    kernels: str
     memory_mb: int
     cache: CacheSettings
 
@@ -76,6 +79,7 @@ class Settings:
             auto_truncate=_boolean(environment, "AUTO_TRUNCATE", default=True),
             max_client_batch_size=_positive(environment, "MAX_CLIENT_BATCH_SIZE", default=512),
             threads=_positive(environment, "THREADS", default=_vcpus(environment)),
+            kernels=_matching(environment, "KERNELS", "|".join(KERNELS), " or ".join(KERNELS)),
             memory_mb=_positive(environment, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", default=MEMORY_PER_VCPU_MB),
             cache=CacheSettings.from_environment(environment),
         )

@@ -87,6 +87,11 @@ class Service(Protocol):
         """The model served."""
         ...
 
+    @property
+    def kernels(self) -> str:
+        """The name of the kernels that the encoder's own operators use; empty for a model that has none of these operators."""
+        ...
+
     def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
         """One vector for each of `texts`."""
         ...
@@ -110,6 +115,7 @@ class SentenceEncoder(Protocol):
     """What turns token ids into vectors: handler/embedding/encoder.py has the real one."""
 
     hidden: int
+    kernels: str
 
     def encode(self, sequences: Sequence[TokenIds], deadline: float, prompt_tokens: int) -> Vectors:
         """Pooled vectors (sequences, dimension); the first `prompt_tokens` of each sequence are the prompt's."""
@@ -132,6 +138,7 @@ class EmbeddingService:
         self._tokenization = tokenization
         self._encoder = encoder
         self._cache = cache
+        self.kernels = encoder.kernels
 
     def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
         """Vectors of `texts`; the same text gives the same bits whatever stands beside it.
@@ -291,6 +298,11 @@ class NoService:
     def manifest(self) -> Manifest:
         """Raises Backend."""
         return self._loaded().manifest
+
+    @property
+    def kernels(self) -> str:
+        """Raises Backend."""
+        return self._loaded().kernels
 
     def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
         """Raises Backend."""

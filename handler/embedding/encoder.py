@@ -1,14 +1,17 @@
 """Token ids to pooled vectors: a text a run, as many runs at once as there are threads.
 
 A text is never padded, and shares a run only with others of its length and only in a graph that says it takes several, because no
-text changes a bit of another's there. Every run computes on one thread, so the number of threads changes no bit either.
+text changes a bit of another's there. Where there are fewer runs than threads, the encoder's own operators share the work of one
+run between all threads; each number is still computed by one of them, so the number of threads changes no bit.
 """
 
 import hashlib
 import math
+import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import encoder_operators
@@ -34,6 +37,11 @@ RUN_TOKENS = 128
 Half as many do as well; with twice as many, what lies between two layers begins to leave the caches.
 """
 
+SHARED_TOKENS = 16
+"""A run of fewer tokens is computed on one thread: waking a second one takes as long as it saves."""
+
+MAX_SHARING_THREADS = 64  # as operators.c has it
+
 type Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
 type Vectors = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
@@ -45,19 +53,23 @@ class Encoder:
     A model that leaves its prompt out of the pool has a second input, `prompt_tokens` (1).
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, threads: int, cpuinfo: Path = CPUINFO) -> None:
-        """Load `folder`/model.onnx; its weights are memory-mapped. `cpuinfo` tells what kind of CPU this is.
+    def __init__(self, folder: Path, manifest: Manifest, threads: int, kernels: str = "", cpuinfo: Path = CPUINFO) -> None:
+        """Load `folder`/model.onnx; its weights are memory-mapped.
+
+        `kernels` names the set of kernels that the encoder's own operators use; if it is empty, they use the fastest that this
+        processor has. `cpuinfo` describes the processor.
 
         Raises:
-            Backend: the graph cannot be loaded or has another dimension than its manifest.
+            Backend: the graph cannot be loaded or has another dimension than its manifest; or the processor has not these kernels.
         """
         self.dimension = manifest.dimension
-        kernels = kernel_class(cpuinfo)
+        self.kernel_class = kernel_class(cpuinfo)
         self._decisive = (
             *(manifest.fingerprint, onnxruntime.__version__, str(ENCODER_REVISION)),
-            "every CPU" if manifest.portable else kernels,
+            "every CPU" if manifest.portable else self.kernel_class,
         )
-        self._session = _session(folder, manifest, kernels)
+        self._folder, self._manifest = folder, manifest
+        self._session, self.kernels = self._load(kernels, threads=1)
         widths = {output.name: output.shape[-1] for output in self._session.get_outputs()}
         found = widths.get("pooled")
         if found != self.dimension:
@@ -69,6 +81,35 @@ class Encoder:
         self._run_tokens = RUN_TOKENS if isinstance(shapes["input_ids"][0], str) else 0
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encoder") if threads > 1 else None
+        self._sharing_threads = min(threads, MAX_SHARING_THREADS) if manifest.portable else 1
+        self._shared_session: onnxruntime.InferenceSession | None = None
+        self._loading = threading.Lock()
+
+    def _load(self, kernels: str, threads: int) -> tuple[onnxruntime.InferenceSession, str]:
+        """Load a session whose operators share their work between `threads`, and the name of the kernels that they use.
+
+        Raises:
+            Backend: the graph cannot be loaded, or the processor has not these kernels.
+        """
+        precision, portable = self._manifest.precision, self._manifest.portable
+        try:
+            options = session_options(precision, self.kernel_class, portable=portable, kernels=kernels, threads=threads)
+        except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions share no other base
+            msg = f"The encoder's operators cannot be used with KERNELS={kernels}: {str(error).splitlines()[0]}"
+            raise Backend(msg) from None
+        try:
+            chosen = options.get_session_config_entry(KERNELS_ENTRY) if portable else ""
+            return onnxruntime.InferenceSession(self._folder / GRAPH, options, providers=["CPUExecutionProvider"]), chosen
+        except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions share no other base
+            msg = f"The model file {GRAPH} in {self._folder} cannot be loaded: {str(error).splitlines()[0]}"
+            raise Backend(msg) from None
+
+    def _shared(self) -> onnxruntime.InferenceSession:
+        """The session whose operators share their work, loaded at first need; it maps the same weights."""
+        with self._loading:
+            if self._shared_session is None:
+                self._shared_session, _ = self._load(self.kernels, self._sharing_threads)
+            return self._shared_session
 
     @property
     def fingerprint(self) -> str:
@@ -102,12 +143,12 @@ class Encoder:
         started = time.monotonic()
         prompt = {} if self._pools_prompt else {"prompt_tokens": np.array([prompt_tokens], dtype=np.int64)}
 
-        def run(places: list[int]) -> NDArray[np.float32] | None:
+        def run_in(session: onnxruntime.InferenceSession, places: list[int]) -> NDArray[np.float32] | None:
             if time.monotonic() > deadline:
                 return None
             feed = {"input_ids": np.stack([sequences[place] for place in places]), **prompt}
             try:
-                result: NDArray[np.float32] = self._session.run([output], feed)[0]
+                result: NDArray[np.float32] = session.run([output], feed)[0]
             except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions share no other base
                 telemetry.log_unexpected(error)
                 msg = f"The model failed on a text of {len(sequences[places[0]])} tokens"
@@ -116,7 +157,9 @@ class Encoder:
 
         lengths = [len(sequence) for sequence in sequences]
         runs = shared_runs(lengths, min(self._run_tokens, -(-sum(lengths) // self._threads)))  # no thread goes without
-        results = self._pool.map(run, runs) if self._pool and len(runs) > 1 else map(run, runs)
+        shares = self._sharing_threads > 1 and len(runs) < self._threads and sum(lengths) >= SHARED_TOKENS * len(runs)
+        run = partial(run_in, self._shared() if shares else self._session)
+        results = self._pool.map(run, runs) if self._pool and len(runs) > 1 and not shares else map(run, runs)
         found: dict[int, NDArray[np.float32]] = {}
         for places, result in zip(runs, results, strict=True):
             if result is not None:
@@ -147,30 +190,37 @@ def shared_runs(lengths: Sequence[int], most_tokens: int) -> list[list[int]]:
     return runs
 
 
-def session_options(precision: str, kernels: str, *, portable: bool) -> onnxruntime.SessionOptions:
-    """How ONNX Runtime loads a graph of this precision on CPUs of this kernel class."""
+KERNELS_ENTRY = "encoder.kernels"
+THREADS_ENTRY = "encoder.threads"
+"""Entries of a session's configuration that layers/runtime/operators/operators.c reads."""
+
+
+def session_options(
+    precision: str, kernel_class: str, *, portable: bool, kernels: str = "", threads: int = 1
+) -> onnxruntime.SessionOptions:
+    """Return the options with which ONNX Runtime loads a graph of this precision on processors of this kernel class.
+
+    The encoder's own operators use the named set of kernels, or the fastest if `kernels` is empty, and share the work of one run
+    between `threads`. After this, the entry KERNELS_ENTRY names the set that they use.
+    """
     options = onnxruntime.SessionOptions()
     # The builder writes the graph as it should run: nothing is left to optimise at load, which is a third of the cold start.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     if precision == "fp16":
         # Float16 weights become float32 when the graph is loaded: in every run it would take longer than the run.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    if precision == "int8":
-        options.register_custom_ops_library(str(encoder_operators.LIBRARY))
-    if precision == "int8" and saturates(kernels) and not portable:
+    if precision == "int8" and saturates(kernel_class) and not portable:
         # Weights become unsigned when the graph is loaded (0.1 s more), for kernels that lose nothing; it takes this level.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         options.add_session_config_entry("session.x64quantprecision", "1")
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    # A thread that spins while it waits for work takes the time of a processor that another function may need.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
+    if precision == "int8":
+        if kernels:
+            options.add_session_config_entry(KERNELS_ENTRY, kernels)
+        options.add_session_config_entry(THREADS_ENTRY, str(threads))
+        options.register_custom_ops_library(str(encoder_operators.LIBRARY))
     return options
-
-
-def _session(folder: Path, manifest: Manifest, kernels: str) -> onnxruntime.InferenceSession:
-    try:
-        options = session_options(manifest.precision, kernels, portable=manifest.portable)
-        return onnxruntime.InferenceSession(folder / GRAPH, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions share no other base
-        msg = f"The model file {GRAPH} in {folder} cannot be loaded: {str(error).splitlines()[0]}"
-        raise Backend(msg) from None

@@ -60,6 +60,11 @@ class Metered:
         """As Service has it."""
         return self._service.manifest
 
+    @property
+    def kernels(self) -> str:
+        """As Service has it."""
+        return self._service.kernels
+
     def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
         """As Service does."""
         result = self._service.embed(texts, options, deadline)

@@ -32,6 +32,7 @@ def info(call: Call) -> Response:
         "auto_truncate": settings.auto_truncate,
         "prompts": manifest.prompts,
         "version": VERSION,
+        "kernels": call.service.kernels or None,
     }
     return Response(orjson.dumps(content), media_type="application/json")
 

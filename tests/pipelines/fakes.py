@@ -36,6 +36,7 @@ class FakeService:
     asked: list[tuple[list[str], Options]] = field(default_factory=list)
     settings: Settings = field(default_factory=lambda: Settings.from_environment({"MODEL_DIR": str(INT8)}))
     manifest: Manifest = field(default_factory=lambda: replace(Manifest.read(INT8), dimension=DIMENSION))
+    kernels: str = ""
 
     @property
     def calls(self) -> list[list[str]]:

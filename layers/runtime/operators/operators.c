@@ -391,7 +391,7 @@ __attribute__((visibility("default"))) Status *RegisterCustomOps(Options *option
     TRY(read_entry(api, options, KERNELS_KEY, name, sizeof name));
     TRY(read_entry(api, options, THREADS_KEY, number, sizeof number));
     const size_t set = find_set(name);
-    EXPECT(api, set < SET_COUNT, *name ? "this processor has not the instructions for " KERNELS_KEY ", or they are not known"
+    EXPECT(api, set < SET_COUNT, *name ? "this processor does not have the instructions that these kernels need"
                                        : "this processor has none of the instructions that the encoder's operators need");
     const long threads = *number ? strtol(number, NULL, 10) : 1;
     EXPECT(api, threads >= 1 && threads <= MAX_THREADS, THREADS_KEY " is not a number from 1 to 64");

@@ -112,6 +112,7 @@ class Failing:
     """An encoder that fails as no one foresaw."""
 
     hidden = 384
+    kernels = ""
 
     def encode(self, sequences: Sequence[TokenIds], deadline: float, prompt_tokens: int) -> Vectors:
         del sequences, deadline, prompt_tokens

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layers.model.int8 import BLOCK, GROUP, packed
+from layers.model.int8 import BLOCK, packed
+from layers.model.layout import GROUP
 from tests.layers.runtime.operators import Array, Layer, attention, layer, linear, run
 
 F32 = np.float32

@@ -1,0 +1,65 @@
+"""Which kernels the encoder's own operators use: chosen by the processor or by KERNELS, and reported truly."""
+
+import json
+import platform
+
+import numpy as np
+import pytest
+
+from handler.config import KERNELS
+from handler.errors import Backend
+from handler.functions.api import answering
+from handler.service import NoService, Options
+from layers.runtime.operators import build
+from tests.conftest import FP32, INT8, Client, serve
+
+OPTIONS = Options(normalize=False, use_cache=False)
+TEXTS = ["a", "Is it raining?", "word " * 150]
+
+
+def test_the_setting_knows_every_set_of_kernels_that_is_compiled() -> None:
+    """Of both kinds of machine."""
+    assert set(KERNELS) == {name for sets in build.KERNELS.values() for name in sets}
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_every_set_of_kernels_gives_the_same_bits_or_is_refused_in_a_sentence(name: str) -> None:
+    """Where this processor lacks the instructions, the service says so to every caller instead of computing with others."""
+    chosen, fastest = serve(INT8, KERNELS=name), serve(INT8)
+    if isinstance(chosen, NoService):
+        assert name != fastest.kernels
+        sentence = f"The encoder's operators cannot be used with KERNELS={name}: .*does not have the instructions"
+        with pytest.raises(Backend, match=sentence):
+            chosen.embed(TEXTS, OPTIONS)
+    else:
+        assert chosen.kernels == name
+        assert np.array_equal(chosen.embed(TEXTS, OPTIONS).vectors, fastest.embed(TEXTS, OPTIONS).vectors)
+
+
+def test_a_set_of_kernels_that_nobody_knows_is_refused_with_those_that_there_are() -> None:
+    """Before a model is loaded."""
+    with pytest.raises(Backend, match="KERNELS must be avx512_vnni or avx2 or i8mm or dotprod; it is 'sse2'"):
+        _ = serve(INT8, KERNELS="sse2").kernels
+
+
+def test_info_and_one_line_of_the_log_name_the_kernels_in_use(capsys: pytest.CaptureFixture[str]) -> None:
+    """The line of a cold start has the processor's class, the threads and the memory too."""
+    service = serve(INT8, THREADS="2", AWS_LAMBDA_FUNCTION_MEMORY_SIZE="3538")
+    (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert service.kernels in build.KERNELS[build.machine()]
+    assert line == {
+        "event": "model_loaded",
+        "processor": line["processor"],
+        "kernels": service.kernels,
+        "threads": 2,
+        "memory_mb": 3538,
+    }
+    assert line["processor"].startswith(platform.machine())
+    assert Client(answering(service, None)).get("/info").json["kernels"] == service.kernels
+
+
+def test_a_model_without_the_encoders_own_operators_names_no_kernels() -> None:
+    """ONNX Runtime chooses its own there."""
+    service = serve(FP32)
+    assert service.kernels == ""
+    assert Client(answering(service, None)).get("/info").json["kernels"] is None
