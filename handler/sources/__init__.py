@@ -85,8 +85,8 @@ STRANGERS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "an HTTP request, which handler.functions.api answers": lambda event: bool(_context(event)),
     "a CloudWatch Logs subscription": lambda event: "awslogs" in event,
     "a Firehose transformation": lambda event: "deliveryStreamArn" in event,
-    "a Kafka batch": lambda event: event.get("eventSource") in {"aws:kafka", "SelfManagedKafka"},
-    "an MQ batch": lambda event: event.get("eventSource") in {"aws:amq", "aws:rmq"},
+    "a Kafka batch": lambda event: event.get("eventSource") in ["aws:kafka", "SelfManagedKafka"],
+    "an MQ batch": lambda event: event.get("eventSource") in ["aws:amq", "aws:rmq"],
     "a Cognito trigger": lambda event: "triggerSource" in event,
     "records of other or of several sources": lambda event: isinstance(event.get("Records"), list),
 }

@@ -66,7 +66,7 @@ def records(client: Client, stored: StoredObject, text_field: str) -> Iterator[L
 
 def send_rest(client: Client, queue: str, stored: StoredObject, offset: int) -> bool:
     """Send what goes on with an object at a byte; whether the queue took it."""
-    body = json.dumps(continuation_of(stored, offset), sort_keys=True)
+    body = json.dumps(continuation_of(stored, offset), sort_keys=True, allow_nan=False)
     fifo = {}
     if urlsplit(queue).path.endswith(".fifo"):
         digest = hashlib.sha256(body.encode()).hexdigest()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
+from handler.encoding import MOST_LEVELS, finite, is_deeper
 from handler.errors import Validation, kind
 from handler.records import Content, Origin
 from handler.sources.reading import record_of
@@ -63,8 +64,9 @@ def records(event: Any, text_field: str, *, use_cache: bool) -> Iterator[Content
     for place, item in enumerate(event["Items"]):
         says = not isinstance(item, dict) or item.get("use_cache") not in (None, "")  # the latter in CSV
         fields = item if says else item | {"use_cache": use_cache}
-        yield record_of(fields, _name(item), Origin(place, item), text_field)
+        name = str(place) if is_deeper(item, MOST_LEVELS) else _name(item)
+        yield record_of(fields, name, Origin(place, item), text_field)
 
 
 def _name(item: object) -> str:
-    return hashlib.sha256(json.dumps(item, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return hashlib.sha256(json.dumps(finite(item), sort_keys=True, allow_nan=False).encode()).hexdigest()[:32]

@@ -70,6 +70,9 @@ class ObjectContent:
                 status = error_status(error)
                 if status == BEYOND_THE_END:
                     return b""
+                if error_name(error) in FAULTS_OF_THE_ADDRESS:
+                    msg = f"The object's address cannot be one of S3's: {error_name(error)}"
+                    raise Validation(msg) from error
                 if status in REASONS:
                     raise Validation(REASONS[status].format(self._stored.uri)) from error
                 if attempt == ATTEMPTS - 1:
@@ -92,6 +95,8 @@ class ObjectContent:
         return part
 
 
+FAULTS_OF_THE_ADDRESS = {"InvalidBucketName", "KeyTooLongError", "InvalidArgument", "ParamValidationError", "MethodNotAllowed"}
+"""By S3's or botocore's name: no other try changes them. `MethodNotAllowed` is of a version that only marks a deletion."""
 REASONS = {
     NOT_FOUND: "There is no {} any more",
     CHANGED: "{} was written over since its event",
