@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
+import botocore.session
 import numpy as np
 import pytest
 
@@ -44,6 +45,20 @@ def test_vectors_are_put_under_their_ids_with_their_metadata(index: tuple[Any, d
     assert np.array(kept["data"]["float32"], np.float32).tobytes() == written.vector.tobytes()
     assert kept["metadata"] == {"lang": "fr", "pages": [1, 2], "nested": '{"a":1}', "mixed": "[1,null]"}
     assert len(client.list_vectors(**names, maxResults=1000)["vectors"]) == 701
+
+
+def test_an_index_in_another_region_is_named_by_its_arn(aws: LocalAWS) -> None:
+    """The function's own region has none of that name."""
+    session = botocore.session.get_session()
+    session.set_credentials("local", "local")
+    client = session.create_client("s3vectors", "eu-west-1", endpoint_url=aws.endpoint)
+    names = {"vectorBucketName": f"bucket-{uuid4().hex}", "indexName": "passages"}
+    client.create_vector_bucket(vectorBucketName=names["vectorBucketName"])
+    client.create_index(**names, dataType="float32", dimension=4, distanceMetric="cosine")
+    arn = client.get_index(**names)["index"]["indexArn"]
+    assert ":eu-west-1:" in arn
+    assert sink_from(arn).write([result("a")]) == []
+    assert len(client.list_vectors(**names)["vectors"]) == 1
 
 
 def test_a_repeat_overwrites_and_of_two_alike_the_later_stays(index: tuple[Any, dict[str, str]]) -> None:
