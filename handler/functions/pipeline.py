@@ -76,7 +76,7 @@ def answering(service: Service, parts: Parts) -> Answer:
         if direct.matches(event):
             return invoke(event, context, service, text_field)
         if distributed_map.matches(event):
-            return _batch(event, service, parts, _deadline(context))
+            return _batch(event, service, parts, context)
         if pipes.matches(event):
             return _enriched(event, service, text_field, _deadline(context))
         source = source_of(event)
@@ -112,7 +112,7 @@ def _enriched(event: Any, service: Service, text_field: str, deadline: float) ->
     return encode_outcomes(found)
 
 
-def _batch(event: Any, service: Service, parts: Parts, deadline: float) -> Any:  # noqa: ANN401 - Lambda's own types
+def _batch(event: Any, service: Service, parts: Parts, context: Any) -> Any:  # noqa: ANN401 - Lambda's own types
     """A map's batch, written to the sink and told by a receipt; without a sink, the results themselves.
 
     Raises:
@@ -121,6 +121,7 @@ def _batch(event: Any, service: Service, parts: Parts, deadline: float) -> Any: 
         TooLarge: the results are more than a state may hold.
     """
     given = BatchInput.of(event)
+    deadline = _deadline(context, given.seconds_left(time.time()))
     text_field = given.text_field or parts.settings.text_field
     contents = list(distributed_map.records(event, text_field, use_cache=given.use_cache))
     sink = parts.named_sink(given.sink) if given.sink else parts.sink
@@ -165,10 +166,10 @@ def _raise_left(left: Sequence[Failure], count: int) -> None:
         raise kind(msg)
 
 
-def _deadline(context: Any) -> float:  # noqa: ANN401 - Lambda's own type
-    """The time.monotonic() until which texts are embedded."""
+def _deadline(context: Any, batch_seconds: float = UNTOLD_SECONDS) -> float:  # noqa: ANN401 - Lambda's own type
+    """The time.monotonic() until which texts are embedded: before the function's time is over, and before the batch's is."""
     told_ms = remaining_ms(context)
-    left = UNTOLD_SECONDS if told_ms is None else told_ms / 1000
+    left = min(UNTOLD_SECONDS if told_ms is None else told_ms / 1000, batch_seconds)
     return time.monotonic() + left - min(MARGIN_SECONDS, MARGIN_SHARE * left)
 
 
