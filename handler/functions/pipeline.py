@@ -23,6 +23,7 @@ from handler.sinks.shards import name_of
 from handler.sources import direct, distributed_map, name_of_source, pipes, source_of
 from handler.sources.continuations import objects_of
 from handler.sources.distributed_map import BatchInput
+from handler.sources.visibility import GiveBack, giving_back
 
 STATE_BYTES = 256 * 1024
 """The most that a state machine carries from one state to the next."""
@@ -35,13 +36,17 @@ UNTOLD_SECONDS = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the settings name, made once, at init. `named_sink` makes the one that a batch names itself."""
+    """What the settings name, made once, at init. `named_sink` makes the one that a batch names itself.
+
+    `give_back` has failed messages of a queue retried before the queue's visibility time-out is over.
+    """
 
     settings: PipelineSettings
     sink: Sink | None
     destination: FailureDestination | None
     objects: Objects
     named_sink: Callable[[str], Sink]
+    give_back: GiveBack = lambda _, __: None
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Parts":
@@ -64,6 +69,7 @@ class Parts:
             failure_destination_from(destination) if destination else None,
             objects_of(settings),
             named_sink,
+            giving_back(),
         )
 
 
@@ -83,7 +89,14 @@ def answering(service: Service, parts: Parts) -> Answer:
         if pipeline is None:
             msg = f"SINK must be set for events of {source.NAME}: there is no reply to put vectors into"
             raise Backend(msg)
-        return source.reply(pipeline.run(source.records(event, text_field), _deadline(context)))
+        try:
+            failures = pipeline.run(source.records(event, text_field), _deadline(context))
+        except Exception:
+            parts.give_back(event, None)
+            raise
+        if failures:
+            parts.give_back(event, {failure.origin.message for failure in failures})
+        return source.reply(failures)
 
     return lambda event, context: told(lambda: answer(event, context))
 
