@@ -27,6 +27,16 @@ OPTIONS = SWITCHES | {"prompt_name", "truncation_direction", "dimensions"}
 WORDS = {"true": True, "false": False}
 LONGEST_NUMBER = 9
 """Digits, of which no vector has so many dimensions."""
+KINDS_OF_EVENTS = (
+    "ObjectRemoved:",
+    "Object Deleted",
+    "ObjectRestore:",
+    "Object Restore",
+    "ObjectTagging:",
+    "Object Tags",
+    "Lifecycle",
+)
+"""The kinds of S3's events that the log names, by their beginnings."""
 OURS = "embeddings-on-lambda"
 """The source of the events that the EventBridge sink puts."""
 
@@ -91,7 +101,7 @@ def objects(event: Fields, default_id: str, origin: Origin, text_field: str) -> 
         bucket, stored = record["s3"]["bucket"]["name"], record["s3"]["object"]
         key = unquote_plus(stored["key"])  # S3 encodes keys in its own notifications, and there only
         if not record["eventName"].startswith("ObjectCreated:"):
-            telemetry.log("object_event_skipped", name=record["eventName"])
+            telemetry.log("object_event_skipped", kind=_kind_of_event(record["eventName"]))
             yield Nothing(default_id, "deleted", origin)
             continue
         yield _stored(bucket, key, stored.get("versionId"), stored.get("eTag"), origin)
@@ -118,17 +128,22 @@ def from_eventbridge(event: Fields, default_id: str, origin: Origin, text_field:
     default_id = str(event.get("id") or default_id)
     detail = event["detail"]
     if event["source"] == OURS:
-        telemetry.log("own_event_skipped", detail_type=event["detail-type"])
+        telemetry.log("own_event_skipped")
         yield Nothing(default_id, "ours", origin)
     elif event["source"] == "aws.s3":
         if event["detail-type"] != "Object Created":
-            telemetry.log("object_event_skipped", name=event["detail-type"])
+            telemetry.log("object_event_skipped", kind=_kind_of_event(event["detail-type"]))
             yield Nothing(default_id, "deleted", origin)
             return
         stored = detail["object"]
         yield _stored(detail["bucket"]["name"], stored["key"], stored.get("version-id"), stored.get("etag"), origin)
     else:
         yield record_of(detail, default_id, origin, text_field)
+
+
+def _kind_of_event(name: str) -> str:
+    """A kind of S3's events, for the log: a message can have any words in its place."""
+    return next((known for known in KINDS_OF_EVENTS if name.startswith(known)), "another")
 
 
 def continuation_of(stored: StoredObject, offset: int) -> dict[str, Any]:

@@ -267,7 +267,7 @@ def test_a_batch_whose_state_has_no_time_left_is_unfinished_before_it_starts(bat
     [
         ({}, 900),
         ({"seconds": 210}, 210),
-        ({"started": seconds_ago(-30), "seconds": 210}, 210),
+        ({"started": seconds_ago(-86_400), "seconds": 210}, 210),
         ({"started": "2020-01-01T00:00:00Z"}, 900),
         ({"seconds": 86_400}, 900),
     ],

@@ -196,6 +196,31 @@ def test_a_test_of_s3_and_an_event_of_our_own_hold_nothing() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        EVENTS["eventbridge"] | {"source": "embeddings-on-lambda"},
+        EVENTS["s3_eventbridge"],
+        EVENTS["s3"],
+    ],
+    ids=["ours", "S3 by EventBridge", "S3"],
+)
+def test_what_a_sender_puts_in_the_place_of_an_event_s_name_is_not_logged(
+    envelope: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A message looks like another service's event as soon as its sender wants it to."""
+    body = json.loads(json.dumps(envelope))
+    if "Records" in body:
+        body["Records"][0]["eventName"] = "My secret diary of today"
+    else:
+        body["detail-type"] = "My secret diary of today"
+    (skipped,) = found(body)
+    assert isinstance(skipped, Nothing)
+    logged = capsys.readouterr().err
+    assert "_event_skipped" in logged
+    assert "diary" not in logged
+
+
 def test_the_failure_destination_gets_a_message_without_its_handle() -> None:
     """Which would be of no use there."""
     first, *_ = sqs.records(EVENTS["sqs"], "inputs")
