@@ -137,26 +137,29 @@ def at(answer: Answer, use: Callable[[FakeApi], None]) -> FakeApi:
     return api
 
 
-def refusing(*keys: str) -> Answer:
+def refusing(*keys: str, code: str = "ValidationException") -> Answer:
     """An index that refuses a call with one of these keys in it."""
 
     def answer(asked: Any) -> tuple[int, Any]:  # noqa: ANN401 - JSON
         if "vectors" not in asked:
             return 200, INDEX
         if {vector["key"] for vector in asked["vectors"]} & set(keys):
-            return 400, {"__type": "ValidationException", "message": f"Invalid record {asked['vectors'][0]['key']}"}
+            return 400, {"__type": code, "message": f"Invalid record {asked['vectors'][0]['key']}"}
         return 200, {}
 
     return answer
 
 
-def test_the_vector_that_makes_a_call_fail_is_found_and_the_others_are_put(aws: LocalAWS) -> None:
+@pytest.mark.parametrize("code", ["ValidationException", "SerializationException"])
+def test_the_vector_that_makes_a_call_fail_is_found_and_the_others_are_put(aws: LocalAWS, code: str) -> None:
     """By halving. AWS's own sentence may quote what was sent, and ours may get into a log."""
     del aws
     failures: list[Failure] = []
-    api = at(refusing("123", "499"), lambda _: failures.extend(sink_from("s3vectors://bucket/passages").write(results(500))))
+    api = at(
+        refusing("123", "499", code=code), lambda _: failures.extend(sink_from("s3vectors://bucket/passages").write(results(500)))
+    )
     assert [(failure.id, failure.transient) for failure in failures] == [("123", False), ("499", False)]
-    assert failures[0].error == "The index passages refuses it: ValidationException"
+    assert failures[0].error == f"The index passages refuses it: {code}"
     put = {
         vector["key"]
         for asked in api.requests

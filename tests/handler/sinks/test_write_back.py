@@ -154,8 +154,14 @@ def test_each_failure_is_its_own_items(table: tuple[Any, str]) -> None:
             result("gone", origin=of("no-such-table")),
             result("fine", origin=of(name)),
             result("wrong", origin=of(name, name="no key")),
+            result("no key", origin=of(name, key={"S": 3})),
             result("queue", origin=Origin("a message's handle")),
         ]
     )
-    assert [(failure.id, failure.transient) for failure in failures] == [("gone", True), ("wrong", False), ("queue", True)]
+    assert [(failure.id, failure.transient) for failure in failures] == [
+        ("gone", True),
+        ("wrong", False),
+        ("no key", False),
+        ("queue", True),
+    ]
     assert "embedding" in item(client, name)
