@@ -1,6 +1,6 @@
 """SQS: messages with a plain text, a record, or an envelope in them; what is left over goes back by `batchItemFailures`.
 
-IAM: sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes on the queue.
+IAM: sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes on the queue; sqs:ChangeMessageVisibility for visibility.py.
 """
 
 from collections.abc import Iterator, Sequence

@@ -8,6 +8,7 @@ IAM: sqs:ChangeMessageVisibility on the queue. Without it the visibility time-ou
 """
 
 import re
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from itertools import batched
@@ -22,8 +23,8 @@ FIRST_SECONDS, MOST_SECONDS, MOST_DOUBLINGS = 15, 900, 6
 QUEUE = r"arn:aws[a-z-]*:sqs:(?P<region>[a-z0-9-]+):(?P<account>\d{12}):(?P<name>[\w-]{1,80}(?:\.fifo)?)"
 MESSAGES_PER_CALL = 10
 MOST_DIGITS = 9
-READ_SECONDS, ATTEMPTS = 2, 2
-"""A call that takes longer is worth less than the time that it takes from the rest of the event."""
+READ_SECONDS, ATTEMPTS, ALL_SECONDS = 2, 1, 4
+"""What a call may take, and all of them: an event is answered in the seconds that are left then, or all of it is retried."""
 
 type GiveBack = Callable[[Any, Collection[object] | None], None]
 """Has messages of an event become visible again after their back-off: those with these names, or all (None). Never raises."""
@@ -64,10 +65,13 @@ def _change(
     client: Callable[[str], Client], queue: re.Match[str], messages: Sequence[Mapping[str, Any]], delay: Callable[[int], int]
 ) -> None:
     """Change the visibility of messages of one queue. It is worth one attempt: if it fails, the queue's own time-out counts."""
+    end = time.monotonic() + ALL_SECONDS
     try:
         sqs_client = client(queue["region"])
         url = f"{sqs_client.meta.endpoint_url}/{queue['account']}/{queue['name']}"
         for part in batched(messages, MESSAGES_PER_CALL, strict=False):
+            if time.monotonic() > end:
+                raise TimeoutError  # noqa: TRY301 - logged like SQS's own
             entries = [
                 {"Id": str(place), "ReceiptHandle": text_in(one, "receiptHandle"), "VisibilityTimeout": delay(_receives(one))}
                 for place, one in enumerate(part)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from events.aws import LocalAWS
 from handler.errors import Backend
 from handler.functions.pipeline import Parts, answering
 from handler.records import Failure
-from handler.sources.visibility import MOST_SECONDS, backoff, giving_back
+from handler.sources.visibility import ALL_SECONDS, MOST_SECONDS, backoff, giving_back
 from tests.handler.functions.test_pipeline import answer_of
 from tests.handler.sinks.fake_api import fake_api
 from tests.handler.sources.test_sources import EVENTS
@@ -81,6 +82,28 @@ def test_where_messages_cannot_be_given_back_they_are_retried_by_the_queue_s_tim
     assert reply == answer_of(Memory(refused=["sunny"]))(EVENTS["sqs"], None)
     assert len(reply["batchItemFailures"]) == 1
     assert "messages_not_given_back" in capsys.readouterr().err
+
+
+def test_a_slow_queue_takes_no_more_than_seconds_of_the_event(capsys: pytest.CaptureFixture[str]) -> None:
+    """The function must answer before its time is over, or what was done is done again."""
+    messages = [EVENTS["sqs"]["Records"][0] | {"messageId": str(number)} for number in range(500)]
+    calls: list[int] = []
+
+    class Slow:
+        """A queue that takes a second a call."""
+
+        meta = SimpleNamespace(endpoint_url="https://sqs.us-east-1.amazonaws.com")
+
+        def change_message_visibility_batch(self, QueueUrl: str, Entries: list[Any]) -> dict[str, Any]:  # noqa: N803 - botocore's
+            """Succeed, slowly."""
+            del QueueUrl
+            calls.append(len(Entries))
+            time.sleep(1)
+            return {}
+
+    giving_back(connect=lambda *_, **__: Slow())({"Records": messages}, None)
+    assert 1 <= len(calls) <= ALL_SECONDS + 1
+    assert "TimeoutError" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["kinesis", "dynamodb", "sns", "eventbridge"])
