@@ -74,7 +74,7 @@ ODD = st.dictionaries(st.sampled_from(FIELDS), ANY_JSON, max_size=1)
 
 
 @pytest.mark.parametrize("name", ACKNOWLEDGED)
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(hostile=st.lists(HOSTILE, min_size=1, max_size=4), odd=ODD)
 @example(hostile=[{"inputs": "x", "deep": nested(9_000)}], odd={})
 @example(hostile=["[" * 9_994 + "]" * 9_994, '{"inputs": "x", "a": ' + "[" * 9_994 + "]" * 9_994 + "}"], odd={})
@@ -104,7 +104,7 @@ def test_every_record_is_written_recorded_or_returned_and_a_good_neighbour_is_wr
 
 
 @pytest.mark.parametrize("name", ANSWERED)
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(hostile=st.lists(HOSTILE, min_size=1, max_size=4))
 @example(hostile=[{"inputs": "x", "eventSource": "aws:sqs"}])
 @example(hostile=[{"inputs": "x", "a": float("nan"), "b": 2**70}])
@@ -119,7 +119,7 @@ def test_every_record_that_is_answered_has_an_outcome_of_its_own_in_its_place(na
     assert (outcomes[-1]["id"], len(outcomes[-1]["embedding"])) == ("good", 4)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(HOSTILE)
 @example({"inputs": "x", "deep": nested(9_000)})
 def test_the_detail_of_an_event_is_written_or_recorded(detail: object) -> None:
@@ -129,7 +129,7 @@ def test_the_detail_of_an_event_is_written_or_recorded(detail: object) -> None:
     assert len(sink.results) + len(kept.failures) == 1
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(st.lists(HOSTILE, min_size=1, max_size=4), st.binary(max_size=30))
 @example([{"inputs": "x", "deep": nested(900)}], b"\xff")
 @example([{"id": "x" * 1_048_000, "inputs": 1}], b"")
@@ -145,7 +145,7 @@ def test_every_line_of_an_object_is_written_or_recorded(hostile: list[object], r
     assert len(sink.results) + len(kept.failures) == len(lines)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(ANY_JSON, ANY_JSON)
 def test_no_event_of_any_shape_is_an_internal_error(one: object, other: object) -> None:
     """What no source takes is refused by a sentence; what one does is answered."""
