@@ -93,8 +93,8 @@ lint: .venv/installed ## Style, types and the import law
 .PHONY: soak
 soak: .venv/installed build/model/manifest.json ## The long checks: 100,000 hostile requests, 1,000 for each fault, 500 MB, 200 kills
 	@OBJECT_MB=500 $(PY) -m pytest -s tests/handler/sources/test_streaming.py tests/pipelines/test_memory.py
-	@HOSTILE_REQUESTS=100000 FAULT_REQUESTS=1000 KILL_RUNS=200 $(PY) -m pytest \
-		tests/contract/test_hostile_input.py tests/faults tests/pipelines/test_kills.py
+	@HOSTILE_REQUESTS=100000 HOSTILE_RECORDS=5000 FAULT_REQUESTS=1000 KILL_RUNS=200 $(PY) -m pytest \
+		tests/contract/test_hostile_input.py tests/faults tests/pipelines/test_kills.py tests/pipelines/test_hostile_records.py
 
 .PHONY: checkov
 checkov: build/checkov/installed ## Look for insecure settings in template.yaml; each that is meant says why, beside it

@@ -2,7 +2,9 @@
 
 import base64
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import orjson
@@ -48,15 +50,67 @@ def row_bytes(dimension: int, encoding_format: EncodingFormat) -> int:
     return dimension * NUMBER_BYTES + ROW_BYTES
 
 
+MOST_LEVELS = 100
+"""Of lists and objects within each other, in what a pipeline writes. The standard library takes some thousand, then it raises."""
+
+
 def to_json(value: object) -> bytes:
     """Compact JSON, the numbers of vectors in the shortest form that reads back as the same float32.
 
-    What orjson does not take (half of a surrogate pair, numbers over 64 bits, very deep nesting) the standard library writes.
+    A number that is not finite becomes null. What orjson does not take (half of a surrogate pair, numbers over 64 bits, nesting of
+    255 levels) the standard library writes.
+
+    Raises:
+        RecursionError: it is nested some thousand levels deep.
     """
     try:
         return orjson.dumps(value, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
     except TypeError:
-        return json.dumps(value, default=_plain, separators=(",", ":")).encode()
+        return json.dumps(finite(value), default=_plain, separators=(",", ":"), allow_nan=False).encode()
+
+
+def finite(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """The same JSON with null for each number that is not finite, as orjson writes it: JSON has no word for NaN or infinity."""
+    match value:
+        case float():
+            return value if math.isfinite(value) else None
+        case Mapping():
+            return {name: finite(inner) for name, inner in value.items()}
+        case list() | tuple():
+            return [finite(inner) for inner in value]
+    return value
+
+
+def is_deeper(value: object, most: int) -> bool:
+    """Return whether lists and objects stand within each other on more than `most` levels. Takes no more stack for a deep one."""
+    level = [value]
+    for _ in range(most + 1):
+        level = [inner for outer in level for inner in _inside(outer)]
+        if not level:
+            return False
+    return True
+
+
+def shallow(value: Any, most: int) -> Any:  # noqa: ANN401 - JSON
+    """The same JSON with a note in place of each list or object that stands below `most` others."""
+    match value:
+        case Mapping():
+            return {name: shallow(inner, most - 1) for name, inner in value.items()} if most else LEFT_OUT
+        case list() | tuple():
+            return [shallow(inner, most - 1) for inner in value] if most else LEFT_OUT
+    return value
+
+
+LEFT_OUT = "(left out: nested too deep)"
+
+
+def _inside(value: object) -> Iterable[object]:
+    match value:
+        case Mapping():
+            return value.values()
+        case list() | tuple():
+            return value
+    return ()
 
 
 def _plain(value: object) -> object:

@@ -14,7 +14,10 @@ from handler.service import Options
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A DynamoDB item that a text came from: its primary key as DynamoDB's JSON, and the attribute that holds the text."""
+    """A DynamoDB item that a text came from.
+
+    `table` is its table's ARN, `keys` its primary key as botocore takes it, and `text_field` the attribute that holds the text.
+    """
 
     table: str
     keys: Mapping[str, Any]

@@ -23,6 +23,7 @@ from handler.sinks.shards import name_of
 from handler.sources import direct, distributed_map, name_of_source, pipes, source_of
 from handler.sources.continuations import objects_of
 from handler.sources.distributed_map import BatchInput
+from handler.sources.visibility import GiveBack, giving_back
 
 STATE_BYTES = 256 * 1024
 """The most that a state machine carries from one state to the next."""
@@ -35,13 +36,17 @@ UNTOLD_SECONDS = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the settings name, made once, at init. `named_sink` makes the one that a batch names itself."""
+    """What the settings name, made once, at init. `named_sink` makes the one that a batch names itself.
+
+    `give_back` has failed messages of a queue retried before the queue's visibility time-out is over.
+    """
 
     settings: PipelineSettings
     sink: Sink | None
     destination: FailureDestination | None
     objects: Objects
     named_sink: Callable[[str], Sink]
+    give_back: GiveBack = lambda _, __: None
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Parts":
@@ -64,6 +69,7 @@ class Parts:
             failure_destination_from(destination) if destination else None,
             objects_of(settings),
             named_sink,
+            giving_back(),
         )
 
 
@@ -76,14 +82,21 @@ def answering(service: Service, parts: Parts) -> Answer:
         if direct.matches(event):
             return invoke(event, context, service, text_field)
         if distributed_map.matches(event):
-            return _batch(event, service, parts, _deadline(context))
+            return _batch(event, service, parts, context)
         if pipes.matches(event):
             return _enriched(event, service, text_field, _deadline(context))
         source = source_of(event)
         if pipeline is None:
             msg = f"SINK must be set for events of {source.NAME}: there is no reply to put vectors into"
             raise Backend(msg)
-        return source.reply(pipeline.run(source.records(event, text_field), _deadline(context)))
+        try:
+            failures = pipeline.run(source.records(event, text_field), _deadline(context))
+        except Exception:
+            parts.give_back(event, None)
+            raise
+        if failures:
+            parts.give_back(event, {failure.origin.message for failure in failures})
+        return source.reply(failures)
 
     return lambda event, context: told(lambda: answer(event, context))
 
@@ -112,7 +125,7 @@ def _enriched(event: Any, service: Service, text_field: str, deadline: float) ->
     return encode_outcomes(found)
 
 
-def _batch(event: Any, service: Service, parts: Parts, deadline: float) -> Any:  # noqa: ANN401 - Lambda's own types
+def _batch(event: Any, service: Service, parts: Parts, context: Any) -> Any:  # noqa: ANN401 - Lambda's own types
     """A map's batch, written to the sink and told by a receipt; without a sink, the results themselves.
 
     Raises:
@@ -121,6 +134,7 @@ def _batch(event: Any, service: Service, parts: Parts, deadline: float) -> Any: 
         TooLarge: the results are more than a state may hold.
     """
     given = BatchInput.of(event)
+    deadline = _deadline(context, given.seconds_left(time.time()))
     text_field = given.text_field or parts.settings.text_field
     contents = list(distributed_map.records(event, text_field, use_cache=given.use_cache))
     sink = parts.named_sink(given.sink) if given.sink else parts.sink
@@ -165,10 +179,10 @@ def _raise_left(left: Sequence[Failure], count: int) -> None:
         raise kind(msg)
 
 
-def _deadline(context: Any) -> float:  # noqa: ANN401 - Lambda's own type
-    """The time.monotonic() until which texts are embedded."""
+def _deadline(context: Any, batch_seconds: float = UNTOLD_SECONDS) -> float:  # noqa: ANN401 - Lambda's own type
+    """The time.monotonic() until which texts are embedded: before the function's time is over, and before the batch's is."""
     told_ms = remaining_ms(context)
-    left = UNTOLD_SECONDS if told_ms is None else told_ms / 1000
+    left = min(UNTOLD_SECONDS if told_ms is None else told_ms / 1000, batch_seconds)
     return time.monotonic() + left - min(MARGIN_SECONDS, MARGIN_SHARE * left)
 
 

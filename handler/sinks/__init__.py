@@ -52,6 +52,7 @@ S3 = r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>.*))?"
 QUEUE = r"(?P<url>https?://(?:sqs\.(?P<region>[a-z0-9-]+)\.)?[^/]+/\d{12}/[\w-]{1,80}(?:\.fifo)?)"
 BUS = r"(?P<arn>arn:aws[a-z-]*:events:(?P<region>[a-z0-9-]+):\d{12}:event-bus/[\w./-]+)"
 TOPIC = r"(?P<arn>arn:aws[a-z-]*:sns:(?P<region>[a-z0-9-]+):\d{12}:[\w-]+(?:\.fifo)?)"
+VECTOR_BUCKET, INDEX = r"(?P<bucket>[a-z0-9-]{3,63})", r"(?P<index>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])"
 
 SINKS: Sequence[Form[Sink]] = (
     Form(
@@ -64,13 +65,18 @@ SINKS: Sequence[Form[Sink]] = (
     Form("an event bus's ARN", BUS, lambda client, parts, _: MessageSink(Bus(client("events"), parts["arn"], "Embedding"))),
     Form(
         "s3vectors://BUCKET/INDEX",
-        r"s3vectors://(?P<bucket>[a-z0-9-]{3,63})/(?P<index>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])",
+        rf"s3vectors://{VECTOR_BUCKET}/{INDEX}",
+        lambda client, parts, _: S3Vectors(client("s3vectors"), parts["bucket"], parts["index"]),
+    ),
+    Form(
+        "an S3 Vectors index's ARN",
+        rf"arn:aws[a-z-]*:s3vectors:(?P<region>[a-z0-9-]+):\d{{12}}:bucket/{VECTOR_BUCKET}/index/{INDEX}",
         lambda client, parts, _: S3Vectors(client("s3vectors"), parts["bucket"], parts["index"]),
     ),
     Form(
         "dynamodb://ATTRIBUTE?format=list or binary",
         r"dynamodb://(?P<attribute>[^/?]{1,255})",
-        lambda client, parts, kind: WriteBack(client("dynamodb"), parts["attribute"], kind),
+        lambda client, parts, kind: WriteBack(partial(client, "dynamodb"), parts["attribute"], kind),
         tuple(ATTRIBUTES),
     ),
 )

@@ -14,6 +14,9 @@ from handler.aws import error_name
 from handler.encoding import to_json
 from handler.records import Failure, Gone, Record, Result
 
+UNSENDABLE = {"\ufffe".encode(): b"\\ufffe", "\uffff".encode(): b"\\uffff"}
+"""All that stands in JSON and that SQS does not take (it takes what XML 1.0 has), and how JSON writes it otherwise."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -110,3 +113,10 @@ def batches[Item](items: Sequence[Item], sizes: Sequence[int], most: int, limit:
         total += size
     if batch:
         yield batch
+
+
+def sendable(body: bytes) -> bytes:
+    """The same JSON in characters that every destination takes."""
+    for unsendable, escaped in UNSENDABLE.items():
+        body = body.replace(unsendable, escaped)
+    return body

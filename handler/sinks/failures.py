@@ -1,16 +1,16 @@
 """The failure destination: records that have no vector and never will, each with its reason and as it came."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from handler.encoding import to_json
+from handler.encoding import MOST_LEVELS, is_deeper, shallow, to_json
 from handler.records import Failure
-from handler.sinks.channel import Channel, Message
+from handler.sinks.channel import Channel, Message, sendable
 
-CUT = "the record was cut from {whole} bytes to what the failure destination takes"
-ROOM_FOR_THE_REST = 64
-"""The note's own field name, and a character cut in half."""
+TRUNCATED = "truncated to what the failure destination takes: {whole}"
+SHARES = {"id": 8, "error": 4}
+"""Of the largest body, the part that each may take where not all fits; the record has what is left."""
 
 type Original = Any
 """A record as it came: JSON's values, a string, or bytes."""
@@ -34,18 +34,47 @@ class FailureDestination:
 
 
 def body_of(failure: Failure, original: Original, most_bytes: int | None) -> bytes:
-    """What is recorded: a record that is too large is cut to what fits, as text, and `note` says so."""
+    """Return what is recorded: if it is too large, id, error and record are truncated, and `note` says from how many bytes.
+
+    A failure that its destination could not take would be tried again for ever, and a stream would wait for it.
+    """
     if isinstance(original, bytes):
         original = original.decode("utf-8", "backslashreplace")
+    if is_deeper(original, MOST_LEVELS):
+        original = shallow(original, MOST_LEVELS)
     said = {"id": failure.id, "error": failure.error, "error_type": failure.error_type}
-    body = to_json({**said, "record": original})
+    body = _joined({**{name: _sendable(value) for name, value in said.items()}, "record": _sendable(original)})
     if most_bytes is None or len(body) <= most_bytes:
         return body
+    kept = {name: _sendable(value) for name, value in said.items()}
     text = original if isinstance(original, str) else to_json(original).decode()
-    said["note"] = CUT.format(whole=len(text.encode("utf-8", "surrogatepass")))
-    room = most_bytes - len(to_json(said)) - ROOM_FOR_THE_REST
-    # JSON writes a character in up to six bytes: halve what is kept until it fits.
-    kept = text[: max(room, 0)]
-    while kept and len(to_json(kept)) > room:
-        kept = kept[: len(kept) // 2]
-    return to_json({**said, "record": kept})
+    whole = {"record": len(text.encode("utf-8", "surrogatepass"))}
+    for name, share in SHARES.items():
+        if len(kept[name]) > most_bytes // share:
+            whole[name] = len(said[name].encode("utf-8", "surrogatepass"))
+            kept[name] = truncated(said[name], most_bytes // share)
+    kept["note"] = to_json(TRUNCATED.format(whole=", ".join(f"{name} of {size} bytes" for name, size in sorted(whole.items()))))
+    room = most_bytes - len(_joined({**kept, "record": b""}))
+    return _joined({**kept, "record": truncated(text, room)})
+
+
+def truncated(text: str, room: int) -> bytes:
+    """The JSON of as much of a text, from its beginning, as takes `room` bytes; of none of it where there is no room for any."""
+    fits, over = 0, min(len(text), max(room, 0)) + 1  # a character takes a byte at least
+    while over - fits > 1:
+        middle = (fits + over) // 2
+        if len(_sendable(text[:middle])) <= room:
+            fits = middle
+        else:
+            over = middle
+    return _sendable(text[:fits])
+
+
+def _joined(fields: Mapping[str, bytes]) -> bytes:
+    """A JSON object of fields that are JSON already, so that the length of each counts alone."""
+    return b"{" + b",".join(to_json(name) + b":" + value for name, value in fields.items()) + b"}"
+
+
+def _sendable(value: object) -> bytes:
+    """A value's JSON as it is counted and sent."""
+    return sendable(to_json(value))

@@ -20,6 +20,8 @@ VECTORS_PER_CALL, BYTES_PER_CALL = 500, 20 * 1024 * 1024
 MOST_METADATA_KEYS, MOST_METADATA_BYTES, MOST_FILTERABLE_BYTES = 50, 40 * 1024, 2 * 1024
 LONGEST_KEY = 1024
 
+FAULTS_OF_A_VECTOR = {"ValidationException", "SerializationException", "ParamValidationError"}
+"""By the name of S3 Vectors or botocore: something in the call is refused for good, and halving it finds what."""
 BYTES_AROUND_A_VECTOR = 64
 """Its field names and brackets in a call."""
 MOST_CALLS = 100
@@ -93,7 +95,7 @@ class S3Vectors:
                 # A whole answer is empty; botocore can return without any.
                 _ = response["ResponseMetadata"]["HTTPStatusCode"]
             except Exception as error:  # noqa: BLE001 - whatever befalls the call, its vectors were not surely put
-                if error_name(error) != "ValidationException":
+                if error_name(error) not in FAULTS_OF_A_VECTOR:
                     refused.update(dict.fromkeys(places, unanswered(self._name, error)))
                 elif len(places) == 1:
                     refused[places[0]] = Refusal(f"{self._name} refuses it: {error_name(error)}", transient=False)

@@ -5,13 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from handler.aws import Client
-from handler.sinks.channel import Message, Refusal, send_in_batches, unanswered
+from handler.sinks.channel import Message, Refusal, send_in_batches, sendable, unanswered
 
 MESSAGES_PER_CALL, BYTES_PER_CALL = 10, 1024 * 1024
 """The most that SendMessageBatch takes; one message may have as many bytes as a call."""
 FAULTS_OF_THE_MESSAGE = {"InvalidMessageContents", "InvalidParameterValue", "MessageTooLong"}
-UNSENDABLE = {"\ufffe".encode(): b"\\ufffe", "\uffff".encode(): b"\\uffff"}
-"""All that stands in JSON and that SQS does not take (it takes what XML 1.0 has), and how JSON writes it otherwise."""
 
 
 class Queue:
@@ -28,7 +26,7 @@ class Queue:
 
     def send(self, messages: Sequence[Message]) -> dict[int, Refusal]:
         """Send `messages`; returns what was not taken, by its place among them."""
-        bodies = [_sendable(message.body) for message in messages]
+        bodies = [sendable(message.body) for message in messages]
 
         def send(places: Sequence[int]) -> dict[int, Refusal]:
             entries = [self._entry(place, messages[place].id, bodies[place]) for place in places]
@@ -59,9 +57,3 @@ class Queue:
 def digest(content: bytes) -> str:
     """A name for `content`, of the letters and the length that FIFO queues and topics take."""
     return hashlib.sha256(content).hexdigest()
-
-
-def _sendable(body: bytes) -> bytes:
-    for unsendable, escaped in UNSENDABLE.items():
-        body = body.replace(unsendable, escaped)
-    return body

@@ -1,7 +1,10 @@
 """Where records come from: one file per event source, each with a predicate that only its own events satisfy.
 
     reading.py          a record as JSON, a plain text, an envelope of another service
+    guarded.py          whatever is wrong with a record is its own failure
+    numbers.py          numbers without losing a digit
     replies.py          what goes back
+    visibility.py       when failed messages of a queue are received again
     kpl.py              what the Kinesis Producer Library aggregated
     sqs.py kinesis.py dynamodb.py                  named in `batchItemFailures` where they are to come again
     sns.py eventbridge.py s3.py                    asynchronous: come again where the function raises
@@ -85,8 +88,8 @@ STRANGERS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "an HTTP request, which handler.functions.api answers": lambda event: bool(_context(event)),
     "a CloudWatch Logs subscription": lambda event: "awslogs" in event,
     "a Firehose transformation": lambda event: "deliveryStreamArn" in event,
-    "a Kafka batch": lambda event: event.get("eventSource") in {"aws:kafka", "SelfManagedKafka"},
-    "an MQ batch": lambda event: event.get("eventSource") in {"aws:amq", "aws:rmq"},
+    "a Kafka batch": lambda event: event.get("eventSource") in ["aws:kafka", "SelfManagedKafka"],
+    "an MQ batch": lambda event: event.get("eventSource") in ["aws:amq", "aws:rmq"],
     "a Cognito trigger": lambda event: "triggerSource" in event,
     "records of other or of several sources": lambda event: isinstance(event.get("Records"), list),
 }

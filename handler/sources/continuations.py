@@ -5,7 +5,7 @@ IAM: s3:GetObject and s3:GetObjectVersion on the objects, s3:ListBucket on their
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import cache
 from urllib.parse import urlsplit
@@ -13,21 +13,27 @@ from urllib.parse import urlsplit
 from handler import telemetry
 from handler.aws import Client, connect, error_name
 from handler.config import PipelineSettings
+from handler.errors import Validation
 from handler.pipeline.parts import Line, Objects
 from handler.records import Failure, Origin, StoredObject
-from handler.sources.objects import lines
+from handler.sources.objects import Forbidden, lines
 from handler.sources.reading import continuation_of, record_of
 
 READ_SECONDS, ATTEMPTS = 10, 3
+BUCKET_SLASHES = 2
+"""Of `s3://bucket`."""
 
 
-def objects_of(settings: PipelineSettings) -> Objects:
-    """How objects are read, put off, and told from this pipeline's own output."""
+def objects_of(settings: PipelineSettings, client_of: Callable[[str], Client] | None = None) -> Objects:
+    """Make what reads objects, defers the rest of one, and knows this pipeline's own output.
+
+    Args:
+        settings: where objects are read and written.
+        client_of: makes the client of a service; tests hand in their own.
+    """
     outputs = [f"{place.partition('?')[0].rstrip('/')}/" for place in settings.outputs.values() if place.startswith("s3://")]
-
-    @cache
-    def client(service: str) -> Client:
-        return connect(service, read_seconds=READ_SECONDS, attempts=ATTEMPTS)
+    inputs = [place if place.count("/") > BUCKET_SLASHES else f"{place}/" for place in settings.inputs if place.startswith("s3://")]
+    client = cache(client_of or (lambda service: connect(service, read_seconds=READ_SECONDS, attempts=ATTEMPTS)))
 
     def put_off(stored: StoredObject, offset: int) -> bool:
         if not settings.continuation_queue:
@@ -35,8 +41,18 @@ def objects_of(settings: PipelineSettings) -> Objects:
             return False
         return send_rest(client("sqs"), settings.continuation_queue, stored, offset)
 
+    def read(stored: StoredObject) -> Iterator[Line]:
+        """Read an object's records. A message can name any object: one that may not be read and is not in INPUT is final."""
+        try:
+            yield from records(client("s3"), stored, settings.text_field)
+        except Forbidden as error:
+            if any(stored.uri.startswith(place) for place in inputs):
+                raise  # a right that is missing for now
+            msg = f"{error}; INPUT does not name it either"
+            raise Validation(msg) from error
+
     return Objects(
-        lines=lambda stored: records(client("s3"), stored, settings.text_field),
+        lines=read,
         put_off=put_off,
         is_output=lambda stored: any(stored.uri.startswith(place) for place in outputs),
     )
@@ -66,7 +82,7 @@ def records(client: Client, stored: StoredObject, text_field: str) -> Iterator[L
 
 def send_rest(client: Client, queue: str, stored: StoredObject, offset: int) -> bool:
     """Send what goes on with an object at a byte; whether the queue took it."""
-    body = json.dumps(continuation_of(stored, offset), sort_keys=True)
+    body = json.dumps(continuation_of(stored, offset), sort_keys=True, allow_nan=False)
     fifo = {}
     if urlsplit(queue).path.endswith(".fifo"):
         digest = hashlib.sha256(body.encode()).hexdigest()

@@ -5,16 +5,20 @@ IAM: none of the function's own; the state machine's role may invoke it (lambda:
 
 import hashlib
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Self
 
-from handler.errors import Validation, kind
+from handler.encoding import MOST_LEVELS, finite, is_deeper
+from handler.errors import Validation, kind, shown
 from handler.records import Content, Origin
 from handler.sources.reading import record_of
 
 NAME = "Step Functions"
 FIELDS = {"Items", "BatchInput"}
+MOST_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +26,15 @@ class BatchInput:
     """What a batch says of itself; None stands for the deployment's own setting.
 
     A corpus has each text once: to remember its vectors would cost four times what they do. Whoever wants that says `use_cache`.
+    A batch may have so many `seconds` from when it `started` (seconds since 1970; when it arrives, if that is not given), since a
+    state of a workflow ends long before a function must.
     """
 
     sink: str | None
     text_field: str | None
     use_cache: bool
+    started: float | None
+    seconds: float | None
 
     @classmethod
     def of(cls, event: Any) -> Self:  # noqa: ANN401 - Lambda's own type
@@ -47,7 +55,35 @@ class BatchInput:
         if not isinstance(use_cache, bool | None):
             msg = f"`BatchInput.use_cache` must be true or false. Given: {kind(use_cache)}"
             raise Validation(msg)
-        return cls(given.get("sink"), given.get("text_field"), use_cache or False)
+        return cls(given.get("sink"), given.get("text_field"), use_cache or False, _started(given), _seconds(given))
+
+    def seconds_left(self, now: float) -> float:
+        """Seconds from `now` (seconds since 1970) until the batch must be done; infinity if it does not say."""
+        if self.seconds is None:
+            return math.inf
+        return self.seconds - max(0.0, now - (now if self.started is None else self.started))
+
+
+def _started(given: Mapping[str, Any]) -> float | None:
+    value = given.get("started")
+    if value is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        msg = f"`BatchInput.started` must be a time as Step Functions writes it, 2026-11-28T18:52:55.123Z. Given: {kind(value)}"
+        raise Validation(msg) from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _seconds(given: Mapping[str, Any]) -> float | None:
+    value = given.get("seconds")
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MOST_SECONDS:
+        msg = f"`BatchInput.seconds` must be a number above 0, at most {MOST_SECONDS}. Given: {shown(value)}"
+        raise Validation(msg)
+    return float(value)
 
 
 def matches(event: object) -> bool:
@@ -63,8 +99,9 @@ def records(event: Any, text_field: str, *, use_cache: bool) -> Iterator[Content
     for place, item in enumerate(event["Items"]):
         says = not isinstance(item, dict) or item.get("use_cache") not in (None, "")  # the latter in CSV
         fields = item if says else item | {"use_cache": use_cache}
-        yield record_of(fields, _name(item), Origin(place, item), text_field)
+        name = str(place) if is_deeper(item, MOST_LEVELS) else _name(item)
+        yield record_of(fields, name, Origin(place, item), text_field)
 
 
 def _name(item: object) -> str:
-    return hashlib.sha256(json.dumps(item, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return hashlib.sha256(json.dumps(finite(item), sort_keys=True, allow_nan=False).encode()).hexdigest()[:32]

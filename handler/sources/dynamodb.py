@@ -7,18 +7,26 @@ IAM: dynamodb:GetRecords, dynamodb:GetShardIterator, dynamodb:DescribeStream, dy
 NEW_AND_OLD_IMAGES.
 """
 
+import base64
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from handler.errors import Validation
 from handler.records import Content, Failure, Gone, Item, Nothing, Origin, Record
-from handler.sources.reading import record_of
+from handler.sources.guarded import guarded, text_in
+from handler.sources.numbers import exact
+from handler.sources.reading import record_of, with_metadata
 from handler.sources.replies import Partial, first_of_stream, of_one_kind
 
 NAME = "DynamoDB Streams"
 VIEW = "NEW_AND_OLD_IMAGES"
+STREAM = r"(?P<table>arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:\d{12}:table/[\w.-]+)/stream/.+"
+TEXT = "S"
+"""The one type of attribute that holds a text."""
 
 type Attributes = Mapping[str, Mapping[str, Any]]
 
@@ -31,11 +39,20 @@ def matches(event: object) -> bool:
 def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
     """The changed texts."""
     for record in event["Records"]:
-        yield change(record, text_field, record["dynamodb"]["SequenceNumber"])
+        name = text_in(record, "dynamodb", "SequenceNumber")
+        yield from guarded(partial(_changes, record, text_field, name), name, Origin(name, record))
+
+
+def _changes(record: Mapping[str, Any], text_field: str, name: str) -> list[Content]:
+    return [change(record, text_field, name)]
 
 
 def change(record: Mapping[str, Any], text_field: str, name: str | int) -> Content:
-    """What one change is: a text to embed, or none. `name` is how the source calls it."""
+    """Read one change: a text to embed, or none. `name` is how the source calls it.
+
+    Raises:
+        Exception: it is not as DynamoDB writes it.
+    """
     stream = record["dynamodb"]
     key: Attributes = stream["Keys"]
     default_id, origin = item_id(key), Origin(name, record)
@@ -49,20 +66,27 @@ def change(record: Mapping[str, Any], text_field: str, name: str | int) -> Conte
         return Nothing(default_id, "unchanged", origin)
     if text_field not in new:
         return (Gone if text_field in old else Nothing)(default_id, "no text", origin)
-    item = Item(_table(record["eventSourceARN"]), key, text_field)
-    # An item's other attributes are its own, none of them says how its text is to be embedded.
-    made = record_of({text_field: plain(new[text_field])}, default_id, Origin(name, record, item=item), text_field)
+    item = Item(table_of(record["eventSourceARN"]), {field: native(value) for field, value in key.items()}, text_field)
+    return _text_of(new, item, default_id, replace(origin, item=item))
+
+
+def _text_of(new: Attributes, item: Item, default_id: str, origin: Origin) -> Record | Failure:
+    """The text of an item, and its other attributes: those are its own, none of them says how the text is to be embedded."""
+    ((kind, text),) = new[item.text_field].items()
+    if kind != TEXT:
+        given = TYPES.get(kind, "a type that DynamoDB does not have")
+        return Failure.of(Validation(f"The attribute `{item.text_field}` must be a string. Given: {given}"), default_id, origin)
+    made = record_of({item.text_field: text}, default_id, origin, item.text_field)
     if not isinstance(made, Record):
         return made
-    fields = {field: plain(value) for field, value in new.items() if field not in {*key, text_field}}
-    return Record(made.id, made.text, made.options, fields, made.origin)
+    return with_metadata(made, {field: plain(value) for field, value in new.items() if field not in {*item.keys, item.text_field}})
 
 
 def item_id(key: Attributes) -> str:
     """An item's key as a name: its value where it is one attribute, else all of them as JSON."""
     values = {field: plain(value) for field, value in key.items()}
     first, *others = values.values()
-    return str(first) if not others else json.dumps(values, sort_keys=True, ensure_ascii=False)
+    return str(first) if not others else json.dumps(values, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
 def plain(value: Mapping[str, Any]) -> Any:  # noqa: ANN401 - whatever JSON holds
@@ -71,28 +95,50 @@ def plain(value: Mapping[str, Any]) -> Any:  # noqa: ANN401 - whatever JSON hold
     return PLAIN[kind](content)
 
 
-def _number(text: str) -> int | float:
-    number = Decimal(text)
-    return int(number) if number == number.to_integral_value() else float(number)
+def native(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A key's attribute as botocore takes it: Lambda hands binary ones over as base64, which botocore would encode once more.
+
+    Raises:
+        ValueError: it is not base64.
+    """
+    return {"B": base64.b64decode(value["B"], validate=True)} if "B" in value else value
 
 
+TYPES = {
+    "N": "a number",
+    "B": "a binary value",
+    "BOOL": "a boolean",
+    "NULL": "null",
+    "SS": "a set of strings",
+    "NS": "a set of numbers",
+    "BS": "a set of binary values",
+    "L": "a list",
+    "M": "a map",
+}
+"""The types that hold no text, as a sentence names them."""
 PLAIN: dict[str, Any] = {
     "S": str,
     "B": str,
-    "N": _number,
+    "N": exact,
     "BOOL": bool,
     "NULL": lambda _: None,
     "SS": list,
     "BS": list,
-    "NS": lambda numbers: [_number(number) for number in numbers],
+    "NS": lambda numbers: [exact(number) for number in numbers],
     "L": lambda values: [plain(value) for value in values],
     "M": lambda values: {field: plain(value) for field, value in values.items()},
 }
 
 
-def _table(stream: str) -> str:
-    """The table that a stream's ARN names: arn:aws:dynamodb:region:account:table/NAME/stream/time."""
-    return stream.split("/")[1]
+def table_of(stream: str) -> str:
+    """The ARN of the table that a stream's ARN names.
+
+    Raises:
+        ValueError: it is not the ARN of a table's stream.
+    """
+    if not (match := re.fullmatch(STREAM, stream)):
+        raise ValueError
+    return match["table"]
 
 
 def reply(back: Sequence[Failure]) -> Partial:

@@ -4,9 +4,11 @@ IAM: none of the function's own; the rule may invoke it (lambda:InvokeFunction).
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from handler.records import Content, Failure, Origin
+from handler.sources.guarded import guarded, text_in
 from handler.sources.reading import from_eventbridge, is_eventbridge
 from handler.sources.replies import raised
 
@@ -20,7 +22,9 @@ def matches(event: object) -> bool:
 
 def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
     """The detail. Its `id`, where it has one, names the record, else the event's own."""
-    return from_eventbridge(event, event["id"], Origin(event["id"], event), text_field)
+    name = text_in(event, "id")
+    origin = Origin(name, event)
+    return guarded(partial(from_eventbridge, event, name, origin, text_field), name, origin)
 
 
 def reply(back: Sequence[Failure]) -> None:

@@ -13,6 +13,7 @@ import orjson
 
 from handler.errors import Validation, kind, shown
 from handler.records import Failure
+from handler.sources.numbers import with_exact_id
 
 MOST_RECORD_BYTES = 2_000_000
 """A line, or a CSV record of several lines, that is longer is refused without being held."""
@@ -140,7 +141,7 @@ def _object(line: bytes, text_field: str) -> Fields | str:
         return _not_utf8(line) or f"is not JSON: {error}"
     if isinstance(fields, str):
         return {text_field: fields}
-    return fields if isinstance(fields, dict) else f"must be a JSON object. Given: {kind(fields)}"
+    return with_exact_id(fields, line) if isinstance(fields, dict) else f"must be a JSON object. Given: {kind(fields)}"
 
 
 def _text(content: Content, text_field: str, offset: int) -> Iterator[Place]:

@@ -9,11 +9,13 @@ kinesis:ListStreams on the stream.
 import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from handler.errors import Validation
 from handler.records import Content, Failure, Origin
 from handler.sources import kpl
+from handler.sources.guarded import guarded, text_in
 from handler.sources.reading import contents
 from handler.sources.replies import Partial, first_of_stream, of_one_kind
 
@@ -28,8 +30,13 @@ def matches(event: object) -> bool:
 def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
     """What the stream's records hold."""
     for record in event["Records"]:
-        kinesis = record["kinesis"]
-        yield from data(kinesis["data"], record["eventID"], Origin(kinesis["sequenceNumber"], record), text_field)
+        name = text_in(record, "eventID")
+        origin = Origin(text_in(record, "kinesis", "sequenceNumber"), record)
+        yield from guarded(partial(_contents, record, name, origin, text_field), name, origin)
+
+
+def _contents(record: dict[str, Any], name: str, origin: Origin, text_field: str) -> Iterator[Content]:
+    return data(record["kinesis"]["data"], name, origin, text_field)
 
 
 def data(encoded: str, default_id: str, origin: Origin, text_field: str) -> Iterator[Content]:

@@ -25,17 +25,30 @@ def user_records(content: bytes) -> list[bytes]:
     """The data of each user record in an aggregated one, which begins with MAGIC.
 
     Raises:
-        Validation: it is damaged.
+        Validation: it is damaged, or holds no record, which the library never sends.
     """
     message, digest = content[len(MAGIC) : -DIGEST_BYTES], content[-DIGEST_BYTES:]
     if hashlib.md5(message, usedforsecurity=False).digest() != digest:
         msg = "The record begins like one that the Kinesis Producer Library aggregated, and its checksum is not right"
         raise Validation(msg)
     try:
-        return [data for record in _values(message, RECORDS) for data in _values(record, DATA)]
+        found = [_data(record) for record in _values(message, RECORDS)]
     except IndexError:
         msg = "The record is aggregated in a way that the Kinesis Producer Library does not: it cannot be taken apart"
         raise Validation(msg) from None
+    if not found:
+        msg = "The record is one that the Kinesis Producer Library aggregated, and holds no record"
+        raise Validation(msg)
+    return found
+
+
+def _data(record: bytes) -> bytes:
+    """A user record's data: of several values of a field the last counts, as in Protocol Buffers.
+
+    Raises:
+        IndexError: it has none, though the format requires it.
+    """
+    return list(_values(record, DATA))[-1]
 
 
 def _values(message: bytes, field: int) -> Iterator[bytes]:

@@ -21,7 +21,11 @@ PART_BYTES = 8 * 1024 * 1024
 ATTEMPTS = 3
 """Of each part, with pauses of 0.2 and 0.4 s; botocore makes its own before an answer begins."""
 PAUSE_SECONDS = 0.2
-NOT_FOUND, CHANGED, BEYOND_THE_END = 404, 412, 416
+FORBIDDEN, NOT_FOUND, CHANGED, BEYOND_THE_END = 403, 404, 412, 416
+
+
+class Forbidden(Backend):
+    """The right to read an object is missing, or the object itself where even that may not be known."""
 
 
 def lines(client: Client, stored: StoredObject, text_field: str) -> Iterator[Piece]:
@@ -31,6 +35,7 @@ def lines(client: Client, stored: StoredObject, text_field: str) -> Iterator[Pie
 
     Raises:
         Validation: the name says of no kind of file that is known, or the object is gone or was written over.
+        Forbidden: it may not be read.
         Backend: S3 does not answer.
     """
     return pieces(ObjectContent(client, stored), kind_from(stored.key), text_field, stored.offset)
@@ -70,8 +75,14 @@ class ObjectContent:
                 status = error_status(error)
                 if status == BEYOND_THE_END:
                     return b""
+                if error_name(error) in FAULTS_OF_THE_ADDRESS:
+                    msg = f"The object's address cannot be one of S3's: {error_name(error)}"
+                    raise Validation(msg) from error
                 if status in REASONS:
                     raise Validation(REASONS[status].format(self._stored.uri)) from error
+                if status == FORBIDDEN:
+                    msg = f"{self._stored.uri} may not be read: {error_name(error)}"
+                    raise Forbidden(msg) from error
                 if attempt == ATTEMPTS - 1:
                     msg = f"{self._stored.uri} could not be read from byte {offset} on: {error_name(error)}"
                     raise Backend(msg) from error
@@ -92,6 +103,8 @@ class ObjectContent:
         return part
 
 
+FAULTS_OF_THE_ADDRESS = {"InvalidBucketName", "KeyTooLongError", "InvalidArgument", "ParamValidationError", "MethodNotAllowed"}
+"""By S3's or botocore's name: no retry changes them. `MethodNotAllowed` is of a version that only marks a deletion."""
 REASONS = {
     NOT_FOUND: "There is no {} any more",
     CHANGED: "{} was written over since its event",

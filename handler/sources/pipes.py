@@ -6,11 +6,13 @@ IAM: none of the function's own; the pipe's role may invoke it (lambda:InvokeFun
 """
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from handler.errors import Validation
 from handler.records import Content, Failure, Origin, StoredObject
 from handler.sources import dynamodb, kinesis, sqs
+from handler.sources.guarded import guarded, text_in
 from handler.sources.reading import contents, record_of
 
 NAME = "EventBridge Pipes"
@@ -24,7 +26,8 @@ def matches(event: object) -> bool:
 def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
     """One content for each place of the array."""
     for place, element in enumerate(event):
-        yield _only(_contents(element, place, text_field), place, element)
+        found = guarded(partial(_contents, element, place, text_field), str(place), Origin(place, element))
+        yield _only(list(found), place, element)
 
 
 def _contents(element: Any, place: int, text_field: str) -> list[Content]:  # noqa: ANN401 - whatever the pipe sends
@@ -48,10 +51,10 @@ def _only(found: list[Content], place: int, element: object) -> Content:
 
 ELEMENTS: dict[str, Callable[[dict[str, Any], int, str], list[Content]]] = {
     "aws:sqs": lambda element, place, text_field: list(
-        contents(element["body"], element["messageId"], Origin(place, sqs.origin_of(element).original), text_field)
+        contents(element["body"], text_in(element, "messageId"), Origin(place, sqs.origin_of(element).original), text_field)
     ),
     "aws:kinesis": lambda element, place, text_field: list(
-        kinesis.data(element["data"], element["eventID"], Origin(place, element), text_field)
+        kinesis.data(element["data"], text_in(element, "eventID"), Origin(place, element), text_field)
     ),
     "aws:dynamodb": lambda element, place, text_field: [dynamodb.change(element, text_field, place)],
 }

@@ -4,14 +4,20 @@ Law: pure functions from JSON to records; what cannot be one is a failure with i
 """
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import unquote_plus
 
 from handler import telemetry
+from handler.encoding import MOST_LEVELS, is_deeper, to_json
 from handler.errors import EmbeddingError, Empty, Validation, kind
 from handler.parsing import options
 from handler.records import Content, Failure, Nothing, Origin, Record, StoredObject
+from handler.sources.guarded import guarded
+from handler.sources.numbers import with_exact_id
 
 TEXT_FIELD = "inputs"
 LONGEST_TEXT = 1 << 20
@@ -21,6 +27,16 @@ OPTIONS = SWITCHES | {"prompt_name", "truncation_direction", "dimensions"}
 WORDS = {"true": True, "false": False}
 LONGEST_NUMBER = 9
 """Digits, of which no vector has so many dimensions."""
+KINDS_OF_EVENTS = (
+    "ObjectRemoved:",
+    "Object Deleted",
+    "ObjectRestore:",
+    "Object Restore",
+    "ObjectTagging:",
+    "Object Tags",
+    "Lifecycle",
+)
+"""The kinds of S3's events that the log names, by their beginnings."""
 OURS = "embeddings-on-lambda"
 """The source of the events that the EventBridge sink puts."""
 
@@ -36,9 +52,24 @@ def record_of(fields: Any, default_id: str, origin: Origin, text_field: str) -> 
         default_id = _id(fields, default_id)
         text = _text(fields, text_field)
         metadata = {name: value for name, value in fields.items() if name not in OPTIONS | {"id", text_field}}
-        return Record(default_id, text, options(_meant(fields)), metadata, origin)
+        return with_metadata(Record(default_id, text, options(_meant(fields)), origin=origin), metadata)
     except EmbeddingError as error:
         return Failure.of(error, default_id, origin)
+
+
+def with_metadata(record: Record, metadata: Fields) -> Record | Failure:
+    """Add to a record what else it carried, or refuse it if that cannot be written: in a sink it would fail its whole shard."""
+    if not metadata:
+        return record
+    if is_deeper(metadata, MOST_LEVELS):
+        msg = f"The record is nested more than {MOST_LEVELS} levels deep, the most that is written"
+        return Failure.of(Validation(msg), record.id, record.origin)
+    try:
+        to_json(metadata)
+    except (TypeError, ValueError, RecursionError):
+        msg = "The record carries something besides its text that cannot be written as JSON"
+        return Failure.of(Validation(msg), record.id, record.origin)
+    return replace(record, metadata=metadata)
 
 
 def contents(body: str, default_id: str, origin: Origin, text_field: str) -> Iterator[Content]:
@@ -47,7 +78,7 @@ def contents(body: str, default_id: str, origin: Origin, text_field: str) -> Ite
         yield record_of({text_field: _plain(body)}, default_id, origin, text_field)
         return
     try:
-        fields = json.loads(body)
+        fields = with_exact_id(json.loads(body), body)
     except (ValueError, RecursionError):
         yield Failure.of(Validation("The message begins like a JSON object and is none"), default_id, origin)
         return
@@ -58,7 +89,7 @@ def opened(fields: Fields, default_id: str, origin: Origin, text_field: str) -> 
     """What an object holds: an envelope's contents, or itself as a record."""
     for matches, open_envelope in ENVELOPES:
         if matches(fields):
-            yield from open_envelope(fields, default_id, origin, text_field)
+            yield from guarded(partial(open_envelope, fields, default_id, origin, text_field), default_id, origin)
             return
     yield record_of(fields, default_id, origin, text_field)
 
@@ -70,10 +101,10 @@ def objects(event: Fields, default_id: str, origin: Origin, text_field: str) -> 
         bucket, stored = record["s3"]["bucket"]["name"], record["s3"]["object"]
         key = unquote_plus(stored["key"])  # S3 encodes keys in its own notifications, and there only
         if not record["eventName"].startswith("ObjectCreated:"):
-            telemetry.log("object_event_skipped", name=record["eventName"])
+            telemetry.log("object_event_skipped", kind=_kind_of_event(record["eventName"]))
             yield Nothing(default_id, "deleted", origin)
             continue
-        yield StoredObject(bucket, key, stored.get("versionId"), stored.get("eTag"), origin=origin)
+        yield _stored(bucket, key, stored.get("versionId"), stored.get("eTag"), origin)
 
 
 def is_notification(fields: Fields) -> bool:
@@ -97,17 +128,22 @@ def from_eventbridge(event: Fields, default_id: str, origin: Origin, text_field:
     default_id = str(event.get("id") or default_id)
     detail = event["detail"]
     if event["source"] == OURS:
-        telemetry.log("own_event_skipped", detail_type=event["detail-type"])
+        telemetry.log("own_event_skipped")
         yield Nothing(default_id, "ours", origin)
     elif event["source"] == "aws.s3":
         if event["detail-type"] != "Object Created":
-            telemetry.log("object_event_skipped", name=event["detail-type"])
+            telemetry.log("object_event_skipped", kind=_kind_of_event(event["detail-type"]))
             yield Nothing(default_id, "deleted", origin)
             return
         stored = detail["object"]
-        yield StoredObject(detail["bucket"]["name"], stored["key"], stored.get("version-id"), stored.get("etag"), origin=origin)
+        yield _stored(detail["bucket"]["name"], stored["key"], stored.get("version-id"), stored.get("etag"), origin)
     else:
         yield record_of(detail, default_id, origin, text_field)
+
+
+def _kind_of_event(name: str) -> str:
+    """A kind of S3's events, for the log: a message can have any words in its place."""
+    return next((known for known in KINDS_OF_EVENTS if name.startswith(known)), "another")
 
 
 def continuation_of(stored: StoredObject, offset: int) -> dict[str, Any]:
@@ -119,8 +155,8 @@ def continuation_of(stored: StoredObject, offset: int) -> dict[str, Any]:
 def _continued(fields: Fields, default_id: str, origin: Origin, text_field: str) -> Iterator[Content]:
     del text_field
     match fields["continuation"]:
-        case {"bucket": str(bucket), "key": str(key), "version": version, "etag": etag, "offset": int(offset)} if offset >= 0:
-            yield StoredObject(bucket, key, version, etag, offset, origin)
+        case {"bucket": bucket, "key": key, "version": version, "etag": etag, "offset": int(offset)} if offset >= 0:
+            yield _stored(bucket, key, version, etag, origin, offset)
         case _:
             yield Failure.of(Validation("`continuation` must have bucket, key, version, etag and offset"), default_id, origin)
 
@@ -134,27 +170,24 @@ def _nothing(fields: Fields, default_id: str, origin: Origin, text_field: str) -
     yield Nothing(default_id, "test", origin)
 
 
-def _guarded(open_envelope: Callable[[Fields, str, Origin, str], Iterator[Content]]) -> "Open":
-    """An envelope that lacks what it should have is a failure as any other."""
+def _stored(bucket: object, key: object, version: object, etag: object, origin: Origin, offset: int = 0) -> StoredObject:
+    """An object to read.
 
-    def guarded(fields: Fields, default_id: str, origin: Origin, text_field: str) -> Iterator[Content]:
-        try:
-            found = list(open_envelope(fields, default_id, origin, text_field))
-        except (KeyError, TypeError, AttributeError):
-            found = [
-                Failure.of(Validation("The message looks like another service's and lacks fields that it has"), default_id, origin)
-            ]
-        return iter(found)
-
-    return guarded
+    Raises:
+        TypeError: a part of its address is no string.
+    """
+    match bucket, key, version, etag:
+        case str(bucket), str(key), str() | None as version, str() | None as etag:
+            return StoredObject(bucket, key, version, etag, offset, origin)
+    raise TypeError
 
 
 type Open = Callable[[Fields, str, Origin, str], Iterator[Content]]
 
 ENVELOPES: tuple[tuple[Callable[[Fields], bool], Open], ...] = (
     (is_test, _nothing),
-    (is_notification, _guarded(objects)),
-    (is_eventbridge, _guarded(from_eventbridge)),
+    (is_notification, objects),
+    (is_eventbridge, from_eventbridge),
     (lambda fields: fields.get("Type") == "Notification" and isinstance(fields.get("Message"), str), _from_sns),
     (lambda fields: fields.keys() == {"continuation"}, _continued),
 )
@@ -195,7 +228,16 @@ def _id(fields: Fields, default: str) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         msg = f"`id` must be a string or a number. Given: {kind(value)}"
         raise Validation(msg)
-    return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        msg = "`id` must be a finite number or a string"
+        raise Validation(msg)
+    name = str(value)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        msg = "`id` has half of a surrogate pair, which UTF-8 cannot carry: two such ids could become one"
+        raise Validation(msg) from None
+    return name
 
 
 def _text(fields: Fields, name: str) -> str:

@@ -9,6 +9,9 @@ from typing import Any
 from handler.errors import Unfinished
 from handler.records import Failure
 
+LONGEST_SEQUENCE = 128
+"""Digits of a sequence number of Kinesis, which are 56 as a rule."""
+
 type Partial = dict[str, list[dict[str, Any]]]
 
 
@@ -25,7 +28,13 @@ def items(names: Iterable[object]) -> Partial:
 
 def first_of_stream(back: Sequence[Failure]) -> Partial:
     """A stream comes again from the earliest record that is named, so that one alone is."""
-    return items([min((failure.origin.message for failure in back), key=lambda name: int(str(name)))] if back else [])
+    return items([min((failure.origin.message for failure in back), key=_sequence)] if back else [])
+
+
+def _sequence(name: object) -> int:
+    """A record's place in its stream; before all others one without it, which has Lambda send the whole batch again."""
+    digits = str(name)
+    return int(digits) if digits.isdecimal() and len(digits) <= LONGEST_SEQUENCE else -1
 
 
 def raised(back: Sequence[Failure]) -> None:

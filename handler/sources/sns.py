@@ -4,9 +4,11 @@ IAM: none of the function's own; the topic may invoke it (lambda:InvokeFunction)
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from handler.records import Content, Failure, Origin
+from handler.sources.guarded import guarded, text_in
 from handler.sources.reading import contents
 from handler.sources.replies import of_one_kind, raised
 
@@ -21,8 +23,13 @@ def matches(event: object) -> bool:
 def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
     """What the notifications hold."""
     for record in event["Records"]:
-        sns = record["Sns"]
-        yield from contents(sns["Message"], sns["MessageId"], Origin(sns["MessageId"], record), text_field)
+        name = text_in(record, "Sns", "MessageId")
+        origin = Origin(name, record)
+        yield from guarded(partial(_contents, record, origin, text_field), name, origin)
+
+
+def _contents(record: dict[str, Any], origin: Origin, text_field: str) -> Iterator[Content]:
+    return contents(record["Sns"]["Message"], str(origin.message), origin, text_field)
 
 
 def reply(back: Sequence[Failure]) -> None:

@@ -150,7 +150,7 @@ def test_a_sink_within_the_corpus_is_refused(aws: LocalAWS, template: dict[str, 
         ("arn:aws:s3:::vectors/a/b", "s3://vectors/a/b?format=jsonl"),
         (f"arn:aws:sqs:eu-west-1:{ACCOUNT}:vectors", f"https://sqs.eu-west-1.amazonaws.com/{ACCOUNT}/vectors"),
         (f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/vectors", f"arn:aws:events:us-east-1:{ACCOUNT}:event-bus/vectors"),
-        (f"arn:aws:s3vectors:us-east-1:{ACCOUNT}:bucket/things/index/texts", "s3vectors://things/texts"),
+        (f"arn:aws:s3vectors:eu-west-1:{ACCOUNT}:bucket/things/index/texts",) * 2,
         (f"arn:aws:dynamodb:us-east-1:{ACCOUNT}:table/things", "dynamodb://embedding"),
     ],
 )

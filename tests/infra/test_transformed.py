@@ -121,6 +121,7 @@ CALLS = {
     "get_object": "s3:GetObject",
     "head_object": "s3:GetObject",
     "put_object": "s3:PutObject",
+    "change_message_visibility_batch": "sqs:ChangeMessageVisibility",
     "send_message": "sqs:SendMessage",
     "send_message_batch": "sqs:SendMessage",
     "put_events": "events:PutEvents",

@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -162,6 +164,18 @@ def test_a_batch_of_a_map_tells_how_many_went_to_the_failure_destination() -> No
         ({"sink": 3}, "`BatchInput.sink` must be a string. Given: a number"),
         ({"text_field": []}, "`BatchInput.text_field` must be a string. Given: a list"),
         ({"use_cache": "no"}, "`BatchInput.use_cache` must be true or false. Given: a string"),
+        ({"seconds": "9"}, "`BatchInput.seconds` must be a number above 0, at most 86400. Given: a string of 1 characters"),
+        ({"seconds": 0}, "`BatchInput.seconds` must be a number above 0, at most 86400. Given: 0"),
+        ({"seconds": True}, "`BatchInput.seconds` must be a number above 0, at most 86400. Given: a boolean"),
+        ({"seconds": 10**400}, "`BatchInput.seconds` must be a number above 0, at most 86400. Given: a number"),
+        (
+            {"started": "yesterday"},
+            "`BatchInput.started` must be a time as Step Functions writes it, 2026-11-28T18:52:55.123Z. Given: a string",
+        ),
+        (
+            {"started": 3},
+            "`BatchInput.started` must be a time as Step Functions writes it, 2026-11-28T18:52:55.123Z. Given: a number",
+        ),
     ],
 )
 def test_a_batch_of_a_map_that_is_malformed_is_refused(batch: object, sentence: str) -> None:
@@ -227,6 +241,51 @@ def test_the_time_left_is_respected() -> None:
     reply = answer_of(sink, FakeService(seconds=0.002))({"Records": records}, Context(1))
     assert 0 < len(sink.ids) < 2000
     assert len(sink.ids) + len(reply["batchItemFailures"]) == 2000
+
+
+def seconds_ago(seconds: float) -> str:
+    """A time as Step Functions writes it."""
+    return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [{"started": seconds_ago(1000), "seconds": 210}, {"started": seconds_ago(209.9), "seconds": 209.9}],
+    ids=["long over", "just over"],
+)
+def test_a_batch_whose_state_has_no_time_left_is_unfinished_before_it_starts(batch: dict[str, object]) -> None:
+    """Though Lambda would give the function 15 minutes: the state's own time-out would end it without a name to match."""
+    sink, service = Memory(), FakeService()
+    event = {"BatchInput": batch, "Items": EVENTS["distributed_map"]["Items"]}
+    with pytest.raises(errors.Unfinished, match=r"^2 of 2 records are not done, the first because: the time ran out$"):
+        answer_of(sink, service)(event | {"Items": [{"inputs": "a"}, {"inputs": "b"}]}, Context(900))
+    assert (sink.ids, service.asked) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("batch", "seconds"),
+    [
+        ({}, 900),
+        ({"seconds": 210}, 210),
+        ({"started": seconds_ago(-86_400), "seconds": 210}, 210),
+        ({"started": "2020-01-01T00:00:00Z"}, 900),
+        ({"seconds": 86_400}, 900),
+    ],
+    ids=["neither", "not started", "clocks differ", "no seconds", "more than Lambda's"],
+)
+def test_a_batch_has_the_smaller_of_its_own_time_and_the_function_s(batch: dict[str, object], seconds: float) -> None:
+    """Less what is kept for writing: the deadline that the service is given."""
+    deadlines: list[float] = []
+
+    class Watched(FakeService):
+        def embed(self, texts: Any, options: Any, deadline: float = 0) -> Any:  # noqa: ANN401 - as the service
+            deadlines.append(deadline)
+            return super().embed(texts, options, deadline)
+
+    before = time.monotonic()
+    answer_of(Memory(), Watched())({"BatchInput": batch, "Items": [{"inputs": "a"}]}, Context(900))
+    (deadline,) = deadlines
+    assert before + seconds - 10 <= deadline <= time.monotonic() + seconds - 10
 
 
 def test_a_surprise_is_an_internal_error_with_an_id() -> None:

@@ -4,8 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from events.aws import LocalAWS
+from handler.encoding import to_json
 from handler.records import Failure, Origin
 from handler.sinks import failure_destination_from
 from handler.sinks.failures import body_of
@@ -37,16 +40,22 @@ def test_a_queue_has_the_failure_and_the_record(aws: LocalAWS) -> None:
     [{"id": 7, "inputs": LARGE}, LARGE, LARGE.encode(), "\x00" * 2_000_000, b"\xff" * 2_000_000],
     ids=["fields", "text", "bytes", "escapes", "not UTF-8"],
 )
-def test_a_record_too_large_for_a_queue_is_cut_and_the_failure_says_so(aws: LocalAWS, original: Any) -> None:  # noqa: ANN401 - as it came
-    """Half of what the queue takes is kept at least, or a tenth where JSON writes six bytes for one."""
+def test_a_record_too_large_for_a_queue_is_truncated_and_the_failure_says_so(aws: LocalAWS, original: Any) -> None:  # noqa: ANN401 - as it came
+    """As much of it is kept as the queue takes, or a sixth where JSON writes six bytes for one."""
     sqs = aws.client("sqs")
     url = new_queue(sqs)
     assert failure_destination_from(url).write([(NO_TEXT, original)]) == []
     (message,) = received(sqs, url)
     recorded = json.loads(message["Body"])
     assert recorded["error"] == NO_TEXT.error
-    assert "was cut from" in recorded["note"]
-    assert 100_000 < len(message["Body"].encode()) <= 1024 * 1024
+    whole = (
+        original
+        if isinstance(original, bytes)
+        else (original if isinstance(original, str) else to_json(original).decode()).encode()
+    )
+    if not whole.startswith(b"\xff"):
+        assert recorded["note"] == f"truncated to what the failure destination takes: record of {len(whole)} bytes"
+    assert 1_040_000 < len(message["Body"].encode()) <= 1024 * 1024
 
 
 def test_s3_has_every_record_whole(aws: LocalAWS) -> None:
@@ -75,9 +84,57 @@ def test_what_could_not_be_recorded_goes_back(aws: LocalAWS) -> None:
 
 
 @pytest.mark.parametrize("most_bytes", [300, 1000, 5000])
-def test_a_cut_record_fits_whatever_it_is_made_of(most_bytes: int) -> None:
+def test_a_truncated_record_fits_whatever_it_is_made_of(most_bytes: int) -> None:
     """Of characters that take one byte or twelve."""
-    for original in ("\x00" * 5000, "😀" * 5000, '"' * 9000, {"a": "\\" * 9000}, "\ud800" * 5000):
+    for original in ("\x00" * 5000, "😀" * 5000, '"' * 9000, {"a": "\\" * 9000}, "\ud800" * 5000, "\uffff" * 5000):
         body = body_of(NO_TEXT, original, most_bytes)
         assert len(body) <= most_bytes
         assert "note" in json.loads(body)
+
+
+@pytest.mark.parametrize(
+    "character", ["a", "\x00", "😀", "\ud800", "\uffff"], ids=["a", "six-fold", "wide", "half a pair", "escaped"]
+)
+def test_a_failure_with_the_largest_id_is_recorded_all_the_same(aws: LocalAWS, character: str) -> None:
+    """It was tried again for ever, and its shard waited: an id may be as long as a message, and JSON escapes it six-fold."""
+    sqs = aws.client("sqs")
+    url = new_queue(sqs)
+    text = character * 1_048_576
+    failure = Failure(text, f"{text} cannot be read", "Validation", transient=False, origin=HANDLE)
+    assert failure_destination_from(url).write([(failure, {"body": text, "other": "😀"})]) == []
+    (message,) = received(sqs, url)
+    recorded = json.loads(message["Body"])
+    assert len(message["Body"].encode()) <= 1024 * 1024
+    assert recorded.keys() == {"id", "error", "error_type", "note", "record"}
+    for field in ("id", "error"):
+        assert 0 < len(recorded[field]) < len(text)
+        assert text.startswith(recorded[field])
+    size = len(text.encode("utf-8", "surrogatepass"))
+    assert f"error of {size + len(' cannot be read')} bytes, id of {size} bytes, record of " in recorded["note"]
+
+
+@pytest.mark.parametrize("levels", [99, 100, 101, 9_994, 100_000])
+def test_a_record_of_any_depth_is_recorded(levels: int) -> None:
+    """A RecursionError would have failed its whole batch."""
+    deep: Any = "innermost"
+    for _ in range(levels):
+        deep = [deep]
+    recorded = json.loads(body_of(NO_TEXT, deep, None))["record"]
+    assert str(recorded).count("[") == min(levels, 100)
+    assert ("innermost" in str(recorded)) == (levels <= 100)
+
+
+@given(
+    st.text(max_size=3000) | st.integers(0, 2000).map(lambda count: "\x00" * count),
+    st.text(max_size=3000),
+    st.recursive(
+        st.none() | st.floats() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    ),
+    st.integers(1000, 5000),
+)
+def test_no_failure_is_larger_than_its_destination_takes(name: str, error: str, original: Any, most_bytes: int) -> None:  # noqa: ANN401 - JSON
+    """And all of them are JSON."""
+    failure = Failure(name, error, "Validation", transient=False, origin=HANDLE)
+    body = body_of(failure, original, most_bytes)
+    assert len(body) <= most_bytes
+    json.loads(body, parse_constant=pytest.fail)

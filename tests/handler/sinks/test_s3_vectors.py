@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
+import botocore.session
 import numpy as np
 import pytest
 
@@ -44,6 +45,20 @@ def test_vectors_are_put_under_their_ids_with_their_metadata(index: tuple[Any, d
     assert np.array(kept["data"]["float32"], np.float32).tobytes() == written.vector.tobytes()
     assert kept["metadata"] == {"lang": "fr", "pages": [1, 2], "nested": '{"a":1}', "mixed": "[1,null]"}
     assert len(client.list_vectors(**names, maxResults=1000)["vectors"]) == 701
+
+
+def test_an_index_in_another_region_is_named_by_its_arn(aws: LocalAWS) -> None:
+    """The function's own region has none of that name."""
+    session = botocore.session.get_session()
+    session.set_credentials("local", "local")
+    client = session.create_client("s3vectors", "eu-west-1", endpoint_url=aws.endpoint)
+    names = {"vectorBucketName": f"bucket-{uuid4().hex}", "indexName": "passages"}
+    client.create_vector_bucket(vectorBucketName=names["vectorBucketName"])
+    client.create_index(**names, dataType="float32", dimension=4, distanceMetric="cosine")
+    arn = client.get_index(**names)["index"]["indexArn"]
+    assert ":eu-west-1:" in arn
+    assert sink_from(arn).write([result("a")]) == []
+    assert len(client.list_vectors(**names)["vectors"]) == 1
 
 
 def test_a_repeat_overwrites_and_of_two_alike_the_later_stays(index: tuple[Any, dict[str, str]]) -> None:
@@ -122,26 +137,29 @@ def at(answer: Answer, use: Callable[[FakeApi], None]) -> FakeApi:
     return api
 
 
-def refusing(*keys: str) -> Answer:
+def refusing(*keys: str, code: str = "ValidationException") -> Answer:
     """An index that refuses a call with one of these keys in it."""
 
     def answer(asked: Any) -> tuple[int, Any]:  # noqa: ANN401 - JSON
         if "vectors" not in asked:
             return 200, INDEX
         if {vector["key"] for vector in asked["vectors"]} & set(keys):
-            return 400, {"__type": "ValidationException", "message": f"Invalid record {asked['vectors'][0]['key']}"}
+            return 400, {"__type": code, "message": f"Invalid record {asked['vectors'][0]['key']}"}
         return 200, {}
 
     return answer
 
 
-def test_the_vector_that_makes_a_call_fail_is_found_and_the_others_are_put(aws: LocalAWS) -> None:
+@pytest.mark.parametrize("code", ["ValidationException", "SerializationException"])
+def test_the_vector_that_makes_a_call_fail_is_found_and_the_others_are_put(aws: LocalAWS, code: str) -> None:
     """By halving. AWS's own sentence may quote what was sent, and ours may get into a log."""
     del aws
     failures: list[Failure] = []
-    api = at(refusing("123", "499"), lambda _: failures.extend(sink_from("s3vectors://bucket/passages").write(results(500))))
+    api = at(
+        refusing("123", "499", code=code), lambda _: failures.extend(sink_from("s3vectors://bucket/passages").write(results(500)))
+    )
     assert [(failure.id, failure.transient) for failure in failures] == [("123", False), ("499", False)]
-    assert failures[0].error == "The index passages refuses it: ValidationException"
+    assert failures[0].error == f"The index passages refuses it: {code}"
     put = {
         vector["key"]
         for asked in api.requests

@@ -16,6 +16,7 @@ GOOD = [
     "http://127.0.0.1:5000/123456789012/queue",
     "arn:aws-cn:events:cn-north-1:123456789012:event-bus/default",
     "s3vectors://bucket/index",
+    "arn:aws:s3vectors:eu-west-1:123456789012:bucket/vectors/index/passages",
     "dynamodb://embedding",
     "dynamodb://an embedding?format=binary",
 ]
@@ -31,6 +32,7 @@ BAD = [
     "arn:aws:sqs:us-east-1:123456789012:queue",
     "arn:aws:sns:us-east-1:123456789012:topic",
     "s3vectors://bucket",
+    "arn:aws:s3vectors:eu-west-1:123456789012:bucket/vectors",
     "dynamodb://",
     "http://[",
 ]
@@ -48,8 +50,8 @@ def test_anything_else_is_refused_with_the_forms_there_are(uri: str) -> None:
     with pytest.raises(Backend) as refused:
         sink_from(uri)
     assert str(refused.value) == (
-        "SINK must be s3://BUCKET/PREFIX?format=jsonl or parquet, an SQS queue's URL, an event bus's ARN, s3vectors://BUCKET/INDEX "
-        f"or dynamodb://ATTRIBUTE?format=list or binary; it is {uri!r}"
+        "SINK must be s3://BUCKET/PREFIX?format=jsonl or parquet, an SQS queue's URL, an event bus's ARN, "
+        f"s3vectors://BUCKET/INDEX, an S3 Vectors index's ARN or dynamodb://ATTRIBUTE?format=list or binary; it is {uri!r}"
     )
 
 
@@ -73,15 +75,23 @@ def test_a_failure_destination_that_is_none_is_refused_by_its_settings_name() ->
         failure_destination_from("dynamodb://a", "FAILURE_DESTINATION")
 
 
-def test_a_queues_region_is_its_urls(aws: LocalAWS) -> None:
-    """And a bus's its ARN's; elsewhere the environment says."""
-    del aws
+def test_a_destination_s_region_is_that_of_its_address(aws: LocalAWS) -> None:
+    """Of a queue's URL, or of an ARN; elsewhere the environment says."""
     regions = []
 
-    def connect(service: str, **settings: object) -> None:
+    def connect(service: str, **settings: object) -> object:
         regions.append((service, settings["region"]))
+        return aws.client(service)
 
     sink_from("https://sqs.eu-west-1.amazonaws.com/123456789012/queue", connect=connect)
     sink_from("http://127.0.0.1:5000/123456789012/queue", connect=connect)
     sink_from("arn:aws:events:eu-west-2:123456789012:event-bus/default", connect=connect)
-    assert regions == [("sqs", "eu-west-1"), ("sqs", None), ("events", "eu-west-2")]
+    sink_from("arn:aws:s3vectors:eu-west-3:123456789012:bucket/vectors/index/passages", connect=connect)
+    failure_destination_from("arn:aws:sns:eu-north-1:123456789012:failures", connect=connect)
+    assert regions == [
+        ("sqs", "eu-west-1"),
+        ("sqs", None),
+        ("events", "eu-west-2"),
+        ("s3vectors", "eu-west-3"),
+        ("sns", "eu-north-1"),
+    ]

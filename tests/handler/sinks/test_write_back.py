@@ -1,32 +1,47 @@
 """DynamoDB items get the vector of the text that they have, and of no other."""
 
+import base64
+import json
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
+import botocore.session
 import numpy as np
 import pytest
 
-from events.aws import LocalAWS
-from handler.records import Item, Origin
+from events.aws import REGION, LocalAWS
+from handler.records import Item, Origin, Record
 from handler.sinks import sink_from
+from handler.sources import dynamodb
 from tests.handler.sinks.results import result
 
+ACCOUNT = "123456789012"
+KEY = {"S": "1"}
 
-def of(table: str, *, key: str = "pk") -> Origin:
+
+def of(table: str, *, name: str = "pk", key: Mapping[str, Any] = KEY, region: str = REGION) -> Origin:
     """The origin of a text in that table's item."""
-    return Origin("1", item=Item(table, {key: {"S": "1"}}, "text"))
+    return Origin("1", item=Item(f"arn:aws:dynamodb:{region}:{ACCOUNT}:table/{table}", {name: key}, "text"))
+
+
+def new_table(client: Any, key: str = "S") -> str:  # noqa: ANN401 - botocore's
+    """Make a table whose items have a key of this type; its name."""
+    name = f"items-{uuid4().hex}"
+    client.create_table(
+        TableName=name,
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": key}],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return name
 
 
 @pytest.fixture
 def table(aws: LocalAWS) -> tuple[Any, str]:
     """A client, and a table with one item."""
-    client, name = aws.client("dynamodb"), f"items-{uuid4().hex}"
-    client.create_table(
-        TableName=name,
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
+    client = aws.client("dynamodb")
+    name = new_table(client)
     client.put_item(TableName=name, Item={"pk": {"S": "1"}, "text": {"S": "Some text."}, "other": {"N": "1"}})
     return client, name
 
@@ -57,20 +72,70 @@ def test_a_binary_vector_is_its_float32(table: tuple[Any, str]) -> None:
     assert item(client, name)["embedding"]["B"] == written.vector.tobytes()
 
 
-def test_where_the_text_has_changed_nothing_is_written_and_nothing_failed(table: tuple[Any, str]) -> None:
+def test_where_the_text_has_changed_nothing_is_written_and_nothing_failed(
+    table: tuple[Any, str], capsys: pytest.CaptureFixture[str]
+) -> None:
     """An event about the newer text is under way."""
     client, name = table
     late = result("1", text="An older text.", origin=of(name))
     assert sink_from("dynamodb://embedding").write([late]) == []
     assert "embedding" not in item(client, name)
+    assert logged(capsys) == [{"event": "vector_not_written_back", "reason": "its text has changed"}]
 
 
-def test_an_item_that_is_gone_does_not_come_back(table: tuple[Any, str]) -> None:
+def test_an_item_that_was_deleted_is_not_made_again_and_is_told_apart_from_one_whose_text_changed(
+    table: tuple[Any, str], capsys: pytest.CaptureFixture[str]
+) -> None:
     """UpdateItem alone would make it anew."""
     client, name = table
-    client.delete_item(TableName=name, Key={"pk": {"S": "1"}})
+    client.delete_item(TableName=name, Key={"pk": KEY})
     assert sink_from("dynamodb://embedding").write([result("1", origin=of(name))]) == []
     assert item(client, name) == {}
+    assert logged(capsys) == [{"event": "vector_not_written_back", "reason": "there is no such item any more"}]
+
+
+def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """What the sink wrote to the log."""
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+
+
+def test_an_item_of_another_region_is_written_there(aws: LocalAWS) -> None:
+    """The table's ARN names it, as an event of a pipe may that reads from elsewhere."""
+    session = botocore.session.get_session()
+    session.set_credentials("local", "local")
+    client = session.create_client("dynamodb", "eu-west-1", endpoint_url=aws.endpoint)
+    name = new_table(client)
+    client.put_item(TableName=name, Item={"pk": KEY, "text": {"S": "Some text."}})
+    assert sink_from("dynamodb://embedding").write([result("1", origin=of(name, region="eu-west-1"))]) == []
+    assert "embedding" in item(client, name)
+
+
+@pytest.mark.parametrize(
+    ("type_of_key", "key"),
+    [("B", {"B": b"\x00\xff~key"}), ("N", {"N": "12345678901234567890123456789012345678"}), ("S", {"S": "ä"})],
+    ids=["binary", "number", "string"],
+)
+def test_a_change_of_an_item_with_any_type_of_key_is_written_back(aws: LocalAWS, type_of_key: str, key: dict[str, Any]) -> None:
+    """Lambda's event has binary keys as base64, which botocore would encode once more: the vector was lost without a failure."""
+    client = aws.client("dynamodb")
+    name = new_table(client, type_of_key)
+    client.put_item(TableName=name, Item={"pk": key, "text": {"S": "Some text."}})
+    in_event = {"B": base64.b64encode(key["B"]).decode()} if "B" in key else key
+    change = {
+        "eventName": "INSERT",
+        "eventSource": "aws:dynamodb",
+        "eventSourceARN": f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{name}/stream/2026-11-21T14:00:00.000",
+        "dynamodb": {
+            "SequenceNumber": "1",
+            "StreamViewType": "NEW_AND_OLD_IMAGES",
+            "Keys": {"pk": in_event},
+            "NewImage": {"pk": in_event, "text": {"S": "Some text."}},
+        },
+    }
+    (record,) = dynamodb.records({"Records": [change]}, "text")
+    assert isinstance(record, Record)
+    assert sink_from("dynamodb://embedding").write([result(record.id, origin=record.origin)]) == []
+    assert "embedding" in client.get_item(TableName=name, Key={"pk": key}, ConsistentRead=True)["Item"]
 
 
 def test_the_text_is_never_overwritten(table: tuple[Any, str]) -> None:
@@ -88,9 +153,15 @@ def test_each_failure_is_its_own_items(table: tuple[Any, str]) -> None:
         [
             result("gone", origin=of("no-such-table")),
             result("fine", origin=of(name)),
-            result("wrong", origin=of(name, key="no key")),
+            result("wrong", origin=of(name, name="no key")),
+            result("no key", origin=of(name, key={"S": 3})),
             result("queue", origin=Origin("a message's handle")),
         ]
     )
-    assert [(failure.id, failure.transient) for failure in failures] == [("gone", True), ("wrong", False), ("queue", True)]
+    assert [(failure.id, failure.transient) for failure in failures] == [
+        ("gone", True),
+        ("wrong", False),
+        ("no key", False),
+        ("queue", True),
+    ]
     assert "embedding" in item(client, name)

@@ -66,7 +66,7 @@ def found(data: bytes) -> list[Content]:
     return list(kinesis.records(event, "inputs"))
 
 
-@given(st.lists(st.binary(max_size=300), max_size=20))
+@given(st.lists(st.binary(max_size=300), min_size=1, max_size=20))
 def test_user_records_come_out_as_they_went_in(parts: list[bytes]) -> None:
     """In their order, whatever they hold."""
     assert kpl.user_records(aggregated(parts)) == parts
@@ -98,6 +98,25 @@ def test_what_is_sealed_and_cannot_be_taken_apart_is_refused(message: bytes) -> 
     """Whole: of a part nobody knows whether it is one."""
     with pytest.raises(Validation, match=r"^The record is aggregated in a way that"):
         kpl.user_records(sealed(message))
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (b"", "and holds no record"),
+        (b"\x0a\x01a", "and holds no record"),
+        (b"\x1a\x02\x08\x00", "cannot be taken apart"),
+        (b"\x1a\x00", "cannot be taken apart"),
+    ],
+    ids=["nothing at all", "a key alone", "a record without data", "an empty record"],
+)
+def test_an_aggregate_without_data_is_a_failure_and_not_acknowledged_for_nothing(message: bytes, reason: str) -> None:
+    """Its checksum is right, and the record next to it is read."""
+    empty, neighbour = found(sealed(message))
+    assert isinstance(empty, Failure)
+    assert (empty.transient, empty.error_type) == (False, "Validation")
+    assert empty.error.endswith(reason)
+    assert isinstance(neighbour, Record)
 
 
 def test_a_record_with_another_checksum_is_a_failure() -> None:

@@ -9,11 +9,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from events.aws import LocalAWS
 from handler.aws import connect
-from handler.errors import Backend, Validation
+from handler.config import PipelineSettings
+from handler.errors import Backend, EmbeddingError, Validation
 from handler.records import StoredObject
+from handler.sources.continuations import objects_of
 from handler.sources.objects import PART_BYTES, lines
 
 BUCKET = "corpus"
@@ -93,6 +96,57 @@ def test_an_object_that_is_gone_is_refused_for_good(s3: Any) -> None:  # noqa: A
     del s3
     with pytest.raises(Validation, match=r"^There is no s3://corpus/gone\.jsonl any more$"):
         ids(StoredObject(BUCKET, "gone.jsonl"))
+
+
+class Refusing:
+    """A store that refuses every read by one code."""
+
+    def __init__(self, status: int, code: str) -> None:
+        self._answer = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+
+    def get_object(self, **_: object) -> object:
+        """Refuse."""
+        raise ClientError(self._answer, "GetObject")
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(400, "InvalidBucketName"), (400, "KeyTooLongError"), (400, "InvalidArgument"), (405, "MethodNotAllowed")],
+)
+def test_an_address_that_is_none_of_s3_s_is_refused_for_good(status: int, code: str) -> None:
+    """A message may name any, and its stream would wait for it."""
+    with pytest.raises(Validation, match=rf"^The object's address cannot be one of S3's: {code}$"):
+        list(lines(Refusing(status, code), StoredObject(BUCKET, "a.jsonl"), "inputs"))
+
+
+def test_a_bucket_s_name_that_botocore_does_not_take_is_refused_for_good(s3: Any) -> None:  # noqa: ANN401 - botocore's
+    """Before anything is sent."""
+    del s3
+    with pytest.raises(Validation, match=r"^The object's address cannot be one of S3's: ParamValidationError$"):
+        ids(StoredObject("no bucket!", "a.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("inputs", "final"),
+    [
+        ("", True),
+        ("s3://other", True),
+        ("s3://corpus/in/", True),
+        ("s3://corp", True),
+        ("https://sqs.us-east-1.amazonaws.com/123456789012/corpus", True),
+        ("s3://corpus", False),
+        ("s3://other/, s3://corpus/a", False),
+    ],
+)
+def test_an_object_that_may_not_be_read_is_retried_only_where_it_was_meant_to_be_read(inputs: str, *, final: bool) -> None:
+    """A message can name any object in the world: a stream waited 23 hours for one that its sender alone may read."""
+    reading = objects_of(PipelineSettings.from_environment({"INPUT": inputs}), lambda _: Refusing(403, "AccessDenied")).lines(
+        StoredObject(BUCKET, "a.jsonl")
+    )
+    with pytest.raises(EmbeddingError, match=r"^s3://corpus/a\.jsonl may not be read: AccessDenied") as raised:
+        list(reading)
+    assert isinstance(raised.value, Validation) == final
+    assert isinstance(raised.value, Backend) != final
 
 
 def test_a_store_that_does_not_answer_is_tried_again_later(aws: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable
+from decimal import Decimal, localcontext
 from typing import Any
 
 import pytest
@@ -14,9 +15,12 @@ from handler.errors import Validation
 from handler.records import Content, Failure, Gone, Nothing, Origin, Record, StoredObject
 from handler.service import Options
 from handler.sources import SOURCES, described, direct, distributed_map, dynamodb, kinesis, pipes, source_of, sqs
+from handler.sources.files import pieces
+from handler.sources.numbers import exact
 from handler.sources.reading import LONGEST_TEXT, contents
 from tests.conftest import ROOT
 from tests.handler.functions.test_api import NOT_HTTP
+from tests.handler.sources.test_files import Held
 
 EVENTS = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "events").glob("*.json"))}
 TAKERS: dict[str, Callable[[object], bool]] = {
@@ -149,7 +153,7 @@ REFUSED: dict[str, tuple[object, str, str]] = {
     "half a notification": (
         {"Records": [{"eventSource": "aws:s3"}]},
         "Validation",
-        "The message looks like another service's and lacks fields that it has",
+        "The record looks like one of another service and lacks fields that it has, or has others in their place",
     ),
     "half a continuation": (
         {"continuation": {"bucket": "b", "key": "k", "version": None, "etag": None, "offset": -1}},
@@ -192,6 +196,31 @@ def test_a_test_of_s3_and_an_event_of_our_own_hold_nothing() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "envelope",
+    [
+        EVENTS["eventbridge"] | {"source": "embeddings-on-lambda"},
+        EVENTS["s3_eventbridge"],
+        EVENTS["s3"],
+    ],
+    ids=["ours", "S3 by EventBridge", "S3"],
+)
+def test_what_a_sender_puts_in_the_place_of_an_event_s_name_is_not_logged(
+    envelope: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A message looks like another service's event as soon as its sender wants it to."""
+    body = json.loads(json.dumps(envelope))
+    if "Records" in body:
+        body["Records"][0]["eventName"] = "My secret diary of today"
+    else:
+        body["detail-type"] = "My secret diary of today"
+    (skipped,) = found(body)
+    assert isinstance(skipped, Nothing)
+    logged = capsys.readouterr().err
+    assert "_event_skipped" in logged
+    assert "diary" not in logged
+
+
 def test_the_failure_destination_gets_a_message_without_its_handle() -> None:
     """Which would be of no use there."""
     first, *_ = sqs.records(EVENTS["sqs"], "inputs")
@@ -225,7 +254,10 @@ def test_only_a_changed_text_of_a_table_is_embedded() -> None:
     assert isinstance(changed, Record)
     assert (new.id, new.text, new.metadata) == ("weather-1", "Today is a sunny day and I will get some ice cream.", {"likes": 3})
     assert changed.origin.item is not None
-    assert (changed.origin.item.table, changed.origin.item.keys) == ("documents", {"pk": {"S": "weather-2"}})
+    assert (changed.origin.item.table, changed.origin.item.keys) == (
+        "arn:aws:dynamodb:us-east-1:123456789012:table/documents",
+        {"pk": {"S": "weather-2"}},
+    )
     assert (same, gone) == (Nothing("weather-3", "unchanged", same.origin), Gone("weather-4", "deleted", gone.origin))
 
 
@@ -259,6 +291,91 @@ def test_a_text_that_is_its_item_s_key_is_embedded_too() -> None:
     assert isinstance(first, Record)
     assert first.id == first.text == change["NewImage"]["inputs"]["S"]
     assert "inputs" not in first.metadata
+
+
+NO_TEXTS: dict[str, tuple[dict[str, Any], str]] = {
+    "binary": ({"B": "SXQgcmFpbmVkLg=="}, "a binary value"),
+    "number": ({"N": "7"}, "a number"),
+    "null": ({"NULL": True}, "null"),
+    "list": ({"L": [{"S": "It rained."}]}, "a list"),
+    "map": ({"M": {"S": {"S": "It rained."}}}, "a map"),
+    "set": ({"SS": ["It rained."]}, "a set of strings"),
+    "unknown": ({"X": "It rained."}, "a type that DynamoDB does not have"),
+}
+
+
+@pytest.mark.parametrize("name", NO_TEXTS)
+def test_an_attribute_of_a_type_that_holds_no_text_is_a_failure_for_good(name: str) -> None:
+    """A binary one was embedded as base64, and its vector then not written, for such a text was not there."""
+    value, given = NO_TEXTS[name]
+    event = json.loads(json.dumps(EVENTS["dynamodb"]))
+    event["Records"][0]["dynamodb"]["NewImage"]["inputs"] = value
+    failure, neighbour, *_ = dynamodb.records(event, "inputs")
+    assert isinstance(failure, Failure)
+    assert (failure.id, failure.transient, failure.error) == (
+        "weather-1",
+        False,
+        f"The attribute `inputs` must be a string. Given: {given}",
+    )
+    assert isinstance(neighbour, Record)
+
+
+def test_keys_that_differ_in_any_of_38_digits_are_different_ids() -> None:
+    """As a float they were one, and so were their vectors."""
+    texts = ["1.0000000000000000001", "1.0000000000000000002", "10000000000000000000.1", "1", "0.1"]
+    ids = [dynamodb.item_id({"pk": {"N": text}}) for text in [*texts, "1E19", "1E-130"]]
+    assert ids[: len(texts)] == texts
+    assert len(set(ids)) == len(ids)
+    assert dynamodb.item_id({"a": {"N": texts[0]}, "b": {"S": "c"}}) == '{"a": "1.0000000000000000001", "b": "c"}'
+
+
+@given(
+    st.integers(-(10**38) + 1, 10**38 - 1),
+    st.integers(-(10**38) + 1, 10**38 - 1),
+    st.integers(-125, 80),
+)
+def test_a_number_s_digits_are_all_kept(one: int, other: int, exponent: int) -> None:
+    """In metadata as in ids, and two numbers are never one."""
+    first, second = (exact(f"{digits}E{exponent}") for digits in (one, other))
+    with localcontext(prec=300):
+        assert Decimal(str(first)) == Decimal(one).scaleb(exponent)
+        assert Decimal(str(second)) == Decimal(other).scaleb(exponent)
+    assert (first == second) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [
+        ("12345678901234567890123", "12345678901234567890123"),
+        ("0.12345678901234567891", "0.12345678901234567891"),
+        ("1.50", "1.5"),
+    ],
+)
+def test_an_id_that_is_a_number_keeps_its_digits(number: str, name: str) -> None:
+    """In a message, and in a line of a file."""
+    body = f'{{"id": {number}, "inputs": "It rained."}}'
+    (record,) = found(body)
+    assert isinstance(record, Record)
+    assert record.id == name
+    (piece,) = pieces(Held(body.encode()), "jsonl", "inputs")
+    assert isinstance(piece.fields, dict)
+    assert str(piece.fields["id"]) == name
+
+
+@pytest.mark.parametrize("number", ["1E+400", "1E+99999999999999999999999"])
+def test_an_id_beyond_every_float_keeps_its_digits_and_takes_no_memory(number: str) -> None:
+    """Written out, the second would have a sextillion digits."""
+    (record,) = found(f'{{"id": {number}, "inputs": "It rained."}}')
+    assert isinstance(record, Record)
+    assert record.id == number
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
+def test_an_id_that_is_no_number_is_refused(number: str) -> None:
+    """All of them would be one id."""
+    (failure,) = found(f'{{"id": {number}, "inputs": "It rained."}}')
+    assert isinstance(failure, Failure)
+    assert failure.error == "`id` must be a finite number or a string"
 
 
 def test_every_type_of_attribute_becomes_json() -> None:
