@@ -230,8 +230,17 @@ tail: ## What the function logs, as it does (FUNCTION, STACK; needs an AWS accou
 	@$(MAKE) logs FLAGS=--tail
 
 .PHONY: validate
-validate: build/sam/installed ## Check template.yaml
+validate: build/sam/installed .venv/installed $(if $(shell command -v npm),build/asl/installed) ## Check template.yaml, and its state machine where there is npm
 	@AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
+	@if [ -e build/asl/installed ]; then $(PY) -m tests.infra.definition >build/asl/bulk.json && \
+		build/asl/node_modules/.bin/asl-validator --json-path build/asl/bulk.json; \
+	else echo "SKIPPED: the state machine's definition, for want of npm"; fi
+
+build/asl/installed: tests/infra/asl/package-lock.json
+	@echo "Making the environment of asl-validator (build/asl)"
+	@mkdir -p $(@D) && cp $(<D)/package*.json $(@D)
+	@cd $(@D) && npm ci --silent --ignore-scripts
+	@touch $@
 
 .PHONY: clean
 clean: ## Delete everything generated

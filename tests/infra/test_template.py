@@ -97,8 +97,11 @@ def built(artefact: Path, opt: Path, runtime_client: Path, tmp_path: Path) -> Bu
 
 
 def test_the_template_is_valid() -> None:
-    """`sam validate --lint` finds nothing."""
-    assert "is a valid SAM Template" in run("make", "validate")
+    """`sam validate --lint` finds nothing; nor does asl-validator in the state machine, where there is npm."""
+    printed = run("make", "validate")
+    assert "is a valid SAM Template" in printed
+    if shutil.which("npm"):
+        assert "SKIPPED" not in printed
 
 
 def test_a_first_deployment_takes_return_for_every_answer(tmp_path: Path) -> None:
