@@ -1,4 +1,4 @@
-"""The state machine's definition as CloudFormation hands it to Step Functions: `python -m tests.infra.definition` prints it as JSON."""
+"""The state machine's definition as Step Functions gets it: `python -m tests.infra.definition` prints it as JSON."""
 
 import json
 import re

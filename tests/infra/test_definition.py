@@ -59,13 +59,12 @@ def test_the_largest_batch_fits_into_a_task(machine: Definition, tasks: list[dic
     most_items = parameters["BulkBatchSize"]["MaxValue"]
     field = ESCAPE * parameters["TextField"]["MaxLength"]
     for task in tasks:
-        payload = {"Items": [], "BatchInput": dict(task["Parameters"]["Payload"]["BatchInput"])}
-        given = payload["BatchInput"]
+        given = dict(task["Parameters"]["Payload"]["BatchInput"])
         assert given.pop("text_field.$") == "$.BatchInput.text_field"
         given["text_field"] = "?"
         given["use_cache"] = not given.pop("use_cache.$")
         given["started"] = "2026-11-28T18:00:00.000000000Z" if given.pop("started.$") else ""
-        around = len(json.dumps({"FunctionName": LONGEST_ARN, "Payload": payload})) + len(field)
+        around = len(json.dumps({"FunctionName": LONGEST_ARN, "Payload": {"Items": [], "BatchInput": given}})) + len(field)
         for batcher in every(machine, "ItemBatcher"):
             assert batcher["MaxInputBytesPerBatch"] + len(",") * most_items + around <= TASK_BYTES
 
@@ -78,7 +77,7 @@ def test_a_batch_takes_nearly_all_that_a_task_may_carry(machine: Definition) -> 
 def longest_waits(task: dict[str, Any]) -> float:
     """Return the seconds that all retries of a task may wait in all: full jitter only shortens them."""
     return sum(
-        min(retry["IntervalSeconds"] * retry["BackoffRate"] ** attempt, retry["MaxDelaySeconds"])
+        min(float(retry["IntervalSeconds"] * retry["BackoffRate"] ** attempt), float(retry["MaxDelaySeconds"]))
         for retry in task["Retry"]
         for attempt in range(retry["MaxAttempts"])
     )

@@ -135,14 +135,17 @@ LAMBDA_S_OWN = {
     "logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords",
     "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes",
     "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:DescribeStream",
-    "kinesis:DescribeStreamSummary", "kinesis:ListShards",
+    "kinesis:DescribeStreamSummary", "kinesis:ListShards", "kinesis:ListStreams",
     "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream", "dynamodb:ListStreams",
     "s3:GetObjectVersion",  # get_object of a version
 }  # fmt: skip
 """What Lambda does on a function's behalf, by its role, and what a call needs beside the right of its own name."""
 TELLS_WHAT_IS_NOT_THERE = "s3:ListBucket"
 """No call's, but without it S3 answers get_object and head_object with 403 where nothing is, as if a right were missing."""
-WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "dynamodb:ListStreams"}
+WITHOUT_RESOURCES = {
+    "xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets",
+    "dynamodb:ListStreams", "kinesis:ListStreams",
+}  # fmt: skip
 """Actions that AWS knows for no narrower resource than "*"."""
 
 
@@ -201,6 +204,30 @@ def test_a_role_is_for_one_function_and_names_its_resources(template: dict[str, 
             assert not any("*" in action for action in listed(statement["Action"]))
             if statement["Resource"] == "*":
                 assert set(listed(statement["Action"])) <= WITHOUT_RESOURCES
+
+
+def test_the_state_machine_may_do_what_a_distributed_map_and_x_ray_need(template: dict[str, Any]) -> None:
+    """Step Functions developer guide, "IAM policies for using Distributed Map states" and "X-Ray"."""
+    granted: dict[str, set[str]] = {}
+    for statement in statements(template["Resources"]["BulkRole"]):
+        for action in listed(statement["Action"]):
+            resources = {str(resource.get("Fn::Sub", resource) if isinstance(resource, dict) else resource)
+                         for resource in listed(statement["Resource"])}  # fmt: skip
+            granted.setdefault(action, set()).update(resource.rpartition(":execution:")[2] for resource in resources)
+    assert granted["states:DescribeExecution"] == granted["states:StopExecution"] == {
+        "${AWS::StackName}-bulk:*", "${AWS::StackName}-bulk/*",
+    }  # fmt: skip
+    assert granted["states:RedriveExecution"] == {"${AWS::StackName}-bulk/*"}
+    sampling = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets"}
+    assert sampling <= granted.keys()
+
+
+@pytest.mark.parametrize("source", ["kinesis", "dynamodb"])
+def test_a_source_s_file_names_the_rights_that_the_template_gives(template: dict[str, Any], source: str) -> None:
+    """Its docstring and the README are what someone copies who makes a role of their own."""
+    text = (ROOT / f"handler/sources/{source}.py").read_text() + (ROOT / "README.md").read_text()
+    granted = {action for action in rights(template, "PipelineRole") & LAMBDA_S_OWN if action.startswith(f"{source}:")}
+    assert granted == set(re.findall(rf"\b{source}:(?:Get|Describe|List)\w+", text))
 
 
 def test_the_http_function_reads_one_secret_and_asks_for_keys(template: dict[str, Any]) -> None:
@@ -413,6 +440,13 @@ def test_alarms_and_dashboard_watch_metrics_that_are_written(template: dict[str,
     dashboard = template["Resources"]["OperationsDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     shown = set(re.findall(r'\["EmbeddingsOnLambda", "(\w+)"', dashboard)) | {"ServerErrors", "CacheMisses"}
     assert ours | shown <= written
+
+
+def test_access_logging_does_not_lengthen_the_account_s_resource_policy(template: dict[str, Any]) -> None:
+    """API Gateway adds every log group to it that is not under /aws/vendedlogs/, and fails where it is full (5,120 characters)."""
+    destination = next(every(template["Resources"]["HttpApiApiGatewayDefaultStage"], "DestinationArn"))
+    group = template["Resources"][destination["Fn::GetAtt"][0]]["Properties"]
+    assert group["LogGroupName"]["Fn::Sub"].startswith("/aws/vendedlogs/")
 
 
 def test_access_logs_hold_neither_bodies_nor_headers(template: dict[str, Any]) -> None:
