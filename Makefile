@@ -210,7 +210,8 @@ export ARCH
 build: build/sam/installed $(MODEL_DIR)/manifest.json ## Build what Lambda gets (build/lambda/app; ARCH=x86_64 or arm64)
 	@$(SAM) build --parameter-overrides Architecture=$(ARCH)
 	@cd build/lambda/app && sha256=$$(sha256sum ModelLayer/model/manifest.json | cut -d ' ' -f 1) && \
-		sed "/MODEL_SHA256:/,/ModelSha256/s/''/'$$sha256'/" template.yaml >../pinned.yaml && mv ../pinned.yaml template.yaml
+		sed -e "/MODEL_SHA256:/,/ModelSha256/s/''/'$$sha256'/" $(if $(KEEP_VERSIONS),-e 's/VersionDeletionPolicy: Delete/VersionDeletionPolicy: Retain/') \
+			template.yaml >../pinned.yaml && mv ../pinned.yaml template.yaml
 
 # What was built decides the processor; everything else is asked by --guided, kept from the last time, or named in PARAMETERS.
 .PHONY: deploy

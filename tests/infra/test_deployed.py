@@ -1,7 +1,8 @@
 """The transformed template deployed into moto's CloudFormation, over HTTP, as far as that goes.
 
-moto makes no alias, permission, alarm, secret, queue policy, HTTP API, asynchronous configuration or canary: those resources are
-left out, and what refers to them gets their names. What it does make has every condition, reference and substitution resolved.
+moto makes no alias, permission, hosted configuration, alarm, secret, queue policy, HTTP API, asynchronous configuration or
+canary: those resources are left out, and what refers to them gets their names; what refers to an alias gets its function. What
+it does make has every condition, reference and substitution resolved.
 """
 
 import io
@@ -27,8 +28,10 @@ EVERYTHING = {
     "Alarms": "true", "Dashboard": "true", "SnapStart": "true", "Tracing": "true", "ReservedConcurrency": "5",
 }  # fmt: skip
 IGNORED = {
-    "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage", "AWS::CloudWatch::Alarm", "AWS::Lambda::Alias",
-    "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::Permission", "AWS::SQS::QueuePolicy", "AWS::SecretsManager::Secret",
+    "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage",
+    "AWS::AppConfig::Application", "AWS::AppConfig::ConfigurationProfile", "AWS::AppConfig::HostedConfigurationVersion",
+    "AWS::CloudWatch::Alarm", "AWS::Lambda::Alias", "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::Permission",
+    "AWS::SQS::QueuePolicy", "AWS::SecretsManager::Secret",
 }  # fmt: skip
 
 
@@ -60,9 +63,11 @@ def template() -> dict[str, Any]:
     return named
 
 
-def _named(value: Any, ignored: set[str]) -> Any:  # noqa: ANN401 - JSON
+def _named(value: Any, ignored: set[str]) -> Any:  # noqa: ANN401, PLR0911 - JSON, and a form of reference a line
     """`value`, with the names of resources in place of references to them."""
     match value:
+        case {"Ref": str(name)} if name in ignored and name.endswith("Aliaslive"):
+            return {"Fn::GetAtt": [name.removesuffix("Aliaslive"), "Arn"]}
         case {"Ref": str(name)} if name in ignored:
             return name
         case {"Fn::GetAtt": [name, *_]} if name in ignored:
@@ -100,7 +105,7 @@ def test_the_defaults_make_what_costs_nothing_at_rest(aws: LocalAWS, template: d
     """Two functions, their roles and logs, layers, the table and two queues."""
     made = deployed(aws, template, "plain", {})
     assert {name.rstrip("0123456789abcdef") for name in made if "Version" in name or "Layer" in name} == {
-        "ApiFunctionVersion", "RuntimeLayer", "ModelLayer",
+        "ApiFunctionVersion", "PipelineFunctionVersion", "RuntimeLayer", "ModelLayer",
     }  # fmt: skip
     assert {name for name in made if "Version" not in name and "Layer" not in name} == {
         "ApiFunction", "ApiRole", "ApiLogGroup", "AccessLogGroup", "CacheTable",

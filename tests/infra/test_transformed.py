@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import json
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -15,8 +16,8 @@ from handler.functions.direct import PUBLIC
 from tests.conftest import ROOT
 from tests.infra.transformed import UPLOADED, every, listed, of_type, statements, transformed, transformed_each
 
-NOT_OURS = {"OPENBLAS_NUM_THREADS"}
-"""Variables that a library reads."""
+NOT_OURS = {"OPENBLAS_NUM_THREADS", "SETTINGS"}
+"""Variables that a library reads, or nobody: another value is another configuration."""
 LEFT_AT_THEIR_DEFAULTS = {
     "AUTO_TRUNCATE", "MAX_CLIENT_BATCH_SIZE", "THREADS", "CACHE_MEMORY_MB", "CACHE_BUDGET_MS",  # for whoever changes template.yaml
     "MODEL_TMP",
@@ -68,36 +69,89 @@ def test_every_variable_is_read_and_every_setting_can_be_set(template: dict[str,
     assert given - NOT_OURS == environment.asked - LEFT_AT_THEIR_DEFAULTS
 
 
-def test_another_model_is_another_version_and_the_alias_moves_to_it() -> None:
+VERSIONED = ["ApiFunction", "PipelineFunction"]
+
+
+@pytest.mark.parametrize("function", VERSIONED)
+def test_another_model_is_another_version_and_the_alias_moves_to_it(function: str) -> None:
     """As do other libraries and other code; the same things again are the same version."""
     uploads = [UPLOADED, UPLOADED, *(UPLOADED | {folder: "changed"} for folder in UPLOADED)]
-    before, again, *after = map(published, transformed_each(*((uploaded, {}) for uploaded in uploads)))
+    made = transformed_each(*((uploaded, {}) for uploaded in uploads))
+    before, again, *after = (published(template, function) for template in made)
     assert before == again
     assert before not in after
 
 
-def version(template: Mapping[str, Any]) -> str:
+def version(template: Mapping[str, Any], function: str) -> str:
     """The name in the template of the version that the alias stands for. Under a new name, it is a new version."""
-    (alias,) = of_type(template, "AWS::Lambda::Alias").values()
+    alias = template["Resources"][f"{function}Aliaslive"]
     name: str = alias["Properties"]["FunctionVersion"]["Fn::GetAtt"][0]
     assert template["Resources"][name]["Type"] == "AWS::Lambda::Version"
     return name
 
 
-def published(template: Mapping[str, Any]) -> str:
+def published(template: Mapping[str, Any], function: str) -> str:
     """What makes a version the same one: its name in the template, and its properties, of which CloudFormation can change none."""
-    name = version(template)
+    name = version(template, function)
     return f"{name} {template['Resources'][name]['Properties']}"
 
 
-def test_another_setting_is_another_version_too(template: dict[str, Any]) -> None:
-    """SAM knows a parameter by its name alone, so that its value has to be in the version's description."""
-    described = set(re.findall(r"\$\{(\w+)\}", str(template["Resources"][version(template)]["Properties"]["Description"])))
-    function = functions(template)["ApiFunction"]
-    decisive = set(every({**function, "ReservedConcurrentExecutions": None}, "Ref")) & template["Parameters"].keys()
-    switches = {"HasSnapStart": "SnapStart", "HasTracing": "Tracing"}
-    decisive |= {switches[condition] for condition in re.findall(r"'Fn::If': \['(\w+)'", str(function)) if condition in switches}
-    assert decisive == described - {"Release", "Model", "Libraries"} | {"ModelUri", "ModelSha256"}
+CONDITIONS_OF_SETTINGS = {
+    "HasSnapStart": {"SnapStart"}, "HasTracing": {"Tracing"}, "HasCacheKeySecret": {"CacheKeySecretArn"},
+    "ModelInLayer": {"ModelUri"}, "HasQueue": {"Queue", "SourceBucket", "SourceBus"}, "HasSourceBucket": {"SourceBucket"},
+    "HasBulk": {"CorpusBucket"}, "SinkIsS3": {"SinkArn"}, "SinkIsQueue": {"SinkArn"}, "SinkIsS3Vectors": {"SinkArn"},
+    "SinkIsTable": {"SinkArn"}, "HasReservedConcurrency": set(),
+}  # fmt: skip
+"""The parameters that decide a condition of a function's property; reserved concurrency is no part of a version."""
+
+
+def decisive(function: Mapping[str, Any], parameters: Mapping[str, Any]) -> set[str]:
+    """The parameters that a function's configuration depends on."""
+    versioned = {**function, "ReservedConcurrentExecutions": None}
+    found = set(every(versioned, "Ref")) | set(re.findall(r"\$\{(\w+)\}", str(versioned)))
+    conditions = [CONDITIONS_OF_SETTINGS[condition] for condition in re.findall(r"'Fn::If': \['(\w+)'", str(versioned))]
+    return (found & parameters.keys()).union(*conditions)
+
+
+def test_another_setting_is_another_configuration_and_another_version(template: dict[str, Any]) -> None:
+    """SAM knows a parameter by its name alone, and Lambda publishes no version of a function that has not changed.
+
+    So every value is in the settings, whose number is in the version's description and in the function's environment: one without
+    the other would leave the alias behind, or roll the stack back ("A version for this Lambda function exists").
+    """
+    settings = template["Resources"]["Settings"]["Properties"]
+    written = set(re.findall(r"\$\{(\w+)\}", settings["Content"]["Fn::Sub"]))
+    needed: set[str] = set()
+    for name in VERSIONED:
+        function = functions(template)[name]
+        needed |= decisive(function, template["Parameters"])
+        assert function["Environment"]["Variables"]["SETTINGS"] == {"Ref": "Settings"}
+        text, values = template["Resources"][version(template, name)]["Properties"]["Description"]["Fn::Sub"]
+        assert set(re.findall(r"\$\{(\w+)\}", text)) == {"Settings", "Libraries", "Model"}
+        assert values.keys() == {"Libraries", "Model"}
+    assert written - {"Release"} == needed
+
+
+def test_other_settings_are_a_new_resource_and_no_change_of_the_old_one(template: dict[str, Any]) -> None:
+    """CloudFormation replaces what has another content, and so gives it another number."""
+    (schemas,) = (ROOT / "build/sam").rglob("cfnlint/data/schemas")  # AWS's own, which cfn-lint brings along
+    settings = json.loads((schemas / "providers/us-east-1.json").read_text())["AWS::AppConfig::HostedConfigurationVersion"]
+    schema = json.loads((schemas / f"resources/{settings}.json").read_text())
+    create_only = {path.rpartition("/")[2] for path in schema["createOnlyProperties"]}
+    assert template["Resources"]["Settings"]["Properties"].keys() <= create_only
+
+
+def test_everything_invokes_the_pipeline_by_its_alias(template: dict[str, Any]) -> None:
+    """An update changes code and layers one after the other; a version has both."""
+    alias, resources = {"Ref": "PipelineFunctionAliaslive"}, template["Resources"]
+    mappings = of_type(template, "AWS::Lambda::EventSourceMapping").values()
+    assert [mapping["Properties"]["FunctionName"] for mapping in mappings] == [alias] * 2
+    assert resources["Bulk"]["Properties"]["DefinitionSubstitutions"]["Function"] == alias
+    invoking = [right["Resource"] for right in statements(resources["BulkRole"]) if right["Action"] == "lambda:InvokeFunction"]
+    assert invoking == [alias]
+    assert template["Outputs"]["PipelineFunction"]["Value"] == alias
+    assert resources["PipelineFunctionEventInvokeConfig"]["Properties"]["Qualifier"] == "live"
+    assert "PipelineFunction', 'Arn'" not in str(resources)
 
 
 def test_old_versions_go_with_the_update_that_replaces_them(template: dict[str, Any]) -> None:
