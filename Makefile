@@ -226,6 +226,10 @@ STACK    ?= $(shell sed -n 's/^stack_name = "\(.*\)"/\1/p' samconfig.toml)
 logs: build/sam/installed ## What the function logged in the last ten minutes (FUNCTION, STACK; needs an AWS account)
 	@$(SAM) logs --stack-name $(STACK) --name $(FUNCTION) $(FLAGS)
 
+.PHONY: redrive
+redrive: .venv/installed ## Put back what the pipeline gave up (KIND="queue rules invocations stream", STACK; needs an AWS account)
+	@$(PY) -m events.redrive $(STACK) $(KIND)
+
 .PHONY: tail
 tail: ## What the function logs, as it does (FUNCTION, STACK; needs an AWS account)
 	@$(MAKE) logs FLAGS=--tail

@@ -25,6 +25,7 @@ class CacheSettings:
 
     table: str
     key_secret: str = field(repr=False)
+    key_secret_arn: str
     memory_bytes: int
     min_tokens: int
     ttl_days: int
@@ -40,6 +41,7 @@ class CacheSettings:
         return cls(
             table=environment.get("CACHE_TABLE", "").strip(),
             key_secret=environment.get("CACHE_KEY_SECRET", ""),
+            key_secret_arn=environment.get("CACHE_KEY_SECRET_ARN", "").strip(),
             memory_bytes=_whole(environment, "CACHE_MEMORY_MB", default=32) * 1_000_000,
             min_tokens=_whole(environment, "CACHE_MIN_TOKENS", default=0),
             ttl_days=_positive(environment, "CACHE_TTL_DAYS", default=30),

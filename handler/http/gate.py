@@ -49,7 +49,7 @@ class Gate:
         send = reply.send
         try:
             if self._keys and not _is_open(scope):
-                authorize(self._keys, request)
+                scope["caller"] = authorize(self._keys, request)
             compress = door.compressed and _takes_gzip(request.headers.get("accept-encoding", ""))
             await (self._compressing if compress else self._app)(scope, receive, send)
         except EmbeddingError as error:
@@ -60,11 +60,13 @@ class Gate:
             milliseconds = (time.perf_counter_ns() - started) / 1e6
             failed = reply.status >= INTERNAL or reply.status == BACKEND
             figures = {"method": scope["method"], "status": reply.status, "ms": round(milliseconds, 3), **scope.get("figures", {})}
+            if caller := scope.get("caller"):
+                figures["caller"] = caller
             telemetry.request(scope.get("aws.context"), scope.get("pattern", "none"), failed=failed, **figures)
 
 
-def authorize(keys: Keys, request: Request) -> None:
-    """Let a request with a valid key pass.
+def authorize(keys: Keys, request: Request) -> str:
+    """Let a request with a valid key pass; returns the key's name, "" if it has none.
 
     Raises:
         Unauthorized: it has none, or one that is malformed, repeated or wrong.
@@ -73,6 +75,7 @@ def authorize(keys: Keys, request: Request) -> None:
     if scheme.lower() != "bearer" or not keys.accepts(key.strip()):
         msg = "Invalid credentials in Authorization header"
         raise Unauthorized(msg)
+    return keys.name_of(key.strip())
 
 
 def _is_open(scope: Scope) -> bool:

@@ -102,14 +102,15 @@ def environment(aws: LocalAWS, function: str) -> dict[str, str]:
 
 
 def test_the_defaults_make_what_costs_nothing_at_rest(aws: LocalAWS, template: dict[str, Any]) -> None:
-    """Two functions, their roles and logs, layers, the table and two queues."""
+    """Two functions, their roles and logs, layers, the table and five queues."""
     made = deployed(aws, template, "plain", {})
     assert {name.rstrip("0123456789abcdef") for name in made if "Version" in name or "Layer" in name} == {
         "ApiFunctionVersion", "PipelineFunctionVersion", "RuntimeLayer", "ModelLayer",
     }  # fmt: skip
     assert {name for name in made if "Version" not in name and "Layer" not in name} == {
         "ApiFunction", "ApiRole", "ApiLogGroup", "AccessLogGroup", "CacheTable",
-        "PipelineFunction", "PipelineRole", "PipelineLogGroup", "Failures", "DeadLetters",
+        "PipelineFunction", "PipelineRole", "PipelineLogGroup", "Failures",
+        "DeadLetters", "QueueDeadLetters", "RuleDeadLetters", "StreamDeadLetters",
     }  # fmt: skip
     settings = PipelineSettings.from_environment(environment(aws, "plain-pipeline"))
     assert (settings.sink, settings.continuation_queue, settings.inputs) == ("", "", ())
