@@ -226,6 +226,10 @@ STACK    ?= $(shell sed -n 's/^stack_name = "\(.*\)"/\1/p' samconfig.toml)
 logs: build/sam/installed ## What the function logged in the last ten minutes (FUNCTION, STACK; needs an AWS account)
 	@$(SAM) logs --stack-name $(STACK) --name $(FUNCTION) $(FLAGS)
 
+.PHONY: smoke
+smoke: .venv/installed ## Try a deployed stack: health, a refused request, and a vector (STACK; needs an AWS account)
+	@$(PY) -m events.smoke $(STACK)
+
 .PHONY: redrive
 redrive: .venv/installed ## Put back what the pipeline gave up (KIND="queue rules invocations stream", STACK; needs an AWS account)
 	@$(PY) -m events.redrive $(STACK) $(KIND)

@@ -144,18 +144,23 @@ BARE_BUCKET_SLASHES = 2
 
 @dataclass(frozen=True, slots=True)
 class KeySettings:
-    """Who may call over HTTP: everyone if `open`, else the holders of `keys` or of the versions of `secret`."""
+    """Who may call over HTTP: everyone if `open`, else the holders of `keys` or of the versions of `secret`.
+
+    The pages for a browser require no key if `pages`.
+    """
 
     open: bool
+    pages: bool
     keys: tuple[str, ...]
     secret: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read AUTH, API_KEYS and API_KEYS_SECRET. Nothing set leaves no one in."""
+        """Read AUTH, PAGES, API_KEYS and API_KEYS_SECRET. Nothing set lets no one in; of PAGES, only `false` closes the pages."""
         keys = (key.strip() for key in environment.get("API_KEYS", "").split(","))
         return cls(
             open=environment.get("AUTH", "").strip().lower() == "none",
+            pages=environment.get("PAGES", "").strip().lower() != "false",
             keys=tuple(key for key in keys if key),
             secret=environment.get("API_KEYS_SECRET", "").strip(),
         )

@@ -10,7 +10,9 @@ from moto.server import ThreadedMotoServer
 
 from events.dynamodb import LocalDynamoDB
 from handler.bootstrap import load_keys
+from handler.config import KeySettings
 from handler.functions.api import answering
+from handler.http.gate import PAGE_PATHS
 from handler.keys import REFRESH_S, UNKNOWN_KEY_REFRESH_S, FixedKeys, SecretKeys, versions_of
 from handler.service import Service
 from tests.conftest import INT8, Client, Reply, serve
@@ -227,6 +229,30 @@ def test_the_cache_s_key_is_read_from_its_secret(secrets_manager: Callable[..., 
         replies = [client.post({"inputs": "a"}) for client in clients]
     assert [reply.headers["x-compute-type"] for reply in replies] == ["cpu", "cache", "cpu"]
     assert "cache_key_not_read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", sorted(PAGE_PATHS))
+def test_pages_can_be_closed(service: Service, path: str) -> None:
+    """They then require a key, as everything but health does."""
+    closed = Client(answering(service, load_keys({"API_KEYS": "one"}), pages=False))
+    assert closed.get(path).status == 401
+    assert closed.request("GET", path, authorization="Bearer one").status == 200
+    assert closed.get("/health").status == 200
+    assert KeySettings.from_environment({"PAGES": "false"}).pages is False
+
+
+@pytest.mark.parametrize("path", ["//docs/swagger-ui-bundle.js", "/docs/swagger-ui-bundle.js/", "/docs//swagger-ui.css"])
+def test_a_page_requires_no_key_only_under_the_path_whose_rate_is_limited(guarded: Client, path: str) -> None:
+    """The HTTP API counts paths as they are sent; another spelling would be let through at the rate of the API."""
+    assert guarded.get(path).status == 401
+
+
+def test_a_file_of_a_page_is_sent_once_to_each_browser(guarded: Client) -> None:
+    """It is kept, and asked for by its ETag after that."""
+    first = guarded.get("/docs/swagger-ui-bundle.js")
+    assert "immutable" in first.headers["cache-control"]
+    again = guarded.request("GET", "/docs/swagger-ui-bundle.js", if_none_match=first.headers["etag"])
+    assert (again.status, again.body) == (304, b"")
 
 
 def test_keys_are_kept_as_hashes() -> None:

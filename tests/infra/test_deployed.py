@@ -26,9 +26,12 @@ EVERYTHING = {
     "CorpusBucket": "corpus", "CorpusPrefix": "passages/", "ReceiptsBucket": "receipts",
     "SourceStreamArn": f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/texts", "SinkArn": "arn:aws:s3:::vectors/all",
     "Alarms": "true", "Dashboard": "true", "SnapStart": "true", "Tracing": "true", "ReservedConcurrency": "5",
+    "KmsKeyArn": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/one", "Canary": "true",
+    "PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/bounds",
 }  # fmt: skip
 IGNORED = {
-    "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage",
+    "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage", "AWS::ApiGatewayV2::DomainName", "AWS::ApiGatewayV2::ApiMapping",
+    "AWS::Route53::RecordSet", "AWS::Budgets::Budget",
     "AWS::AppConfig::Application", "AWS::AppConfig::ConfigurationProfile", "AWS::AppConfig::HostedConfigurationVersion",
     "AWS::CloudWatch::Alarm", "AWS::Lambda::Alias", "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::Permission",
     "AWS::SQS::QueuePolicy", "AWS::SecretsManager::Secret",

@@ -13,6 +13,7 @@ import pytest
 
 from handler.config import KeySettings, PipelineSettings, Settings
 from handler.functions.direct import PUBLIC
+from handler.http.gate import PAGE_PATHS
 from tests.conftest import ROOT
 from tests.infra.transformed import UPLOADED, every, listed, of_type, statements, transformed, transformed_each
 
@@ -100,7 +101,8 @@ CONDITIONS_OF_SETTINGS = {
     "HasSnapStart": {"SnapStart"}, "HasTracing": {"Tracing"},
     "ModelInLayer": {"ModelUri"}, "HasQueue": {"Queue", "SourceBucket", "SourceBus"}, "HasSourceBucket": {"SourceBucket"},
     "HasBulk": {"CorpusBucket"}, "SinkIsS3": {"SinkArn"}, "SinkIsQueue": {"SinkArn"}, "SinkIsS3Vectors": {"SinkArn"},
-    "SinkIsTable": {"SinkArn"}, "HasReservedConcurrency": set(),
+    "SinkIsTable": {"SinkArn"}, "HasVpc": {"VpcSubnetIds"}, "HasKey": {"KmsKeyArn"}, "AuthIsIam": {"Auth"},
+    "HasReservedConcurrency": set(),
 }  # fmt: skip
 """The parameters that decide a condition of a function's property; reserved concurrency is no part of a version."""
 
@@ -120,7 +122,8 @@ def test_another_setting_is_another_configuration_and_another_version(template: 
     the other would leave the alias behind, or roll the stack back ("A version for this Lambda function exists").
     """
     settings = template["Resources"]["Settings"]["Properties"]
-    written = set(re.findall(r"\$\{(\w+)\}", settings["Content"]["Fn::Sub"]))
+    content, lists = settings["Content"]["Fn::Sub"]
+    written = set(re.findall(r"\$\{(\w+)\}", content)) - lists.keys() | set(every(lists, "Ref"))
     needed: set[str] = set()
     for name in VERSIONED:
         function = functions(template)[name]
@@ -162,8 +165,9 @@ def test_old_versions_go_with_the_update_that_replaces_them(template: dict[str, 
 
 def test_the_http_api_calls_the_alias(template: dict[str, Any]) -> None:
     """Else a canary and a snapshot would serve nobody."""
-    (uri,) = every(template["Resources"]["HttpApi"], "uri")
-    assert "ApiFunctionAliaslive" in str(uri)
+    uris = list(every(template["Resources"]["HttpApi"], "uri"))
+    assert uris
+    assert all("ApiFunctionAliaslive" in str(uri) for uri in uris)
 
 
 # --- Rights -------------------------------------------------------------------------------------------------
@@ -192,6 +196,9 @@ LAMBDA_S_OWN = {
     "kinesis:DescribeStreamSummary", "kinesis:ListShards", "kinesis:ListStreams",
     "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream", "dynamodb:ListStreams",
     "s3:GetObjectVersion",  # get_object of a version
+    "ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
+    "kms:Decrypt", "kms:GenerateDataKey",
 }  # fmt: skip
 """What Lambda does on a function's behalf, by its role, and what a call needs beside the right of its own name."""
 TELLS_WHAT_IS_NOT_THERE = "s3:ListBucket"
@@ -199,6 +206,8 @@ TELLS_WHAT_IS_NOT_THERE = "s3:ListBucket"
 WITHOUT_RESOURCES = {
     "xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets",
     "dynamodb:ListStreams", "kinesis:ListStreams",
+    "ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
 }  # fmt: skip
 """Actions that AWS knows for no narrower resource than "*"."""
 
@@ -285,7 +294,7 @@ def test_a_source_s_file_names_the_rights_that_the_template_gives(template: dict
 
 
 def test_the_http_function_reads_one_secret_and_asks_for_keys(template: dict[str, Any]) -> None:
-    """Nothing in the template opens the API."""
+    """Nothing in the template opens the API: where it asks for no key, API Gateway has checked a signature."""
     assert rights(template, "ApiRole") - LAMBDA_S_OWN == {
         "secretsmanager:GetSecretValue",
         "dynamodb:BatchGetItem",
@@ -294,7 +303,78 @@ def test_the_http_function_reads_one_secret_and_asks_for_keys(template: dict[str
     }
     variables = functions(template)["ApiFunction"]["Environment"]["Variables"]
     assert variables["API_KEYS_SECRET"] == {"Ref": "ApiKey"}
-    assert variables["AUTH"] == "keys"
+    assert variables["AUTH"] == {"Fn::If": ["AuthIsIam", "none", "keys"]}
+    operations = [path[method] for path in paths(template).values() for method in path]
+    signed = {"Fn::If": ["AuthIsIam", [{"sigv4": []}], {"Ref": "AWS::NoValue"}]}
+    assert [operation["security"] for operation in operations] == [signed] * len(operations)
+    schemes = template["Resources"]["HttpApi"]["Properties"]["Body"]["components"]["securitySchemes"]
+    assert schemes["sigv4"]["x-amazon-apigateway-authtype"] == "awsSigv4"
+
+
+def paths(template: Mapping[str, Any]) -> dict[str, Any]:
+    """The routes of the HTTP API."""
+    found: dict[str, Any] = template["Resources"]["HttpApi"]["Properties"]["Body"]["paths"]
+    return found
+
+
+def test_what_strangers_may_read_has_routes_and_rates_of_its_own(template: dict[str, Any]) -> None:
+    """Else whoever reads pages takes the rate of those who have a key, at the expense of the account."""
+    for path in PAGE_PATHS | {"/"}:
+        route = re.sub(r"^/docs/.+", "/docs/{asset}", path)
+        assert paths(template)[route].keys() == {"get"}
+        (settings,) = every(template["Resources"]["HttpApiApiGatewayDefaultStage"], f"GET {route}")
+        assert settings == {"ThrottlingRateLimit": {"Ref": "PagesRate"}, "ThrottlingBurstLimit": {"Ref": "PagesRate"}}
+    assert functions(template)["ApiFunction"]["Environment"]["Variables"]["PAGES"] == {"Ref": "Pages"}
+    assert paths(template)["$default"]["x-amazon-apigateway-any-method"]["isDefaultRoute"] is True
+
+
+def test_every_role_has_the_boundary(template: dict[str, Any]) -> None:
+    """An account that asks for one refuses to make a role without; SAM's own role of a canary would have none."""
+    roles = of_type(template, "AWS::IAM::Role")
+    assert roles.keys() == {"ApiRole", "PipelineRole", "BulkRole", "CanaryRole"}
+    boundary = {"Fn::If": ["HasBoundary", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
+    assert [role["Properties"].get("PermissionsBoundary") for role in roles.values()] == [boundary] * len(roles)
+
+
+ENCRYPTED = {
+    "AWS::SQS::Queue": "KmsMasterKeyId", "AWS::Logs::LogGroup": "KmsKeyId", "AWS::SecretsManager::Secret": "KmsKeyId",
+    "AWS::DynamoDB::Table": "SSESpecification", "AWS::Lambda::Function": "KmsKeyArn",
+}  # fmt: skip
+
+
+def test_one_key_encrypts_whatever_the_stack_keeps(template: dict[str, Any]) -> None:
+    """And both functions may use it."""
+    for kind, name in ENCRYPTED.items():
+        for resource in of_type(template, kind).values():
+            condition, value, _ = resource["Properties"][name]["Fn::If"]
+            assert condition == "HasKey"
+            assert {"Ref": "KmsKeyArn"} in (value, value.get("KMSMasterKeyId"))
+    for role in ("ApiRole", "PipelineRole"):
+        using = [right["Resource"] for right in statements(template["Resources"][role]) if "kms:Decrypt" in right["Action"]]
+        assert using == [{"Ref": "KmsKeyArn"}, {"Ref": "DataKmsKeyArns"}]
+
+
+def test_both_functions_can_be_in_a_vpc(template: dict[str, Any]) -> None:
+    """With the rights to their network interfaces."""
+    network = {"SubnetIds": {"Ref": "VpcSubnetIds"}, "SecurityGroupIds": {"Ref": "VpcSecurityGroupIds"}}
+    for name, properties in functions(template).items():
+        assert properties["VpcConfig"] == {"Fn::If": ["HasVpc", network, {"Ref": "AWS::NoValue"}]}
+        assert "ec2:CreateNetworkInterface" in rights(template, name.replace("Function", "Role"))
+
+
+def test_a_domain_s_mapping_waits_for_the_stage(template: dict[str, Any]) -> None:
+    """It names a stage that has to be there."""
+    mapping = template["Resources"]["DomainMapping"]
+    stage = template["Resources"][mapping["DependsOn"]]["Properties"]
+    assert (stage["StageName"], mapping["Properties"]["Stage"]) == ("$default", "$default")
+
+
+def test_the_defaults_leave_a_new_account_room_for_requests(template: dict[str, Any]) -> None:
+    """It has a concurrency of 10 for all its functions, until someone asks AWS for more."""
+    parameters = template["Parameters"]
+    assert parameters["PipelineConcurrency"]["Default"] + parameters["BulkConcurrency"]["Default"] <= 10 - 2
+    assert parameters["ReservedConcurrency"]["Default"] == -1
+    assert "aws lambda get-account-settings" in parameters["PipelineConcurrency"]["Description"]
 
 
 def test_no_secret_stands_in_a_function_s_configuration(template: dict[str, Any]) -> None:
@@ -421,7 +501,7 @@ def test_a_state_machine_tries_again_what_may_pass_and_nothing_else(template: di
 
 
 RULE_FUNCTIONS: dict[str, Callable[[list[Any]], bool]] = {
-    "Fn::Equals": lambda given: given[0] == given[1],
+    "Fn::Equals": lambda given: str(given[0]) == str(given[1]),
     "Fn::Contains": lambda given: given[1] in given[0],
     "Fn::Not": lambda given: not given[0],
     "Fn::And": all,
@@ -434,6 +514,8 @@ def comes_to(value: Any, parameters: Mapping[str, str]) -> Any:  # noqa: ANN401 
     match value:
         case {"Ref": str(name)}:
             return parameters[name]
+        case {"Fn::Join": [separator, listing]}:
+            return separator.join(comes_to(listing, parameters).split(","))
         case dict():
             ((name, given),) = value.items()
             return RULE_FUNCTIONS[name](comes_to(given, parameters))
@@ -452,6 +534,11 @@ BULK = {"CorpusBucket": "corpus", "CorpusPrefix": "passages/", "ReceiptsBucket":
         ({}, ""),
         ({"SourceBucket": "documents", "ReceiptsBucket": "documents"}, "SourceBucket"),
         ({"CorpusBucket": "corpus"}, "needs a ReceiptsBucket"),
+        ({"VpcSubnetIds": "subnet-1,subnet-2"}, "need each other"),
+        ({"VpcSecurityGroupIds": "sg-1"}, "need each other"),
+        ({"VpcSubnetIds": "subnet-1", "VpcSecurityGroupIds": "sg-1"}, ""),
+        ({"DomainName": "embeddings.example.com"}, "needs a CertificateArn"),
+        ({"MonthlyBudget": "50"}, "needs a BudgetEmail"),
         (BULK, ""),
         (BULK | {"SinkArn": ""}, "needs a ReceiptsBucket and a SinkArn"),
         (BULK | {"ReceiptsBucket": "corpus"}, ""),
@@ -460,7 +547,7 @@ BULK = {"CorpusBucket": "corpus", "CorpusPrefix": "passages/", "ReceiptsBucket":
         (BULK | {"ReceiptsBucket": "corpus", "CorpusPrefix": "receipts/"}, "within the corpus"),
     ],
 )
-def test_a_deployment_that_would_read_its_own_output_is_refused_before_it_begins(
+def test_a_deployment_that_would_read_its_own_output_or_is_half_of_one_is_refused_before_it_begins(
     template: dict[str, Any], given: dict[str, str], refused: str
 ) -> None:
     """By the template's rules; of a sink only the function can tell, for rules take no ARN apart."""
