@@ -114,9 +114,9 @@ artefact: build ## Run what Lambda gets as Lambda would: read-only, not root, no
 	else echo "SKIPPED: the artefact as in Lambda, for want of namespaces ($$why)"; fi
 
 .PHONY: sam-local
-sam-local: build ## `sam local invoke` and `sam local start-api` in containers (needs Docker; or root, podman and runc)
+sam-local: build ## `sam local invoke` and `sam local start-api` in containers (needs Docker; or root, podman, runc and iptables)
 	@RUN_SAM_LOCAL=1 tests/sam_local/engine.sh $(PY) -m pytest tests/sam_local || { [ $$? = 75 ] && \
-		echo "SKIPPED: sam local, for want of a container engine (Docker; or root, Debian's podman, runc and busybox-static)"; }
+		echo "SKIPPED: sam local, for want of a container engine (Docker; or root and Debian's podman, runc, iptables and, where the image cannot be pulled, busybox-static)"; }
 
 # Needs Linux on x86-64 with apt, qemu-user-static, and leave to make namespaces.
 .PHONY: arm64
@@ -212,6 +212,11 @@ build: build/sam/installed $(MODEL_DIR)/manifest.json ## Build what Lambda gets 
 	@cd build/lambda/app && sha256=$$(sha256sum ModelLayer/model/manifest.json | cut -d ' ' -f 1) && \
 		sed -e "/MODEL_SHA256:/,/ModelSha256/s/''/'$$sha256'/" $(if $(KEEP_VERSIONS),-e 's/VersionDeletionPolicy: Delete/VersionDeletionPolicy: Retain/') \
 			template.yaml >../pinned.yaml && mv ../pinned.yaml template.yaml
+
+.PHONY: release
+release: .venv/installed build/sam/installed $(MODEL_DIR)/manifest.json ## Write the function and the layers of both processors as zip files (build/release)
+	@for arch in x86_64 arm64; do ARCH=$$arch $(SAM) build --parameter-overrides Architecture=$$arch --build-dir build/release/$$arch || exit; done
+	@$(PY) -m layers.release x86_64=build/release/x86_64 arm64=build/release/arm64 --out build/release
 
 # What was built decides the processor; everything else is asked by --guided, kept from the last time, or named in PARAMETERS.
 .PHONY: deploy

@@ -34,6 +34,8 @@ type Answer = Callable[[Event, Context], Any]
 type Later = Callable[[Work], None]
 """How work is put off until the answer has left."""
 
+MANAGED_INSTANCES = "lambda-managed-instances"
+"""How Lambda was initialised where it runs on EC2 instances (Lambda developer guide, "Lambda Managed Instances")."""
 CODECS: dict[str, type[Scaled16 | Exact32]] = {"fp32": Exact32}
 """By the model's precision; a quantized model's vectors are not worth more than 16 bits a number."""
 
@@ -169,7 +171,9 @@ def lambda_function(answering: Callable[[Mapping[str, str], Later | None], Answe
 
 def _under_lambda(answering: Callable[[Mapping[str, str], Later | None], Answer], api: str) -> Answer:
     """The function, ready to answer; with a table, its writes are done after the answer where the runtime allows it."""
-    if not os.environ.get("CACHE_TABLE"):
+    # An environment on Managed Instances has several processes and invocations at once, and refuses extensions that ask for INVOKE.
+    managed = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == MANAGED_INSTANCES
+    if managed or not os.environ.get("CACHE_TABLE"):
         return answering(os.environ, None)
     try:
         extension = RuntimeExtension.registered(api)

@@ -130,6 +130,7 @@ def test_sam_build_makes_the_functions_and_both_layers(artefact: Path) -> None:
     }  # fmt: skip
     for function in ("api", "pipeline"):
         assert (artefact / f"{function.capitalize()}Function/handler/functions/{function}.py").is_file()
+        assert not list((artefact / f"{function.capitalize()}Function").rglob("*.md"))
     manifest = json.loads((artefact / "ModelLayer/model/manifest.json").read_text())
     assert {path.name for path in (artefact / "ModelLayer/model").iterdir()} == {"manifest.json", *manifest["files"]}
 
