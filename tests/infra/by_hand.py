@@ -12,6 +12,8 @@ from tests.infra.transformed import Template, listed, of_type, transformed
 
 GUIDE = ROOT / "handler/DEPLOYING.md"
 ALIAS = {"ApiFunctionAliaslive": "the function's alias", "PipelineFunctionAliaslive": "the function's alias"}
+NOT_BY_HAND = {"InstancesFunction"}
+"""The same function again."""
 CONDITIONS = {
     "ModelInLayer": "without `ModelUri`", "AuthIsIam": "with Auth: iam", "HasKey": "with `KmsKeyArn`", "HasVpc": "in a VPC",
     "HasDataKeys": "with `DataKmsKeyArns`", "HasBulk": "with `CorpusBucket`", "HasCacheKeySecret": "with `CacheKeySecretArn`",
@@ -28,6 +30,8 @@ def shown(value: Any) -> str:  # noqa: ANN401, C901, PLR0911 - JSON, and a funct
     match value:
         case {"Ref": "AWS::NoValue"}:
             return ""
+        case {"Fn::If": ["HasInstances", _, value]}:
+            return shown(value)
         case {"Ref": name}:
             return ALIAS.get(name, re.sub(r"^(\w+Layer)[0-9a-f]{10}$", r"\1", name))
         case {"Fn::GetAtt": [name, *_]}:
@@ -63,7 +67,7 @@ def code(text: str) -> str:
 def functions(template: Template) -> Iterator[tuple[str, ...]]:
     """Yield what a function is made with."""
     yield ("function", "handler", "runtime", "memory, MB", "time-out, s", "layers", "concurrency")
-    for name, function in of_type(template, "AWS::Lambda::Function").items():
+    for name, function in functions_of(template):
         given = function["Properties"]
         memory = template["Parameters"][given["MemorySize"]["Ref"]]["Default"]
         reserved = shown(given.get("ReservedConcurrentExecutions", "unreserved"))
@@ -88,7 +92,7 @@ def value_of(variable: str, variables: dict[str, Any]) -> str:
 
 def functions_of(template: Template) -> list[tuple[str, dict[str, Any]]]:
     """Return the functions by their names."""
-    return list(of_type(template, "AWS::Lambda::Function").items())
+    return [(name, function) for name, function in of_type(template, "AWS::Lambda::Function").items() if name not in NOT_BY_HAND]
 
 
 def rights(template: Template) -> Iterator[tuple[str, ...]]:

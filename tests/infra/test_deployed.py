@@ -26,14 +26,15 @@ EVERYTHING = {
     "CorpusBucket": "corpus", "CorpusPrefix": "passages/", "ReceiptsBucket": "receipts",
     "SourceStreamArn": f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/texts", "SinkArn": "arn:aws:s3:::vectors/all",
     "Alarms": "true", "Dashboard": "true", "SnapStart": "true", "Tracing": "true", "ReservedConcurrency": "5",
-    "KmsKeyArn": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/one", "Canary": "true",
+    "KmsKeyArn": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/one", "Canary": "true", "Instances": "true",
     "PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/bounds",
 }  # fmt: skip
 IGNORED = {
     "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage", "AWS::ApiGatewayV2::DomainName", "AWS::ApiGatewayV2::ApiMapping",
     "AWS::Route53::RecordSet", "AWS::Budgets::Budget",
     "AWS::AppConfig::Application", "AWS::AppConfig::ConfigurationProfile", "AWS::AppConfig::HostedConfigurationVersion",
-    "AWS::CloudWatch::Alarm", "AWS::Lambda::Alias", "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::Permission",
+    "AWS::CloudWatch::Alarm", "AWS::Lambda::CapacityProvider", "AWS::Lambda::Alias", "AWS::Lambda::EventInvokeConfig",
+    "AWS::Lambda::Permission",
     "AWS::SQS::QueuePolicy", "AWS::SecretsManager::Secret",
 }  # fmt: skip
 
@@ -129,7 +130,7 @@ def test_everything_at_once_is_a_stack_too(aws: LocalAWS, template: dict[str, An
     assert settings.continuation_queue.startswith("http")
     failure_destination_from(settings.failure_destination)
     mappings = aws.client("lambda").list_event_source_mappings()["EventSourceMappings"]
-    assert {mapping["FunctionArn"].rpartition(":")[2] for mapping in mappings} == {"full-pipeline"}
+    assert {mapping["FunctionArn"].rpartition(":")[2] for mapping in mappings} == {"full-pipeline-on-instances"}
     (rule,) = aws.client("events").list_rules(NamePrefix="full-objects")["Rules"]
     assert json.loads(rule["EventPattern"])["detail"] == {
         "bucket": {"name": ["documents"]},

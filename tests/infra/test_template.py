@@ -126,7 +126,7 @@ def test_a_first_deployment_takes_return_for_every_answer(tmp_path: Path) -> Non
 def test_sam_build_makes_the_functions_and_both_layers(artefact: Path) -> None:
     """`sam build` needs no Docker, and what it makes is whole."""
     assert {path.name for path in artefact.iterdir()} == {
-        "template.yaml", "ApiFunction", "PipelineFunction", "RuntimeLayer", "ModelLayer",
+        "template.yaml", "ApiFunction", "PipelineFunction", "InstancesFunction", "RuntimeLayer", "ModelLayer",
     }  # fmt: skip
     for function in ("api", "pipeline"):
         assert (artefact / f"{function.capitalize()}Function/handler/functions/{function}.py").is_file()

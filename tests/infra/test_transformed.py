@@ -70,7 +70,7 @@ def test_every_variable_is_read_and_every_setting_can_be_set(template: dict[str,
     assert given - NOT_OURS == environment.asked - LEFT_AT_THEIR_DEFAULTS
 
 
-VERSIONED = ["ApiFunction", "PipelineFunction"]
+VERSIONED = ["ApiFunction", "PipelineFunction", "InstancesFunction"]
 
 
 @pytest.mark.parametrize("function", VERSIONED)
@@ -146,15 +146,31 @@ def test_other_settings_are_a_new_resource_and_no_change_of_the_old_one(template
 
 def test_everything_invokes_the_pipeline_by_its_alias(template: dict[str, Any]) -> None:
     """An update changes code and layers one after the other; a version has both."""
-    alias, resources = {"Ref": "PipelineFunctionAliaslive"}, template["Resources"]
+    resources = template["Resources"]
+    alias = {"Fn::If": ["HasInstances", {"Ref": "InstancesFunctionAliaslive"}, {"Ref": "PipelineFunctionAliaslive"}]}
     mappings = of_type(template, "AWS::Lambda::EventSourceMapping").values()
     assert [mapping["Properties"]["FunctionName"] for mapping in mappings] == [alias] * 2
     assert resources["Bulk"]["Properties"]["DefinitionSubstitutions"]["Function"] == alias
     invoking = [right["Resource"] for right in statements(resources["BulkRole"]) if right["Action"] == "lambda:InvokeFunction"]
     assert invoking == [alias]
     assert template["Outputs"]["PipelineFunction"]["Value"] == alias
-    assert resources["PipelineFunctionEventInvokeConfig"]["Properties"]["Qualifier"] == "live"
-    assert "PipelineFunction', 'Arn'" not in str(resources)
+    for function in ("PipelineFunction", "InstancesFunction"):
+        assert resources[f"{function}EventInvokeConfig"]["Properties"]["Qualifier"] == "live"
+        assert f"{function}', 'Arn'" not in str(resources)
+
+
+def test_a_function_on_instances_is_the_same_function(template: dict[str, Any]) -> None:
+    """But for its memory and its place; an environment of one vCPU has one invocation at a time, as its threads are reckoned."""
+    pipeline, instances = (functions(template)[name] for name in ("PipelineFunction", "InstancesFunction"))
+    apart = {"Description", "FunctionName", "MemorySize", "VpcConfig", "CapacityProviderConfig"}
+    assert {name for name in pipeline.keys() | instances.keys() if pipeline.get(name) != instances.get(name)} == apart
+    place = instances["CapacityProviderConfig"]["LambdaManagedInstancesCapacityProviderConfig"]
+    assert place["CapacityProviderArn"] == {"Fn::GetAtt": ["CapacityProvider", "Arn"]}
+    memory = template["Parameters"]["InstanceMemorySize"]["Default"]
+    assert place["PerExecutionEnvironmentMaxConcurrency"] == memory // (1024 * place["ExecutionEnvironmentMemoryGiBPerVCpu"]) == 1
+    provider = template["Resources"]["CapacityProvider"]["Properties"]
+    assert provider["InstanceRequirements"]["Architectures"] == [{"Ref": "Architecture"}]
+    assert provider["CapacityProviderScalingConfig"]["MaxVCpuCount"] == {"Ref": "InstanceMaxVCpus"}
 
 
 def test_old_versions_go_with_the_update_that_replaces_them(template: dict[str, Any]) -> None:
@@ -259,6 +275,7 @@ def test_a_role_is_for_one_function_and_names_its_resources(template: dict[str, 
     assert {name: properties["Role"]["Fn::GetAtt"][0] for name, properties in functions(template).items()} == {
         "ApiFunction": "ApiRole",
         "PipelineFunction": "PipelineRole",
+        "InstancesFunction": "PipelineRole",
     }
     for name in ("ApiRole", "PipelineRole", "BulkRole"):
         role = template["Resources"][name]
@@ -331,7 +348,7 @@ def test_what_strangers_may_read_has_routes_and_rates_of_its_own(template: dict[
 def test_every_role_has_the_boundary(template: dict[str, Any]) -> None:
     """An account that asks for one refuses to make a role without; SAM's own role of a canary would have none."""
     roles = of_type(template, "AWS::IAM::Role")
-    assert roles.keys() == {"ApiRole", "PipelineRole", "BulkRole", "CanaryRole"}
+    assert roles.keys() == {"ApiRole", "PipelineRole", "BulkRole", "CanaryRole", "InstancesRole"}
     boundary = {"Fn::If": ["HasBoundary", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
     assert [role["Properties"].get("PermissionsBoundary") for role in roles.values()] == [boundary] * len(roles)
 
@@ -357,7 +374,8 @@ def test_one_key_encrypts_whatever_the_stack_keeps(template: dict[str, Any]) -> 
 def test_both_functions_can_be_in_a_vpc(template: dict[str, Any]) -> None:
     """With the rights to their network interfaces."""
     network = {"SubnetIds": {"Ref": "VpcSubnetIds"}, "SecurityGroupIds": {"Ref": "VpcSecurityGroupIds"}}
-    for name, properties in functions(template).items():
+    for name in ("ApiFunction", "PipelineFunction"):
+        properties = functions(template)[name]
         assert properties["VpcConfig"] == {"Fn::If": ["HasVpc", network, {"Ref": "AWS::NoValue"}]}
         assert "ec2:CreateNetworkInterface" in rights(template, name.replace("Function", "Role"))
 
@@ -537,6 +555,7 @@ BULK = {"CorpusBucket": "corpus", "CorpusPrefix": "passages/", "ReceiptsBucket":
         ({"VpcSubnetIds": "subnet-1,subnet-2"}, "need each other"),
         ({"VpcSecurityGroupIds": "sg-1"}, "need each other"),
         ({"VpcSubnetIds": "subnet-1", "VpcSecurityGroupIds": "sg-1"}, ""),
+        ({"Instances": "true"}, "need VpcSubnetIds"),
         ({"DomainName": "embeddings.example.com"}, "needs a CertificateArn"),
         ({"MonthlyBudget": "50"}, "needs a BudgetEmail"),
         (BULK, ""),
@@ -595,7 +614,7 @@ def test_alarms_and_dashboard_watch_metrics_that_are_written(template: dict[str,
     alarms = of_type(template, "AWS::CloudWatch::Alarm").values()
     ours = {alarm["Properties"]["MetricName"] for alarm in alarms if alarm["Properties"]["Namespace"] == "EmbeddingsOnLambda"}
     assert ours == {"ServerErrors", "CacheErrors"}
-    dashboard = template["Resources"]["OperationsDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    dashboard = template["Resources"]["OperationsDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0]
     shown = set(re.findall(r'\["EmbeddingsOnLambda", "(\w+)"', dashboard)) | {"ServerErrors", "CacheMisses"}
     assert ours | shown <= written
 
