@@ -4,6 +4,7 @@ import ast
 import importlib
 import json
 import re
+import subprocess
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -177,6 +178,17 @@ def test_old_versions_go_with_the_update_that_replaces_them(template: dict[str, 
     """Else snapshots of them would be billed, and layers pile up."""
     for kind in ("AWS::Lambda::Version", "AWS::Lambda::LayerVersion"):
         assert {resource["DeletionPolicy"] for resource in of_type(template, kind).values()} == {"Delete"}
+
+
+def test_versions_are_kept_where_the_build_is_told_so(template: dict[str, Any]) -> None:
+    """A deletion policy takes no parameter of CloudFormation, so that `make build` writes it."""
+    commands = [
+        subprocess.run(["make", "--dry-run", "build", *given], cwd=ROOT, text=True, capture_output=True, check=True).stdout
+        for given in ([], ["KEEP_VERSIONS=true"])
+    ]
+    found = [re.findall(r"s/(VersionDeletionPolicy: \w+)/(VersionDeletionPolicy: \w+)/", command) for command in commands]
+    assert found == [[], [("VersionDeletionPolicy: Delete", "VersionDeletionPolicy: Retain")]]
+    assert (ROOT / "template.yaml").read_text().count("VersionDeletionPolicy: Delete\n") == len(functions(template))
 
 
 def test_the_http_api_calls_the_alias(template: dict[str, Any]) -> None:
