@@ -114,9 +114,9 @@ artefact: build ## Run what Lambda gets as Lambda would: read-only, not root, no
 	else echo "SKIPPED: the artefact as in Lambda, for want of namespaces ($$why)"; fi
 
 .PHONY: sam-local
-sam-local: build ## `sam local invoke` and `sam local start-api` in containers (needs Docker; or root, podman and runc)
+sam-local: build ## `sam local invoke` and `sam local start-api` in containers (needs Docker; or root, podman, runc and iptables)
 	@RUN_SAM_LOCAL=1 tests/sam_local/engine.sh $(PY) -m pytest tests/sam_local || { [ $$? = 75 ] && \
-		echo "SKIPPED: sam local, for want of a container engine (Docker; or root, Debian's podman, runc and busybox-static)"; }
+		echo "SKIPPED: sam local, for want of a container engine (Docker; or root and Debian's podman, runc, iptables and, where the image cannot be pulled, busybox-static)"; }
 
 # Needs Linux on x86-64 with apt, qemu-user-static, and leave to make namespaces.
 .PHONY: arm64
@@ -210,7 +210,13 @@ export ARCH
 build: build/sam/installed $(MODEL_DIR)/manifest.json ## Build what Lambda gets (build/lambda/app; ARCH=x86_64 or arm64)
 	@$(SAM) build --parameter-overrides Architecture=$(ARCH)
 	@cd build/lambda/app && sha256=$$(sha256sum ModelLayer/model/manifest.json | cut -d ' ' -f 1) && \
-		sed "/MODEL_SHA256:/,/ModelSha256/s/''/'$$sha256'/" template.yaml >../pinned.yaml && mv ../pinned.yaml template.yaml
+		sed -e "/MODEL_SHA256:/,/ModelSha256/s/''/'$$sha256'/" $(if $(KEEP_VERSIONS),-e 's/VersionDeletionPolicy: Delete/VersionDeletionPolicy: Retain/') \
+			template.yaml >../pinned.yaml && mv ../pinned.yaml template.yaml
+
+.PHONY: release
+release: .venv/installed build/sam/installed $(MODEL_DIR)/manifest.json ## Write the function and the layers of both processors as zip files (build/release)
+	@for arch in x86_64 arm64; do ARCH=$$arch $(SAM) build --parameter-overrides Architecture=$$arch --build-dir build/release/$$arch || exit; done
+	@$(PY) -m layers.release x86_64=build/release/x86_64 arm64=build/release/arm64 --out build/release
 
 # What was built decides the processor; everything else is asked by --guided, kept from the last time, or named in PARAMETERS.
 .PHONY: deploy
@@ -225,13 +231,30 @@ STACK    ?= $(shell sed -n 's/^stack_name = "\(.*\)"/\1/p' samconfig.toml)
 logs: build/sam/installed ## What the function logged in the last ten minutes (FUNCTION, STACK; needs an AWS account)
 	@$(SAM) logs --stack-name $(STACK) --name $(FUNCTION) $(FLAGS)
 
+.PHONY: smoke
+smoke: .venv/installed ## Try a deployed stack: health, a refused request, and a vector (STACK; needs an AWS account)
+	@$(PY) -m events.smoke $(STACK)
+
+.PHONY: redrive
+redrive: .venv/installed ## Put back what the pipeline gave up (KIND="queue rules invocations stream", STACK; needs an AWS account)
+	@$(PY) -m events.redrive $(STACK) $(KIND)
+
 .PHONY: tail
 tail: ## What the function logs, as it does (FUNCTION, STACK; needs an AWS account)
 	@$(MAKE) logs FLAGS=--tail
 
 .PHONY: validate
-validate: build/sam/installed ## Check template.yaml
+validate: build/sam/installed .venv/installed $(if $(shell command -v npm),build/asl/installed) ## Check template.yaml, and its state machine where there is npm
 	@AWS_DEFAULT_REGION=us-east-1 $(SAM) validate --lint
+	@if [ -e build/asl/installed ]; then $(PY) -m tests.infra.definition >build/asl/bulk.json && \
+		build/asl/node_modules/.bin/asl-validator --json-path build/asl/bulk.json; \
+	else echo "SKIPPED: the state machine's definition, for want of npm"; fi
+
+build/asl/installed: tests/infra/asl/package-lock.json
+	@echo "Making the environment of asl-validator (build/asl)"
+	@mkdir -p $(@D) && cp $(<D)/package*.json $(@D)
+	@cd $(@D) && npm ci --silent --ignore-scripts
+	@touch $@
 
 .PHONY: clean
 clean: ## Delete everything generated

@@ -22,7 +22,7 @@ from handler.config import CacheSettings, KeySettings, Settings
 from handler.embedding.encoder import Encoder
 from handler.embedding.tokenization import Tokenization
 from handler.errors import Backend
-from handler.keys import FixedKeys, Keys, SecretKeys, versions_of
+from handler.keys import FixedKeys, Keys, SecretKeys, value_of, versions_of
 from handler.runtime_extension import RuntimeExtension
 from handler.service import EmbeddingService, NoService, Options, Service
 
@@ -34,6 +34,8 @@ type Answer = Callable[[Event, Context], Any]
 type Later = Callable[[Work], None]
 """How work is put off until the answer has left."""
 
+MANAGED_INSTANCES = "lambda-managed-instances"
+"""How Lambda was initialised where it runs on EC2 instances (Lambda developer guide, "Lambda Managed Instances")."""
 CODECS: dict[str, type[Scaled16 | Exact32]] = {"fp32": Exact32}
 """By the model's precision; a quantized model's vectors are not worth more than 16 bits a number."""
 
@@ -72,17 +74,37 @@ def _service(environment: Mapping[str, str], later: Later | None) -> Service:
         memory_mb=settings.memory_mb,
     )
     codec = CODECS.get(manifest.precision, Scaled16)(manifest.dimension)
+    secret = _key_secret(settings.cache, environment)
+    table = NoTable() if secret is None else _table(settings.cache, environment)
     cache = VectorCache(
-        CacheKeys(encoder.fingerprint, codec.version, settings.cache.key_secret),
+        CacheKeys(encoder.fingerprint, codec.version, secret or ""),
         codec,
         Memory(settings.cache.memory_bytes),
-        _remote(_table(settings.cache, environment), codec, settings, later),
+        _remote(table, codec, settings, later),
     )
     service = EmbeddingService(settings, manifest, tokenization, encoder, cache)
     snapshot.after_restore(environment, random.seed)
     if snapshot.is_taken(environment):
         service.embed(["What the first run sets up is in the snapshot too."], Options(use_cache=False))
     return service
+
+
+def _key_secret(settings: CacheSettings, environment: Mapping[str, str]) -> str | None:
+    """Return the secret of the cache's keys, "" for none; None if it cannot be read: then the table is left alone.
+
+    Raises:
+        Backend: it cannot be read, and a snapshot would be taken of that.
+    """
+    if not settings.key_secret_arn:
+        return settings.key_secret
+    try:
+        return value_of(settings.key_secret_arn)
+    except Exception as error:
+        telemetry.log("cache_key_not_read", error=type(error).__name__)
+        if snapshot.is_taken(environment):
+            msg = "The secret that CACHE_KEY_SECRET_ARN names cannot be read; the log says why"
+            raise Backend(msg) from error
+        return None
 
 
 def _table(settings: CacheSettings, environment: Mapping[str, str]) -> Table:
@@ -156,7 +178,9 @@ def lambda_function(answering: Callable[[Mapping[str, str], Later | None], Answe
 
 def _under_lambda(answering: Callable[[Mapping[str, str], Later | None], Answer], api: str) -> Answer:
     """The function, ready to answer; with a table, its writes are done after the answer where the runtime allows it."""
-    if not os.environ.get("CACHE_TABLE"):
+    # An environment on Managed Instances has several processes and invocations at once, and refuses extensions that ask for INVOKE.
+    managed = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == MANAGED_INSTANCES
+    if managed or not os.environ.get("CACHE_TABLE"):
         return answering(os.environ, None)
     try:
         extension = RuntimeExtension.registered(api)

@@ -27,6 +27,7 @@ class CacheSettings:
 
     table: str
     key_secret: str = field(repr=False)
+    key_secret_arn: str
     memory_bytes: int
     min_tokens: int
     ttl_days: int
@@ -42,6 +43,7 @@ class CacheSettings:
         return cls(
             table=environment.get("CACHE_TABLE", "").strip(),
             key_secret=environment.get("CACHE_KEY_SECRET", ""),
+            key_secret_arn=environment.get("CACHE_KEY_SECRET_ARN", "").strip(),
             memory_bytes=_whole(environment, "CACHE_MEMORY_MB", default=32) * 1_000_000,
             min_tokens=_whole(environment, "CACHE_MIN_TOKENS", default=0),
             ttl_days=_positive(environment, "CACHE_TTL_DAYS", default=30),
@@ -146,18 +148,23 @@ BARE_BUCKET_SLASHES = 2
 
 @dataclass(frozen=True, slots=True)
 class KeySettings:
-    """Who may call over HTTP: everyone if `open`, else the holders of `keys` or of the versions of `secret`."""
+    """Who may call over HTTP: everyone if `open`, else the holders of `keys` or of the versions of `secret`.
+
+    The pages for a browser require no key if `pages`.
+    """
 
     open: bool
+    pages: bool
     keys: tuple[str, ...]
     secret: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read AUTH, API_KEYS and API_KEYS_SECRET. Nothing set leaves no one in."""
+        """Read AUTH, PAGES, API_KEYS and API_KEYS_SECRET. Nothing set lets no one in; of PAGES, only `false` closes the pages."""
         keys = (key.strip() for key in environment.get("API_KEYS", "").split(","))
         return cls(
             open=environment.get("AUTH", "").strip().lower() == "none",
+            pages=environment.get("PAGES", "").strip().lower() != "false",
             keys=tuple(key for key in keys if key),
             secret=environment.get("API_KEYS_SECRET", "").strip(),
         )

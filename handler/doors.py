@@ -91,8 +91,9 @@ def door_of(event: Event) -> FrontDoor | None:
 
 
 def _http_path(event: Event) -> str:
+    """The path as the API's routes see it: behind a custom domain only `rawPath` is promised to lack the mapping's base path."""
     context = event["requestContext"]
-    return _without_stage(context["http"].get("path", "/"), context.get("stage"))
+    return _without_stage(str(event.get("rawPath") or context["http"].get("path") or "/"), context.get("stage"))
 
 
 def _rest_path(event: Event) -> str:

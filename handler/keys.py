@@ -1,13 +1,15 @@
 """Who may call over HTTP: API keys from the environment or from one secret of Secrets Manager.
 
-Keys are kept and compared as hashes, in constant time. A secret's current and previous version are both valid, so that a key can be
-rotated while clients still use the old one.
+Keys are kept and compared as hashes, in constant time. A secret holds one key, or a JSON object of names and keys. Of one key the
+secret's current and previous version are both valid, so that it can be rotated while clients still use the old one. Of an object
+only the current version is valid, so that each key can be revoked by itself; its name is logged, never the key.
 """
 
 import hashlib
 import hmac
+import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from typing import Any, Protocol
@@ -30,6 +32,10 @@ class Keys(Protocol):
         """Whether `key` is valid."""
         ...
 
+    def name_of(self, key: str) -> str:
+        """Return the name of a valid key; "" if it has none."""
+        ...
+
 
 class FixedKeys:
     """Keys given once."""
@@ -41,6 +47,11 @@ class FixedKeys:
         """Whether `key` is one of them."""
         return _among(_hash(key), self._hashes)
 
+    def name_of(self, key: str) -> str:
+        """Return "": these have no names."""
+        del key
+        return ""
+
 
 class SecretKeys:
     """The versions of a secret, read at the start, every few minutes, and when a key is unknown.
@@ -50,8 +61,9 @@ class SecretKeys:
     """
 
     def __init__(self, read: Callable[[], Iterable[str]], clock: Callable[[], float] = time.monotonic) -> None:
-        """Read the keys for the first time; `read` gives the valid ones or raises anything."""
+        """Read the keys for the first time; `read` gives the valid ones, as a mapping to their names if they have any."""
         self._read = read
+        self._names: Mapping[bytes, str] = {}
         self._clock = clock
         self._hashes: frozenset[bytes] | None = None
         self._refresh()
@@ -74,6 +86,10 @@ class SecretKeys:
             self._refresh()
         return _among(hashed, self._hashes)
 
+    def name_of(self, key: str) -> str:
+        """Return the name that the secret gives a key; "" if it gives none."""
+        return self._names.get(_hash(key), "")
+
     def renew(self) -> None:
         """Read the keys anew, and over a new connection."""
         _client.cache_clear()
@@ -82,18 +98,41 @@ class SecretKeys:
     def _refresh(self) -> None:
         self._asked = self._clock()
         try:
-            self._hashes = frozenset(_hash(key) for key in self._read())
+            keys = self._read()
+            self._hashes = frozenset(_hash(key) for key in keys)
+            self._names = {_hash(key): name for key, name in keys.items()} if isinstance(keys, Mapping) else {}
         except Exception as error:  # noqa: BLE001 - whatever the store's trouble is, the known keys stay valid
             telemetry.log("keys_not_read", error=type(error).__name__)
 
 
-def versions_of(secret: str) -> list[str]:
-    """The current and the previous version of a secret in Secrets Manager."""
+def versions_of(secret: str) -> dict[str, str]:
+    """The valid keys of a secret in Secrets Manager, each with its name: "" if it has none."""
     client = _client()
-    versions = [client.get_secret_value(SecretId=secret, VersionStage="AWSCURRENT")["SecretString"]]
+    current = value_of(secret)
+    named = _named(current)
+    if named is not None:
+        return named
+    versions = [current]
     with suppress(client.exceptions.ResourceNotFoundException):  # where it was never rotated
         versions.append(client.get_secret_value(SecretId=secret, VersionStage="AWSPREVIOUS")["SecretString"])
-    return [version.strip() for version in versions]
+    return {version.strip(): "" for version in versions if version.strip() and _named(version) is None}
+
+
+def value_of(secret: str) -> str:
+    """Read the current version of a secret in Secrets Manager."""
+    value: str = _client().get_secret_value(SecretId=secret, VersionStage="AWSCURRENT")["SecretString"]
+    return value
+
+
+def _named(value: str) -> dict[str, str] | None:
+    """Read a JSON object of names and keys; None if `value` is no object. An entry that is no text, or empty, is no key."""
+    try:
+        found = json.loads(value)
+    except ValueError:
+        return None
+    if not isinstance(found, dict):
+        return None
+    return {key.strip(): name for name, key in found.items() if isinstance(key, str) and key.strip()}
 
 
 @cache

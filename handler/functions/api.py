@@ -7,6 +7,7 @@ from mangum import Mangum
 
 from handler import telemetry
 from handler.bootstrap import Answer, lambda_function, load_keys, load_service
+from handler.config import KeySettings
 from handler.doors import door_of
 from handler.errors import Malformed
 from handler.http.app import create_app
@@ -15,9 +16,9 @@ from handler.keys import Keys
 from handler.service import Service
 
 
-def answering(service: Service, keys: Keys | None) -> Answer:
-    """How this function answers an event, given its service, and for whose keys over HTTP."""
-    http = Mangum(create_app(service, keys), lifespan="off")
+def answering(service: Service, keys: Keys | None, *, pages: bool = True) -> Answer:
+    """How this function answers an event, for the holders of `keys` over HTTP; without `pages` these require a key too."""
+    http = Mangum(create_app(service, keys, pages=pages), lifespan="off")
 
     @cache
     def plain() -> Answer:
@@ -46,4 +47,8 @@ UNREADABLE = {
 """For what Mangum cannot make a request of. Nothing in the application raises to here: the gate answers all of that."""
 
 
-handler = lambda_function(lambda environment, later: answering(load_service(environment, later), load_keys(environment)))
+handler = lambda_function(
+    lambda environment, later: answering(
+        load_service(environment, later), load_keys(environment), pages=KeySettings.from_environment(environment).pages
+    )
+)

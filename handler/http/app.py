@@ -54,8 +54,8 @@ EXPOSED_HEADERS = (
 )  # fmt: skip
 
 
-def create_app(service: Service, keys: Keys | None) -> FastAPI:
-    """The application over `service`, for the holders of `keys`; None leaves it open."""
+def create_app(service: Service, keys: Keys | None, *, pages: bool = True) -> FastAPI:
+    """The application over `service`, for the holders of `keys`; None leaves it open. Without `pages` these require a key too."""
     # Telemetry is handler/telemetry.py's: FastAPI's own would follow whatever OTEL_ variables the environment holds.
     off = TelemetryConfig(tracing=False, metrics=False, logs=False)
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=off)
@@ -64,7 +64,7 @@ def create_app(service: Service, keys: Keys | None) -> FastAPI:
         # in vain, which is a quarter of what the framework takes of a request.
         app.add_route(path, _endpoint(path, dialect, service), methods=list(methods))
     app.add_exception_handler(HTTPException, _no_route)
-    app.add_middleware(Gate, keys=keys)  # within the next one, so that a browser may read its refusals
+    app.add_middleware(Gate, keys=keys, pages=pages)  # within the next one, so that a browser may read its refusals
     app.add_middleware(
         CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=EXPOSED_HEADERS
     )

@@ -3,6 +3,8 @@
 Law: nothing of it is imported, read or put together until it is asked for; it is not on an embedding's way.
 """
 
+import hashlib
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -58,7 +60,17 @@ def asset(call: Call) -> Response:
     if name not in ASSETS:
         msg = f"There is nothing at /docs/{name[:200]}"
         raise NotFound(msg)
+    content, etag = _asset(name)
+    headers = {"cache-control": "public, max-age=604800, immutable", "etag": etag}
+    if etag in call.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type=ASSETS[name])
+
+
+@cache
+def _asset(name: str) -> tuple[bytes, str]:
+    """Read a file of Swagger UI's package; returns it with its ETag."""
     package = find_spec("flask_swagger_ui")  # found and not imported, since it would import Flask
     assert package and package.submodule_search_locations  # noqa: S101, PT018 - it is among the runtime layer's requirements
     content = Path(package.submodule_search_locations[0], "dist", name).read_bytes()
-    return Response(content, headers={"cache-control": "max-age=86400"}, media_type=ASSETS[name])
+    return content, f'"{hashlib.sha256(content).hexdigest()[:16]}"'

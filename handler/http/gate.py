@@ -18,10 +18,10 @@ from handler.keys import Keys
 
 GZIP_LEVEL = 1
 """200 vectors shrink to 44 % in 10 ms; level 6 takes 62 ms to get them to 39 %."""
-OPEN_PATHS = frozenset(
-    {"/", "/health", "/ping", "/try", "/docs", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/openapi.json"}
-)
-"""May be read without a key."""
+PAGE_PATHS = frozenset({"/try", "/docs", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/openapi.json"})
+"""Require no key unless the pages are closed, and only as they stand here: the HTTP API limits their rate by these paths."""
+OPEN_PATHS = frozenset({"/", "/health", "/ping"})
+"""Require no key to be read."""
 READING = frozenset({"GET", "HEAD"})
 BACKEND, INTERNAL = STATUS[Backend], STATUS[Internal]
 """The statuses that are our fault: from the latter on all are."""
@@ -30,9 +30,10 @@ BACKEND, INTERNAL = STATUS[Backend], STATUS[Internal]
 class Gate:
     """The outermost ASGI application of ours. Puts the front door into the scope as `door`."""
 
-    def __init__(self, app: ASGIApp, keys: Keys | None) -> None:
-        """Guard `app` with these keys; None leaves it open."""
+    def __init__(self, app: ASGIApp, keys: Keys | None, *, pages: bool = True) -> None:
+        """Guard `app` with these keys; None leaves it open. Without `pages` these require a key too."""
         self._app = app
+        self._pages = PAGE_PATHS if pages else frozenset[str]()
         # A thread for compressing, which the middleware would take for large answers, costs more than it saves here.
         self._compressing = GZipMiddleware(app, minimum_size=1024, compresslevel=GZIP_LEVEL, thread_minimum_size=sys.maxsize)
         self._keys = keys
@@ -42,14 +43,15 @@ class Gate:
         event = scope.get("aws.event", {})
         door = door_of(event) or DIRECT
         scope["door"] = door
-        scope["path"] = _plain(unquote(door.path(event)) if event else scope["path"])
+        sent = door.path(event) if event else scope["path"]
+        scope["path"] = _plain(unquote(sent) if event else sent)
         request = Request(scope)
         started = time.perf_counter_ns()
         reply = Reply(send, scope["method"], scope.get("aws.context"))
         send = reply.send
         try:
-            if self._keys and not _is_open(scope):
-                authorize(self._keys, request)
+            if self._keys and not _is_open(scope) and not (scope["method"] in READING and sent in self._pages):
+                scope["caller"] = authorize(self._keys, request)
             compress = door.compressed and _takes_gzip(request.headers.get("accept-encoding", ""))
             await (self._compressing if compress else self._app)(scope, receive, send)
         except EmbeddingError as error:
@@ -60,11 +62,13 @@ class Gate:
             milliseconds = (time.perf_counter_ns() - started) / 1e6
             failed = reply.status >= INTERNAL or reply.status == BACKEND
             figures = {"method": scope["method"], "status": reply.status, "ms": round(milliseconds, 3), **scope.get("figures", {})}
+            if caller := scope.get("caller"):
+                figures["caller"] = caller
             telemetry.request(scope.get("aws.context"), scope.get("pattern", "none"), failed=failed, **figures)
 
 
-def authorize(keys: Keys, request: Request) -> None:
-    """Let a request with a valid key pass.
+def authorize(keys: Keys, request: Request) -> str:
+    """Let a request with a valid key pass; returns the key's name, "" if it has none.
 
     Raises:
         Unauthorized: it has none, or one that is malformed, repeated or wrong.
@@ -73,6 +77,7 @@ def authorize(keys: Keys, request: Request) -> None:
     if scheme.lower() != "bearer" or not keys.accepts(key.strip()):
         msg = "Invalid credentials in Authorization header"
         raise Unauthorized(msg)
+    return keys.name_of(key.strip())
 
 
 def _is_open(scope: Scope) -> bool:

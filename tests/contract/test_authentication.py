@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from uuid import uuid4
 
 import botocore.session
 import pytest
 from moto.server import ThreadedMotoServer
 
+from events.dynamodb import LocalDynamoDB
 from handler.bootstrap import load_keys
+from handler.config import KeySettings
 from handler.functions.api import answering
+from handler.http.gate import PAGE_PATHS
 from handler.keys import REFRESH_S, UNKNOWN_KEY_REFRESH_S, FixedKeys, SecretKeys, versions_of
 from handler.service import Service
-from tests.conftest import Client, Reply
+from tests.conftest import INT8, Client, Reply, serve
 
 REFUSED = (401, "Unauthorized", "Invalid credentials in Authorization header")
 BODY = json.dumps({"inputs": "a"}).encode()
@@ -171,10 +175,11 @@ def secrets_manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., s
         "AWS_DEFAULT_REGION": "us-east-1",
     }.items():
         monkeypatch.setenv(name, value)
+    SecretKeys(list).renew()  # over a new connection: another test's led to another server
     client = botocore.session.get_session().create_client("secretsmanager")
 
     def store(*versions: str) -> str:
-        arn: str = client.create_secret(Name=f"keys-{len(versions)}", SecretString=versions[0])["ARN"]
+        arn: str = client.create_secret(Name=f"keys-{uuid4()}", SecretString=versions[0])["ARN"]
         for version in versions[1:]:
             client.put_secret_value(SecretId=arn, SecretString=version)
         return arn
@@ -189,7 +194,65 @@ def test_the_current_and_the_previous_version_of_the_secret_are_valid(
     """And no older one; a secret that was never rotated has one."""
     client = Client(answering(service, load_keys({"API_KEYS_SECRET": secrets_manager("oldest", "older", "newest")})))
     assert [authorized(client, f"Bearer {key}").status for key in ("newest", "older", "oldest")] == [200, 200, 401]
-    assert versions_of(secrets_manager("only\n")) == ["only"]
+    assert versions_of(secrets_manager("only\n")) == {"only": ""}
+
+
+def test_a_secret_can_hold_several_keys_each_revocable_by_itself(
+    secrets_manager: Callable[..., str], service: Service, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of an object only the current version counts, or else the previous one would keep a revoked key valid. Names are logged."""
+    before, after = json.dumps({"search": "s-key", "old": "o-key"}), json.dumps({"search": "s-key", "new": "n-key", "none": ""})
+    client = Client(answering(service, load_keys({"API_KEYS_SECRET": secrets_manager(before, after)})))
+    keys = ("s-key", "n-key", "o-key", "", before, after)
+    assert [authorized(client, f"Bearer {key}").status for key in keys] == [200, 200, 401, 401, 401, 401]
+    logged = capsys.readouterr().err
+    assert [json.loads(line).get("caller") for line in logged.splitlines()] == ["search", "new", None, None, None, None]
+    assert "-key" not in logged
+
+
+@pytest.mark.parametrize("value", ["{}", '{"a": ""}', '{"a": 1, "b": null}', " "])
+def test_a_secret_without_a_usable_key_lets_no_one_in(secrets_manager: Callable[..., str], service: Service, value: str) -> None:
+    """Neither with nothing nor with the text of the secret."""
+    client = Client(answering(service, load_keys({"API_KEYS_SECRET": secrets_manager(value)})))
+    assert [authorized(client, f"Bearer {key}").status for key in ("", value)] == [401, 401]
+
+
+def test_the_cache_s_key_is_read_from_its_secret(secrets_manager: Callable[..., str], capsys: pytest.CaptureFixture[str]) -> None:
+    """So that it stands in no configuration; where it cannot be read, requests are answered without the table."""
+    arn = secrets_manager("the cache's key")
+    with LocalDynamoDB() as dynamodb, pytest.MonkeyPatch.context() as environment:
+        for name, setting in dynamodb.environment.items():
+            environment.setenv(name, setting)
+        settings = {"CACHE_TABLE": dynamodb.table, "CACHE_MEMORY_MB": "0", "CACHE_BUDGET_MS": "10000"}
+        ways = ({"CACHE_KEY_SECRET": "the cache's key"}, {"CACHE_KEY_SECRET_ARN": arn}, {"CACHE_KEY_SECRET_ARN": arn + "-gone"})
+        clients = [Client(answering(serve(INT8, **settings, **way), None)) for way in ways]
+        replies = [client.post({"inputs": "a"}) for client in clients]
+    assert [reply.headers["x-compute-type"] for reply in replies] == ["cpu", "cache", "cpu"]
+    assert "cache_key_not_read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("path", sorted(PAGE_PATHS))
+def test_pages_can_be_closed(service: Service, path: str) -> None:
+    """They then require a key, as everything but health does."""
+    closed = Client(answering(service, load_keys({"API_KEYS": "one"}), pages=False))
+    assert closed.get(path).status == 401
+    assert closed.request("GET", path, authorization="Bearer one").status == 200
+    assert closed.get("/health").status == 200
+    assert KeySettings.from_environment({"PAGES": "false"}).pages is False
+
+
+@pytest.mark.parametrize("path", ["//docs/swagger-ui-bundle.js", "/docs/swagger-ui-bundle.js/", "/docs//swagger-ui.css"])
+def test_a_page_requires_no_key_only_under_the_path_whose_rate_is_limited(guarded: Client, path: str) -> None:
+    """The HTTP API counts paths as they are sent; another spelling would be let through at the rate of the API."""
+    assert guarded.get(path).status == 401
+
+
+def test_a_file_of_a_page_is_sent_once_to_each_browser(guarded: Client) -> None:
+    """It is kept, and asked for by its ETag after that."""
+    first = guarded.get("/docs/swagger-ui-bundle.js")
+    assert "immutable" in first.headers["cache-control"]
+    again = guarded.request("GET", "/docs/swagger-ui-bundle.js", if_none_match=first.headers["etag"])
+    assert (again.status, again.body) == (304, b"")
 
 
 def test_keys_are_kept_as_hashes() -> None:

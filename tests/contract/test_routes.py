@@ -114,6 +114,13 @@ def test_an_http_api_s_stage_is_no_part_of_the_path(answer: Answer, path: str) -
     assert answer(http_api(path, "prod"), None)["statusCode"] == 200
 
 
+@pytest.mark.parametrize("stage", ["$default", "prod"])
+def test_an_http_api_s_base_path_is_no_part_of_the_path(answer: Answer, stage: str) -> None:
+    """Behind a custom domain with a mapping, `rawPath` lacks the base path; requestContext.http.path can have it."""
+    mapped = http_api("/base/embed", stage) | {"rawPath": "/embed"}
+    assert answer(mapped, None)["statusCode"] == 200
+
+
 @pytest.mark.parametrize("name", ["http_api_v2", "rest_v1", "function_url", "alb"])
 def test_a_base64_body_is_read_from_every_door(answer: Answer, name: str) -> None:
     """As doors send what they take for binary."""

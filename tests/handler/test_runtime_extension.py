@@ -79,6 +79,27 @@ def test_where_there_is_no_extensions_api_writes_are_done_before_the_answer(
         assert proxy.calls["BatchWriteItem"] == 1
 
 
+def test_on_managed_instances_no_extension_is_asked_for_and_writes_are_done_before_the_answer(
+    dynamodb: LocalDynamoDB, api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lambda refuses one there that wants to know of invocations; an environment has several at the same time."""
+    with FaultProxy(dynamodb.port) as proxy:
+        settings = {
+            **dynamodb.environment,
+            "AWS_ENDPOINT_URL_DYNAMODB": proxy.endpoint,
+            "AWS_LAMBDA_RUNTIME_API": api,
+            "AWS_LAMBDA_INITIALIZATION_TYPE": "lambda-managed-instances",
+            "MODEL_DIR": str(INT8),
+            "CACHE_BUDGET_MS": "5000",
+        }
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
+        client = Client(lambda_function(lambda environment, later: answering(load_service(environment, later), None)))
+        assert client.post({"inputs": "On an instance."}).status == 200
+        assert proxy.calls["BatchWriteItem"] == 1
+    assert RuntimeApi.asked.empty()
+
+
 class RuntimeApi(BaseHTTPRequestHandler):
     """What Lambda offers extensions, answering `next` when a test says so."""
 

@@ -1,7 +1,8 @@
 """The transformed template deployed into moto's CloudFormation, over HTTP, as far as that goes.
 
-moto makes no alias, permission, alarm, secret, queue policy, HTTP API, asynchronous configuration or canary: those resources are
-left out, and what refers to them gets their names. What it does make has every condition, reference and substitution resolved.
+moto makes no alias, permission, hosted configuration, alarm, secret, queue policy, HTTP API, asynchronous configuration or
+canary: those resources are left out, and what refers to them gets their names; what refers to an alias gets its function. What
+it does make has every condition, reference and substitution resolved.
 """
 
 import io
@@ -25,10 +26,16 @@ EVERYTHING = {
     "CorpusBucket": "corpus", "CorpusPrefix": "passages/", "ReceiptsBucket": "receipts",
     "SourceStreamArn": f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/texts", "SinkArn": "arn:aws:s3:::vectors/all",
     "Alarms": "true", "Dashboard": "true", "SnapStart": "true", "Tracing": "true", "ReservedConcurrency": "5",
+    "KmsKeyArn": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/one", "Canary": "true", "Instances": "true",
+    "PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/bounds",
 }  # fmt: skip
 IGNORED = {
-    "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage", "AWS::CloudWatch::Alarm", "AWS::Lambda::Alias",
-    "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::Permission", "AWS::SQS::QueuePolicy", "AWS::SecretsManager::Secret",
+    "AWS::ApiGatewayV2::Api", "AWS::ApiGatewayV2::Stage", "AWS::ApiGatewayV2::DomainName", "AWS::ApiGatewayV2::ApiMapping",
+    "AWS::Route53::RecordSet", "AWS::Budgets::Budget",
+    "AWS::AppConfig::Application", "AWS::AppConfig::ConfigurationProfile", "AWS::AppConfig::HostedConfigurationVersion",
+    "AWS::CloudWatch::Alarm", "AWS::Lambda::CapacityProvider", "AWS::Lambda::Alias", "AWS::Lambda::EventInvokeConfig",
+    "AWS::Lambda::Permission",
+    "AWS::SQS::QueuePolicy", "AWS::SecretsManager::Secret",
 }  # fmt: skip
 
 
@@ -60,9 +67,11 @@ def template() -> dict[str, Any]:
     return named
 
 
-def _named(value: Any, ignored: set[str]) -> Any:  # noqa: ANN401 - JSON
+def _named(value: Any, ignored: set[str]) -> Any:  # noqa: ANN401, PLR0911 - JSON, and a form of reference a line
     """`value`, with the names of resources in place of references to them."""
     match value:
+        case {"Ref": str(name)} if name in ignored and name.endswith("Aliaslive"):
+            return {"Fn::GetAtt": [name.removesuffix("Aliaslive"), "Arn"]}
         case {"Ref": str(name)} if name in ignored:
             return name
         case {"Fn::GetAtt": [name, *_]} if name in ignored:
@@ -97,14 +106,15 @@ def environment(aws: LocalAWS, function: str) -> dict[str, str]:
 
 
 def test_the_defaults_make_what_costs_nothing_at_rest(aws: LocalAWS, template: dict[str, Any]) -> None:
-    """Two functions, their roles and logs, layers, the table and two queues."""
+    """Two functions, their roles and logs, layers, the table and five queues."""
     made = deployed(aws, template, "plain", {})
     assert {name.rstrip("0123456789abcdef") for name in made if "Version" in name or "Layer" in name} == {
-        "ApiFunctionVersion", "RuntimeLayer", "ModelLayer",
+        "ApiFunctionVersion", "PipelineFunctionVersion", "RuntimeLayer", "ModelLayer",
     }  # fmt: skip
     assert {name for name in made if "Version" not in name and "Layer" not in name} == {
         "ApiFunction", "ApiRole", "ApiLogGroup", "AccessLogGroup", "CacheTable",
-        "PipelineFunction", "PipelineRole", "PipelineLogGroup", "Failures", "DeadLetters",
+        "PipelineFunction", "PipelineRole", "PipelineLogGroup", "Failures",
+        "DeadLetters", "QueueDeadLetters", "RuleDeadLetters", "StreamDeadLetters",
     }  # fmt: skip
     settings = PipelineSettings.from_environment(environment(aws, "plain-pipeline"))
     assert (settings.sink, settings.continuation_queue, settings.inputs) == ("", "", ())
@@ -120,7 +130,7 @@ def test_everything_at_once_is_a_stack_too(aws: LocalAWS, template: dict[str, An
     assert settings.continuation_queue.startswith("http")
     failure_destination_from(settings.failure_destination)
     mappings = aws.client("lambda").list_event_source_mappings()["EventSourceMappings"]
-    assert {mapping["FunctionArn"].rpartition(":")[2] for mapping in mappings} == {"full-pipeline"}
+    assert {mapping["FunctionArn"].rpartition(":")[2] for mapping in mappings} == {"full-pipeline-on-instances"}
     (rule,) = aws.client("events").list_rules(NamePrefix="full-objects")["Rules"]
     assert json.loads(rule["EventPattern"])["detail"] == {
         "bucket": {"name": ["documents"]},

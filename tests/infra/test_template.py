@@ -97,8 +97,11 @@ def built(artefact: Path, opt: Path, runtime_client: Path, tmp_path: Path) -> Bu
 
 
 def test_the_template_is_valid() -> None:
-    """`sam validate --lint` finds nothing."""
-    assert "is a valid SAM Template" in run("make", "validate")
+    """`sam validate --lint` finds nothing; nor does asl-validator in the state machine, where there is npm."""
+    printed = run("make", "validate")
+    assert "is a valid SAM Template" in printed
+    if shutil.which("npm"):
+        assert "SKIPPED" not in printed
 
 
 def test_a_first_deployment_takes_return_for_every_answer(tmp_path: Path) -> None:
@@ -123,10 +126,11 @@ def test_a_first_deployment_takes_return_for_every_answer(tmp_path: Path) -> Non
 def test_sam_build_makes_the_functions_and_both_layers(artefact: Path) -> None:
     """`sam build` needs no Docker, and what it makes is whole."""
     assert {path.name for path in artefact.iterdir()} == {
-        "template.yaml", "ApiFunction", "PipelineFunction", "RuntimeLayer", "ModelLayer",
+        "template.yaml", "ApiFunction", "PipelineFunction", "InstancesFunction", "RuntimeLayer", "ModelLayer",
     }  # fmt: skip
     for function in ("api", "pipeline"):
         assert (artefact / f"{function.capitalize()}Function/handler/functions/{function}.py").is_file()
+        assert not list((artefact / f"{function.capitalize()}Function").rglob("*.md"))
     manifest = json.loads((artefact / "ModelLayer/model/manifest.json").read_text())
     assert {path.name for path in (artefact / "ModelLayer/model").iterdir()} == {"manifest.json", *manifest["files"]}
 

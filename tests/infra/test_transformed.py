@@ -2,7 +2,9 @@
 
 import ast
 import importlib
+import json
 import re
+import subprocess
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -12,15 +14,16 @@ import pytest
 
 from handler.config import KeySettings, PipelineSettings, Settings
 from handler.functions.direct import PUBLIC
+from handler.http.gate import PAGE_PATHS
 from tests.conftest import ROOT
 from tests.infra.transformed import UPLOADED, every, listed, of_type, statements, transformed, transformed_each
 
-NOT_OURS = {"OPENBLAS_NUM_THREADS"}
-"""Variables that a library reads."""
+NOT_OURS = {"OPENBLAS_NUM_THREADS", "SETTINGS"}
+"""Variables that a library reads, or nobody: another value is another configuration."""
 LEFT_AT_THEIR_DEFAULTS = {
     "AUTO_TRUNCATE", "MAX_CLIENT_BATCH_SIZE", "THREADS", "CACHE_MEMORY_MB", "CACHE_BUDGET_MS",  # for whoever changes template.yaml
     "MODEL_TMP",
-    "API_KEYS",  # of a laptop: deployed, keys are in a secret
+    "API_KEYS", "CACHE_KEY_SECRET",  # of a laptop: deployed, they are in secrets
     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",  # Lambda sets it
 }  # fmt: skip
 
@@ -68,36 +71,107 @@ def test_every_variable_is_read_and_every_setting_can_be_set(template: dict[str,
     assert given - NOT_OURS == environment.asked - LEFT_AT_THEIR_DEFAULTS
 
 
-def test_another_model_is_another_version_and_the_alias_moves_to_it() -> None:
+VERSIONED = ["ApiFunction", "PipelineFunction", "InstancesFunction"]
+
+
+@pytest.mark.parametrize("function", VERSIONED)
+def test_another_model_is_another_version_and_the_alias_moves_to_it(function: str) -> None:
     """As do other libraries and other code; the same things again are the same version."""
     uploads = [UPLOADED, UPLOADED, *(UPLOADED | {folder: "changed"} for folder in UPLOADED)]
-    before, again, *after = map(published, transformed_each(*((uploaded, {}) for uploaded in uploads)))
+    made = transformed_each(*((uploaded, {}) for uploaded in uploads))
+    before, again, *after = (published(template, function) for template in made)
     assert before == again
     assert before not in after
 
 
-def version(template: Mapping[str, Any]) -> str:
+def version(template: Mapping[str, Any], function: str) -> str:
     """The name in the template of the version that the alias stands for. Under a new name, it is a new version."""
-    (alias,) = of_type(template, "AWS::Lambda::Alias").values()
+    alias = template["Resources"][f"{function}Aliaslive"]
     name: str = alias["Properties"]["FunctionVersion"]["Fn::GetAtt"][0]
     assert template["Resources"][name]["Type"] == "AWS::Lambda::Version"
     return name
 
 
-def published(template: Mapping[str, Any]) -> str:
+def published(template: Mapping[str, Any], function: str) -> str:
     """What makes a version the same one: its name in the template, and its properties, of which CloudFormation can change none."""
-    name = version(template)
+    name = version(template, function)
     return f"{name} {template['Resources'][name]['Properties']}"
 
 
-def test_another_setting_is_another_version_too(template: dict[str, Any]) -> None:
-    """SAM knows a parameter by its name alone, so that its value has to be in the version's description."""
-    described = set(re.findall(r"\$\{(\w+)\}", str(template["Resources"][version(template)]["Properties"]["Description"])))
-    function = functions(template)["ApiFunction"]
-    decisive = set(every({**function, "ReservedConcurrentExecutions": None}, "Ref")) & template["Parameters"].keys()
-    switches = {"HasSnapStart": "SnapStart", "HasTracing": "Tracing"}
-    decisive |= {switches[condition] for condition in re.findall(r"'Fn::If': \['(\w+)'", str(function)) if condition in switches}
-    assert decisive == described - {"Release", "Model", "Libraries"} | {"ModelUri", "ModelSha256"}
+CONDITIONS_OF_SETTINGS = {
+    "HasSnapStart": {"SnapStart"}, "HasTracing": {"Tracing"},
+    "ModelInLayer": {"ModelUri"}, "HasQueue": {"Queue", "SourceBucket", "SourceBus"}, "HasSourceBucket": {"SourceBucket"},
+    "HasBulk": {"CorpusBucket"}, "SinkIsS3": {"SinkArn"}, "SinkIsQueue": {"SinkArn"}, "SinkIsS3Vectors": {"SinkArn"},
+    "SinkIsTable": {"SinkArn"}, "HasVpc": {"VpcSubnetIds"}, "HasKey": {"KmsKeyArn"}, "AuthIsIam": {"Auth"},
+    "HasReservedConcurrency": set(),
+}  # fmt: skip
+"""The parameters that decide a condition of a function's property; reserved concurrency is no part of a version."""
+
+
+def decisive(function: Mapping[str, Any], parameters: Mapping[str, Any]) -> set[str]:
+    """The parameters that a function's configuration depends on."""
+    versioned = {**function, "ReservedConcurrentExecutions": None}
+    found = set(every(versioned, "Ref")) | set(re.findall(r"\$\{(\w+)\}", str(versioned)))
+    conditions = [CONDITIONS_OF_SETTINGS[condition] for condition in re.findall(r"'Fn::If': \['(\w+)'", str(versioned))]
+    return (found & parameters.keys()).union(*conditions)
+
+
+def test_another_setting_is_another_configuration_and_another_version(template: dict[str, Any]) -> None:
+    """SAM knows a parameter by its name alone, and Lambda publishes no version of a function that has not changed.
+
+    So every value is in the settings, whose number is in the version's description and in the function's environment: one without
+    the other would leave the alias behind, or roll the stack back ("A version for this Lambda function exists").
+    """
+    settings = template["Resources"]["Settings"]["Properties"]
+    content, lists = settings["Content"]["Fn::Sub"]
+    written = set(re.findall(r"\$\{(\w+)\}", content)) - lists.keys() | set(every(lists, "Ref"))
+    needed: set[str] = set()
+    for name in VERSIONED:
+        function = functions(template)[name]
+        needed |= decisive(function, template["Parameters"])
+        assert function["Environment"]["Variables"]["SETTINGS"] == {"Ref": "Settings"}
+        text, values = template["Resources"][version(template, name)]["Properties"]["Description"]["Fn::Sub"]
+        assert set(re.findall(r"\$\{(\w+)\}", text)) == {"Settings", "Libraries", "Model"}
+        assert values.keys() == {"Libraries", "Model"}
+    assert written - {"Release"} == needed
+
+
+def test_other_settings_are_a_new_resource_and_no_change_of_the_old_one(template: dict[str, Any]) -> None:
+    """CloudFormation replaces what has another content, and so gives it another number."""
+    (schemas,) = (ROOT / "build/sam").rglob("cfnlint/data/schemas")  # AWS's own, which cfn-lint brings along
+    settings = json.loads((schemas / "providers/us-east-1.json").read_text())["AWS::AppConfig::HostedConfigurationVersion"]
+    schema = json.loads((schemas / f"resources/{settings}.json").read_text())
+    create_only = {path.rpartition("/")[2] for path in schema["createOnlyProperties"]}
+    assert template["Resources"]["Settings"]["Properties"].keys() <= create_only
+
+
+def test_everything_invokes_the_pipeline_by_its_alias(template: dict[str, Any]) -> None:
+    """An update changes code and layers one after the other; a version has both."""
+    resources = template["Resources"]
+    alias = {"Fn::If": ["HasInstances", {"Ref": "InstancesFunctionAliaslive"}, {"Ref": "PipelineFunctionAliaslive"}]}
+    mappings = of_type(template, "AWS::Lambda::EventSourceMapping").values()
+    assert [mapping["Properties"]["FunctionName"] for mapping in mappings] == [alias] * 2
+    assert resources["Bulk"]["Properties"]["DefinitionSubstitutions"]["Function"] == alias
+    invoking = [right["Resource"] for right in statements(resources["BulkRole"]) if right["Action"] == "lambda:InvokeFunction"]
+    assert invoking == [alias]
+    assert template["Outputs"]["PipelineFunction"]["Value"] == alias
+    for function in ("PipelineFunction", "InstancesFunction"):
+        assert resources[f"{function}EventInvokeConfig"]["Properties"]["Qualifier"] == "live"
+        assert f"{function}', 'Arn'" not in str(resources)
+
+
+def test_a_function_on_instances_is_the_same_function(template: dict[str, Any]) -> None:
+    """But for its memory and its place; an environment of one vCPU has one invocation at a time, as its threads are reckoned."""
+    pipeline, instances = (functions(template)[name] for name in ("PipelineFunction", "InstancesFunction"))
+    apart = {"Description", "FunctionName", "MemorySize", "VpcConfig", "CapacityProviderConfig"}
+    assert {name for name in pipeline.keys() | instances.keys() if pipeline.get(name) != instances.get(name)} == apart
+    place = instances["CapacityProviderConfig"]["LambdaManagedInstancesCapacityProviderConfig"]
+    assert place["CapacityProviderArn"] == {"Fn::GetAtt": ["CapacityProvider", "Arn"]}
+    memory = template["Parameters"]["InstanceMemorySize"]["Default"]
+    assert place["PerExecutionEnvironmentMaxConcurrency"] == memory // (1024 * place["ExecutionEnvironmentMemoryGiBPerVCpu"]) == 1
+    provider = template["Resources"]["CapacityProvider"]["Properties"]
+    assert provider["InstanceRequirements"]["Architectures"] == [{"Ref": "Architecture"}]
+    assert provider["CapacityProviderScalingConfig"]["MaxVCpuCount"] == {"Ref": "InstanceMaxVCpus"}
 
 
 def test_old_versions_go_with_the_update_that_replaces_them(template: dict[str, Any]) -> None:
@@ -106,10 +180,22 @@ def test_old_versions_go_with_the_update_that_replaces_them(template: dict[str, 
         assert {resource["DeletionPolicy"] for resource in of_type(template, kind).values()} == {"Delete"}
 
 
+def test_versions_are_kept_where_the_build_is_told_so(template: dict[str, Any]) -> None:
+    """A deletion policy takes no parameter of CloudFormation, so that `make build` writes it."""
+    commands = [
+        subprocess.run(["make", "--dry-run", "build", *given], cwd=ROOT, text=True, capture_output=True, check=True).stdout
+        for given in ([], ["KEEP_VERSIONS=true"])
+    ]
+    found = [re.findall(r"s/(VersionDeletionPolicy: \w+)/(VersionDeletionPolicy: \w+)/", command) for command in commands]
+    assert found == [[], [("VersionDeletionPolicy: Delete", "VersionDeletionPolicy: Retain")]]
+    assert (ROOT / "template.yaml").read_text().count("VersionDeletionPolicy: Delete\n") == len(functions(template))
+
+
 def test_the_http_api_calls_the_alias(template: dict[str, Any]) -> None:
     """Else a canary and a snapshot would serve nobody."""
-    (uri,) = every(template["Resources"]["HttpApi"], "uri")
-    assert "ApiFunctionAliaslive" in str(uri)
+    uris = list(every(template["Resources"]["HttpApi"], "uri"))
+    assert uris
+    assert all("ApiFunctionAliaslive" in str(uri) for uri in uris)
 
 
 # --- Rights -------------------------------------------------------------------------------------------------
@@ -136,14 +222,22 @@ LAMBDA_S_OWN = {
     "logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords",
     "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes",
     "kinesis:GetRecords", "kinesis:GetShardIterator", "kinesis:DescribeStream",
-    "kinesis:DescribeStreamSummary", "kinesis:ListShards",
+    "kinesis:DescribeStreamSummary", "kinesis:ListShards", "kinesis:ListStreams",
     "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:DescribeStream", "dynamodb:ListStreams",
     "s3:GetObjectVersion",  # get_object of a version
+    "ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
+    "kms:Decrypt", "kms:GenerateDataKey",
 }  # fmt: skip
 """What Lambda does on a function's behalf, by its role, and what a call needs beside the right of its own name."""
 TELLS_WHAT_IS_NOT_THERE = "s3:ListBucket"
 """No call's, but without it S3 answers get_object and head_object with 403 where nothing is, as if a right were missing."""
-WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "dynamodb:ListStreams"}
+WITHOUT_RESOURCES = {
+    "xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets",
+    "dynamodb:ListStreams", "kinesis:ListStreams",
+    "ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:DeleteNetworkInterface",
+    "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
+}  # fmt: skip
 """Actions that AWS knows for no narrower resource than "*"."""
 
 
@@ -194,6 +288,7 @@ def test_a_role_is_for_one_function_and_names_its_resources(template: dict[str, 
     assert {name: properties["Role"]["Fn::GetAtt"][0] for name, properties in functions(template).items()} == {
         "ApiFunction": "ApiRole",
         "PipelineFunction": "PipelineRole",
+        "InstancesFunction": "PipelineRole",
     }
     for name in ("ApiRole", "PipelineRole", "BulkRole"):
         role = template["Resources"][name]
@@ -204,8 +299,32 @@ def test_a_role_is_for_one_function_and_names_its_resources(template: dict[str, 
                 assert set(listed(statement["Action"])) <= WITHOUT_RESOURCES
 
 
+def test_the_state_machine_may_do_what_a_distributed_map_and_x_ray_need(template: dict[str, Any]) -> None:
+    """Step Functions developer guide, "IAM policies for using Distributed Map states" and "X-Ray"."""
+    granted: dict[str, set[str]] = {}
+    for statement in statements(template["Resources"]["BulkRole"]):
+        for action in listed(statement["Action"]):
+            resources = {str(resource.get("Fn::Sub", resource) if isinstance(resource, dict) else resource)
+                         for resource in listed(statement["Resource"])}  # fmt: skip
+            granted.setdefault(action, set()).update(resource.rpartition(":execution:")[2] for resource in resources)
+    assert granted["states:DescribeExecution"] == granted["states:StopExecution"] == {
+        "${AWS::StackName}-bulk:*", "${AWS::StackName}-bulk/*",
+    }  # fmt: skip
+    assert granted["states:RedriveExecution"] == {"${AWS::StackName}-bulk/*"}
+    sampling = {"xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets"}
+    assert sampling <= granted.keys()
+
+
+@pytest.mark.parametrize("source", ["kinesis", "dynamodb"])
+def test_a_source_s_file_names_the_rights_that_the_template_gives(template: dict[str, Any], source: str) -> None:
+    """Its docstring and the README are what someone copies who makes a role of their own."""
+    text = (ROOT / f"handler/sources/{source}.py").read_text() + (ROOT / "README.md").read_text()
+    granted = {action for action in rights(template, "PipelineRole") & LAMBDA_S_OWN if action.startswith(f"{source}:")}
+    assert granted == set(re.findall(rf"\b{source}:(?:Get|Describe|List)\w+", text))
+
+
 def test_the_http_function_reads_one_secret_and_asks_for_keys(template: dict[str, Any]) -> None:
-    """Nothing in the template opens the API."""
+    """Nothing in the template opens the API: where it asks for no key, API Gateway has checked a signature."""
     assert rights(template, "ApiRole") - LAMBDA_S_OWN == {
         "secretsmanager:GetSecretValue",
         "dynamodb:BatchGetItem",
@@ -214,7 +333,90 @@ def test_the_http_function_reads_one_secret_and_asks_for_keys(template: dict[str
     }
     variables = functions(template)["ApiFunction"]["Environment"]["Variables"]
     assert variables["API_KEYS_SECRET"] == {"Ref": "ApiKey"}
-    assert variables["AUTH"] == "keys"
+    assert variables["AUTH"] == {"Fn::If": ["AuthIsIam", "none", "keys"]}
+    operations = [path[method] for path in paths(template).values() for method in path]
+    signed = {"Fn::If": ["AuthIsIam", [{"sigv4": []}], {"Ref": "AWS::NoValue"}]}
+    assert [operation["security"] for operation in operations] == [signed] * len(operations)
+    schemes = template["Resources"]["HttpApi"]["Properties"]["Body"]["components"]["securitySchemes"]
+    assert schemes["sigv4"]["x-amazon-apigateway-authtype"] == "awsSigv4"
+
+
+def paths(template: Mapping[str, Any]) -> dict[str, Any]:
+    """The routes of the HTTP API."""
+    found: dict[str, Any] = template["Resources"]["HttpApi"]["Properties"]["Body"]["paths"]
+    return found
+
+
+def test_what_strangers_may_read_has_routes_and_rates_of_its_own(template: dict[str, Any]) -> None:
+    """Else whoever reads pages takes the rate of those who have a key, at the expense of the account."""
+    for path in PAGE_PATHS | {"/"}:
+        route = re.sub(r"^/docs/.+", "/docs/{asset}", path)
+        assert paths(template)[route].keys() == {"get"}
+        (settings,) = every(template["Resources"]["HttpApiApiGatewayDefaultStage"], f"GET {route}")
+        assert settings == {"ThrottlingRateLimit": {"Ref": "PagesRate"}, "ThrottlingBurstLimit": {"Ref": "PagesRate"}}
+    assert functions(template)["ApiFunction"]["Environment"]["Variables"]["PAGES"] == {"Ref": "Pages"}
+    assert paths(template)["$default"]["x-amazon-apigateway-any-method"]["isDefaultRoute"] is True
+
+
+def test_every_role_has_the_boundary(template: dict[str, Any]) -> None:
+    """An account that asks for one refuses to make a role without; SAM's own role of a canary would have none."""
+    roles = of_type(template, "AWS::IAM::Role")
+    assert roles.keys() == {"ApiRole", "PipelineRole", "BulkRole", "CanaryRole", "InstancesRole"}
+    boundary = {"Fn::If": ["HasBoundary", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
+    assert [role["Properties"].get("PermissionsBoundary") for role in roles.values()] == [boundary] * len(roles)
+
+
+ENCRYPTED = {
+    "AWS::SQS::Queue": "KmsMasterKeyId", "AWS::Logs::LogGroup": "KmsKeyId", "AWS::SecretsManager::Secret": "KmsKeyId",
+    "AWS::DynamoDB::Table": "SSESpecification", "AWS::Lambda::Function": "KmsKeyArn",
+}  # fmt: skip
+
+
+def test_one_key_encrypts_whatever_the_stack_keeps(template: dict[str, Any]) -> None:
+    """And both functions may use it."""
+    for kind, name in ENCRYPTED.items():
+        for resource in of_type(template, kind).values():
+            condition, value, _ = resource["Properties"][name]["Fn::If"]
+            assert condition == "HasKey"
+            assert {"Ref": "KmsKeyArn"} in (value, value.get("KMSMasterKeyId"))
+    for role in ("ApiRole", "PipelineRole"):
+        using = [right["Resource"] for right in statements(template["Resources"][role]) if "kms:Decrypt" in right["Action"]]
+        assert using == [{"Ref": "KmsKeyArn"}, {"Ref": "DataKmsKeyArns"}]
+
+
+def test_both_functions_can_be_in_a_vpc(template: dict[str, Any]) -> None:
+    """With the rights to their network interfaces."""
+    network = {"SubnetIds": {"Ref": "VpcSubnetIds"}, "SecurityGroupIds": {"Ref": "VpcSecurityGroupIds"}}
+    for name in ("ApiFunction", "PipelineFunction"):
+        properties = functions(template)[name]
+        assert properties["VpcConfig"] == {"Fn::If": ["HasVpc", network, {"Ref": "AWS::NoValue"}]}
+        assert "ec2:CreateNetworkInterface" in rights(template, name.replace("Function", "Role"))
+
+
+def test_a_domain_s_mapping_waits_for_the_stage(template: dict[str, Any]) -> None:
+    """It names a stage that has to be there."""
+    mapping = template["Resources"]["DomainMapping"]
+    stage = template["Resources"][mapping["DependsOn"]]["Properties"]
+    assert (stage["StageName"], mapping["Properties"]["Stage"]) == ("$default", "$default")
+
+
+def test_the_defaults_leave_a_new_account_room_for_requests(template: dict[str, Any]) -> None:
+    """It has a concurrency of 10 for all its functions, until someone asks AWS for more."""
+    parameters = template["Parameters"]
+    assert parameters["PipelineConcurrency"]["Default"] + parameters["BulkConcurrency"]["Default"] <= 10 - 2
+    assert parameters["ReservedConcurrency"]["Default"] == -1
+    assert "aws lambda get-account-settings" in parameters["PipelineConcurrency"]["Description"]
+
+
+def test_no_secret_stands_in_a_function_s_configuration(template: dict[str, Any]) -> None:
+    """Whoever may see it, as auditors and every tool of deployment do, would see the secret in clear text."""
+    assert "{{resolve:" not in str(functions(template))
+    assert functions(template)["PipelineFunction"]["Environment"]["Variables"]["CACHE_KEY_SECRET_ARN"] == {
+        "Ref": "CacheKeySecretArn"
+    }
+    for role in ("ApiRole", "PipelineRole"):
+        read = [right["Resource"] for right in statements(template["Resources"][role]) if "secretsmanager" in str(right["Action"])]
+        assert {"Ref": "CacheKeySecretArn"} in read
 
 
 @pytest.mark.parametrize(
@@ -272,22 +474,27 @@ def resolved(value: Any, known: dict[str, str]) -> Any:  # noqa: ANN401, PLR0911
 
 
 def test_times_fit_into_each_other(template: dict[str, Any]) -> None:
-    """The HTTP API waits 30 s. A message is invisible for six times what its function may take. A task ends before its child."""
+    """The HTTP API waits 30 s. A message is invisible for six times what its function may take."""
     api, pipeline = (functions(template)[name] for name in ("ApiFunction", "PipelineFunction"))
     assert api["Timeout"] == 29
     assert pipeline["Timeout"] == 900
     assert template["Resources"]["SourceQueue"]["Properties"]["VisibilityTimeout"] >= 6 * pipeline["Timeout"]
-    assert set(every(template["Resources"]["Bulk"], "TimeoutSeconds")) == {240}
 
 
 def test_what_fails_for_good_is_kept(template: dict[str, Any]) -> None:
-    """By the queue, by every rule, by the stream and by asynchronous invocations; part of a batch never fails the rest."""
-    letters = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
+    """Each kind in a queue of its own, for each is put back in another way; part of a batch never fails the rest.
+
+    StartMessageMoveTask takes a queue alone whose messages all came from another queue.
+    """
+    letters, of_queue, of_rules, of_stream = (
+        {"Fn::GetAtt": [f"{kind}DeadLetters", "Arn"]} for kind in ("", "Queue", "Rule", "Stream")
+    )
     resources = template["Resources"]
-    assert resources["SourceQueue"]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"] == letters
+    assert resources["SourceQueue"]["Properties"]["RedrivePolicy"]["deadLetterTargetArn"] == of_queue
     targets = [target for rule in of_type(template, "AWS::Events::Rule").values() for target in rule["Properties"]["Targets"]]
-    assert [target["DeadLetterConfig"]["Arn"] for target in targets] == [letters] * 2
-    assert resources["SourceStreamMapping"]["Properties"]["DestinationConfig"]["OnFailure"]["Destination"] == letters
+    assert [target["DeadLetterConfig"]["Arn"] for target in targets] == [of_rules] * 2
+    assert resources["SourceStreamMapping"]["Properties"]["DestinationConfig"]["OnFailure"]["Destination"] == of_stream
+    assert resources["RuleDeadLettersPolicy"]["Properties"]["Queues"] == [{"Ref": "RuleDeadLetters"}]
     assert resources["PipelineFunctionEventInvokeConfig"]["Properties"]["DestinationConfig"]["OnFailure"]["Destination"] == letters
     for mapping in of_type(template, "AWS::Lambda::EventSourceMapping").values():
         assert mapping["Properties"]["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -296,7 +503,7 @@ def test_what_fails_for_good_is_kept(template: dict[str, Any]) -> None:
 
 
 def test_a_stream_waits_for_a_sink_for_most_of_the_day_that_it_keeps_its_records(template: dict[str, Any]) -> None:
-    """A count of attempts would be over within minutes, and what it leaves in DeadLetters is a place in the stream, no record."""
+    """A count of attempts would be over within minutes, and what it leaves is a place in the stream, no record."""
     mapping = template["Resources"]["SourceStreamMapping"]["Properties"]
     day = 24 * 60 * 60
     assert mapping["MaximumRetryAttempts"] == -1
@@ -315,11 +522,17 @@ def test_a_state_machine_tries_again_what_may_pass_and_nothing_else(template: di
         ours = {name for name in again if not name.startswith(("Lambda.", "Sandbox."))}
         assert ours == {"Unfinished", "Internal"} < PUBLIC.keys()
         assert state["ItemBatcher"]["BatchInput"] == {"text_field.$": "$.text_field", "use_cache.$": "$.use_cache"}
+        (task,) = state["ItemProcessor"]["States"].values()
+        given = task["Parameters"]["Payload"]["BatchInput"]
+        assert {name: given[name] for name in ("text_field.$", "use_cache.$")} == {
+            "text_field.$": "$.BatchInput.text_field",
+            "use_cache.$": "$.BatchInput.use_cache",
+        }
         assert {"ItemBatcher", "ResultWriter", "MaxConcurrencyPath", "ToleratedFailurePercentagePath"} <= state.keys()
 
 
 RULE_FUNCTIONS: dict[str, Callable[[list[Any]], bool]] = {
-    "Fn::Equals": lambda given: given[0] == given[1],
+    "Fn::Equals": lambda given: str(given[0]) == str(given[1]),
     "Fn::Contains": lambda given: given[1] in given[0],
     "Fn::Not": lambda given: not given[0],
     "Fn::And": all,
@@ -332,6 +545,8 @@ def comes_to(value: Any, parameters: Mapping[str, str]) -> Any:  # noqa: ANN401 
     match value:
         case {"Ref": str(name)}:
             return parameters[name]
+        case {"Fn::Join": [separator, listing]}:
+            return separator.join(comes_to(listing, parameters).split(","))
         case dict():
             ((name, given),) = value.items()
             return RULE_FUNCTIONS[name](comes_to(given, parameters))
@@ -350,6 +565,12 @@ BULK = {"CorpusBucket": "corpus", "CorpusPrefix": "passages/", "ReceiptsBucket":
         ({}, ""),
         ({"SourceBucket": "documents", "ReceiptsBucket": "documents"}, "SourceBucket"),
         ({"CorpusBucket": "corpus"}, "needs a ReceiptsBucket"),
+        ({"VpcSubnetIds": "subnet-1,subnet-2"}, "need each other"),
+        ({"VpcSecurityGroupIds": "sg-1"}, "need each other"),
+        ({"VpcSubnetIds": "subnet-1", "VpcSecurityGroupIds": "sg-1"}, ""),
+        ({"Instances": "true"}, "need VpcSubnetIds"),
+        ({"DomainName": "embeddings.example.com"}, "needs a CertificateArn"),
+        ({"MonthlyBudget": "50"}, "needs a BudgetEmail"),
         (BULK, ""),
         (BULK | {"SinkArn": ""}, "needs a ReceiptsBucket and a SinkArn"),
         (BULK | {"ReceiptsBucket": "corpus"}, ""),
@@ -358,7 +579,7 @@ BULK = {"CorpusBucket": "corpus", "CorpusPrefix": "passages/", "ReceiptsBucket":
         (BULK | {"ReceiptsBucket": "corpus", "CorpusPrefix": "receipts/"}, "within the corpus"),
     ],
 )
-def test_a_deployment_that_would_read_its_own_output_is_refused_before_it_begins(
+def test_a_deployment_that_would_read_its_own_output_or_is_half_of_one_is_refused_before_it_begins(
     template: dict[str, Any], given: dict[str, str], refused: str
 ) -> None:
     """By the template's rules; of a sink only the function can tell, for rules take no ARN apart."""
@@ -406,9 +627,16 @@ def test_alarms_and_dashboard_watch_metrics_that_are_written(template: dict[str,
     alarms = of_type(template, "AWS::CloudWatch::Alarm").values()
     ours = {alarm["Properties"]["MetricName"] for alarm in alarms if alarm["Properties"]["Namespace"] == "EmbeddingsOnLambda"}
     assert ours == {"ServerErrors", "CacheErrors"}
-    dashboard = template["Resources"]["OperationsDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    dashboard = template["Resources"]["OperationsDashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0]
     shown = set(re.findall(r'\["EmbeddingsOnLambda", "(\w+)"', dashboard)) | {"ServerErrors", "CacheMisses"}
     assert ours | shown <= written
+
+
+def test_access_logging_does_not_lengthen_the_account_s_resource_policy(template: dict[str, Any]) -> None:
+    """API Gateway adds every log group to it that is not under /aws/vendedlogs/, and fails where it is full (5,120 characters)."""
+    destination = next(every(template["Resources"]["HttpApiApiGatewayDefaultStage"], "DestinationArn"))
+    group = template["Resources"][destination["Fn::GetAtt"][0]]["Properties"]
+    assert group["LogGroupName"]["Fn::Sub"].startswith("/aws/vendedlogs/")
 
 
 def test_access_logs_hold_neither_bodies_nor_headers(template: dict[str, Any]) -> None:

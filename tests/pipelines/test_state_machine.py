@@ -16,7 +16,6 @@ moto neither counts failed children against `ToleratedFailurePercentage`, nor re
 
 import copy
 import json
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from botocore.exceptions import ClientError
 from events.aws import LocalAWS
 from handler.errors import Backend
 from handler.service import Options, Service
-from tests.infra.transformed import transformed
+from tests.infra.definition import Definition, definition
 from tests.pipelines.fakes import FakeService
 from tests.pipelines.lambda_front import LambdaFront
 from tests.pipelines.test_end_to_end import TEXTS, function, s3_jsonl
@@ -39,36 +38,8 @@ from tests.secrecy import say
 
 CORPUS, RECEIPTS, VECTORS = "corpus", "receipts", "vectors"
 ROLE = "arn:aws:iam::123456789012:role/bulk"
-SUBSTITUTIONS = {
-    "AWS::Partition": "aws",
-    "Function": "arn:aws:lambda:us-east-1:123456789012:function:embeddings-pipeline",
-    "CorpusBucket": CORPUS,
-    "CorpusPrefix": "passages/",
-    "ReceiptsBucket": RECEIPTS,
-    "TextField": "passage",
-    "BatchSize": "500",
-    "Concurrency": "2",
-    "ToleratedFailurePercentage": "0",
-}
 DONE_SECONDS = 60
 POLL_SECONDS = 0.05
-
-type Definition = dict[str, Any]
-
-
-def filled(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """What CloudFormation makes of the definition."""
-    match value:
-        case {"Fn::Sub": text}:
-            return filled(text)
-        case dict():
-            return {name: filled(inner) for name, inner in value.items()}
-        case list():
-            return [filled(inner) for inner in value]
-        case str():
-            return re.sub(r"\$\{([\w:]+)\}", lambda found: SUBSTITUTIONS[found[1]], value)
-    return value
-
 
 # --- What moto's parser does not take ---------------------------------------------------------------------
 
@@ -123,17 +94,16 @@ CHANGES: dict[Callable[[Definition], None], str] = {
 @pytest.fixture(scope="module")
 def whole() -> Definition:
     """The definition as it is deployed."""
-    definition: Definition = filled(transformed()["Resources"]["Bulk"]["Properties"]["Definition"])
-    return definition
+    return definition()
 
 
 def changed(whole: Definition, *left_out: Callable[[Definition], None]) -> Definition:
     """The definition with all changes but those left out."""
-    definition = copy.deepcopy(whole)
-    for state in definition["States"].values():
+    machine = copy.deepcopy(whole)
+    for state in machine["States"].values():
         for change in CHANGES.keys() - left_out if state["Type"] == "Map" else ():
             change(state)
-    return definition
+    return machine
 
 
 # --- Execution --------------------------------------------------------------------------------------------
@@ -146,19 +116,17 @@ class Workflows:
     aws: LocalAWS
     front: LambdaFront
 
-    def machine(self, definition: Definition) -> str:
+    def machine(self, whole: Definition) -> str:
         """Make a state machine; its ARN."""
-        made = self.aws.client("stepfunctions").create_state_machine(
-            name=uuid4().hex, definition=json.dumps(definition), roleArn=ROLE
-        )
+        made = self.aws.client("stepfunctions").create_state_machine(name=uuid4().hex, definition=json.dumps(whole), roleArn=ROLE)
         arn: str = made["stateMachineArn"]
         return arn
 
-    def executed(self, definition: Definition, **given: object) -> dict[str, Any]:
+    def executed(self, whole: Definition, **given: object) -> dict[str, Any]:
         """An execution's end, and its map run."""
         client = self.aws.client("stepfunctions")
         self.front.replies.clear()
-        machine = self.machine(definition)
+        machine = self.machine(whole)
         arn = client.start_execution(stateMachineArn=machine, name=uuid4().hex, input=json.dumps(given))["executionArn"]
         deadline = time.monotonic() + DONE_SECONDS
         while (found := client.describe_execution(executionArn=arn))["status"] == "RUNNING":

@@ -13,9 +13,16 @@ stop() {
   umount "$folder/storage/overlay" 2>/dev/null || true # mounted upon itself: `make clean` could not delete it
 }
 
+# Podman sets up its network with iptables, which Debian only recommends: without it every container fails with an error of the API.
+missing() {
+  local name
+  for name in "$@"; do command -v "$name" >/dev/null || echo -n " $name"; done
+  [ "$(id -u)" = 0 ] || echo -n " root"
+}
+
 if docker info >/dev/null 2>&1; then
   engine=(docker)
-elif command -v podman >/dev/null && command -v runc >/dev/null && [ "$(id -u)" = 0 ]; then
+elif missing=$(missing podman runc iptables) && [ -z "$missing" ]; then
   folder=$project/build/sam-local
   mkdir -p "$folder"
   printf '%s\n' '[containers]' 'default_ulimits = ["nofile=1024:1024", "nproc=1024:1024"]' \
@@ -28,11 +35,13 @@ elif command -v podman >/dev/null && command -v runc >/dev/null && [ "$(id -u)" 
   trap stop EXIT
   for _ in $(seq 100); do [ -S "$folder/podman.sock" ] && break || sleep 0.1; done
 else
+  echo "Docker does not run, and Podman in its place wants for:$missing" >&2
   exit 75
 fi
 
 if ! "${engine[@]}" image inspect "$image" >/dev/null 2>&1 && ! "${engine[@]}" pull --quiet "$image" >/dev/null 2>&1; then
-  command -v busybox >/dev/null || exit 75
+  missing=$(missing busybox)
+  [ -z "$missing" ] || { echo "$image cannot be pulled, and a stand-in for it wants for:$missing" >&2; exit 75; }
   echo "$image cannot be pulled; a stand-in is made of this machine's Python"
   "$project/tests/sam_local/stand_in.sh" "$("$project/.venv/bin/python" -c 'import sys; print(sys.base_prefix)')" \
     "$project/.venv/lib/python3.13/site-packages" "${engine[@]}"
