@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from handler.embedding.tokenization import Direction
+from handler.embedding.tokenization import check_encodable
+from handler.embedding.windows import Direction
 from handler.errors import Empty, Validation, kind, shown
 from handler.service import Options
 
@@ -62,6 +63,7 @@ def texts(fields: Mapping[str, Any], name: str) -> list[str]:
     Raises:
         Empty: there is no text, or one is empty.
         Validation: it is neither.
+        Tokenizer: a text holds half of a surrogate pair.
     """
     value = fields.get(name)
     if isinstance(value, str):
@@ -77,6 +79,7 @@ def texts(fields: Mapping[str, Any], name: str) -> list[str]:
     if not all(value) or not value:
         msg = f"`{name}[{value.index('')}]` cannot be empty" if len(value) > 1 else f"`{name}` cannot be empty"
         raise Empty(msg)
+    check_encodable(value, range(len(value)), name)
     return value
 
 

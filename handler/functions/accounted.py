@@ -72,9 +72,9 @@ class Metered:
         """As Service does."""
         return self._service.embed_tokens(texts, options, check, deadline)
 
-    def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool) -> list[list[Token]]:
+    def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool, deadline: float = NEVER) -> list[list[Token]]:
         """As Service does."""
-        return self._service.tokens_of(texts, options, special=special)
+        return self._service.tokens_of(texts, options, special=special, deadline=deadline)
 
     def text_of(self, ids: Sequence[int]) -> str:
         """As Service does."""
