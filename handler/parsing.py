@@ -15,6 +15,8 @@ from handler.service import Options
 type EncodingFormat = Literal["float", "base64"]
 
 DIRECTIONS = get_args(Direction.__value__)
+LARGEST_INTEGER = 2**31 - 1
+"""Python reads integers of thousands of digits, and raises when it is to write more: none gets further than here."""
 ENCODING_FORMATS = get_args(EncodingFormat.__value__)
 
 
@@ -110,6 +112,8 @@ def _integer(fields: Mapping[str, Any], name: str) -> int | None:
         return None
     if not isinstance(value, int) or isinstance(value, bool):
         raise _wrong(name, "a whole number", value)
+    if abs(value) > LARGEST_INTEGER:
+        raise _wrong(name, f"a whole number up to {LARGEST_INTEGER}", value)
     return value
 
 

@@ -12,7 +12,7 @@ import tokenizers
 
 from handler.embedding.manifest import TOKENIZER
 from handler.embedding.windows import Direction, Windows, window
-from handler.errors import Backend, Tokenizer, TooLarge, Validation
+from handler.errors import Backend, Tokenizer, TooLarge, Validation, shown
 
 type TokenIds = np.ndarray[tuple[int], np.dtype[np.int64]]
 
@@ -166,7 +166,7 @@ class Tokenization:
         size = self._tokenizer.get_vocab_size()
         for token in ids:
             if token >= size:
-                msg = f"a token id must be below {size}, the size of this model's vocabulary. Given: {token}"
+                msg = f"a token id must be below {size}, the size of this model's vocabulary. Given: {shown(token)}"
                 raise Validation(msg)
         # Only these: an unknown word is special too, and skipping it would change the text.
         return self._tokenizer.decode([token for token in ids if token not in self._around], skip_special_tokens=False)
