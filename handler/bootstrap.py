@@ -39,7 +39,9 @@ CODECS: dict[str, type[Scaled16 | Exact32]] = {"fp32": Exact32}
 
 
 def load_service(environment: Mapping[str, str], later: Later | None = None) -> Service:
-    """The service that `environment` describes; without a usable model, one that says so to every caller.
+    """The service that `environment` describes; without a usable model, one that refuses every caller.
+
+    Callers get a general sentence and an id: the reason may hold a bucket's name or a setting's value, and /health needs no key.
 
     Args:
         environment: the settings; README.md lists them.
@@ -48,11 +50,19 @@ def load_service(environment: Mapping[str, str], later: Later | None = None) -> 
     Raises:
         Backend: there is no usable model, and a snapshot would be taken of that.
     """
-    load = partial(_service, environment, later)
+
+    def load() -> Service:
+        try:
+            return _service(environment, later)
+        except Backend as error:
+            incident = telemetry.new_incident()
+            telemetry.log("model_not_loaded", incident=incident, reason=str(error))
+            msg = f"The model cannot be served; the reason is in the log under {incident}"
+            raise Backend(msg) from None
+
     try:
         return load()
     except Backend as error:
-        telemetry.log("model_not_loaded", reason=str(error))
         if snapshot.is_taken(environment):
             raise  # a version that could never answer is better not published
         # A layer stays as it is; what is in S3 may be there, and readable, at another try.

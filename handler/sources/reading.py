@@ -70,7 +70,7 @@ def objects(event: Fields, default_id: str, origin: Origin, text_field: str) -> 
         bucket, stored = record["s3"]["bucket"]["name"], record["s3"]["object"]
         key = unquote_plus(stored["key"])  # S3 encodes keys in its own notifications, and there only
         if not record["eventName"].startswith("ObjectCreated:"):
-            telemetry.log("object_event_skipped", name=record["eventName"])
+            telemetry.log("object_event_skipped", name=_known(record["eventName"]))
             yield Nothing(default_id, "deleted", origin)
             continue
         yield StoredObject(bucket, key, stored.get("versionId"), stored.get("eTag"), origin=origin)
@@ -97,17 +97,35 @@ def from_eventbridge(event: Fields, default_id: str, origin: Origin, text_field:
     default_id = str(event.get("id") or default_id)
     detail = event["detail"]
     if event["source"] == OURS:
-        telemetry.log("own_event_skipped", detail_type=event["detail-type"])
+        telemetry.log("own_event_skipped")
         yield Nothing(default_id, "ours", origin)
     elif event["source"] == "aws.s3":
         if event["detail-type"] != "Object Created":
-            telemetry.log("object_event_skipped", name=event["detail-type"])
+            telemetry.log("object_event_skipped", name=_known(event["detail-type"]))
             yield Nothing(default_id, "deleted", origin)
             return
         stored = detail["object"]
         yield StoredObject(detail["bucket"]["name"], stored["key"], stored.get("version-id"), stored.get("etag"), origin=origin)
     else:
         yield record_of(detail, default_id, origin, text_field)
+
+
+OBJECT_EVENTS = ("ObjectRemoved:", "ObjectRestore:", "ObjectTagging:", "ObjectAcl:", "LifecycleExpiration:", "LifecycleTransition")
+OBJECT_DETAILS = (
+    "Object Deleted",
+    "Object Restore",
+    "Object Storage Class Changed",
+    "Object Tags",
+    "Object ACL Updated",
+    "Object Access",
+)
+"""How the names begin of S3's events that are not read, in its own notifications and through EventBridge."""
+
+
+def _known(name: object) -> str:
+    """The beginning of an event's name, if S3 has one like it: senders may write anything there, and the log is not theirs."""
+    found = (known for known in OBJECT_EVENTS + OBJECT_DETAILS if isinstance(name, str) and name.startswith(known))
+    return next(found, "another name")
 
 
 def continuation_of(stored: StoredObject, offset: int) -> dict[str, Any]:
