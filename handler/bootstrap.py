@@ -6,6 +6,7 @@ Law: knows nothing of HTTP or of event sources; a function hands in how it answe
 import gc
 import os
 import random
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from http.client import HTTPException
@@ -18,7 +19,7 @@ from handler.cache.memory import Memory
 from handler.cache.policy import Policy
 from handler.cache.table import NoTable, Table
 from handler.cache.vector_cache import NOWHERE, Remote, VectorCache, Work
-from handler.config import CacheSettings, KeySettings, Settings
+from handler.config import CacheSettings, KeySettings, Settings, processes
 from handler.embedding.encoder import Encoder
 from handler.embedding.tokenization import Tokenization
 from handler.errors import Backend
@@ -142,11 +143,16 @@ def lambda_function(answering: Callable[[Mapping[str, str], Later | None], Answe
     Under Lambda everything is loaded now, in the init phase; elsewhere at the first event, so that importing has no effect.
     """
     answer: Answer | None = None
+    owner = os.getpid()
+    loading = threading.Lock()
 
     def handler(event: Event, context: Context) -> Any:  # noqa: ANN401 - whatever the function answers with
-        nonlocal answer
-        if answer is None:
-            answer = answering(os.environ, None)
+        nonlocal answer, owner
+        if answer is None or owner != os.getpid():
+            with loading:
+                # A forked process has none of the threads that encode and write, and would wait for them for ever: it loads anew.
+                if answer is None or owner != os.getpid():
+                    answer, owner = answering(os.environ, None), os.getpid()
         return answer(event, context)
 
     if api := os.environ.get("AWS_LAMBDA_RUNTIME_API"):
@@ -159,7 +165,8 @@ def lambda_function(answering: Callable[[Mapping[str, str], Later | None], Answe
 
 def _under_lambda(answering: Callable[[Mapping[str, str], Later | None], Answer], api: str) -> Answer:
     """The function, ready to answer; with a table, its writes are done after the answer where the runtime allows it."""
-    if not os.environ.get("CACHE_TABLE"):
+    # Where several processes share an environment, none of them could follow all of its invocations.
+    if not os.environ.get("CACHE_TABLE") or processes(os.environ) > 1:
         return answering(os.environ, None)
     try:
         extension = RuntimeExtension.registered(api)

@@ -3,6 +3,7 @@
 Law: knows nothing of HTTP, events or AWS. Every function and every dialect comes through here.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -272,8 +273,13 @@ class NoService:
         self._pause_seconds = pause_seconds
         self._not_before = time.monotonic() + pause_seconds
         self._service: Service | None = None
+        self._lock = threading.Lock()  # a model is loaded once, however many threads ask for it
 
     def _loaded(self) -> Service:
+        with self._lock:
+            return self._load_if_due()
+
+    def _load_if_due(self) -> Service:
         if self._service is None:
             if self._again is None or time.monotonic() < self._not_before:
                 raise Backend(self._reason)

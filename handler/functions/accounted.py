@@ -3,6 +3,7 @@
 Law: knows nothing of what events there are.
 """
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -48,7 +49,13 @@ class Metered:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self.figures: Counter[str] = Counter()
+        self._thread = threading.local()
+
+    @property
+    def figures(self) -> Counter[str]:
+        """The sums of the event that this thread handles."""
+        figures: Counter[str] = vars(self._thread).setdefault("figures", Counter())
+        return figures
 
     @property
     def settings(self) -> Settings:
