@@ -15,6 +15,8 @@ from handler.functions.api import answering
 from handler.service import Options, Service
 from tests.conftest import INT8, ROOT, Client, LocalS3, serve
 
+EVENTS = int(os.environ.get("CONCURRENT_EVENTS", "160"))
+"""`make soak` asks for 20,000."""
 TEXTS = [f"text {number}" for number in range(8)]
 
 
@@ -30,7 +32,7 @@ def test_threads_of_one_process_get_the_answers_that_each_would_get_alone(servic
         return reply.status == 200 and reply.json == plain and plain[0] == pytest.approx(expected[text][0], abs=1e-3)
 
     with ThreadPoolExecutor(8) as threads:
-        assert all(threads.map(ask, range(160)))
+        assert all(threads.map(ask, range(EVENTS)))
 
 
 def test_each_thread_counts_its_own_event(service: Service) -> None:
