@@ -6,6 +6,7 @@ Law: knows nothing of HTTP or of event sources; a function hands in how it answe
 import gc
 import os
 import random
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from http.client import HTTPException
@@ -18,7 +19,7 @@ from handler.cache.memory import Memory
 from handler.cache.policy import Policy
 from handler.cache.table import NoTable, Table
 from handler.cache.vector_cache import NOWHERE, Remote, VectorCache, Work
-from handler.config import CacheSettings, KeySettings, Settings
+from handler.config import CacheSettings, KeySettings, Settings, processes
 from handler.embedding.encoder import Encoder
 from handler.embedding.tokenization import Tokenization
 from handler.errors import Backend
@@ -41,7 +42,9 @@ CODECS: dict[str, type[Scaled16 | Exact32]] = {"fp32": Exact32}
 
 
 def load_service(environment: Mapping[str, str], later: Later | None = None) -> Service:
-    """The service that `environment` describes; without a usable model, one that says so to every caller.
+    """The service that `environment` describes; without a usable model, one that refuses every caller.
+
+    Callers get a general sentence and an id: the reason may hold a bucket's name or a setting's value, and /health needs no key.
 
     Args:
         environment: the settings; README.md lists them.
@@ -50,11 +53,19 @@ def load_service(environment: Mapping[str, str], later: Later | None = None) -> 
     Raises:
         Backend: there is no usable model, and a snapshot would be taken of that.
     """
-    load = partial(_service, environment, later)
+
+    def load() -> Service:
+        try:
+            return _service(environment, later)
+        except Backend as error:
+            incident = telemetry.new_incident()
+            telemetry.log("model_not_loaded", incident=incident, reason=str(error))
+            msg = f"The model cannot be served; the reason is in the log under {incident}"
+            raise Backend(msg) from None
+
     try:
         return load()
     except Backend as error:
-        telemetry.log("model_not_loaded", reason=str(error))
         if snapshot.is_taken(environment):
             raise  # a version that could never answer is better not published
         # A layer stays as it is; what is in S3 may be there, and readable, at another try.
@@ -161,11 +172,16 @@ def lambda_function(answering: Callable[[Mapping[str, str], Later | None], Answe
     Under Lambda everything is loaded now, in the init phase; elsewhere at the first event, so that importing has no effect.
     """
     answer: Answer | None = None
+    owner = os.getpid()
+    loading = threading.Lock()
 
     def handler(event: Event, context: Context) -> Any:  # noqa: ANN401 - whatever the function answers with
-        nonlocal answer
-        if answer is None:
-            answer = answering(os.environ, None)
+        nonlocal answer, owner
+        if answer is None or owner != os.getpid():
+            with loading:
+                # A forked process has none of the threads that encode and write, and would wait for them for ever: it loads anew.
+                if answer is None or owner != os.getpid():
+                    answer, owner = answering(os.environ, None), os.getpid()
         return answer(event, context)
 
     if api := os.environ.get("AWS_LAMBDA_RUNTIME_API"):
@@ -179,7 +195,7 @@ def lambda_function(answering: Callable[[Mapping[str, str], Later | None], Answe
 def _under_lambda(answering: Callable[[Mapping[str, str], Later | None], Answer], api: str) -> Answer:
     """The function, ready to answer; with a table, its writes are done after the answer where the runtime allows it."""
     # An environment on Managed Instances has several processes and invocations at once, and refuses extensions that ask for INVOKE.
-    managed = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == MANAGED_INSTANCES
+    managed = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == MANAGED_INSTANCES or processes(os.environ) > 1
     if managed or not os.environ.get("CACHE_TABLE"):
         return answering(os.environ, None)
     try:

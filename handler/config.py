@@ -12,6 +12,7 @@ from typing import Self
 
 from handler.errors import Backend
 
+MEMORY_SIZE = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
 MEMORY_PER_VCPU_MB = 1769
 """Lambda gives one vCPU for each 1,769 MB of memory (AWS Lambda developer guide, "Configuring function memory")."""
 KERNELS = ("avx512_vnni", "avx2", "i8mm", "dotprod")
@@ -44,7 +45,7 @@ class CacheSettings:
             table=environment.get("CACHE_TABLE", "").strip(),
             key_secret=environment.get("CACHE_KEY_SECRET", ""),
             key_secret_arn=environment.get("CACHE_KEY_SECRET_ARN", "").strip(),
-            memory_bytes=_whole(environment, "CACHE_MEMORY_MB", default=32) * 1_000_000,
+            memory_bytes=_whole(environment, "CACHE_MEMORY_MB", default=32) * 1_000_000 // processes(environment),
             min_tokens=_whole(environment, "CACHE_MIN_TOKENS", default=0),
             ttl_days=_positive(environment, "CACHE_TTL_DAYS", default=30),
             budget_seconds=_positive(environment, "CACHE_BUDGET_MS", default=150) / 1000,
@@ -82,7 +83,7 @@ class Settings:
             max_client_batch_size=_positive(environment, "MAX_CLIENT_BATCH_SIZE", default=512),
             threads=_positive(environment, "THREADS", default=_vcpus(environment)),
             kernels=_matching(environment, "KERNELS", "|".join(KERNELS), " or ".join(KERNELS)),
-            memory_mb=_positive(environment, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", default=MEMORY_PER_VCPU_MB),
+            memory_mb=_positive(environment, MEMORY_SIZE, default=MEMORY_PER_VCPU_MB) // processes(environment) or 1,
             cache=CacheSettings.from_environment(environment),
         )
 
@@ -170,14 +171,24 @@ class KeySettings:
         )
 
 
+def processes(environment: Mapping[str, str]) -> int:
+    """How many processes share this execution environment's memory, vCPUs and /tmp.
+
+    Lambda Managed Instances run a process for each concurrent invocation (awslambdaric/__main__.py); elsewhere it is one.
+
+    Raises:
+        Backend: the variable that says so is no number.
+    """
+    return _positive(environment, "AWS_LAMBDA_MAX_CONCURRENCY", default=1)
+
+
 def _vcpus(environment: Mapping[str, str]) -> int:
     """The vCPUs this process may use: a share of what it sees under Lambda, all of it elsewhere."""
     visible = os.process_cpu_count() or 1
-    if "AWS_LAMBDA_FUNCTION_MEMORY_SIZE" not in environment:
-        return visible
-    # Two cores are visible up to 3,008 MB, whatever share of them was paid for.
-    memory_mb = _positive(environment, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", default=MEMORY_PER_VCPU_MB)
-    return min(visible, max(1, memory_mb // MEMORY_PER_VCPU_MB))
+    if MEMORY_SIZE in environment:
+        # Two cores are visible up to 3,008 MB, whatever share of them was paid for.
+        visible = min(visible, _positive(environment, MEMORY_SIZE, default=MEMORY_PER_VCPU_MB) // MEMORY_PER_VCPU_MB)
+    return max(1, visible // processes(environment))
 
 
 def _boolean(environment: Mapping[str, str], name: str, *, default: bool) -> bool:

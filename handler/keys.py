@@ -41,7 +41,7 @@ class FixedKeys:
     """Keys given once."""
 
     def __init__(self, keys: Iterable[str]) -> None:
-        self._hashes = frozenset(_hash(key) for key in keys)
+        self._hashes = _hashes(keys)
 
     def accepts(self, key: str) -> bool:
         """Whether `key` is one of them."""
@@ -99,10 +99,13 @@ class SecretKeys:
         self._asked = self._clock()
         try:
             keys = self._read()
-            self._hashes = frozenset(_hash(key) for key in keys)
-            self._names = {_hash(key): name for key, name in keys.items()} if isinstance(keys, Mapping) else {}
+            self._hashes = _hashes(keys)
+            self._names = {_hash(key.strip()): name for key, name in keys.items()} if isinstance(keys, Mapping) else {}
         except Exception as error:  # noqa: BLE001 - whatever the store's trouble is, the known keys stay valid
             telemetry.log("keys_not_read", error=type(error).__name__)
+            return
+        if not self._hashes:
+            telemetry.log("no_keys", reason="every version of the secret is empty or white space: no key is valid")
 
 
 def versions_of(secret: str) -> dict[str, str]:
@@ -140,6 +143,11 @@ def _client() -> Any:  # noqa: ANN401 - botocore makes its clients' types at run
     from handler.aws import connect  # noqa: PLC0415 - 0.1 s that a deployment without a secret does not pay
 
     return connect("secretsmanager", read_seconds=1, attempts=2)
+
+
+def _hashes(keys: Iterable[str]) -> frozenset[bytes]:
+    """The hashes of all keys but empty ones: a secret of white space must not let in whoever sends no key."""
+    return frozenset(_hash(key) for key in keys if key.strip())
 
 
 def _hash(key: str) -> bytes:

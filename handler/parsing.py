@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from handler.embedding.tokenization import Direction
+from handler.embedding.tokenization import check_encodable
+from handler.embedding.windows import Direction
 from handler.errors import Empty, Validation, kind, shown
 from handler.service import Options
 
 type EncodingFormat = Literal["float", "base64"]
 
 DIRECTIONS = get_args(Direction.__value__)
+LARGEST_INTEGER = 2**31 - 1
+"""Python reads integers of thousands of digits, and raises when it is to write more: none gets further than here."""
 ENCODING_FORMATS = get_args(EncodingFormat.__value__)
 
 
@@ -62,6 +65,7 @@ def texts(fields: Mapping[str, Any], name: str) -> list[str]:
     Raises:
         Empty: there is no text, or one is empty.
         Validation: it is neither.
+        Tokenizer: a text holds half of a surrogate pair.
     """
     value = fields.get(name)
     if isinstance(value, str):
@@ -77,6 +81,7 @@ def texts(fields: Mapping[str, Any], name: str) -> list[str]:
     if not all(value) or not value:
         msg = f"`{name}[{value.index('')}]` cannot be empty" if len(value) > 1 else f"`{name}` cannot be empty"
         raise Empty(msg)
+    check_encodable(value, range(len(value)), name)
     return value
 
 
@@ -107,6 +112,8 @@ def _integer(fields: Mapping[str, Any], name: str) -> int | None:
         return None
     if not isinstance(value, int) or isinstance(value, bool):
         raise _wrong(name, "a whole number", value)
+    if abs(value) > LARGEST_INTEGER:
+        raise _wrong(name, f"a whole number up to {LARGEST_INTEGER}", value)
     return value
 
 

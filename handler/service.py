@@ -3,6 +3,7 @@
 Law: knows nothing of HTTP, events or AWS. Every function and every dialect comes through here.
 """
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,8 @@ from handler.cache.vector_cache import VectorCache
 from handler.config import Settings
 from handler.embedding.encoder import NEVER, Vectors
 from handler.embedding.manifest import Manifest
-from handler.embedding.tokenization import Direction, Token, TokenIds, Tokenization, Tokens
+from handler.embedding.tokenization import Token, TokenIds, Tokenization, Tokens
+from handler.embedding.windows import Direction
 from handler.errors import Backend, TooLarge, Validation, shown
 
 
@@ -102,7 +104,7 @@ class Service(Protocol):
         """One vector for each token of each of `texts`."""
         ...
 
-    def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool) -> list[list[Token]]:
+    def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool, deadline: float = NEVER) -> list[list[Token]]:
         """The tokens of each of `texts`, uncut."""
         ...
 
@@ -155,8 +157,9 @@ class EmbeddingService:
         # A text that comes twice is embedded once; `places` finds its vector for each place it came from.
         distinct = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         places = [distinct[text] for text in texts]
+        firsts = dict(zip(reversed(texts), range(len(texts) - 1, -1, -1), strict=True))  # a failure names the client's own index
         started = time.perf_counter_ns()
-        tokens = self._tokenized(list(distinct), options)
+        tokens = self._tokenized(list(distinct), options, deadline, [firsts[text] for text in distinct])
         tokenized = time.perf_counter_ns()
         # Only a model that leaves its prompt out of the pool has to know where the prompt ends.
         prompt = "" if self.manifest.include_prompt else self._prompt(options.prompt_name)
@@ -185,13 +188,13 @@ class EmbeddingService:
         """
         self._check(options)
         started = time.perf_counter_ns()
-        tokens = self._tokenized(texts, options)
+        tokens = self._tokenized(texts, options, deadline, range(len(texts)))
         check(sum(len(token.ids) for token in tokens), self._encoder.hidden)
         tokenized = time.perf_counter_ns()
         vectors = self._encoder.encode_tokens([token.ids for token in tokens], deadline)
         return self._result(vectors, texts, tokens, started, tokenized)
 
-    def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool) -> list[list[Token]]:
+    def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool, deadline: float = NEVER) -> list[list[Token]]:
         """The tokens of each text with its prompt, uncut, with the special ones around them if `special`.
 
         Raises:
@@ -199,7 +202,7 @@ class EmbeddingService:
         """
         self._check(options)
         prompt = self._prompt(options.prompt_name)
-        return self._tokenization.describe([prompt + text for text in texts], special=special)
+        return self._tokenization.describe([prompt + text for text in texts], special=special, deadline=deadline)
 
     def text_of(self, ids: Sequence[int]) -> str:
         """The text that token ids of this model stand for.
@@ -216,9 +219,10 @@ class EmbeddingService:
         cut = f"{options.truncation_direction} {self._tokenization.max_length}"
         return [self._cache.key(prompt, text, cut if token.truncated else "") for text, token in zip(texts, tokens, strict=True)]
 
-    def _tokenized(self, texts: Sequence[str], options: Options) -> list[Tokens]:
+    def _tokenized(self, texts: Sequence[str], options: Options, deadline: float, places: Sequence[int]) -> list[Tokens]:
         prompt = self._prompt(options.prompt_name)
-        tokens = self._tokenization.tokenize([prompt + text for text in texts], options.truncation_direction)
+        prompted = [prompt + text for text in texts]
+        tokens = self._tokenization.tokenize(prompted, options.truncation_direction, deadline, places)
         self._check_lengths(tokens, options.truncate)
         return tokens
 
@@ -238,7 +242,7 @@ class EmbeddingService:
     def _check(self, options: Options) -> None:
         dimension = self.manifest.dimension
         if options.dimensions is not None and not 1 <= options.dimensions <= dimension:
-            msg = f"`dimensions` must be between 1 and {dimension}. Given: {options.dimensions}"
+            msg = f"`dimensions` must be between 1 and {dimension}. Given: {shown(options.dimensions)}"
             raise Validation(msg)
 
     def _prompt(self, name: str | None) -> str:
@@ -276,8 +280,13 @@ class NoService:
         self._pause_seconds = pause_seconds
         self._not_before = time.monotonic() + pause_seconds
         self._service: Service | None = None
+        self._lock = threading.Lock()  # a model is loaded once, however many threads ask for it
 
     def _loaded(self) -> Service:
+        with self._lock:
+            return self._load_if_due()
+
+    def _load_if_due(self) -> Service:
         if self._service is None:
             if self._again is None or time.monotonic() < self._not_before:
                 raise Backend(self._reason)
@@ -314,9 +323,9 @@ class NoService:
         """Raises Backend."""
         return self._loaded().embed_tokens(texts, options, check, deadline)
 
-    def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool) -> list[list[Token]]:
+    def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool, deadline: float = NEVER) -> list[list[Token]]:
         """Raises Backend."""
-        return self._loaded().tokens_of(texts, options, special=special)
+        return self._loaded().tokens_of(texts, options, special=special, deadline=deadline)
 
     def text_of(self, ids: Sequence[int]) -> str:
         """Raises Backend."""

@@ -53,12 +53,17 @@ def measure(metrics: Mapping[str, float], dimensions: Mapping[str, str], fields:
     print(json.dumps({**fields, "_aws": aws, **dimensions, **metrics}), file=sys.stderr, flush=True)  # noqa: T201 - as above
 
 
+def new_incident() -> str:
+    """An id under which the log has the details that a caller is not told."""
+    return uuid.uuid4().hex[:12]
+
+
 def log_unexpected(error: BaseException) -> str:
     """Write where an unexpected error came from and return the id under which it is found.
 
     Its message is left out: libraries quote the values they choke on, and those are the user's texts.
     """
-    incident = uuid.uuid4().hex[:12]
+    incident = new_incident()
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
     log("unexpected_error", incident=incident, error=type(error).__name__, trace=" < ".join(reversed(frames)))
     return incident

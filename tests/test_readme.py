@@ -170,6 +170,25 @@ def test_every_target_named_on_the_page_is_in_the_makefile() -> None:
     assert set(re.findall(r"`make ([a-z-]+)[`\s]", README)) <= targets
 
 
+NAMED_TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+
+
+@pytest.mark.parametrize("claim", ["never a text", "blocks nobody", "Memory is bounded"])
+def test_a_claim_that_holds_whatever_is_sent_names_the_test_that_holds_it(claim: str) -> None:
+    """In its own paragraph or item."""
+    paragraphs = [text for text in re.split(r"\n\n|\n(?=- )", README) if claim in text]
+    assert paragraphs
+    assert all(NAMED_TEST.search(text) for text in paragraphs)
+
+
+def test_every_test_named_on_the_page_is_there() -> None:
+    """Under its name, in its file."""
+    named = NAMED_TEST.findall(README)
+    assert len(named) >= 4
+    for file, name in named:
+        assert f"def {name}(" in (ROOT / file).read_text(), name
+
+
 @pytest.mark.parametrize(
     ("actual", "promised", "kept"),
     [

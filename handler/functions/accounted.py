@@ -3,6 +3,7 @@
 Law: knows nothing of what events there are.
 """
 
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -48,7 +49,13 @@ class Metered:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self.figures: Counter[str] = Counter()
+        self._thread = threading.local()
+
+    @property
+    def figures(self) -> Counter[str]:
+        """The sums of the event that this thread handles."""
+        figures: Counter[str] = vars(self._thread).setdefault("figures", Counter())
+        return figures
 
     @property
     def settings(self) -> Settings:
@@ -77,9 +84,9 @@ class Metered:
         """As Service does."""
         return self._service.embed_tokens(texts, options, check, deadline)
 
-    def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool) -> list[list[Token]]:
+    def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool, deadline: float = NEVER) -> list[list[Token]]:
         """As Service does."""
-        return self._service.tokens_of(texts, options, special=special)
+        return self._service.tokens_of(texts, options, special=special, deadline=deadline)
 
     def text_of(self, ids: Sequence[int]) -> str:
         """As Service does."""

@@ -1,5 +1,6 @@
 """The HTTP function: requests from API Gateway, Function URLs and load balancers, and plain invocations."""
 
+import asyncio
 from functools import cache
 from typing import Any
 
@@ -30,12 +31,21 @@ def answering(service: Service, keys: Keys | None, *, pages: bool = True) -> Ans
         if not isinstance(event, dict) or door_of(event) is None:
             return plain()(event, context)
         try:
+            _provide_event_loop()
             return http(event, context)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             telemetry.log("unreadable_request", error=type(error).__name__)
             return UNREADABLE
 
     return answer
+
+
+def _provide_event_loop() -> None:
+    """Make an event loop for this thread if it has none: Mangum makes one for the thread that it is made on alone."""
+    try:
+        asyncio.get_event_loop()
+    except RuntimeError:
+        asyncio.set_event_loop(asyncio.new_event_loop())
 
 
 UNREADABLE = {

@@ -87,4 +87,5 @@ async def _no_route(request: Request, error: Exception) -> Response:
     allowed = [method for route in found for method in sorted(route.methods)]
     if request.method == "OPTIONS":
         return Response(status_code=204, headers={"allow": ", ".join([*allowed, "OPTIONS"])})
-    return routing_failure(request.method, request.url.path, allowed)
+    # Not `request.url`, which is made of the host that the client names: `Host: [` is none.
+    return routing_failure(request.method, request.scope["path"], allowed)

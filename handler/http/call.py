@@ -2,7 +2,6 @@
 
 import json
 import time
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -13,11 +12,14 @@ from fastapi import Request
 from handler.doors import LAMBDA_BYTES, FrontDoor, remaining_ms
 from handler.embedding.encoder import Vectors
 from handler.errors import Malformed, TooLarge, Validation, shown
+from handler.gunzip import GzipError, gunzip
 from handler.http.errors import NotFound, UnsupportedMediaType
 from handler.service import Embeddings, Options, Service, check_batch
 
 INFLATED_BYTES = LAMBDA_BYTES
 """The most that a compressed body may become: what Lambda would have carried uncompressed."""
+STEP_BYTES = 1 << 20
+"""Decompressed at a time."""
 
 FALSE = frozenset({"false", "0", "no", "off"})
 
@@ -123,27 +125,22 @@ class Call:
         if encoding not in GZIP:
             msg = f"The body's content-encoding must be gzip or identity. Given: {shown(encoding)}"
             raise UnsupportedMediaType(msg)
-        return _gunzipped(self.body)
+        return _gunzipped(self.body) if self.body else b""
 
 
 GZIP = frozenset({"gzip", "x-gzip"})
 
 
 def _gunzipped(packed: bytes) -> bytes:
-    """The contents of all members of a gzip file, one after another (RFC 1952, section 2.2)."""
     body = bytearray()
-    while packed:
-        inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)  # 16: gzip's own header
-        try:
-            body += inflater.decompress(packed, INFLATED_BYTES + 1 - len(body))
-        except zlib.error:
-            raise Malformed(NOT_GZIP) from None
-        if len(body) > INFLATED_BYTES:
-            msg = f"the body inflates to more than {INFLATED_BYTES} bytes"
-            raise TooLarge(msg)
-        if not inflater.eof:
-            raise Malformed(NOT_GZIP)
-        packed = inflater.unused_data
+    try:
+        for content in gunzip([packed], STEP_BYTES):
+            body += content
+            if len(body) > INFLATED_BYTES:
+                msg = f"the body inflates to more than {INFLATED_BYTES} bytes"
+                raise TooLarge(msg)
+    except GzipError:
+        raise Malformed(NOT_GZIP) from None
     return bytes(body)
 
 

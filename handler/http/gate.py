@@ -73,8 +73,9 @@ def authorize(keys: Keys, request: Request) -> str:
     Raises:
         Unauthorized: it has none, or one that is malformed, repeated or wrong.
     """
-    scheme, _, key = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not keys.accepts(key.strip()):
+    sent = request.headers.getlist("authorization")
+    scheme, _, key = sent[0].partition(" ") if len(sent) == 1 else ("", "", "")
+    if scheme.lower() != "bearer" or not key.strip() or not keys.accepts(key.strip()):
         msg = "Invalid credentials in Authorization header"
         raise Unauthorized(msg)
     return keys.name_of(key.strip())

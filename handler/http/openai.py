@@ -7,7 +7,7 @@ import orjson
 from fastapi import Response
 
 from handler.encoding import base64_rows, row_bytes
-from handler.errors import Validation
+from handler.errors import TooLarge, Validation
 from handler.http.answers import answer
 from handler.http.call import Call
 from handler.parsing import embedding_request
@@ -15,6 +15,8 @@ from handler.service import check_batch
 
 ITEM_BYTES = len(rb"{\"object\":\"embedding\",\"index\":99999,\"embedding\":},")
 """What stands around a vector, with the backslashes of Lambda's envelope."""
+MOST_TOKEN_IDS = 300_000
+"""OpenAI's own limit for one request. Each becomes up to a hundred characters of text before it is truncated."""
 
 
 def embeddings(call: Call) -> Response:
@@ -50,9 +52,17 @@ def _texts(call: Call, given: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
     if not isinstance(given, list) or not given:
         return given
     if _are_ids(given):
+        _check_ids(len(given))
         return call.service.text_of(given)
     check_batch(call.service, len(given))
+    _check_ids(sum(len(item) for item in given if isinstance(item, list)))
     return [call.service.text_of(item) if _are_ids(item) else item for item in given]
+
+
+def _check_ids(count: int) -> None:
+    if count > MOST_TOKEN_IDS:
+        msg = f"`input` has {count} token ids > {MOST_TOKEN_IDS}, the most of one request"
+        raise TooLarge(msg)
 
 
 def _are_ids(item: object) -> bool:

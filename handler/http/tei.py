@@ -42,10 +42,11 @@ def tokenize(call: Call) -> Response:
     fields = call.fields()
     asked = embedding_request(fields)
     check_batch(call.service, len(asked.texts))
-    # A tokenizer makes at most one token of a byte, and a few around a text.
+    # A tokenizer makes at most one token of a byte, and a few around a text. This bounds what is tokenized, too: 74 KB at most.
     most = sum(len(text.encode("utf-8", "surrogatepass")) for text in asked.texts) + SPECIAL_TOKENS * len(asked.texts)
     call.door.check_response(most, TOKEN_BYTES, "bytes of text")
-    tokens = call.service.tokens_of(asked.texts, asked.options, special=add_special_tokens(fields))
+    special = add_special_tokens(fields)
+    tokens = call.service.tokens_of(asked.texts, asked.options, special=special, deadline=call.deadline)
     return Response(orjson.dumps(tokens), media_type="application/json")
 
 

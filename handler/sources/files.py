@@ -5,13 +5,13 @@ from, and holds no more of them at a time than one part and one record.
 """
 
 import csv
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import orjson
 
 from handler.errors import Validation, kind, shown
+from handler.gunzip import MAGIC, GzipError, gunzip
 from handler.records import Failure
 from handler.sources.numbers import with_exact_id
 
@@ -19,9 +19,6 @@ MOST_RECORD_BYTES = 2_000_000
 """A line, or a CSV record of several lines, that is longer is refused without being held."""
 STEP_BYTES = 1024 * 1024
 """How much is cut into lines at a time, and decompressed at a time, however little it was compressed to."""
-GZIP = b"\x1f\x8b"
-GZIP_WINDOW = 31
-"""zlib's name for gzip's header and its largest window."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 type Fields = dict[str, Any]
@@ -280,9 +277,9 @@ def _decompressed(content: Content, offset: int) -> Iterator[bytes]:
     """
     parts = content.read(0)
     first = b""
-    while len(first) < len(GZIP) and (part := next(parts, None)) is not None:
+    while len(first) < len(MAGIC) and (part := next(parts, None)) is not None:
         first += part
-    if first.startswith(GZIP):
+    if first.startswith(MAGIC):
         yield from _after(offset, _inflated(_joined(first, parts)))
     elif offset < len(first):
         yield from _joined(first[offset:], parts)
@@ -310,22 +307,8 @@ def _after(offset: int, parts: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _inflated(parts: Iterator[bytes]) -> Iterator[bytes]:
-    """What gzip's members hold, one after the other; zeros behind them are padding."""
-    inflate = zlib.decompressobj(GZIP_WINDOW)
-    for part in parts:
-        waiting = part
-        while waiting:
-            if inflate.eof:
-                waiting = waiting.lstrip(b"\0")
-                if not waiting:
-                    break
-                inflate = zlib.decompressobj(GZIP_WINDOW)
-            try:
-                yield inflate.decompress(waiting, STEP_BYTES)
-            except zlib.error as error:
-                msg = "cannot be read, nor what follows: the gzip is damaged"
-                raise _Unreadable(msg) from error
-            waiting = inflate.unused_data if inflate.eof else inflate.unconsumed_tail
-    if not inflate.eof:
-        msg = "cannot be read: the gzip ends before it is whole"
-        raise _Unreadable(msg)
+    try:
+        yield from gunzip(parts, STEP_BYTES)
+    except GzipError as error:
+        msg = f"cannot be read, nor what follows: {error}"
+        raise _Unreadable(msg) from error

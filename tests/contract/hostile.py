@@ -1,8 +1,10 @@
 """Generated requests that no well-meaning client sends, and what must hold of every answer."""
 
 import base64
+import gzip
 import json
 import random
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +12,8 @@ from tests.conftest import Client, Reply
 from tests.contract.test_routes import PATHS, event
 
 STATUSES = frozenset({200, 204, 400, 401, 404, 405, 413, 415, 422, 424})
+LONGEST_INTEGER = 10 ** (sys.get_int_max_str_digits() - 1)
+"""The longest that Python's JSON reads, and that it refuses to write with one more digit."""
 NASTY_TEXTS = (
     "",
     " ",
@@ -27,6 +31,10 @@ NASTY_TEXTS = (
     "한" * 3_000,
     "https://example.com/" * 30,
     "\n" * 1_000,
+    "\ud800",
+    "ab\udfff",
+    "!" * 20_000,
+    "漢" * 20_000,
 )
 NASTY_VALUES: tuple[Any, ...] = (
     None,
@@ -41,6 +49,8 @@ NASTY_VALUES: tuple[Any, ...] = (
     2**63,
     2**64,
     10**400,
+    LONGEST_INTEGER,
+    -LONGEST_INTEGER,
     1.5,
     -0.0,
     1e308,
@@ -96,7 +106,14 @@ RAW_BODIES = (
     b"1" * 100_000,
     b'{"inputs": "\xed\xa0\x80"}',
     b'{"inputs": "a", "parameters": {"parameters": {"parameters": 1}}}',
+    b'{"inputs": "a", "user": "\\ud800", "dimensions": ' + b"9" * 4_300 + b"}",
+    b'{"inputs": "a", "user": "\\ud800", "dimensions": ' + b"9" * 4_301 + b"}",
+    b'{"user": "\\ud800", "input": [' + b"9" * 4_300 + b"]}",
+    b'{"inputs": ["a", "a", "a", "\\ud800"]}',
+    b'{"inputs": "a", "user": "\\ud800", "dimensions": -1e999}',
 )
+HOSTS = ("[", "[::1", "a]:b", "a:b:c", "", "\x00", "a/b?c#d@e", "h" * 9_000)
+"""Of which a URL cannot be made."""
 MORE_PATHS = (
     "/v1/embeddings",
     "/embeddings",
@@ -155,12 +172,22 @@ def body(generator: random.Random) -> bytes:
 def by_http(client: Client, generator: random.Random) -> Reply:
     """One request, by the shape of an HTTP API's event."""
     headers = {"content_type": generator.choice(CONTENT_TYPES)}
+    if generator.random() < 0.2:
+        headers["host"] = generator.choice(HOSTS)
     if generator.random() < 0.1:
         headers["content_encoding"] = generator.choice(["gzip", "br", "identity", "x"])
     if generator.random() < 0.1:
         headers["accept_encoding"] = generator.choice(["gzip", "*", "gzip;q=0", "\x00"])
-    path = generator.choice(PATHS if generator.random() < 0.6 else MORE_PATHS)
-    return client.request(generator.choice(METHODS), path, body(generator), **headers)
+    sent = body(generator)
+    if generator.random() < 0.05:
+        headers["content_encoding"] = "gzip"
+        sent = b"".join(gzip.compress(part) for part in (b"", sent[:3], b"", sent[3:], b""))
+    return client.request(generator.choice(METHODS), path_of(generator), sent, **headers)
+
+
+def path_of(generator: random.Random) -> str:
+    """A path, known or not."""
+    return generator.choice(PATHS if generator.random() < 0.6 else MORE_PATHS)
 
 
 def by_event(client: Client, generator: random.Random) -> Reply:
@@ -169,9 +196,17 @@ def by_event(client: Client, generator: random.Random) -> Reply:
     made["body"] = body(generator).decode("latin-1")
     if generator.random() < 0.3:
         made |= {"body": base64.b64encode(made["body"].encode()).decode()[generator.randrange(3) :], "isBase64Encoded": True}
-    made["headers"] |= generator.choice(
-        [{}, {"host": "a:b:c"}, {"x-forwarded-port": "-"}, {"cookie": "\x00"}, {"accept": "x" * 9000}]
+    if generator.random() < 0.6:
+        path = path_of(generator)
+        made |= {"path": path, "rawPath": path, "pathParameters": {"proxy": path[1:]}}
+        if "http" in made["requestContext"]:
+            made["requestContext"]["http"] |= {"path": path, "method": generator.choice(METHODS)}
+    spoiled: dict[str, str] = generator.choice(
+        [{}, {"host": generator.choice(HOSTS)}, {"x-forwarded-port": "-"}, {"cookie": "\x00"}, {"accept": "x" * 9000}]
     )
+    made["headers"] |= spoiled
+    if "multiValueHeaders" in made:
+        made["multiValueHeaders"] = {name: [value] * generator.choice([1, 1, 2]) for name, value in made["headers"].items()}
     return client.reply(made)
 
 

@@ -16,6 +16,7 @@ from handler.http.gate import PAGE_PATHS
 from handler.keys import REFRESH_S, UNKNOWN_KEY_REFRESH_S, FixedKeys, SecretKeys, versions_of
 from handler.service import Service
 from tests.conftest import INT8, Client, Reply, serve
+from tests.contract.test_routes import event
 
 REFUSED = (401, "Unauthorized", "Invalid credentials in Authorization header")
 BODY = json.dumps({"inputs": "a"}).encode()
@@ -53,6 +54,30 @@ def test_no_header_is_no_key(guarded: Client) -> None:
     assert guarded.get("/info").error == REFUSED
     assert guarded.request("DELETE", "/").error == REFUSED
     assert guarded.request("DELETE", "/").headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("name", ["alb", "rest_v1"])
+@pytest.mark.parametrize(
+    ("values", "status"), [(["Bearer one"], 200), (["Bearer one", "Bearer one"], 401), (["x", "Bearer one"], 401)]
+)
+def test_two_authorization_headers_are_refused_where_each_stands_alone(
+    guarded: Client, name: str, values: list[str], status: int
+) -> None:
+    """A load balancer with multi-value headers, and a REST API, do not join them with a comma as an HTTP API does."""
+    made = event(name)
+    made["multiValueHeaders"] = {header: [value] for header, value in made["headers"].items()} | {"authorization": values}
+    assert guarded.reply(made).status == status
+
+
+@pytest.mark.parametrize("keys", [[""], [" \n"], []])
+def test_an_empty_key_is_no_key(service: Service, keys: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A secret of white space lets no one in, and the log says so."""
+    for store in (SecretKeys(lambda: keys), FixedKeys(keys)):
+        assert not store.accepts("")
+        client = Client(answering(service, store))
+        assert [authorized(client, value).error for value in ("Bearer ", "Bearer", "bearer  ")] == [REFUSED] * 3
+        assert client.post({"inputs": "a"}).error == REFUSED
+    assert "no key is valid" in capsys.readouterr().err
 
 
 def test_openai_s_routes_refuse_in_openai_s_form(guarded: Client) -> None:
@@ -105,6 +130,12 @@ class Clock:
 def clock() -> Clock:
     """The time."""
     return Clock()
+
+
+def test_an_empty_version_of_the_secret_does_not_close_the_other(clock: Clock) -> None:
+    """Half way through a rotation."""
+    keys = SecretKeys(lambda: ["", "before"], clock)
+    assert (keys.accepts("before"), keys.accepts("")) == (True, False)
 
 
 def test_a_secret_is_read_at_the_start_and_not_at_every_request(clock: Clock) -> None:

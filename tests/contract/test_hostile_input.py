@@ -4,10 +4,12 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from tests.conftest import Client
 from tests.contract import hostile
 
-COUNT = int(os.environ.get("HOSTILE_REQUESTS", "5000"))
+COUNT = int(os.environ.get("HOSTILE_REQUESTS", "3000"))
 """`make soak` asks for 100,000."""
 GROWTH_MB = 64
 
@@ -28,10 +30,55 @@ def test_hostile_requests_are_answered_and_nothing_grows(client: Client) -> None
             warm = resident_mb()
     assert resident_mb() - warm < GROWTH_MB
     assert all(statuses[status] for status in (200, 400, 404, 405, 413, 415, 422)), statuses
-    assert statuses[200] > COUNT // 10
+    assert statuses[200] > COUNT // 20
 
 
 def test_a_text_of_five_megabytes_is_answered(client: Client) -> None:
     """Cut to the model's limit."""
     reply = client.request("POST", "/", b'{"inputs": "' + b"word " * 1_000_000 + b'"}', content_type="application/json")
     assert reply.status == 200
+
+
+LONG = "9" * 4_300
+"""As many digits as Python's JSON reads."""
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "sentence"),
+    [
+        (
+            "/",
+            f'{{"inputs": "a", "user": "\\ud800", "dimensions": {LONG}}}',
+            "`dimensions` must be a whole number up to 2147483647. Given: a number",
+        ),
+        (
+            "/v1/embeddings",
+            f'{{"user": "\\ud800", "input": [{LONG}]}}',
+            "a token id must be below 30522, the size of this model's vocabulary. Given: a number",
+        ),
+    ],
+)
+def test_a_number_of_thousands_of_digits_is_refused_without_being_written(
+    client: Client, path: str, body: str, sentence: str
+) -> None:
+    """Beside half of a surrogate pair, for which the body is read by Python's own JSON, which knows no limit of 64 bits."""
+    reply = client.request("POST", path, body.encode(), content_type="application/json")
+    assert reply.status == 422
+    assert sentence in reply.body.decode()
+
+
+@pytest.mark.parametrize("host", [host for host in hostile.HOSTS if ":" not in host])
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/nothing", 404), ("DELETE", "/embed", 405), ("OPTIONS", "/nothing", 204)]
+)
+def test_a_host_of_which_no_url_can_be_made_changes_no_answer(
+    client: Client, method: str, path: str, status: int, host: str
+) -> None:
+    """What the client calls the host is asked for nowhere."""
+    assert client.request(method, path, host=host).status == status
+
+
+@pytest.mark.parametrize("host", [host for host in hostile.HOSTS if ":" in host])
+def test_a_host_whose_port_is_no_number_is_refused(client: Client, host: str) -> None:
+    """Mangum reads the port before the application sees the request."""
+    assert client.request("GET", "/nothing", host=host).status == 400

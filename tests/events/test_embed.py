@@ -122,11 +122,12 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
 
 
 def test_without_a_model_it_says_so(tmp_path: Path) -> None:
-    """As every other way in does."""
+    """As every other way in does; the log, which is on the same terminal, has the reason."""
     (tmp_path / "in.jsonl").write_text('{"inputs": "a"}\n')
     ran = embed(tmp_path / "in.jsonl", tmp_path / "out.jsonl", MODEL_DIR=str(tmp_path))
     assert ran.returncode == 1
-    assert ran.stderr.splitlines()[-1].startswith(f"The model file manifest.json is missing in {tmp_path}")
+    assert ran.stderr.splitlines()[-1].startswith("The model cannot be served; the reason is in the log under ")
+    assert f"The model file manifest.json is missing in {tmp_path}" in ran.stderr
 
 
 def fast(source: Path, out: Path) -> "subprocess.Popen[str]":

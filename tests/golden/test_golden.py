@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handler.embedding.tokenization import Direction
+from handler.embedding.windows import Direction
 from handler.service import Options, Service
 
 GOLDEN = json.loads(Path(__file__).with_name("all-MiniLM-L6-v2.json").read_text())

@@ -27,6 +27,7 @@ from tests.faults.proxy import Exchange, Fault, FaultProxy, none
 
 WEIGHTS = "model.onnx.data"
 PREFIXES = count()
+type Refusal = Callable[[Service], str]
 type Damage = Callable[[LocalS3, str], object]
 
 
@@ -63,13 +64,22 @@ def started(prefix: str, s3: LocalS3, tmp_path: Path) -> Callable[..., Service]:
     return lambda **settings: load_service(uri | settings)
 
 
-def refusal(service: Service) -> str:
-    """The sentence that every caller gets."""
-    client = Client(answering(service, None))
-    replies = [client.post({"inputs": "a"}), client.get("/info"), client.get("/health")]
-    assert {reply.status for reply in replies} == {424}
-    (sentence,) = {reply.json["error"] for reply in replies}
-    return str(sentence)
+@pytest.fixture
+def refusal(capsys: pytest.CaptureFixture[str]) -> Refusal:
+    """Called with a service that has no model: the reason that the log has under the id that every caller gets."""
+
+    def refusal(service: Service) -> str:
+        client = Client(answering(service, None))
+        replies = [client.post({"inputs": "a"}), client.get("/info"), client.get("/health")]
+        assert {reply.status for reply in replies} == {424}
+        (sentence,) = {reply.json["error"] for reply in replies}
+        told, _, incident = sentence.rpartition(" ")
+        assert told == "The model cannot be served; the reason is in the log under"
+        logged = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+        (reason,) = [line["reason"] for line in logged if line.get("incident") == incident]
+        return str(reason)
+
+    return refusal
 
 
 def vector(service: Service) -> bytes:
@@ -252,7 +262,9 @@ LASTING: dict[str, tuple[Fault, str]] = {
 
 
 @pytest.mark.parametrize("name", LASTING)
-def test_a_read_that_fails_for_good_is_told(name: str, started: Callable[..., Service], proxy: FaultProxy, tmp_path: Path) -> None:
+def test_a_read_that_fails_for_good_is_told(
+    name: str, started: Callable[..., Service], proxy: FaultProxy, tmp_path: Path, refusal: Refusal
+) -> None:
     """By the file's name and what S3 says; nothing of the file is left."""
     fault, ending = LASTING[name]
     proxy.fault = of_weights(fault)
@@ -264,7 +276,7 @@ def test_a_read_that_fails_for_good_is_told(name: str, started: Callable[..., Se
 
 
 def test_an_object_that_changes_while_it_is_read_is_not_pieced_together(
-    started: Callable[..., Service], proxy: FaultProxy, s3: LocalS3, prefix: str
+    started: Callable[..., Service], proxy: FaultProxy, s3: LocalS3, prefix: str, refusal: Refusal
 ) -> None:
     """All parts are asked for as those of the version that the first was of."""
     changed = (INT8 / WEIGHTS).read_bytes()[::-1]
@@ -324,7 +336,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
 
 @pytest.mark.parametrize("name", DAMAGES)
 def test_what_is_not_the_model_of_the_manifest_is_told(
-    name: str, started: Callable[..., Service], s3: LocalS3, prefix: str, tmp_path: Path
+    name: str, started: Callable[..., Service], s3: LocalS3, prefix: str, tmp_path: Path, refusal: Refusal
 ) -> None:
     """In one sentence; what is left in /tmp are whole files or none."""
     damage, sentence = DAMAGES[name]
@@ -351,26 +363,26 @@ SETTINGS: dict[str, tuple[dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_a_setting_that_cannot_be_used_is_told(name: str, started: Callable[..., Service]) -> None:
+def test_a_setting_that_cannot_be_used_is_told(name: str, started: Callable[..., Service], refusal: Refusal) -> None:
     """By its name and value, before any weights are fetched."""
     settings, sentence = SETTINGS[name]
     assert refusal(started(**settings)) == sentence
 
 
-def test_the_digest_holds_for_a_model_in_a_layer_too() -> None:
+def test_the_digest_holds_for_a_model_in_a_layer_too(refusal: Refusal) -> None:
     """The one it names is served, and no other."""
     digest = Manifest.read(INT8).digest
     assert vector(serve(INT8, MODEL_SHA256=digest))
     assert refusal(serve(INT8, MODEL_SHA256="0" * 64)) == f"{PINNED}{digest}"
 
 
-def test_where_nobody_listens(started: Callable[..., Service], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_nobody_listens(started: Callable[..., Service], monkeypatch: pytest.MonkeyPatch, refusal: Refusal) -> None:
     """The port of the discard protocol."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
     assert refusal(started()) == "The file manifest.json in MODEL_URI cannot be read (EndpointConnectionError)"
 
 
-def test_a_full_tmp_is_told(started: Callable[..., Service], s3: LocalS3, prefix: str, tmp_path: Path) -> None:
+def test_a_full_tmp_is_told(started: Callable[..., Service], s3: LocalS3, prefix: str, tmp_path: Path, refusal: Refusal) -> None:
     """The file is a device that is always full."""
     folder = tmp_path / "tmp" / s3.bucket / prefix
     folder.mkdir(parents=True)
@@ -383,7 +395,7 @@ def test_a_full_tmp_is_told(started: Callable[..., Service], s3: LocalS3, prefix
 
 
 def test_under_the_emulator_the_model_comes_from_s3(s3: LocalS3, prefix: str, service: Service, tmp_path: Path) -> None:
-    """And a failure is the caller's to read."""
+    """A failure has an id for the caller, and the log has its reason."""
     event = json.dumps({"inputs": "How is the weather?"}).encode()
     where = s3.environment | {"MODEL_DIR": "/nowhere", "MODEL_TMP": str(tmp_path / "tmp"), "CACHE_MEMORY_MB": "0"}
     with Emulator(env=os.environ | where | {"MODEL_URI": f"s3://{s3.bucket}/{prefix}"}) as function:
@@ -391,4 +403,8 @@ def test_under_the_emulator_the_model_comes_from_s3(s3: LocalS3, prefix: str, se
     assert np.array(reply, np.float32).tobytes() == vector(service)
     with Emulator(env=os.environ | where | {"MODEL_URI": f"s3://{s3.bucket}/elsewhere"}) as function:
         reply = json.loads(function.invoke(event))
-    assert (reply["errorType"], reply["errorMessage"]) == ("Backend", "The file manifest.json in MODEL_URI is missing")
+        log = function.log
+    assert reply["errorType"] == "Backend"
+    told, _, incident = reply["errorMessage"].rpartition(" ")
+    assert told == "The model cannot be served; the reason is in the log under"
+    assert f'"incident": "{incident}", "reason": "The file manifest.json in MODEL_URI is missing"' in log

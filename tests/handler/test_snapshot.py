@@ -77,5 +77,5 @@ def test_random_numbers_differ_between_environments_of_one_snapshot() -> None:
 
 def test_no_snapshot_is_taken_of_a_function_without_its_model(tmp_path: Path) -> None:
     """The version is not published, and the one before goes on answering."""
-    with pytest.raises(Backend, match="manifest"):
+    with pytest.raises(Backend, match="The model cannot be served; the reason is in the log under"):
         load_service({"MODEL_DIR": str(tmp_path)} | SNAPSHOTTED)

@@ -65,7 +65,7 @@ class FakeService:
     ) -> Embeddings[list[Vectors]]:
         raise NotImplementedError
 
-    def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool) -> list[list[Token]]:
+    def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool, deadline: float = NEVER) -> list[list[Token]]:
         raise NotImplementedError
 
     def text_of(self, ids: Sequence[int]) -> str:

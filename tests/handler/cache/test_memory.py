@@ -1,6 +1,9 @@
 """Rows in memory: the ones used last, and never more bytes than allowed."""
 
+import random
+import sys
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -67,3 +70,26 @@ def test_the_bytes_of_python_itself_are_counted() -> None:
     finally:
         tracemalloc.stop()
     assert 3_000_000 < taken < 4_000_000
+
+
+def test_threads_that_put_and_get_at_once_leave_it_whole() -> None:
+    """Without a lock two of them counted a row twice, until nothing fitted any more and each put raised KeyError."""
+    memory = Memory(20 * (10 + OVERHEAD_BYTES))
+
+    def use(seed: int) -> None:
+        generator = random.Random(seed)  # noqa: S311 - repeatable, not secret
+        for _ in range(20_000):
+            memory.put(key(generator.randrange(40)), bytes(10))
+            memory.get(key(generator.randrange(40)))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(use, range(8)))
+    finally:
+        sys.setswitchinterval(interval)
+    for number in range(100, 120):
+        memory.put(key(number), bytes(10))
+    assert len(memory) == 20
+    assert all(memory.get(key(number)) is not None for number in range(100, 120))

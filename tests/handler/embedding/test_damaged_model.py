@@ -79,10 +79,10 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
 
 
 @pytest.mark.parametrize("name", DAMAGES)
-def test_a_damaged_model_is_told_at_start_and_to_every_caller(
+def test_a_damaged_model_is_logged_at_start_and_refused_to_every_caller(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One log line at start; 424 with the same sentence on every route; no stack trace in either."""
+    """One log line at start; 424 with its id on every route, and nothing of the reason; no stack trace in either."""
     folder = tmp_path / "model"
     shutil.copytree(INT8, folder)
     damage, sentence = DAMAGES[name]
@@ -96,5 +96,6 @@ def test_a_damaged_model_is_told_at_start_and_to_every_caller(
     assert logged["event"] == "model_not_loaded"
     for reply in replies:
         assert reply.status == 424
-        assert reply.json == {"error": logged["reason"], "error_type": "Backend"}
+        sentence_sent = f"The model cannot be served; the reason is in the log under {logged['incident']}"
+        assert reply.json == {"error": sentence_sent, "error_type": "Backend"}
     assert re.search(sentence, logged["reason"]), logged["reason"]

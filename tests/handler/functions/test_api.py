@@ -149,14 +149,14 @@ def test_importing_the_handler_outside_lambda_loads_no_model(monkeypatch: pytest
     monkeypatch.setenv("MODEL_DIR", str(tmp_path / "none"))
     from handler.functions.api import handler  # noqa: PLC0415 - it is the import that is tried
 
-    with pytest.raises(errors.Backend, match=r"manifest\.json is missing"):
+    with pytest.raises(errors.Backend, match="The model cannot be served"):
         handler({"inputs": "a"}, None)
 
 
 SETTINGS = {
     "MAX_CLIENT_BATCH_SIZE": ("0", "MAX_CLIENT_BATCH_SIZE must be a whole number above 0; it is '0'"),
     "AUTO_TRUNCATE": ("maybe", "AUTO_TRUNCATE must be true or false; it is 'maybe'"),
-    "THREADS": ("two", "THREADS must be a whole number above 0; it is 'two'"),
+    "THREADS": ("password=abc", "THREADS must be a whole number above 0; it is 'password=abc'"),
     "CACHE_MEMORY_MB": ("-1", "CACHE_MEMORY_MB must be a whole number; it is '-1'"),
     "CACHE_MIN_TOKENS": ("few", "CACHE_MIN_TOKENS must be a whole number; it is 'few'"),
     "CACHE_TTL_DAYS": ("0", "CACHE_TTL_DAYS must be a whole number above 0; it is '0'"),
@@ -165,11 +165,17 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_a_setting_that_cannot_be_used_is_told_to_callers(name: str, client_of: ClientOf) -> None:
-    """By the variable's name and value."""
+def test_a_setting_that_cannot_be_used_is_logged_and_not_told_to_callers(
+    name: str, client_of: ClientOf, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The log has its name and value; callers, of whom /health asks no key, have an id to ask the operator about."""
     value, sentence = SETTINGS[name]
-    reply = client_of(INT8, **{name: value}).post({"inputs": "a"})
-    assert (reply.status, reply.json) == (424, {"error": sentence, "error_type": "Backend"})
+    client = client_of(INT8, **{name: value})
+    logged = json.loads(capsys.readouterr().err.splitlines()[0])
+    assert logged["reason"] == sentence
+    told = f"The model cannot be served; the reason is in the log under {logged['incident']}"
+    for reply in (client.post({"inputs": "a"}), client.get("/health"), client.get("/info")):
+        assert (reply.status, reply.json) == (424, {"error": told, "error_type": "Backend"})
 
 
 def test_threads_follow_the_memory_that_was_paid_for() -> None:

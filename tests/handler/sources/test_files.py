@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import time
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -221,6 +222,17 @@ def test_a_damaged_gzip_gives_what_comes_before_the_damage_and_says_where_it_is(
         assert last.start == good[-1].end
         assert told(good[9999])["inputs"] == "9999"
     assert len(read(whole + b"\0" * 512, kind)) == 50_000
+
+
+def test_a_line_of_very_many_members_takes_linear_time() -> None:
+    """A byte in each: neither what follows a member nor what came before it is copied for each."""
+    line = b'{"inputs": "' + b"a" * 200_000 + b'"}\n'
+    parts = {bytes([byte]): gzip.compress(bytes([byte]), 1) for byte in set(line)}
+    content = b"".join(parts[bytes([byte])] for byte in line)
+    started = time.process_time()
+    (only,) = read(content, part=8 << 20)
+    assert told(only)["inputs"] == "a" * 200_000
+    assert time.process_time() - started < 10
 
 
 def test_a_bomb_is_not_held() -> None:

@@ -426,3 +426,33 @@ def test_an_item_of_a_csv_that_says_nothing_of_the_cache_is_as_its_batch_says() 
         if isinstance(one, Record)
     ]
     assert told == [False, True]
+
+
+PRIVATE = "Nobody's business but my own."
+ENVELOPE = {"account": "1", "region": "r", "time": "t", "detail": {"object": {"key": "k"}, "bucket": {"name": "b"}}}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        ENVELOPE | {"source": "aws.s3", "detail-type": PRIVATE},
+        ENVELOPE | {"source": "aws.s3", "detail-type": [PRIVATE]},
+        ENVELOPE | {"source": "embeddings-on-lambda", "detail-type": PRIVATE},
+        {"Records": [{"eventSource": "aws:s3", "eventName": PRIVATE, "s3": {"bucket": {"name": "b"}, "object": {"key": "k"}}}]},
+    ],
+)
+def test_no_name_that_a_sender_chose_is_logged(body: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """A message may look like an event of S3 and have any text where an event has its name."""
+    (content,) = contents(json.dumps(body), "default", Origin("m"), "inputs")
+    assert isinstance(content, Nothing)
+    logged = capsys.readouterr().err
+    assert "skipped" in logged
+    assert PRIVATE not in logged
+
+
+def test_the_name_of_an_event_of_s3_that_is_skipped_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    """From a fixed list."""
+    assert list(
+        contents(json.dumps(ENVELOPE | {"source": "aws.s3", "detail-type": "Object Deleted"}), "default", Origin("m"), "inputs")
+    )
+    assert json.loads(capsys.readouterr().err) == {"event": "object_event_skipped", "name": "Object Deleted"}
