@@ -12,6 +12,19 @@ from layers.model.configuration import Configuration
 
 ACTIVATIONS = ("gelu",)
 
+LIMITS: Mapping[str, tuple[int, int]] = {
+    "hidden_size": (1, 65_536),
+    "num_attention_heads": (1, 4_096),
+    "num_hidden_layers": (1, 1_000),
+    "intermediate_size": (1, 1_000_000),
+    "vocab_size": (1, 10_000_000),
+    "max_position_embeddings": (1, 10_000_000),
+    "type_vocab_size": (1, 65_536),
+    "relative_attention_num_buckets": (4, 65_536),
+    "pad_token_id": (0, 10_000_000),
+}
+"""The least and the most that each size of an encoder may be; well beyond the largest models there are."""
+
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
@@ -126,9 +139,10 @@ class Shape:
         )
 
         def number(name: str) -> int:
-            return config.number(names.get(name, name), int)
+            least, most = LIMITS[name]
+            return config.number(names.get(name, name), int, least=least, most=most)
 
-        return cls(
+        shape = cls(
             architecture=architecture,
             hidden=number("hidden_size"),
             heads=number("num_attention_heads"),
@@ -139,8 +153,14 @@ class Shape:
             segments=number("type_vocab_size") if architecture.segments else 0,
             distances=number("relative_attention_num_buckets") if architecture.relative_positions else 0,
             padding=number("pad_token_id") if architecture.positions_after_padding else 0,
-            layer_norm_epsilon=architecture.fixed.get("layer_norm_eps") or config.number("layer_norm_eps", float),
+            layer_norm_epsilon=architecture.fixed.get("layer_norm_eps") or config.number("layer_norm_eps", float, least=0, most=1),
         )
+        if shape.hidden % shape.heads:
+            field = names.get("num_attention_heads", "num_attention_heads")
+            config.refuse(field, f"it must divide {names.get('hidden_size', 'hidden_size')}, which is {shape.hidden}")
+        if shape.longest < 1:
+            config.refuse("max_position_embeddings", f"none is left after pad_token_id, which is {shape.padding}")
+        return shape
 
     @property
     def longest(self) -> int:

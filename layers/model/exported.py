@@ -81,7 +81,10 @@ def _load(path: Path) -> onnx.ModelProto:
 
 
 def _raised(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
-    version = next(opset.version for opset in model.opset_import if opset.domain in {"", "ai.onnx"})
+    version = next((opset.version for opset in model.opset_import if opset.domain in {"", "ai.onnx"}), None)
+    if version is None:
+        msg = f"{path.name} names no operator set of ONNX's own: it says not what its operators compute"
+        raise Unsupported(msg)
     if version >= OLDEST_OPSET:
         return model
     try:

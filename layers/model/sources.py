@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from layers.model import packages
-from layers.model.configuration import Unsupported
+from layers.model.configuration import Unsupported, exists, regular
 
 READ = {".json", ".safetensors", ".onnx", ".onnx_data", ".data"}
 """The suffixes of the files that a model is built from."""
+CARD = "README.md"
+CARD_BYTES = 1_000_000
+"""As much of the model card is read: its front matter is at its start."""
 
 type Say = Callable[[str], None]
 
@@ -26,9 +29,11 @@ class Source:
 
     @property
     def license(self) -> str:
-        """The licence named in the model card's front matter."""
-        card = self.folder / "README.md"
-        text = card.read_text("utf-8", errors="replace") if card.exists() else ""
+        """Return the licence named in the model card's front matter."""
+        if not exists(self.folder, CARD):
+            return "unknown"
+        with regular(self.folder, CARD).open("rb") as card:
+            text = card.read(CARD_BYTES).decode("utf-8", errors="replace")
         found = re.match(r"---\n(?:.*\n)*?license:\s*([\w.-]+)", text)
         return found[1] if found else "unknown"
 

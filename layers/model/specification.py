@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from layers.model.architectures import ARCHITECTURES, Shape
-from layers.model.configuration import Configuration, Unsupported, inside
+from layers.model.architectures import ARCHITECTURES, LIMITS, Shape
+from layers.model.configuration import Configuration, Unsupported, exists, regular
 from layers.model.modules import Dense, Modules, Pooling
 
 CONFIGURATION_FILES = ("*.json", "README.md")
@@ -66,14 +66,14 @@ class Specification:
         return cls(
             folder=folder,
             transformer=transformer,
-            architecture=str(config.get("model_type")),
+            architecture=config.text("model_type") or "unknown",
             network=network,
-            vocabulary=config.number("vocab_size", int),
+            vocabulary=_size(config, "vocab_size"),
             max_length=_max_length(config, sentence, Configuration.read(transformer, "tokenizer_config.json", optional=True)),
             pooling=modules.pooling,
             dense=modules.dense,
             dimension=modules.dimension,
-            lowercase=bool(sentence.get("do_lower_case")),
+            lowercase=sentence.flag("do_lower_case"),
             prompts=prompts,
             default_prompt_name=default_prompt_name,
             similarity=similarity,
@@ -100,12 +100,11 @@ def _network(transformer: Path, config: Configuration, exported: str | None) -> 
     refusal = _refusal(config)
     if exported is None and refusal is None:
         return Shape.read(config)
-    path = inside(transformer, exported or EXPORTED)
-    if not path.is_file():
+    if not exists(transformer, exported or EXPORTED):
         reason = f"{refusal}; any other is built from its own ONNX file" if exported is None else "it was asked for"
         msg = f"{exported or EXPORTED} is missing in {transformer}: {reason}"
         raise Unsupported(msg)
-    return Exported(path)
+    return Exported(regular(transformer, exported or EXPORTED))
 
 
 def _refusal(config: Configuration) -> str | None:
@@ -119,27 +118,26 @@ def _refusal(config: Configuration) -> str | None:
 
 
 def _sentence_config(transformer: Path) -> Configuration:
-    present = [name for name in SENTENCE_CONFIGS if (transformer / name).exists()]
+    present = [name for name in SENTENCE_CONFIGS if exists(transformer, name)]
     config = Configuration.read(transformer, (present or SENTENCE_CONFIGS)[0], optional=True)
     config.check({"transformer_task": ("feature-extraction", None), "module_output_name": ("token_embeddings", None)})
     modalities = config.get("modality_config")
     expected = {"method": "forward", "method_output_name": "last_hidden_state"}
-    if modalities is not None and modalities.get("text") != expected:
-        msg = f"{config.name} says modality_config is {modalities!r}; this builder knows text through forward's last_hidden_state"
-        raise Unsupported(msg)
+    if modalities is not None and (not isinstance(modalities, dict) or modalities.get("text") != expected):
+        config.refuse("modality_config", "this builder knows text through forward's last_hidden_state")
     if config.get("processing_kwargs"):
-        msg = f"{config.name} says processing_kwargs is {config.get('processing_kwargs')!r}; this builder knows none"
-        raise Unsupported(msg)
+        config.refuse("processing_kwargs", "this builder knows none")
     return config
 
 
 def _max_length(config: Configuration, sentence: Configuration, tokenizer: Configuration) -> int:
     """The first limit that is given, and never beyond the positions there are."""
     architecture = ARCHITECTURES.get(str(config.get("model_type")))
-    offset = config.number("pad_token_id", int) + 1 if architecture and architecture.positions_after_padding else 0
-    positions = config.number("max_position_embeddings", int, UNLIMITED) - offset
+    offset = _size(config, "pad_token_id") + 1 if architecture and architecture.positions_after_padding else 0
+    least, most = LIMITS["max_position_embeddings"]
+    positions = config.number("max_position_embeddings", int, UNLIMITED, least=least, most=max(most, UNLIMITED)) - offset
     sources = ((sentence, "max_seq_length"), (tokenizer, "model_max_length"))
-    given = [source.number(field, float) for source, field in sources if source.get(field)]
+    given = [source.number(field, float, least=1) for source, field in sources if source.get(field) is not None]
     limit = int(min([*given[:1], positions]))  # a tokenizer without a limit says 1e30
     if not 0 < limit < UNLIMITED:
         msg = f"no configuration file says how many tokens a text may have (or one says {limit})"
@@ -150,15 +148,19 @@ def _max_length(config: Configuration, sentence: Configuration, tokenizer: Confi
 UNLIMITED = 10**9
 
 
+def _size(config: Configuration, field: str) -> int:
+    least, most = LIMITS[field]
+    return config.number(field, int, least=least, most=most)
+
+
 def _sentence_transformers(folder: Path) -> tuple[dict[str, str], str | None, str]:
     """Prompts, the name of the default one, and the similarity function."""
     config = Configuration.read(folder, "config_sentence_transformers.json", optional=True)
     config.check({"model_type": ("SentenceTransformer", None), "similarity_fn_name": (*SIMILARITIES, None)})
-    prompts, default = config.get("prompts") or {}, config.get("default_prompt_name")
+    prompts, default = config.get("prompts") or {}, config.text("default_prompt_name")
     if not isinstance(prompts, dict) or not all(isinstance(prompt, str) for prompt in prompts.values()):
         msg = f"{config.name} has prompts that are not texts by their names"
         raise Unsupported(msg)
     if default is not None and default not in prompts:
-        msg = f"{config.name} says default_prompt_name is {default!r}; its prompts are {', '.join(prompts) or 'none'}"
-        raise Unsupported(msg)
+        config.refuse("default_prompt_name", f"its prompts are {', '.join(prompts) or 'none'}")
     return prompts, default, config.get("similarity_fn_name") or "cosine"

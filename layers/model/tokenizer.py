@@ -9,10 +9,12 @@ from pathlib import Path
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
 
 from handler.embedding.manifest import TOKENIZER
-from layers.model.configuration import Configuration, Unsupported, inside
+from layers.model.configuration import Configuration, Unsupported, exists, read_bytes
 from layers.model.specification import Specification
 
 CONFIG = "tokenizer_config.json"
+MOST_BYTES = 256_000_000
+"""The most that tokenizer.json may have; Gemma's 262,144 tokens take 33 MB."""
 
 
 def write(specification: Specification, folder: Path) -> None:
@@ -30,7 +32,7 @@ def write(specification: Specification, folder: Path) -> None:
         raise Unsupported(msg)
     config = Configuration.read(source, CONFIG, optional=True)
     config.check({"auto_map": (None,)})
-    kind = str(config.get("tokenizer_class") or CLASSES.get(specification.architecture, ""))
+    kind = config.text("tokenizer_class") or CLASSES.get(specification.architecture, "")
     OVERRIDES.get(kind.removesuffix("Fast"), _as_it_is)(tokenizer, config)
     tokenizer.no_padding()
     tokenizer.no_truncation()
@@ -41,12 +43,13 @@ def write(specification: Specification, folder: Path) -> None:
 
 
 def _read(source: Path) -> Tokenizer:
-    path = inside(source, TOKENIZER)
-    if not path.is_file():
+    if not exists(source, TOKENIZER):
         msg = f"{TOKENIZER} is missing in {source}; tokenizers in any other format are not read"
         raise Unsupported(msg)
     try:
-        return Tokenizer.from_file(str(path))
+        return Tokenizer.from_buffer(read_bytes(source, TOKENIZER, MOST_BYTES))
+    except Unsupported:
+        raise
     except Exception as error:  # noqa: BLE001 - tokenizers raises bare Exception
         msg = f"{TOKENIZER} in {source} cannot be read: {error}"
         raise Unsupported(msg) from None
@@ -61,16 +64,16 @@ def _word_pieces(tokenizer: Tokenizer, config: Configuration) -> None:
     """The class makes its normalizer of its arguments, and lower-cases unless it is told not to."""
     tokenizer.normalizer = normalizers.BertNormalizer(
         clean_text=True,
-        handle_chinese_chars=config.fields.get("tokenize_chinese_chars", True),
-        strip_accents=config.get("strip_accents"),
-        lowercase=config.fields.get("do_lower_case", True),
+        handle_chinese_chars=config.flag("tokenize_chinese_chars", default=True),
+        strip_accents=config.flag("strip_accents") if config.get("strip_accents") is not None else None,
+        lowercase=config.flag("do_lower_case", default=True),
     )
 
 
 def _byte_level(tokenizer: Tokenizer, config: Configuration) -> None:
     """The class puts a blank before a text only if it is told to."""
     if isinstance(tokenizer.pre_tokenizer, pre_tokenizers.ByteLevel):
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=config.fields.get("add_prefix_space", False))
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=config.flag("add_prefix_space"))
 
 
 OVERRIDES: Mapping[str, Callable[[Tokenizer, Configuration], None]] = {

@@ -6,32 +6,32 @@ A checkpoint is one file, or several with an index that maps each tensor to its 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-import ml_dtypes
 import numpy as np
 import safetensors
 from safetensors import SafetensorError
 
-from layers.model.configuration import Configuration, Unsupported, inside
+from layers.model.configuration import Configuration, Unsupported, exists, regular, shown
 from layers.model.precision import Array
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
-TYPES = (np.float32, np.float16, ml_dtypes.bfloat16)
+TYPES = ("F32", "F16", "BF16")
+"""Of numbers that float32 holds exactly."""
+
+type Shape = tuple[int, ...]
 
 
-def read(folder: Path, shapes: Mapping[str, tuple[int, ...]], prefix: str = "") -> dict[str, Array]:
-    """The tensors named in `shapes`, as float32; in the checkpoint their names may begin with `prefix`.
+def read(folder: Path, shapes: Mapping[str, Shape], prefix: str = "") -> dict[str, Array]:
+    """Return the tensors named in `shapes`, as float32; in the checkpoint their names may begin with `prefix`.
 
     Raises:
-        Unsupported: a file is missing or damaged, or a tensor is missing or has another shape or type.
+        Unsupported: a file is missing or damaged, or a tensor is missing, has another shape or type, or holds a number that is
+            not finite.
     """
     tensors: dict[str, Array] = {}
     for file, names in _files(folder):
-        for name, tensor in _tensors(folder, file, names):
-            plain = name.removeprefix(prefix)
-            if plain in shapes:
-                tensors[plain] = _checked(file, plain, tensor, shapes[plain])
+        tensors |= _tensors(folder, file, names, shapes, prefix)
     for name in shapes:
         if name not in tensors:
             msg = f"{WEIGHTS} lacks the tensor {name}, which config.json asks for"
@@ -41,9 +41,9 @@ def read(folder: Path, shapes: Mapping[str, tuple[int, ...]], prefix: str = "") 
 
 def _files(folder: Path) -> Iterator[tuple[str, Iterable[str] | None]]:
     """The checkpoint's files, each with the tensors to take from it (None: all it has)."""
-    if (folder / WEIGHTS).exists() or (folder / WEIGHTS).is_symlink():
+    if exists(folder, WEIGHTS):
         yield WEIGHTS, None
-    elif (folder / INDEX).exists():
+    elif exists(folder, INDEX):
         places = Configuration.read(folder, INDEX).get("weight_map")
         if not isinstance(places, dict) or not all(isinstance(place, str) for place in places.values()):
             msg = f"{INDEX} in {folder} has no weight_map from tensors to files"
@@ -51,30 +51,41 @@ def _files(folder: Path) -> Iterator[tuple[str, Iterable[str] | None]]:
         for file in sorted(set(places.values())):
             yield file, [name for name, place in places.items() if place == file]
     else:
-        pickle = next((name for name in PICKLES if (folder / name).exists()), None)
+        pickle = next((name for name in PICKLES if exists(folder, name)), None)
         found = f"{pickle} is a pickle, which can run any code when it is read, and is not opened" if pickle else "there are none"
         msg = f"{WEIGHTS} is missing in {folder}: weights are read from safetensors alone; {found}"
         raise Unsupported(msg)
 
 
-def _tensors(folder: Path, file: str, names: Iterable[str] | None) -> Iterator[tuple[str, np.ndarray]]:
+def _tensors(folder: Path, file: str, names: Iterable[str] | None, shapes: Mapping[str, Shape], prefix: str) -> dict[str, Array]:
+    """Return those tensors of one file that are wanted. Others are never loaded, and none before its shape and type are checked."""
+    tensors = {}
+    path = regular(folder, file)
     try:
-        with safetensors.safe_open(inside(folder, file), framework="numpy") as content:
+        with safetensors.safe_open(path, framework="numpy") as content:
             for name in content.keys() if names is None else names:
-                yield name, content.get_tensor(name)
-    except FileNotFoundError:
-        msg = f"{file} is missing in {folder}"
-        raise Unsupported(msg) from None
+                plain = name.removeprefix(prefix)
+                if plain in shapes:
+                    entry = content.get_slice(name)
+                    _check(file, plain, tuple(entry.get_shape()), entry.get_dtype(), shapes[plain])
+                    tensors[plain] = _finite(file, plain, content.get_tensor(name).astype(np.float32))
     except (SafetensorError, OSError, TypeError, KeyError, ValueError, AttributeError) as error:
         msg = f"{file} in {folder} cannot be read: {error}"
         raise Unsupported(msg) from None
+    return tensors
 
 
-def _checked(file: str, name: str, tensor: np.ndarray, shape: tuple[int, ...]) -> Array:
-    if tensor.shape != shape:
-        msg = f"{file} has the tensor {name} in shape {tensor.shape}; config.json asks for {shape}"
+def _check(file: str, name: str, found: Shape, kind: str, expected: Shape) -> None:
+    if found != expected:
+        msg = f"{file} has the tensor {name} in shape {shown(found)}; config.json asks for {expected}"
         raise Unsupported(msg)
-    if tensor.dtype not in TYPES:
-        msg = f"{file} has the tensor {name} as {tensor.dtype}; this builder reads float32, float16 and bfloat16"
+    if kind not in TYPES:
+        msg = f"{file} has the tensor {name} as {kind}; this builder reads {', '.join(TYPES)}"
         raise Unsupported(msg)
-    return tensor.astype(np.float32)
+
+
+def _finite(file: str, name: str, tensor: Array) -> Array:
+    if not np.isfinite(tensor).all():
+        msg = f"{file} has the tensor {name} with numbers that are not finite: no vector would be a number"
+        raise Unsupported(msg)
+    return tensor

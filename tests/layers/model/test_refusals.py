@@ -28,8 +28,8 @@ EXACT = ("--precision", "fp32")
 
 LIBRARY = "sentence_transformers.models"
 UNSUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
-    "module": ({"modules": [{"path": "2", "type": f"{LIBRARY}.LSTM"}]}, "names the module sentence_transformers.models.LSTM"),
-    "custom module": ({"modules": [{"path": "2", "type": "custom_st.Normalize"}]}, "names the module custom_st.Normalize"),
+    "module": ({"modules": [{"path": "2", "type": f"{LIBRARY}.LSTM"}]}, "names the module 'sentence_transformers.models.LSTM'"),
+    "custom module": ({"modules": [{"path": "2", "type": "custom_st.Normalize"}]}, "names the module 'custom_st.Normalize'"),
     "module outside": ({"modules": [{"path": "../x", "type": f"{LIBRARY}.Normalize"}]}, "../x lies outside the model's folder"),
     "order": (
         {"modules": [{"path": "2", "type": f"{LIBRARY}.Normalize"}, {"path": "3", "type": f"{LIBRARY}.Dense"}]},
@@ -42,7 +42,10 @@ UNSUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
     "activation": ({"config": {"hidden_act": "relu"}}, "hidden_act is 'relu'"),
     "positions": ({"config": {"position_embedding_type": "relative_key"}}, "position_embedding_type is 'relative_key'"),
     "custom code": ({"config": {"auto_map": {"AutoModel": "x.Y"}}}, "auto_map is {'AutoModel': 'x.Y'}"),
-    "pooling": ({"pooling": {"pooling_mode": "attention"}}, "asks for the pooling attention; this builder knows cls, max"),
+    "pooling": (
+        {"pooling": {"pooling_mode": "attention"}},
+        "1_Pooling/config.json says pooling_mode is 'attention'; this builder knows cls, max",
+    ),
     "dimension": ({"pooling": {"word_embedding_dimension": 48}}, "expects vectors of dimension 48, config.json says 32"),
     "similarity": (
         {"config_sentence_transformers": {"similarity_fn_name": "hamming"}},
@@ -57,8 +60,14 @@ UNSUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
     "messages": ({"sentence_bert_config": {"modality_config": {"message": {}}}}, "says modality_config is {'message': {}}"),
     "tokenizer settings": ({"sentence_bert_config": {"processing_kwargs": {"text": {}}}}, "processing_kwargs is {'text': {}}"),
     "custom tokenizer": ({"tokenizer_config": {"auto_map": {"AutoTokenizer": "x.Y"}}}, "tokenizer_config.json says auto_map is"),
-    "not a number": ({"config": {"hidden_size": "32"}}, "config.json says hidden_size is '32'; it must be a number"),
-    "absent field": ({"config": {"hidden_size": None}}, "config.json says hidden_size is None; it must be a number"),
+    "not a number": (
+        {"config": {"hidden_size": "32"}},
+        "config.json says hidden_size is '32'; it must be a whole number from 1 to",
+    ),
+    "absent field": (
+        {"config": {"hidden_size": None}},
+        "config.json says hidden_size is None; it must be a whole number from 1 to",
+    ),
     "vocabulary": ({"config": {"vocab_size": 20}}, "tokenizer.json gives token ids up to 88, config.json says vocab_size 20"),
     "missing tensor": ({"config": {"num_hidden_layers": 3}}, "lacks the tensor encoder.layer.2.attention.self.query.weight"),
     "other shape": ({"config": {"vocab_size": 200}}, "in shape (89, 32); config.json asks for (200, 32)"),
@@ -144,8 +153,8 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
     "no weights": (_delete("model.safetensors"), "model.safetensors is missing in"),
     "cut weights": (_write("model.safetensors", b"\x10\0\0\0"), "model.safetensors in"),
     "truncated weights": (_cut("model.safetensors"), "model.safetensors in {model} cannot be read: "),
-    "integer weights": (_typed(np.int32), "has the tensor embeddings.LayerNorm.weight as int32; this builder reads float32"),
-    "wide weights": (_typed(np.float64), "has the tensor embeddings.LayerNorm.weight as float64; this builder reads float32"),
+    "integer weights": (_typed(np.int32), "has the tensor embeddings.LayerNorm.weight as I32; this builder reads F32"),
+    "wide weights": (_typed(np.float64), "has the tensor embeddings.LayerNorm.weight as F64; this builder reads F32"),
     "pickle": (_pickled, "read from safetensors alone; pytorch_model.bin is a pickle, which can run any code when it is read"),
     "linked weights": (_linked("model.safetensors"), "model.safetensors is a link that leaves the model's folder {model}"),
     "linked tokenizer": (_linked("tokenizer.json"), "tokenizer.json is a link that leaves the model's folder {model}"),
