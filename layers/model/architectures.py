@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from layers.model import known_fields
 from layers.model.configuration import Configuration
 
 ACTIVATIONS = ("gelu",)
@@ -51,6 +52,13 @@ class Architecture:
     """What config.json calls a field, where not as BERT's does."""
     fixed: Mapping[str, Any] = field(default_factory=dict)
     """Fields that the family's code fixes instead of its config.json."""
+
+    def reads(self) -> tuple[str, ...]:
+        """Return the fields of config.json that the family has beside those of all, as BERT calls them."""
+        fields = ["hidden_act", "hidden_size", "num_attention_heads", "num_hidden_layers", "intermediate_size"]
+        fields += ["type_vocab_size"] if self.segments else []
+        fields += ["relative_attention_num_buckets"] if self.relative_positions else []
+        return (*fields, *({"layer_norm_eps"} - self.fixed.keys()))
 
     @property
     def norm(self) -> str:
@@ -129,6 +137,8 @@ class Shape:
         """
         architecture = ARCHITECTURES[config.get("model_type")]
         names = architecture.fields
+        own = tuple(names.get(name, name) for name in architecture.reads())
+        replace(known_fields.ENCODER, used=known_fields.ENCODER.used + own).check(config)
         config.check(
             {
                 names.get("hidden_act", "hidden_act"): ACTIVATIONS,

@@ -19,7 +19,7 @@ from layers.model.fidelity import Fidelity, check_usable
 from layers.model.graph import portable
 from layers.model.networks import EXACT, Bounds
 from layers.model.sources import Source
-from layers.model.specification import Specification
+from layers.model.specification import Exported, Specification
 
 CALIBRATION_PASSAGES = 128
 SCORING_PASSAGES = 1000
@@ -60,7 +60,10 @@ def build(order: Order, say: Say) -> Manifest:
         specification = Specification.read(order.source.folder, order.source.exported)
         for place in (folder, reference):
             place.mkdir()
-            tokenizer.write(specification, place)
+            tokenizer.write(specification, place, say if place is folder else lambda _: None)
+        tokenizer.check_known(reference, passages("scoring", TRIAL_PASSAGES))
+        if isinstance(specification.network, Exported) and specification.network.reason:
+            say(f"Taking the model's own ONNX file: {specification.network.reason}")
         network = networks.read(specification)
         networks.check(network, order.precision)
         tokenization = Tokenization(reference, specification.max_length)

@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
@@ -44,6 +44,12 @@ class Configuration:
             msg = f"{name} in {folder} is not a JSON object"
             raise Unsupported(msg)
         return cls(name, content)
+
+    def updated(self, fields: Mapping[str, Any], origin: str) -> Self:
+        """Return the object with some fields replaced; the sentences name their origin too."""
+        if not fields:
+            return self
+        return replace(self, name=f"{self.name} with {origin}", fields={**self.fields, **fields})
 
     def get(self, field: str) -> Any:  # noqa: ANN401 - as the file has it
         """Return the field's value; None where it is absent or null."""

@@ -46,7 +46,7 @@ def write(folder: Path, path: Path, specification: Specification, layers: Sequen
         graph = Graph()
         graph.input("input_ids", [1, "tokens"])
         graph.adopt(onnx.load(encoder))
-    write_head(graph, STATES, Float32(), specification.pooling, layers)
+    write_head(graph, STATES, Float32(), specification.pooling, layers, specification.dimension)
     graph.write(folder / GRAPH, WEIGHTS)
 
 

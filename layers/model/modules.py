@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from layers.model import known_fields
 from layers.model.configuration import Configuration, Unsupported, inside, read_json, shown
 
 LIBRARY = "sentence_transformers"
-KNOWN = ("Transformer", "Pooling", "Dense", "Normalize")
-"""In the order in which they must stand; Dense may stand several times, and Normalize need not."""
+KNOWN = ("Transformer", "Pooling", "Dense", "Dropout", "Normalize")
+"""In the order in which they must stand; Dense and Dropout may stand several times, and Normalize need not stand at all."""
 
 POOLING_MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
 POOLING_FLAGS = {
@@ -47,6 +48,7 @@ class Pooling:
         Raises:
             Unsupported: it asks for a mode that nobody knows.
         """
+        known_fields.POOLING.check(config)
         named = config.get("pooling_mode")  # Sentence Transformers 5.4 and later: a name or a list of them
         flagged = [mode for flag, mode in POOLING_FLAGS.items() if config.flag(flag)] or ["mean"]
         modes = flagged if named is None else [named] if isinstance(named, str) else named
@@ -79,6 +81,7 @@ class Dense:
         Raises:
             Unsupported: it does more than a layer and an activation on the text's vector.
         """
+        known_fields.DENSE.check(config)
         vector = ("sentence_embedding", None)
         config.check({"module_input_name": vector, "module_output_name": vector, "use_residual": (False, None)})
         name = config.text("activation_function") or "torch.nn.Tanh"
@@ -110,6 +113,10 @@ class Modules:
             Unsupported: a module is unknown, custom or out of order; the sentence names it.
         """
         steps = [_step(folder, module) for module in _list(folder)]
+        for kind, place in steps:
+            if kind in WITHOUT_WEIGHTS:
+                WITHOUT_WEIGHTS[kind].check(Configuration.read(folder, _named(place), optional=True))
+        steps = [(kind, place) for kind, place in steps if kind != "Dropout"]
         kinds = [kind for kind, _ in steps]
         dense = kinds.count("Dense")
         if kinds not in (
@@ -146,6 +153,10 @@ class Modules:
         return self.dense[-1].outputs if self.dense else self.pooling.dimension
 
 
+WITHOUT_WEIGHTS = {"Dropout": known_fields.DROPOUT, "Normalize": known_fields.NORMALIZE}
+"""Modules that nothing is read of; their configuration file need not be there."""
+
+
 def _list(folder: Path) -> list[dict[str, Any]]:
     modules = read_json(folder, "modules.json")
     if not isinstance(modules, list) or not all(
@@ -161,6 +172,7 @@ def _list(folder: Path) -> list[dict[str, Any]]:
 
 
 def _step(folder: Path, module: dict[str, Any]) -> tuple[str, str]:
+    known_fields.MODULES.check(Configuration("modules.json", module))
     library, _, kind = module["type"].rpartition(".")
     if kind not in KNOWN or library.partition(".")[0] != LIBRARY:
         msg = f"modules.json names the module {shown(module['type'])}; this builder knows {LIBRARY}'s {', '.join(KNOWN)}"

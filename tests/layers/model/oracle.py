@@ -68,6 +68,8 @@ class Case:
     longest: int | None = None
     change: Change = lambda _: None
     exported: bool = False
+    afterwards: Change = lambda _: None
+    """What is changed once the vectors are computed: where the library's last two major versions disagree."""
 
 
 # --- Networks and their tokenizers ------------------------------------------------------------------------
@@ -187,6 +189,47 @@ def lowercase(folder: Folder) -> None:
     (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": LIMIT, "do_lower_case": True}))
 
 
+def bert_of_unigrams() -> tuple[Any, Any]:
+    """BERT's network with XLM-RoBERTa's tokenizer, as paraphrase-multilingual-MiniLM-L12-v2 has them."""
+    _, tokenizer = xlm_roberta()
+    sizes = {"hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "intermediate_size": INNER}
+    made = transformers.BertConfig(vocab_size=len(tokenizer) + 3, max_position_embeddings=POSITIONS, **sizes)
+    return transformers.BertModel(made), tokenizer
+
+
+def padded_bert() -> tuple[Any, Any]:
+    """BERT with rows that none of its tokens has, as vocabularies are rounded up."""
+    _, tokenizer = bert()
+    sizes = {"hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "intermediate_size": INNER}
+    made = transformers.BertConfig(vocab_size=len(tokenizer) + 8, max_position_embeddings=POSITIONS, **sizes)
+    return transformers.BertModel(made), tokenizer
+
+
+def roberta_of_word_pieces() -> tuple[Any, Any]:
+    """RoBERTa's network with BERT's tokenizer, as ko-sroberta-multitask has them."""
+    tokenizer = transformers.BertTokenizer(vocab=wordpieces("[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"), do_lower_case=False)
+    return _roberta_like("Roberta", len(tokenizer)), tokenizer
+
+
+def with_dropout(folder: Folder) -> None:
+    """A Dropout module after Pooling."""
+    path = folder / "modules.json"
+    listed = json.loads(path.read_text())
+    listed.insert(2, {"idx": 2, "name": "2", "path": "2_Dropout", "type": "sentence_transformers.models.Dropout"})
+    path.write_text(json.dumps(listed))
+    (folder / "2_Dropout").mkdir()
+    (folder / "2_Dropout/config.json").write_text(json.dumps({"dropout": 0.2}))
+
+
+def more_tokens(folder: Folder) -> None:
+    """Tokens that only tokenizer_config.json and the older special_tokens_map.json name, one of them within the vocabulary."""
+    path = folder / "tokenizer_config.json"
+    content = json.loads(path.read_text())
+    content.pop("added_tokens_decoder", None)
+    path.write_text(json.dumps(content | {"additional_special_tokens": ["lo", "z"]}))
+    (folder / "special_tokens_map.json").write_text(json.dumps({"mask_token": "M"}))
+
+
 def in_bfloat16(folder: Folder) -> None:
     model = transformers.AutoModel.from_pretrained(folder, dtype=torch.bfloat16)
     model.save_pretrained(folder)
@@ -247,6 +290,45 @@ CASES: dict[str, Case] = {
     "bfloat16": Case(bert, change=in_bfloat16),
     "shards": Case(bert, change=in_shards),
     "head": Case(bert, change=with_a_head),
+    "config-arguments": Case(
+        bert,
+        change=fields("sentence_bert_config.json", config_args={"num_hidden_layers": 1, "layer_norm_eps": 0.5, "use_cache": True}),
+    ),
+    "config-keywords": Case(mpnet, change=fields("sentence_bert_config.json", config_kwargs={"layer_norm_eps": 0.5})),
+    "tokenizer-arguments": Case(
+        bert,
+        limit=None,
+        change=fields(
+            "sentence_bert_config.json",
+            max_seq_length=20,
+            tokenizer_args={"model_max_length": 12, "do_lower_case": True, "strip_accents": False, "padding_side": "left"},
+        ),
+    ),
+    "tokenizer-keywords": Case(roberta, change=fields("sentence_bert_config.json", processor_kwargs={"add_prefix_space": True})),
+    "model-arguments": Case(
+        bert, change=fields("sentence_bert_config.json", model_args={"torch_dtype": "float16", "attn_implementation": "eager"})
+    ),
+    "tokenizer-class": Case(
+        roberta_of_word_pieces,
+        change=lambda folder: (
+            fields("tokenizer_config.json", tokenizer_class=None, do_lower_case=True)(folder),
+            fields("config.json", tokenizer_class="BertTokenizer")(folder),
+        ),
+    ),
+    "tokens": Case(padded_bert, change=more_tokens),
+    "truncated": Case(bert, change=fields("config_sentence_transformers.json", truncate_dim=12)),
+    "truncated-dense": Case(
+        bert,
+        dense=({"in_features": HIDDEN, "out_features": 16},),
+        change=fields("config_sentence_transformers.json", truncate_dim=5),
+    ),
+    "dropout": Case(bert, change=with_dropout),
+    "unigram-bert": Case(
+        bert_of_unigrams, normalize=True, afterwards=fields("tokenizer_config.json", tokenizer_class="BertTokenizer")
+    ),
+    "unigram-bert-unnamed": Case(
+        bert_of_unigrams, normalize=True, afterwards=fields("tokenizer_config.json", tokenizer_class=None)
+    ),
     "albert-onnx": Case(albert, exported=True, normalize=True),
     "qwen-onnx": Case(qwen, pooling={"pooling_mode": "lasttoken"}, exported=True, prompts=PROMPTS),
 }
@@ -356,7 +438,9 @@ def main() -> None:
             build(case, folder)
             model = SentenceTransformer(str(folder), device="cpu", model_kwargs={"dtype": torch.float32}).float().eval()
             model.max_seq_length = case.longest or model.max_seq_length
-            reference = {"normalized": case.normalize, "rows": list(rows(case, model)), "files": described(folder)}
+            computed = list(rows(case, model))
+            case.afterwards(folder)
+            reference = {"normalized": case.normalize, "rows": computed, "files": described(folder)}
         text = json.dumps(reference, ensure_ascii=False)
         Path(out, f"{name}.json").write_text(text + "\n", encoding="utf-8")
         print(f"{name}: {len(reference['rows'])} vectors of {len(reference['rows'][0]['vector'])}, {len(text) / 1000:.0f} kB")

@@ -70,7 +70,7 @@ UNSUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "vocabulary": ({"config": {"vocab_size": 20}}, "tokenizer.json gives token ids up to 88, config.json says vocab_size 20"),
     "missing tensor": ({"config": {"num_hidden_layers": 3}}, "lacks the tensor encoder.layer.2.attention.self.query.weight"),
-    "other shape": ({"config": {"vocab_size": 200}}, "in shape (89, 32); config.json asks for (200, 32)"),
+    "other shape": ({"config": {"vocab_size": 150}}, "in shape (89, 32); config.json asks for (150, 32)"),
 }
 
 
