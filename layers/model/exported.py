@@ -16,6 +16,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from handler.embedding.manifest import GRAPH, WEIGHTS
+from layers.model import floats
 from layers.model.configuration import Unsupported
 from layers.model.graph import Graph
 from layers.model.head import Layer, write_head
@@ -52,7 +53,10 @@ def write(folder: Path, path: Path, specification: Specification, layers: Sequen
 
 def _encoder(path: Path) -> Graph:
     """The file's graph with `input_ids` its only input and `states`, the token vectors, its only output."""
-    model = _raised(_load(path), path)
+    loaded = _load(path)
+    floats.check_not_quantized(loaded, path.name)
+    floats.widen(loaded)
+    model = _raised(loaded, path)
     outputs = {output.name for output in model.graph.output}
     chosen = next((name for name in TOKEN_OUTPUTS if name in outputs), None)
     if chosen is None:
