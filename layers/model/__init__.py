@@ -7,7 +7,7 @@ architectures.py  families of encoders, a row each   weights.py         the chec
 tokenizer.py      the tokenizer's file               special_tokens.py  the tokens that its configuration names
 networks.py       a model's graph, by either way:
 encoder.py        the encoder, written               exported.py        the model's own ONNX file
-floats.py         what numbers that file has
+floats.py         what numbers that file has         pickles.py         torch's files, read without running them
 head.py           pooling and Dense layers           graph.py           a writer of ONNX graphs
 precision.py      float32, float16, int8 weights     blocks.py          4-bit weights
 calibration.py    activations, for int8 and 4 bits   corpus.py          passages to calibrate, to score

@@ -76,6 +76,7 @@ def build(order: Order, say: Say) -> Manifest:
         manifest = write(folder, order.precision)
         if order.precision != EXACT:
             exact, bounds = write(reference, EXACT), order.bounds or network.bounds[order.precision]
+            del network  # and its weights: both models are loaded to be measured
             fidelity = _measure(order, bounds, (folder, manifest), (reference, exact), tokenization, say)
             manifest = replace(manifest, fidelity=asdict(fidelity) | {"bounds": list(bounds), "corpus": corpus_digest()})
             manifest.write(folder)

@@ -11,6 +11,8 @@ from layers.model.configuration import Unsupported, exists, regular
 
 READ = {".json", ".safetensors", ".onnx", ".onnx_data", ".data"}
 """The suffixes of the files that a model is built from."""
+PICKLED = ".bin"
+"""The suffix of those that it is built from where there is no other checkpoint next to them."""
 CARD = "README.md"
 CARD_BYTES = 1_000_000
 """As much of the model card is read: its front matter is at its start."""
@@ -69,7 +71,9 @@ def find(request: Request, say: Say) -> Source:
 def digests(folder: Path) -> dict[str, str]:
     """Sha256 of every file in `folder` that a model may be built from; hidden folders are the downloaders' own."""
     home = folder.resolve()
-    files = [path for path in sorted(folder.rglob("*")) if path.suffix in READ and path.is_file()]
+    found = [path for path in sorted(folder.rglob("*")) if path.suffix in {*READ, PICKLED} and path.is_file()]
+    better = {path.parent for path in found if path.suffix == ".safetensors"}
+    files = [path for path in found if path.suffix in READ or path.parent not in better]
     paths = [path.relative_to(folder) for path in files if path.resolve().is_relative_to(home)]
     return {str(path): packages.sha256(folder / path) for path in paths if not any(part.startswith(".") for part in path.parts)}
 

@@ -17,6 +17,7 @@ CONFIGURATION_FILES = ("*.json", "README.md")
 """Patterns of what is fetched first, and tells which weights are needed."""
 EXPORTED = "onnx/model.onnx"
 """Where Sentence Transformers and optimum put a model's own ONNX file."""
+SAFETENSORS = ("*.safetensors",)
 SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
 
 
@@ -99,7 +100,20 @@ def weight_files(folder: Path, exported: str | None = None) -> tuple[str, ...]:
     place = Modules.read(folder).transformer
     written = exported is None and _refusal(Transformer.read(folder / place)) is None
     file = f"{place}/{exported or EXPORTED}".lstrip("/")
-    return ("*.safetensors",) if written else (file, f"{file}_data", f"{file}.data", "*_Dense/*.safetensors")
+    return SAFETENSORS if written else (file, f"{file}_data", f"{file}.data", "*_Dense/*.safetensors")
+
+
+def pickled_files(folder: Path, exported: str | None = None) -> tuple[str, ...]:
+    """Return patterns of the pickles to fetch, once the files of weight_files are there: where there are no safetensors among them.
+
+    Raises:
+        Unsupported: as Specification.read.
+    """
+    modules = Modules.read(folder)
+    places = [dense.folder for dense in modules.dense]
+    if weight_files(folder, exported) == SAFETENSORS:
+        places.append(modules.transformer)
+    return tuple(f"{place}/pytorch_model*.bin".lstrip("/") for place in places if not any((folder / place).glob(SAFETENSORS[0])))
 
 
 def _network(transformer: Transformer, exported: str | None) -> Shape | Exported:

@@ -27,6 +27,7 @@ import torch
 import transformers
 from recipe import tensor
 from safetensors import safe_open
+from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers import models as modules
 from tokenizers import pre_tokenizers
@@ -241,6 +242,33 @@ def in_shards(folder: Folder) -> None:
     model.save_pretrained(folder, max_shard_size="40KB")
 
 
+def in_a_pickle(folder: Folder) -> None:
+    """One file as torch writes it today: two names of older checkpoints, a tensor of float64, a view, and one nobody needs."""
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    tensors["embeddings.LayerNorm.gamma"] = tensors.pop("embeddings.LayerNorm.weight").double()
+    tensors["embeddings.LayerNorm.beta"] = tensors.pop("embeddings.LayerNorm.bias").half().float()
+    name = "encoder.layer.0.output.dense.weight"
+    tensors[name] = tensors[name].T.contiguous().T
+    tensors["embeddings.position_ids"] = torch.arange(POSITIONS)[None]
+    torch.save(tensors, folder / "pytorch_model.bin")
+
+
+def in_older_pickles(folder: Folder) -> None:
+    """Two files in torch's format before 1.6, and an index; the Dense module's likewise."""
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    files = {"pytorch_model-00001-of-00002.bin": list(tensors)[::2], "pytorch_model-00002-of-00002.bin": list(tensors)[1::2]}
+    for file, names in files.items():
+        chosen = {name: tensors[name] for name in names}
+        torch.save(chosen, folder / file, _use_new_zipfile_serialization=False)
+    places = {name: file for file, names in files.items() for name in names}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    dense = folder / "2_Dense"
+    torch.save(load_file(dense / "model.safetensors"), dense / "pytorch_model.bin", _use_new_zipfile_serialization=False)
+    (dense / "model.safetensors").unlink()
+
+
 def with_a_head(folder: Folder) -> None:
     """Saved from a model for masked words: the encoder's names begin with the family's."""
     model = transformers.BertForMaskedLM.from_pretrained(folder)
@@ -290,6 +318,8 @@ CASES: dict[str, Case] = {
     "bfloat16": Case(bert, change=in_bfloat16),
     "shards": Case(bert, change=in_shards),
     "head": Case(bert, change=with_a_head),
+    "pickle": Case(bert, change=in_a_pickle),
+    "pickle-shards": Case(bert, dense=({"in_features": HIDDEN, "out_features": 16},), change=in_older_pickles),
     "config-arguments": Case(
         bert,
         change=fields("sentence_bert_config.json", config_args={"num_hidden_layers": 1, "layer_norm_eps": 0.5, "use_cache": True}),
@@ -413,7 +443,7 @@ def rows(case: Case, model: SentenceTransformer) -> Iterator[dict[str, Any]]:
 
 
 def described(folder: Folder) -> dict[str, Any]:
-    """The folder's files: JSON as it is, tensors by name, shape and type, an ONNX file compressed."""
+    """The folder's files: JSON as it is, tensors by name, shape and type, ONNX files and pickles compressed."""
     files: dict[str, Any] = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
@@ -423,7 +453,7 @@ def described(folder: Folder) -> dict[str, Any]:
             with safe_open(path, "pt") as content:
                 slices = {key: content.get_slice(key) for key in content.keys()}  # noqa: SIM118 - no mapping: only its keys can be asked for
                 files[name] = {key: [piece.get_dtype(), piece.get_shape()] for key, piece in slices.items()}
-        elif path.suffix == ".onnx":
+        elif path.suffix in {".onnx", ".bin"}:
             files[name] = base64.b64encode(zlib.compress(path.read_bytes(), 9)).decode()
     return files
 
