@@ -132,6 +132,11 @@ large: .venv/installed build/sam/installed build/model/manifest.json ## A model 
 	@RUN_LARGE=1 $(PY) -m pytest tests/large
 	@cat build/large/table.txt
 
+.PHONY: pickled
+pickled: .venv/installed ## Build a checkpoint of bge-m3's shape from a pickle (2.3 GB; minutes, 7 GB of memory)
+	@RUN_PICKLED=1 $(PY) -m pytest tests/large/test_pickled.py
+	@cat build/pickled/table.txt
+
 PYTHON_CLIENTS := $(patsubst tests/clients/requirements/%.txt,build/clients/%/installed,$(wildcard tests/clients/requirements/*.txt))
 NODE_CLIENTS   := $(patsubst tests/clients/packages/%/package.json,build/clients/%/installed,\
 	$(wildcard tests/clients/packages/*/package.json))

@@ -38,6 +38,9 @@ def main() -> int:
     except (Unsupported, Backend) as refusal:
         print(f"Not built: {refusal}", file=sys.stderr)
         return 1
+    except MemoryError:
+        print("Not built: the memory of this machine is too small for the model", file=sys.stderr)
+        return 1
     except OSError as error:  # a full disk, above all: what was written until then is gone with its scratch folder
         print(f"Not built: {error.filename or arguments.out}: {error.strerror or error}", file=sys.stderr)
         return 1

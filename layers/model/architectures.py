@@ -8,9 +8,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
+from layers.model import known_fields
 from layers.model.configuration import Configuration
 
 ACTIVATIONS = ("gelu",)
+
+LIMITS: Mapping[str, tuple[int, int]] = {
+    "hidden_size": (1, 65_536),
+    "num_attention_heads": (1, 4_096),
+    "num_hidden_layers": (1, 1_000),
+    "intermediate_size": (1, 1_000_000),
+    "vocab_size": (1, 10_000_000),
+    "max_position_embeddings": (1, 10_000_000),
+    "type_vocab_size": (1, 65_536),
+    "relative_attention_num_buckets": (4, 65_536),
+    "pad_token_id": (0, 10_000_000),
+}
+"""The least and the most that each size of an encoder may be; well beyond the largest models there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +52,13 @@ class Architecture:
     """What config.json calls a field, where not as BERT's does."""
     fixed: Mapping[str, Any] = field(default_factory=dict)
     """Fields that the family's code fixes instead of its config.json."""
+
+    def reads(self) -> tuple[str, ...]:
+        """Return the fields of config.json that the family has beside those of all, as BERT calls them."""
+        fields = ["hidden_act", "hidden_size", "num_attention_heads", "num_hidden_layers", "intermediate_size"]
+        fields += ["type_vocab_size"] if self.segments else []
+        fields += ["relative_attention_num_buckets"] if self.relative_positions else []
+        return (*fields, *({"layer_norm_eps"} - self.fixed.keys()))
 
     @property
     def norm(self) -> str:
@@ -116,6 +137,8 @@ class Shape:
         """
         architecture = ARCHITECTURES[config.get("model_type")]
         names = architecture.fields
+        own = tuple(names.get(name, name) for name in architecture.reads())
+        replace(known_fields.ENCODER, used=known_fields.ENCODER.used + own).check(config)
         config.check(
             {
                 names.get("hidden_act", "hidden_act"): ACTIVATIONS,
@@ -126,9 +149,10 @@ class Shape:
         )
 
         def number(name: str) -> int:
-            return config.number(names.get(name, name), int)
+            least, most = LIMITS[name]
+            return config.number(names.get(name, name), int, least=least, most=most)
 
-        return cls(
+        shape = cls(
             architecture=architecture,
             hidden=number("hidden_size"),
             heads=number("num_attention_heads"),
@@ -139,8 +163,14 @@ class Shape:
             segments=number("type_vocab_size") if architecture.segments else 0,
             distances=number("relative_attention_num_buckets") if architecture.relative_positions else 0,
             padding=number("pad_token_id") if architecture.positions_after_padding else 0,
-            layer_norm_epsilon=architecture.fixed.get("layer_norm_eps") or config.number("layer_norm_eps", float),
+            layer_norm_epsilon=architecture.fixed.get("layer_norm_eps") or config.number("layer_norm_eps", float, least=0, most=1),
         )
+        if shape.hidden % shape.heads:
+            field = names.get("num_attention_heads", "num_attention_heads")
+            config.refuse(field, f"it must divide {names.get('hidden_size', 'hidden_size')}, which is {shape.hidden}")
+        if shape.longest < 1:
+            config.refuse("max_position_embeddings", f"none is left after pad_token_id, which is {shape.padding}")
+        return shape
 
     @property
     def longest(self) -> int:

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionEr
 
 from handler.embedding.manifest import MANIFEST, Manifest
 from layers.model.configuration import Unsupported, inside
-from layers.model.specification import CONFIGURATION_FILES, weight_files
+from layers.model.specification import CONFIGURATION_FILES, pickled_files, weight_files
 
 INDEX = ".objects.json"
 """What the prefix held when it was last listed: each object's size and tag."""
@@ -47,6 +47,7 @@ def fetch(uri: str, cache: Path, exported: str | None, say: Say) -> Path:
             raise Unsupported(msg)
         _fetch(client, (bucket, prefix), folder, _chosen(objects, CONFIGURATION_FILES), say)
         _fetch(client, (bucket, prefix), folder, _chosen(objects, weight_files(folder, exported)), say)
+        _fetch(client, (bucket, prefix), folder, _chosen(objects, pickled_files(folder, exported)), say)
     except (BotoCoreError, ClientError) as error:
         msg = f"{uri} cannot be read: {error}"
         raise Unsupported(msg) from None

@@ -15,15 +15,19 @@ from handler.embedding.tokenization import TokenIds, Tokenization
 from layers.model import networks, tokenizer
 from layers.model.configuration import Unsupported
 from layers.model.corpus import corpus_digest, passages
-from layers.model.fidelity import Fidelity
+from layers.model.fidelity import Fidelity, check_usable
 from layers.model.graph import portable
 from layers.model.layout import reference_digests
 from layers.model.networks import EXACT, Bounds
 from layers.model.sources import Source
-from layers.model.specification import Specification
+from layers.model.specification import Exported, Specification
 
 CALIBRATION_PASSAGES = 128
 SCORING_PASSAGES = 1000
+TRIAL_PASSAGES = 32
+"""An fp32 model, which has nothing to be compared with, is run on so many passages before it is written."""
+TRIAL_TOKENS = 512
+"""And on a text of so many tokens, if it takes them."""
 
 type Say = Callable[[str], None]
 
@@ -57,7 +61,10 @@ def build(order: Order, say: Say) -> Manifest:
         specification = Specification.read(order.source.folder, order.source.exported)
         for place in (folder, reference):
             place.mkdir()
-            tokenizer.write(specification, place)
+            tokenizer.write(specification, place, say if place is folder else lambda _: None)
+        tokenizer.check_known(reference, passages("scoring", TRIAL_PASSAGES))
+        if isinstance(specification.network, Exported) and specification.network.reason:
+            say(f"Taking the model's own ONNX file: {specification.network.reason}")
         network = networks.read(specification)
         networks.check(network, order.precision)
         tokenization = Tokenization(reference, specification.max_length)
@@ -70,9 +77,12 @@ def build(order: Order, say: Say) -> Manifest:
         manifest = write(folder, order.precision)
         if order.precision != EXACT:
             exact, bounds = write(reference, EXACT), order.bounds or network.bounds[order.precision]
+            del network  # and its weights: both models are loaded to be measured
             fidelity = _measure(order, bounds, (folder, manifest), (reference, exact), tokenization, say)
             manifest = replace(manifest, fidelity=asdict(fidelity) | {"bounds": list(bounds), "corpus": corpus_digest()})
             manifest.write(folder)
+        else:
+            _try(order, folder, manifest, tokenization, say)
         if order.out.exists():
             order.out.rename(Path(scratch, "replaced"))
         folder.rename(order.out)
@@ -134,9 +144,11 @@ def _measure(
         np.concatenate(list(_encoded(Encoder(folder, manifest, order.threads), sequences, f"Measuring {manifest.precision}", say)))
         for folder, manifest in (exact, built)
     ]
+    for found, (_, manifest) in zip(vectors, (exact, built), strict=True):
+        check_usable(found, manifest.precision)
     fidelity = Fidelity.of(vectors[1], vectors[0])
     say(str(fidelity))
-    if fidelity.mean_cosine < bounds[0] or fidelity.minimum_cosine < bounds[1]:
+    if not (fidelity.mean_cosine >= bounds[0] and fidelity.minimum_cosine >= bounds[1]):
         msg = (
             f"{order.source.model_id} as {order.precision} is not faithful enough: mean cosine {fidelity.mean_cosine:.5f} "
             f"(at least {bounds[0]}), minimum {fidelity.minimum_cosine:.5f} (at least {bounds[1]}). "
@@ -144,6 +156,20 @@ def _measure(
         )
         raise Unsupported(msg)
     return fidelity
+
+
+def _try(order: Order, folder: Path, manifest: Manifest, tokenization: Tokenization, say: Say) -> None:
+    """Run the built model on some passages and on a long text, which takes it to its last positions.
+
+    Raises:
+        Unsupported, Backend: it cannot be run, or its vectors are no use.
+    """
+    texts = passages("scoring", min(order.passages, TRIAL_PASSAGES))
+    (long,) = _token_ids(tokenization, ["\n".join(passages("scoring", SCORING_PASSAGES))])
+    say(f"Running the {manifest.precision} model on {len(texts)} passages")
+    check_usable(
+        Encoder(folder, manifest, order.threads).encode([*_token_ids(tokenization, texts), long[:TRIAL_TOKENS]]), manifest.precision
+    )
 
 
 def _encoded(encoder: Encoder, sequences: Sequence[TokenIds], label: str, say: Say) -> Iterable[Vectors]:

@@ -1,13 +1,22 @@
-"""The JSON files of a model's folder: read without trust, every complaint one sentence that names the file.
+"""The files of a model's folder: read without trust, every complaint one sentence that names the file.
 
-A folder comes from anywhere. Nothing outside it is read, whatever its files or its links point at.
+A folder comes from anywhere. Only regular files inside it are read, each up to a bound, whatever its names and links point at.
 """
 
 import json
+import os
+import stat
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NoReturn, Self
+
+JSON_BYTES = 32_000_000
+"""The most that a configuration file or an index of weights may have; the largest that are used have less than 1 MB."""
+SHOWN_CHARACTERS = 100
+"""The most of a value that a sentence repeats."""
+LARGEST = sys.float_info.max
 
 
 class Unsupported(Exception):  # noqa: N818 - a statement about the model, not an error of ours
@@ -26,9 +35,9 @@ class Configuration:
         """Read `folder`/`name`; an absent optional file is an empty object.
 
         Raises:
-            Unsupported: the file is missing, outside the folder, or no JSON object.
+            Unsupported: the file is missing, outside the folder, too large, or no JSON object.
         """
-        if optional and not (folder / name).exists():
+        if optional and not exists(folder, name):
             return cls(name, {})
         content = read_json(folder, name)
         if not isinstance(content, dict):
@@ -36,21 +45,50 @@ class Configuration:
             raise Unsupported(msg)
         return cls(name, content)
 
+    def updated(self, fields: Mapping[str, Any], origin: str) -> Self:
+        """Return the object with some fields replaced; the sentences name their origin too."""
+        if not fields:
+            return self
+        return replace(self, name=f"{self.name} with {origin}", fields={**self.fields, **fields})
+
     def get(self, field: str) -> Any:  # noqa: ANN401 - as the file has it
-        """The field's value; None where it is absent or null."""
+        """Return the field's value; None where it is absent or null."""
         return self.fields.get(field)
 
-    def number[Kind: (int, float)](self, field: str, kind: type[Kind], default: Kind | None = None) -> Kind:
-        """A field that must be a number.
+    def number[Kind: (int, float)](
+        self, field: str, kind: type[Kind], default: Kind | None = None, *, least: float = 0, most: float = LARGEST
+    ) -> Kind:
+        """Return a field that must be a finite number from `least` to `most`.
 
         Raises:
             Unsupported: it is absent without a default, or something else.
         """
         value = self.fields.get(field, default)
-        if isinstance(value, bool) or not isinstance(value, (int, kind)):
-            msg = f"{self.name} says {field} is {value!r}; it must be a number"
-            raise Unsupported(msg)
+        if isinstance(value, bool) or not isinstance(value, (int, kind)) or not least <= value <= most:
+            self.refuse(field, f"it must be a {_range(kind, least, most)}")
         return kind(value)
+
+    def flag(self, field: str, *, default: bool = False) -> bool:
+        """Return a field that must be true or false; the default where it is absent or null.
+
+        Raises:
+            Unsupported: it is something else.
+        """
+        value = self.get(field)
+        if value is not None and not isinstance(value, bool):
+            self.refuse(field, "it must be true or false")
+        return default if value is None else value
+
+    def text(self, field: str) -> str | None:
+        """Return a field that must be a text; None where it is absent or null.
+
+        Raises:
+            Unsupported: it is something else.
+        """
+        value = self.get(field)
+        if value is not None and not isinstance(value, str):
+            self.refuse(field, "it must be a text")
+        return value
 
     def check(self, expected: Mapping[str, tuple[Any, ...]]) -> None:
         """Hold fields against the values that are understood; None among them allows a field to be absent.
@@ -59,37 +97,103 @@ class Configuration:
             Unsupported: a field has another value; the sentence names it.
         """
         for field, allowed in expected.items():
-            value = self.get(field)
-            if value not in allowed:
+            if self.get(field) not in allowed:
                 known = ", ".join(str(choice) for choice in allowed if choice is not None) or "none"
-                msg = f"{self.name} says {field} is {value!r}; this builder knows {known}"
-                raise Unsupported(msg)
+                self.refuse(field, f"this builder knows {known}")
+
+    def refuse(self, field: str, reason: str) -> NoReturn:
+        """Refuse a field's value for a reason; the sentence names the file, the field and the value.
+
+        Raises:
+            Unsupported: always.
+        """
+        msg = f"{self.name} says {field} is {shown(self.get(field))}; {reason}"
+        raise Unsupported(msg)
+
+
+def _range(kind: type, least: float, most: float) -> str:
+    name = "whole number" if kind is int else "number"
+    if most == LARGEST:
+        return f"{name} of at least {least:g}"
+    return f"{name} from {least:g} to {most:,.15g}"
+
+
+def shown(value: object) -> str:
+    """Return a value as a sentence repeats it, shortened where it is long."""
+    text = repr(value)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
 
 
 def read_json(folder: Path, name: str) -> Any:  # noqa: ANN401 - as the file has it
-    """The JSON in `folder`/`name`.
+    """Return the JSON in `folder`/`name`.
 
     Raises:
-        Unsupported: the file is missing, outside the folder, or not JSON.
+        Unsupported: the file is missing, outside the folder, too large, or not JSON.
     """
-    try:
-        return json.loads(inside(folder, name).read_bytes())
-    except FileNotFoundError:
+    if not exists(folder, name):
         msg = f"{name} is missing in {folder}: not a Sentence Transformers folder"
-        raise Unsupported(msg) from None
+        raise Unsupported(msg)
+    try:
+        return json.loads(read_bytes(folder, name, JSON_BYTES))
     except ValueError as error:
         msg = f"{name} in {folder} is not JSON: {error}"
         raise Unsupported(msg) from None
+    except RecursionError:
+        msg = f"{name} in {folder} is nested too deeply to be read"
+        raise Unsupported(msg) from None
+
+
+def read_bytes(folder: Path, name: str, most: int) -> bytes:
+    """Return the content of the regular file `folder`/`name`, which may have `most` bytes.
+
+    Raises:
+        Unsupported: it is missing, outside the folder, no regular file, or larger.
+    """
+    path = regular(folder, name)
+    with path.open("rb") as file:
+        content = file.read(most + 1)
+    if len(content) > most:
+        msg = f"{name} in {folder} has {path.stat().st_size:,} bytes; this builder reads at most {most:,} of such a file"
+        raise Unsupported(msg)
+    return content
+
+
+def exists(folder: Path, name: str) -> bool:
+    """Return whether there is anything at `folder`/`name`, a link that leads nowhere included."""
+    return os.path.lexists(folder / name)
+
+
+def regular(folder: Path, name: str) -> Path:
+    """Return the path `folder`/`name` of a regular file inside the folder.
+
+    Raises:
+        Unsupported: it is missing, outside the folder, or a directory, a pipe or a device.
+    """
+    path = inside(folder, name)
+    try:
+        mode = path.stat().st_mode
+    except OSError:  # also a name too long, or one that goes through a file
+        msg = f"{name} is missing in {folder}"
+        raise Unsupported(msg) from None
+    if not stat.S_ISREG(mode):
+        msg = f"{name} in {folder} is not a regular file; nothing else is read"
+        raise Unsupported(msg)
+    return path
 
 
 def inside(folder: Path, name: str) -> Path:
-    """The path `folder`/`name`, which may not lead out of the folder, neither by `..` nor by a link.
+    """Return the path `folder`/`name`, which may not lead out of the folder, neither by `..` nor by a link.
 
     Raises:
-        Unsupported: it does.
+        Unsupported: it does, or is no path at all.
     """
     path = folder / name
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        within = path.resolve().is_relative_to(folder.resolve())
+    except (ValueError, OSError):  # a zero byte, a circle of links
+        msg = f"{shown(name)} is no path in the model's folder {folder}"
+        raise Unsupported(msg) from None
+    if not within:
         what = "is a link that leaves" if path.is_symlink() else "lies outside"
         msg = f"{name} {what} the model's folder {folder}; only files inside it are read"
         raise Unsupported(msg)

@@ -16,6 +16,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from handler.embedding.manifest import GRAPH, WEIGHTS
+from layers.model import floats
 from layers.model.configuration import Unsupported
 from layers.model.graph import Graph
 from layers.model.head import Layer, write_head
@@ -48,13 +49,16 @@ def write(folder: Path, path: Path, specification: Specification, layers: Sequen
         graph.adopt(onnx.load(encoder))
     # ONNX Runtime makes weights unsigned when it loads them (handler/embedding/encoder.py), but refuses those that are shared.
     graph.separate_constants(np.int8)
-    write_head(graph, STATES, Float32(), specification.pooling, layers)
+    write_head(graph, STATES, Float32(), specification.pooling, layers, specification.dimension)
     graph.write(folder / GRAPH, WEIGHTS)
 
 
 def _encoder(path: Path) -> Graph:
     """The file's graph with `input_ids` its only input and `states`, the token vectors, its only output."""
-    model = _raised(_load(path), path)
+    loaded = _load(path)
+    floats.check_not_quantized(loaded, path.name)
+    floats.widen(loaded)
+    model = _raised(loaded, path)
     outputs = {output.name for output in model.graph.output}
     chosen = next((name for name in TOKEN_OUTPUTS if name in outputs), None)
     if chosen is None:
@@ -83,7 +87,10 @@ def _load(path: Path) -> onnx.ModelProto:
 
 
 def _raised(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
-    version = next(opset.version for opset in model.opset_import if opset.domain in {"", "ai.onnx"})
+    version = next((opset.version for opset in model.opset_import if opset.domain in {"", "ai.onnx"}), None)
+    if version is None:
+        msg = f"{path.name} names no operator set of ONNX's own: it says not what its operators compute"
+        raise Unsupported(msg)
     if version >= OLDEST_OPSET:
         return model
     try:

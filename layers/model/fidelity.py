@@ -1,4 +1,4 @@
-"""How close a built model comes to its own float32 self."""
+"""Whether a built model's vectors can be used at all, and how close they come to its own float32 self."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -6,6 +6,7 @@ from typing import Self
 import numpy as np
 
 from handler.embedding.encoder import Vectors
+from layers.model.configuration import Unsupported
 
 NEIGHBOURS = 10
 
@@ -33,6 +34,25 @@ class Fidelity:
             f"cosine to fp32 over {self.passages} passages: mean {self.mean_cosine:.5f}, minimum {self.minimum_cosine:.5f}; "
             f"top-{NEIGHBOURS} agreement {self.top_10_agreement:.3f}"
         )
+
+
+def check_usable(vectors: Vectors, precision: str) -> None:
+    """See that vectors (passages, dimension) of different passages have a direction and differ; the encoder refuses infinite ones.
+
+    Raises:
+        Unsupported: they are no use to anyone.
+    """
+    zero = ~vectors.any(axis=1)
+    if zero.any():
+        msg = f"the {precision} model gives a vector of zeros for {zero.sum()} of {len(vectors)} passages"
+        raise Unsupported(msg)
+    if np.ptp(vectors, axis=0).max() <= SAME * np.abs(vectors).max():
+        msg = f"the {precision} model gives the same vector for each of {len(vectors)} passages"
+        raise Unsupported(msg)
+
+
+SAME = 1e-6
+"""Vectors that differ by less than this part of their largest number are one vector, computed in different orders."""
 
 
 def _unit(vectors: Vectors) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:

@@ -25,20 +25,34 @@ class Layer:
     bias: Array | None
 
 
-def write_head(graph: Graph, tokens: str, precision: Precision, pooling: Pooling, layers: Sequence[Layer]) -> None:
-    """Token vectors (texts, tokens, hidden) to the outputs `token_embeddings` (the same) and `pooled` (texts, dimension)."""
+def write_head(
+    graph: Graph, tokens: str, precision: Precision, pooling: Pooling, layers: Sequence[Layer], dimension: int | None = None
+) -> None:
+    """Token vectors (texts, tokens, hidden) to the outputs `token_embeddings` (the same) and `pooled` (texts, dimension).
+
+    Without a dimension, all that the last layer gives.
+    """
     tokens = graph.op("token_embeddings", "Identity", tokens)
     graph.output(tokens, ["texts", "tokens", pooling.hidden])
     pools = [_pooled(graph, tokens, precision, mode, pooling) for mode in pooling.modes]
-    if not layers:
+    all_of_it = layers[-1].module.outputs if layers else pooling.dimension
+    dimension = dimension or all_of_it
+    if not layers and dimension == all_of_it:
         graph.op("pooled", "Concat", *pools, axis=-1)
-        graph.output("pooled", ["texts", pooling.dimension])
+        graph.output("pooled", ["texts", dimension])
         return
     vector = graph.op("pooled.modes", "Concat", *pools, axis=-1)
     for index, layer in enumerate(layers):
         vector = _dense(graph, f"dense.{index}", vector, layer)
-    graph.op("pooled", "Identity", vector)
-    graph.output("pooled", ["texts", layers[-1].module.outputs])
+    if dimension == all_of_it:
+        graph.op("pooled", "Identity", vector)
+    else:
+        ends = [
+            graph.constant(f"pooled.{name}", np.array([end], np.int64))
+            for name, end in (("from", 0), ("to", dimension), ("axis", 1))
+        ]
+        graph.op("pooled", "Slice", vector, *ends)
+    graph.output("pooled", ["texts", dimension])
 
 
 def takes_several(pooling: Pooling, layers: Sequence[Layer]) -> bool:

@@ -12,7 +12,7 @@ from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, Revi
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from layers.model.configuration import Unsupported
-from layers.model.specification import CONFIGURATION_FILES, weight_files
+from layers.model.specification import CONFIGURATION_FILES, pickled_files, weight_files
 
 
 def fetch(model: str, cache: Path, exported: str | None, say: Callable[[str], None]) -> tuple[Path, str]:
@@ -36,6 +36,8 @@ def fetch(model: str, cache: Path, exported: str | None, say: Callable[[str], No
 
         download(CONFIGURATION_FILES)
         download(weight_files(folder, exported))
+        if pickles := pickled_files(folder, exported):
+            download(pickles)
     except GatedRepoError:
         msg = f"{name} is gated: accept its terms on the hub and set HF_TOKEN"
         raise Unsupported(msg) from None

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from layers.model.configuration import Configuration, Unsupported, inside, read_json
+from layers.model import known_fields
+from layers.model.configuration import Configuration, Unsupported, inside, read_json, shown
 
 LIBRARY = "sentence_transformers"
-KNOWN = ("Transformer", "Pooling", "Dense", "Normalize")
-"""In the order in which they must stand; Dense may stand several times, and Normalize need not."""
+KNOWN = ("Transformer", "Pooling", "Dense", "Dropout", "Normalize")
+"""In the order in which they must stand; Dense and Dropout may stand several times, and Normalize need not stand at all."""
 
 POOLING_MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
 POOLING_FLAGS = {
@@ -23,6 +24,10 @@ POOLING_FLAGS = {
     "pooling_mode_lasttoken": "lasttoken",
 }
 """The booleans of Sentence Transformers before 5.4, in the order in which their results are concatenated."""
+
+MOST_MODULES = 100
+WIDEST = 65_536
+"""The most numbers that a vector may have before or after any module; the largest models have 8,192."""
 
 ACTIVATIONS = ("Identity", "Tanh", "ReLU", "Sigmoid", "GELU")
 """Of torch.nn, each without parameters."""
@@ -43,16 +48,15 @@ class Pooling:
         Raises:
             Unsupported: it asks for a mode that nobody knows.
         """
+        known_fields.POOLING.check(config)
         named = config.get("pooling_mode")  # Sentence Transformers 5.4 and later: a name or a list of them
-        if named is None:
-            named = [mode for flag, mode in POOLING_FLAGS.items() if config.get(flag)] or "mean"
-        modes = (named,) if isinstance(named, str) else tuple(named)
-        unknown = [str(mode) for mode in modes if mode not in POOLING_MODES]
-        if unknown:
-            msg = f"{config.name} asks for the pooling {', '.join(unknown)}; this builder knows {', '.join(POOLING_MODES)}"
-            raise Unsupported(msg)
+        flagged = [mode for flag, mode in POOLING_FLAGS.items() if config.flag(flag)] or ["mean"]
+        modes = flagged if named is None else [named] if isinstance(named, str) else named
+        if not isinstance(modes, list) or not 0 < len(modes) <= len(POOLING_MODES) or any(m not in POOLING_MODES for m in modes):
+            config.refuse("pooling_mode", f"this builder knows {', '.join(POOLING_MODES)} and lists of them")
         field = "embedding_dimension" if config.get("embedding_dimension") else "word_embedding_dimension"
-        return cls(modes, config.number(field, int), config.fields.get("include_prompt") is not False)
+        hidden = config.number(field, int, least=1, most=WIDEST)
+        return cls(tuple(modes), hidden, config.flag("include_prompt", default=True))
 
     @property
     def dimension(self) -> int:
@@ -77,15 +81,15 @@ class Dense:
         Raises:
             Unsupported: it does more than a layer and an activation on the text's vector.
         """
+        known_fields.DENSE.check(config)
         vector = ("sentence_embedding", None)
         config.check({"module_input_name": vector, "module_output_name": vector, "use_residual": (False, None)})
-        name = config.get("activation_function") or "torch.nn.Tanh"
-        activation = str(name).rpartition(".")[2]
-        if not str(name).startswith("torch.nn.") or activation not in ACTIVATIONS:
-            msg = f"{config.name} says activation_function is {name!r}; this builder knows torch.nn's {', '.join(ACTIVATIONS)}"
-            raise Unsupported(msg)
-        bias = config.fields.get("bias") is not False
-        return cls(folder, config.number("in_features", int), config.number("out_features", int), bias, activation)
+        name = config.text("activation_function") or "torch.nn.Tanh"
+        activation = name.rpartition(".")[2]
+        if not name.startswith("torch.nn.") or activation not in ACTIVATIONS:
+            config.refuse("activation_function", f"this builder knows torch.nn's {', '.join(ACTIVATIONS)}")
+        inputs, outputs = (config.number(field, int, least=1, most=WIDEST) for field in ("in_features", "out_features"))
+        return cls(folder, inputs, outputs, config.flag("bias", default=True), activation)
 
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """The tensors of its checkpoint, and their shapes."""
@@ -109,6 +113,10 @@ class Modules:
             Unsupported: a module is unknown, custom or out of order; the sentence names it.
         """
         steps = [_step(folder, module) for module in _list(folder)]
+        for kind, place in steps:
+            if kind in WITHOUT_WEIGHTS:
+                WITHOUT_WEIGHTS[kind].check(Configuration.read(folder, _named(place), optional=True))
+        steps = [(kind, place) for kind, place in steps if kind != "Dropout"]
         kinds = [kind for kind, _ in steps]
         dense = kinds.count("Dense")
         if kinds not in (
@@ -145,24 +153,32 @@ class Modules:
         return self.dense[-1].outputs if self.dense else self.pooling.dimension
 
 
+WITHOUT_WEIGHTS = {"Dropout": known_fields.DROPOUT, "Normalize": known_fields.NORMALIZE}
+"""Modules that nothing is read of; their configuration file need not be there."""
+
+
 def _list(folder: Path) -> list[dict[str, Any]]:
     modules = read_json(folder, "modules.json")
     if not isinstance(modules, list) or not all(
-        isinstance(module, dict) and {"type", "path"} <= module.keys() for module in modules
+        isinstance(module, dict) and isinstance(module.get("type"), str) and isinstance(module.get("path"), str)
+        for module in modules
     ):
         msg = f"modules.json in {folder} is not a list of modules with a type and a path"
+        raise Unsupported(msg)
+    if len(modules) > MOST_MODULES:
+        msg = f"modules.json in {folder} lists {len(modules)} modules; this builder takes at most {MOST_MODULES}"
         raise Unsupported(msg)
     return modules
 
 
 def _step(folder: Path, module: dict[str, Any]) -> tuple[str, str]:
-    library, _, kind = str(module["type"]).rpartition(".")
+    known_fields.MODULES.check(Configuration("modules.json", module))
+    library, _, kind = module["type"].rpartition(".")
     if kind not in KNOWN or library.partition(".")[0] != LIBRARY:
-        msg = f"modules.json names the module {module['type']}; this builder knows {LIBRARY}'s {', '.join(KNOWN)}"
+        msg = f"modules.json names the module {shown(module['type'])}; this builder knows {LIBRARY}'s {', '.join(KNOWN)}"
         raise Unsupported(msg)
-    path = str(module["path"])
-    inside(folder, path)
-    return kind, path
+    inside(folder, module["path"])
+    return kind, module["path"]
 
 
 def _named(folder: str) -> str:

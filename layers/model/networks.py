@@ -71,7 +71,7 @@ class Written:
         graph, pooling = Graph(), self.specification.pooling
         texts = precision.texts if takes_several(pooling, self.layers) else 1
         states = Encoder(graph, texts, self.shape, self.specification.max_length, self.tensors, precision).write()
-        write_head(graph, states, precision, pooling, self.layers)
+        write_head(graph, states, precision, pooling, self.layers, self.specification.dimension)
         return graph
 
 

@@ -7,10 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from layers.model import packages
-from layers.model.configuration import Unsupported
+from layers.model.configuration import Unsupported, exists, regular
 
 READ = {".json", ".safetensors", ".onnx", ".onnx_data", ".data"}
 """The suffixes of the files that a model is built from."""
+PICKLED = ".bin"
+"""The suffix of those that it is built from where there is no other checkpoint next to them."""
+CARD = "README.md"
+CARD_BYTES = 1_000_000
+"""As much of the model card is read: its front matter is at its start."""
 
 type Say = Callable[[str], None]
 
@@ -26,9 +31,11 @@ class Source:
 
     @property
     def license(self) -> str:
-        """The licence named in the model card's front matter."""
-        card = self.folder / "README.md"
-        text = card.read_text("utf-8", errors="replace") if card.exists() else ""
+        """Return the licence named in the model card's front matter."""
+        if not exists(self.folder, CARD):
+            return "unknown"
+        with regular(self.folder, CARD).open("rb") as card:
+            text = card.read(CARD_BYTES).decode("utf-8", errors="replace")
         found = re.match(r"---\n(?:.*\n)*?license:\s*([\w.-]+)", text)
         return found[1] if found else "unknown"
 
@@ -64,7 +71,9 @@ def find(request: Request, say: Say) -> Source:
 def digests(folder: Path) -> dict[str, str]:
     """Sha256 of every file in `folder` that a model may be built from; hidden folders are the downloaders' own."""
     home = folder.resolve()
-    files = [path for path in sorted(folder.rglob("*")) if path.suffix in READ and path.is_file()]
+    found = [path for path in sorted(folder.rglob("*")) if path.suffix in {*READ, PICKLED} and path.is_file()]
+    better = {path.parent for path in found if path.suffix == ".safetensors"}
+    files = [path for path in found if path.suffix in READ or path.parent not in better]
     paths = [path.relative_to(folder) for path in files if path.resolve().is_relative_to(home)]
     return {str(path): packages.sha256(folder / path) for path in paths if not any(part.startswith(".") for part in path.parts)}
 

@@ -7,31 +7,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from layers.model import known_fields
 from layers.model.architectures import ARCHITECTURES, Shape
-from layers.model.configuration import Configuration, Unsupported, inside
-from layers.model.modules import Dense, Modules, Pooling
+from layers.model.configuration import Configuration, Unsupported, exists, regular, shown
+from layers.model.modules import WIDEST, Dense, Modules, Pooling
+from layers.model.transformer import Transformer
 
 CONFIGURATION_FILES = ("*.json", "README.md")
 """Patterns of what is fetched first, and tells which weights are needed."""
 EXPORTED = "onnx/model.onnx"
 """Where Sentence Transformers and optimum put a model's own ONNX file."""
-SENTENCE_CONFIGS = tuple(
-    f"sentence_{name}_config.json" for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
-)
-"""The Transformer module's file has had a name for each family; all of them are still read."""
+SAFETENSORS = ("*.safetensors",)
 SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A model's own ONNX file."""
+    """A model's own ONNX file, and why the encoder is not written from its weights; None if the file was asked for."""
 
     path: Path
+    reason: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class Specification:
-    """One sentence encoder. `transformer` is the folder of its tokenizer and weights, `dimension` the length of a text's vector."""
+    """One sentence encoder.
+
+    `transformer` is the folder of its tokenizer and weights, `tokenizer` what the files say of the tokenizer. A text's vector has
+    `dimension` numbers: the modules may give more, which are truncated.
+    """
 
     folder: Path
     transformer: Path
@@ -39,6 +43,8 @@ class Specification:
     network: Shape | Exported
     vocabulary: int
     max_length: int
+    tokenizer: Configuration
+    tokenizer_class: str
     pooling: Pooling
     dense: tuple[Dense, ...]
     dimension: int
@@ -55,33 +61,36 @@ class Specification:
             Unsupported: a file is missing or says something this builder does not do.
         """
         modules = Modules.read(folder)
-        transformer = folder / modules.transformer
-        config = Configuration.read(transformer, "config.json")
-        sentence = _sentence_config(transformer)
-        network = _network(transformer, config, exported)
+        transformer = Transformer.read(folder / modules.transformer)
+        network = _network(transformer, exported)
         if isinstance(network, Shape) and network.hidden != modules.pooling.hidden:
             msg = f"the Pooling module expects vectors of dimension {modules.pooling.hidden}, config.json says {network.hidden}"
             raise Unsupported(msg)
-        prompts, default_prompt_name, similarity = _sentence_transformers(folder)
+        vectors = Configuration.read(folder, "config_sentence_transformers.json", optional=True)
+        known_fields.SENTENCE_TRANSFORMERS.check(vectors)
+        prompts, default_prompt_name = _prompts(vectors)
+        vectors.check({"model_type": ("SentenceTransformer", None), "similarity_fn_name": (*SIMILARITIES, None)})
         return cls(
             folder=folder,
-            transformer=transformer,
-            architecture=str(config.get("model_type")),
+            transformer=transformer.folder,
+            architecture=transformer.model_type,
             network=network,
-            vocabulary=config.number("vocab_size", int),
-            max_length=_max_length(config, sentence, Configuration.read(transformer, "tokenizer_config.json", optional=True)),
+            vocabulary=transformer.vocabulary,
+            max_length=transformer.max_length(),
+            tokenizer=transformer.tokenizer,
+            tokenizer_class=transformer.tokenizer_class,
             pooling=modules.pooling,
             dense=modules.dense,
-            dimension=modules.dimension,
-            lowercase=bool(sentence.get("do_lower_case")),
+            dimension=min(_truncated(vectors), modules.dimension),
+            lowercase=transformer.sentence.flag("do_lower_case"),
             prompts=prompts,
             default_prompt_name=default_prompt_name,
-            similarity=similarity,
+            similarity=vectors.get("similarity_fn_name") or "cosine",
         )
 
 
 def weight_files(folder: Path, exported: str | None = None) -> tuple[str, ...]:
-    """Patterns of the weights that a folder's model is built from, told by its configuration files alone.
+    """Return patterns of the weights that a folder's model is built from, told by its configuration files alone.
 
     So that no more than these is downloaded: the safetensors where this builder writes the graph, else the ONNX file.
 
@@ -89,76 +98,64 @@ def weight_files(folder: Path, exported: str | None = None) -> tuple[str, ...]:
         Unsupported: as Specification.read.
     """
     place = Modules.read(folder).transformer
-    config = Configuration.read(folder / place, "config.json")
-    written = exported is None and _refusal(config) is None
+    written = exported is None and _refusal(Transformer.read(folder / place)) is None
     file = f"{place}/{exported or EXPORTED}".lstrip("/")
-    return ("*.safetensors",) if written else (file, f"{file}_data", f"{file}.data", "*_Dense/*.safetensors")
+    return SAFETENSORS if written else (file, f"{file}_data", f"{file}.data", "*_Dense/*.safetensors")
 
 
-def _network(transformer: Path, config: Configuration, exported: str | None) -> Shape | Exported:
-    """The encoder as this builder writes it, or else the model's own ONNX file."""
-    refusal = _refusal(config)
+def pickled_files(folder: Path, exported: str | None = None) -> tuple[str, ...]:
+    """Return patterns of the pickles to fetch, once the files of weight_files are there: where there are no safetensors among them.
+
+    Raises:
+        Unsupported: as Specification.read.
+    """
+    modules = Modules.read(folder)
+    places = [dense.folder for dense in modules.dense]
+    if weight_files(folder, exported) == SAFETENSORS:
+        places.append(modules.transformer)
+    return tuple(f"{place}/pytorch_model*.bin".lstrip("/") for place in places if not any((folder / place).glob(SAFETENSORS[0])))
+
+
+def _network(transformer: Transformer, exported: str | None) -> Shape | Exported:
+    """Return the encoder as this builder writes it, or else the model's own ONNX file."""
+    refusal = _refusal(transformer)
     if exported is None and refusal is None:
-        return Shape.read(config)
-    path = inside(transformer, exported or EXPORTED)
-    if not path.is_file():
+        return Shape.read(transformer.config)
+    name = exported or EXPORTED
+    if not exists(transformer.folder, name):
         reason = f"{refusal}; any other is built from its own ONNX file" if exported is None else "it was asked for"
-        msg = f"{exported or EXPORTED} is missing in {transformer}: {reason}"
+        msg = f"{name} is missing in {transformer.folder}: {reason}"
         raise Unsupported(msg)
-    return Exported(path)
+    if transformer.config_arguments.keys() - {"use_cache"}:
+        msg = (
+            f"{transformer.sentence.name} says config_args is {shown(transformer.config_arguments)}; "
+            f"nobody knows whether {name} was made with that"
+        )
+        raise Unsupported(msg)
+    return Exported(regular(transformer.folder, name), refusal if exported is None else None)
 
 
-def _refusal(config: Configuration) -> str | None:
-    """Why this builder does not write the encoder; None if it does."""
+def _refusal(transformer: Transformer) -> str | None:
+    """Return why this builder does not write the encoder; None if it does."""
     try:
-        config.check({"model_type": tuple(ARCHITECTURES)})
-        Shape.read(config)
+        transformer.config.check({"model_type": tuple(ARCHITECTURES)})
+        Shape.read(transformer.config)
     except Unsupported as refusal:
         return str(refusal)
     return None
 
 
-def _sentence_config(transformer: Path) -> Configuration:
-    present = [name for name in SENTENCE_CONFIGS if (transformer / name).exists()]
-    config = Configuration.read(transformer, (present or SENTENCE_CONFIGS)[0], optional=True)
-    config.check({"transformer_task": ("feature-extraction", None), "module_output_name": ("token_embeddings", None)})
-    modalities = config.get("modality_config")
-    expected = {"method": "forward", "method_output_name": "last_hidden_state"}
-    if modalities is not None and modalities.get("text") != expected:
-        msg = f"{config.name} says modality_config is {modalities!r}; this builder knows text through forward's last_hidden_state"
-        raise Unsupported(msg)
-    if config.get("processing_kwargs"):
-        msg = f"{config.name} says processing_kwargs is {config.get('processing_kwargs')!r}; this builder knows none"
-        raise Unsupported(msg)
-    return config
+def _truncated(vectors: Configuration) -> int:
+    """Return how many of a vector's first numbers are kept."""
+    return vectors.number("truncate_dim", int, least=1, most=WIDEST) if vectors.get("truncate_dim") is not None else WIDEST
 
 
-def _max_length(config: Configuration, sentence: Configuration, tokenizer: Configuration) -> int:
-    """The first limit that is given, and never beyond the positions there are."""
-    architecture = ARCHITECTURES.get(str(config.get("model_type")))
-    offset = config.number("pad_token_id", int) + 1 if architecture and architecture.positions_after_padding else 0
-    positions = config.number("max_position_embeddings", int, UNLIMITED) - offset
-    sources = ((sentence, "max_seq_length"), (tokenizer, "model_max_length"))
-    given = [source.number(field, float) for source, field in sources if source.get(field)]
-    limit = int(min([*given[:1], positions]))  # a tokenizer without a limit says 1e30
-    if not 0 < limit < UNLIMITED:
-        msg = f"no configuration file says how many tokens a text may have (or one says {limit})"
-        raise Unsupported(msg)
-    return limit
-
-
-UNLIMITED = 10**9
-
-
-def _sentence_transformers(folder: Path) -> tuple[dict[str, str], str | None, str]:
-    """Prompts, the name of the default one, and the similarity function."""
-    config = Configuration.read(folder, "config_sentence_transformers.json", optional=True)
-    config.check({"model_type": ("SentenceTransformer", None), "similarity_fn_name": (*SIMILARITIES, None)})
-    prompts, default = config.get("prompts") or {}, config.get("default_prompt_name")
+def _prompts(vectors: Configuration) -> tuple[dict[str, str], str | None]:
+    """Return the prompts, and the name of the default one."""
+    prompts, default = vectors.get("prompts") or {}, vectors.text("default_prompt_name")
     if not isinstance(prompts, dict) or not all(isinstance(prompt, str) for prompt in prompts.values()):
-        msg = f"{config.name} has prompts that are not texts by their names"
+        msg = f"{vectors.name} has prompts that are not texts by their names"
         raise Unsupported(msg)
     if default is not None and default not in prompts:
-        msg = f"{config.name} says default_prompt_name is {default!r}; its prompts are {', '.join(prompts) or 'none'}"
-        raise Unsupported(msg)
-    return prompts, default, config.get("similarity_fn_name") or "cosine"
+        vectors.refuse("default_prompt_name", f"its prompts are {', '.join(prompts) or 'none'}")
+    return prompts, default

@@ -1,91 +1,148 @@
 """A model's tokenizer as the handler needs it: what its own class would make of the files, without padding and truncation.
 
-transformers builds some tokenizers anew from their class's arguments, so that tokenizer_config.json overrides tokenizer.json.
+transformers builds some tokenizers anew from their class's arguments, so that tokenizer_config.json overrides tokenizer.json. Where
+tokenizer.json has another kind of model than the class, as with BERT's weights and XLM-RoBERTa's tokens, another class made it.
 """
 
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from tokenizers import Tokenizer, normalizers, pre_tokenizers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from handler.embedding.manifest import TOKENIZER
-from layers.model.configuration import Configuration, Unsupported, inside
+from layers.model import special_tokens
+from layers.model.configuration import Configuration, Unsupported, exists, read_bytes, shown
 from layers.model.specification import Specification
 
-CONFIG = "tokenizer_config.json"
+type Say = Callable[[str], None]
+
+MOST_BYTES = 256_000_000
+"""The most that tokenizer.json may have; Gemma's 262,144 tokens take 33 MB."""
 
 
-def write(specification: Specification, folder: Path) -> None:
+def write(specification: Specification, folder: Path, say: Say) -> None:
     """Write `folder`'s tokenizer; padding and truncation are taken out, since both are the handler's to decide.
 
     Raises:
-        Unsupported: the source's file is missing, damaged, made by code of its own, or gives tokens that the model
-            does not have.
+        Unsupported: the source's file is missing, damaged, made by code of its own, or cannot belong to the model.
     """
-    source = specification.transformer
-    tokenizer = _read(source)
-    largest = max(tokenizer.get_vocab().values(), default=0)
-    if largest >= specification.vocabulary:
-        msg = f"{TOKENIZER} gives token ids up to {largest}, config.json says vocab_size {specification.vocabulary}"
-        raise Unsupported(msg)
-    config = Configuration.read(source, CONFIG, optional=True)
+    config = specification.tokenizer
     config.check({"auto_map": (None,)})
-    kind = str(config.get("tokenizer_class") or CLASSES.get(specification.architecture, ""))
-    OVERRIDES.get(kind.removesuffix("Fast"), _as_it_is)(tokenizer, config)
+    tokenizer = _read(specification.transformer)
+    if tokenizer.truncation and tokenizer.truncation["direction"] != "right" and config.get("truncation_side") is None:
+        msg = f"{TOKENIZER} says truncation is from the {tokenizer.truncation['direction']}; this builder knows right"
+        raise Unsupported(msg)
     tokenizer.no_padding()
     tokenizer.no_truncation()
+    rebuild = OVERRIDES.get(specification.tokenizer_class.removesuffix("Fast"))
+    if rebuild and not isinstance(tokenizer.model, rebuild.model):
+        say(
+            f"tokenizer_class is {specification.tokenizer_class}, but {TOKENIZER} is of the kind {type(tokenizer.model).__name__}: "
+            "it is taken as it is, as Sentence Transformers 5 does and the model was trained (6 makes unknown tokens of most words)"
+        )
+        rebuild = None
+    if rebuild:
+        rebuild.change(tokenizer, config)
+    special_tokens.add(tokenizer, config)
+    special_tokens.check_around(tokenizer, config, rebuilt=rebuild is not None)
     if specification.lowercase:
         steps = [normalizers.Lowercase(), *([tokenizer.normalizer] if tokenizer.normalizer else [])]
         tokenizer.normalizer = normalizers.Sequence(steps)
-    tokenizer.save(str(folder / TOKENIZER), pretty=False)
+    _belonging(tokenizer, specification.vocabulary, say).save(str(folder / TOKENIZER), pretty=False)
+
+
+def _belonging(tokenizer: Tokenizer, vocabulary: int, say: Say) -> Tokenizer:
+    """Return the tokenizer without those added tokens that the model has no rows for; no text but one that spells them needs them.
+
+    Raises:
+        Unsupported: the tokenizer cannot belong to a model of so many tokens.
+    """
+    own = tokenizer.get_vocab(with_added_tokens=False)
+    largest = max([*own.values(), *tokenizer.encode("").ids], default=0)
+    if largest >= vocabulary:
+        msg = f"{TOKENIZER} gives token ids up to {largest}, config.json says vocab_size {vocabulary}"
+        raise Unsupported(msg)
+    if 2 * tokenizer.get_vocab_size() < vocabulary:
+        msg = (
+            f"{TOKENIZER} has {tokenizer.get_vocab_size()} tokens, config.json says vocab_size {vocabulary}: it is another model's"
+        )
+        raise Unsupported(msg)
+    beyond = [token.content for place, token in tokenizer.get_added_tokens_decoder().items() if place >= vocabulary]
+    if not beyond:
+        return tokenizer
+    say(f"Leaving out the tokens {shown(beyond)}, which the model has no rows for: where a text spells them, they are plain text")
+    content = json.loads(tokenizer.to_str())
+    content["added_tokens"] = [token for token in content["added_tokens"] if token["id"] < vocabulary]
+    return Tokenizer.from_str(json.dumps(content))
+
+
+def check_known(folder: Path, texts: list[str]) -> None:
+    """See that `folder`'s tokenizer knows the words of ordinary texts.
+
+    Raises:
+        Unsupported: it fails on them, or most of their tokens are its token for what it does not know.
+    """
+    tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+    model = json.loads(tokenizer.to_str())["model"]
+    unknown: int | None = model.get("unk_id") if "unk_id" in model else tokenizer.token_to_id(model.get("unk_token") or "")
+    try:
+        ids = [token for encoding in tokenizer.encode_batch_fast(texts) for token in encoding.ids]
+    except Exception as error:  # noqa: BLE001 - tokenizers raises bare Exception
+        msg = f"{TOKENIZER} cannot encode a text: {error}"
+        raise Unsupported(msg) from None
+    if unknown is not None and 2 * ids.count(unknown) > len(ids):
+        msg = f"{TOKENIZER} knows too few words: {ids.count(unknown)} of {len(ids)} tokens of English texts are its unknown token"
+        raise Unsupported(msg)
 
 
 def _read(source: Path) -> Tokenizer:
-    path = inside(source, TOKENIZER)
-    if not path.is_file():
+    if not exists(source, TOKENIZER):
         msg = f"{TOKENIZER} is missing in {source}; tokenizers in any other format are not read"
         raise Unsupported(msg)
     try:
-        return Tokenizer.from_file(str(path))
+        return Tokenizer.from_buffer(read_bytes(source, TOKENIZER, MOST_BYTES))
+    except Unsupported:
+        raise
     except Exception as error:  # noqa: BLE001 - tokenizers raises bare Exception
         msg = f"{TOKENIZER} in {source} cannot be read: {error}"
         raise Unsupported(msg) from None
 
 
-def _as_it_is(tokenizer: Tokenizer, config: Configuration) -> None:
-    """tokenizer.json has the last word."""
-    del tokenizer, config
-
-
 def _word_pieces(tokenizer: Tokenizer, config: Configuration) -> None:
-    """The class makes its normalizer of its arguments, and lower-cases unless it is told not to."""
+    """Make the normalizer of the class's arguments; it lower-cases unless it is told not to."""
+    known = tokenizer.model.unk_token
+    if config.get("unk_token") is not None and special_tokens.content(config, "unk_token") != known:
+        config.refuse("unk_token", f"{TOKENIZER} has {known}")
     tokenizer.normalizer = normalizers.BertNormalizer(
         clean_text=True,
-        handle_chinese_chars=config.fields.get("tokenize_chinese_chars", True),
-        strip_accents=config.get("strip_accents"),
-        lowercase=config.fields.get("do_lower_case", True),
+        handle_chinese_chars=config.flag("tokenize_chinese_chars", default=True),
+        strip_accents=config.flag("strip_accents") if config.get("strip_accents") is not None else None,
+        lowercase=config.flag("do_lower_case", default=True),
     )
 
 
 def _byte_level(tokenizer: Tokenizer, config: Configuration) -> None:
-    """The class puts a blank before a text only if it is told to."""
+    """Put a blank before a text only if the class is told to."""
     if isinstance(tokenizer.pre_tokenizer, pre_tokenizers.ByteLevel):
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=config.fields.get("add_prefix_space", False))
+        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=config.flag("add_prefix_space"))
 
 
-OVERRIDES: Mapping[str, Callable[[Tokenizer, Configuration], None]] = {
-    "BertTokenizer": _word_pieces,
-    "DistilBertTokenizer": _word_pieces,
-    "ElectraTokenizer": _word_pieces,
-    "MPNetTokenizer": _word_pieces,
-    "RobertaTokenizer": _byte_level,
+@dataclass(frozen=True, slots=True)
+class Override:
+    """What a class makes of tokenizer_config.json, where tokenizer.json has a model of the kind that the class has."""
+
+    model: type
+    change: Callable[[Tokenizer, Configuration], None]
+
+
+WORD_PIECES = Override(models.WordPiece, _word_pieces)
+OVERRIDES: Mapping[str, Override] = {
+    "BertTokenizer": WORD_PIECES,
+    "DistilBertTokenizer": WORD_PIECES,
+    "ElectraTokenizer": WORD_PIECES,
+    "MPNetTokenizer": WORD_PIECES,
+    "RobertaTokenizer": Override(models.BPE, _byte_level),
 }
-"""What a class makes of tokenizer_config.json, by the class's name; all others take tokenizer.json as it is."""
-CLASSES: Mapping[str, str] = {
-    "bert": "BertTokenizer",
-    "distilbert": "DistilBertTokenizer",
-    "electra": "ElectraTokenizer",
-    "mpnet": "MPNetTokenizer",
-    "roberta": "RobertaTokenizer",
-}
-"""The class of an architecture where tokenizer_config.json names none."""
+"""By the class's name; all others take tokenizer.json as it is."""

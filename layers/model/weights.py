@@ -1,80 +1,168 @@
-"""The tensors of a checkpoint, read from safetensors (never from a pickle) and checked against its configuration.
+"""The tensors of a checkpoint, from safetensors or from torch's pickles (pickles.py), checked against its configuration.
 
 A checkpoint is one file, or several with an index that maps each tensor to its file.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
-import ml_dtypes
 import numpy as np
 import safetensors
-from safetensors import SafetensorError
 
-from layers.model.configuration import Configuration, Unsupported, inside
+from layers.model import pickles
+from layers.model.configuration import Configuration, Unsupported, exists, regular, shown
 from layers.model.precision import Array
 
-WEIGHTS = "model.safetensors"
-INDEX = "model.safetensors.index.json"
-PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
-TYPES = (np.float32, np.float16, ml_dtypes.bfloat16)
+FILES = ("model.safetensors", "pytorch_model.bin")
+"""What a checkpoint's file is called; the first that is there is read, itself or its index."""
+TYPES = ("F32", "F16", "BF16", "F64")
+"""Of numbers that become float32."""
+OLDER_NAMES = {".gamma": ".weight", ".beta": ".bias"}
+"""What the first checkpoints call the two tensors of a norm."""
+
+type Shape = tuple[int, ...]
 
 
-def read(folder: Path, shapes: Mapping[str, tuple[int, ...]], prefix: str = "") -> dict[str, Array]:
-    """The tensors named in `shapes`, as float32; in the checkpoint their names may begin with `prefix`.
+def read(folder: Path, shapes: Mapping[str, Shape], prefix: str = "") -> dict[str, Array]:
+    """Return the tensors named in `shapes`, as float32; in the checkpoint their names may begin with `prefix`.
 
     Raises:
-        Unsupported: a file is missing or damaged, or a tensor is missing or has another shape or type.
+        Unsupported: a file is missing or damaged, or a tensor is missing, has another shape or type, or holds a number that is
+            not finite.
     """
     tensors: dict[str, Array] = {}
     for file, names in _files(folder):
-        for name, tensor in _tensors(folder, file, names):
-            plain = name.removeprefix(prefix)
-            if plain in shapes:
-                tensors[plain] = _checked(file, plain, tensor, shapes[plain])
+        tensors |= _tensors(folder, file, names, shapes, prefix)
     for name in shapes:
         if name not in tensors:
-            msg = f"{WEIGHTS} lacks the tensor {name}, which config.json asks for"
+            msg = f"the checkpoint in {folder} lacks the tensor {name}, which config.json asks for"
             raise Unsupported(msg)
     return {name: tensors[name] for name in shapes}
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Iterable[str] | None]]:
-    """The checkpoint's files, each with the tensors to take from it (None: all it has)."""
-    if (folder / WEIGHTS).exists() or (folder / WEIGHTS).is_symlink():
-        yield WEIGHTS, None
-    elif (folder / INDEX).exists():
-        places = Configuration.read(folder, INDEX).get("weight_map")
-        if not isinstance(places, dict) or not all(isinstance(place, str) for place in places.values()):
-            msg = f"{INDEX} in {folder} has no weight_map from tensors to files"
-            raise Unsupported(msg)
-        for file in sorted(set(places.values())):
-            yield file, [name for name, place in places.items() if place == file]
+    """Yield the checkpoint's files, each with the tensors to take from it (None: all it has)."""
+    for file in FILES:
+        index = f"{file}.index.json"
+        if exists(folder, file):
+            yield file, None
+            return
+        if exists(folder, index):
+            places = Configuration.read(folder, index).get("weight_map")
+            if not isinstance(places, dict) or not all(isinstance(place, str) for place in places.values()):
+                msg = f"{index} in {folder} has no weight_map from tensors to files"
+                raise Unsupported(msg)
+            for place in sorted(set(places.values())):
+                yield place, [name for name, chosen in places.items() if chosen == place]
+            return
+    msg = f"{FILES[0]} is missing in {folder}, and so is {FILES[1]}: weights in any other format are not read"
+    raise Unsupported(msg)
+
+
+class _Tensors(Protocol):
+    """An open file of either format."""
+
+    def names(self) -> Iterable[str]:
+        """Return the names of its tensors."""
+        ...
+
+    def about(self, name: str) -> tuple[Shape, str]:
+        """Return a tensor's shape and the type of its numbers."""
+        ...
+
+    def numbers(self, name: str) -> np.ndarray:
+        """Return a tensor."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Safetensors:
+    content: Any
+
+    def names(self) -> Iterable[str]:
+        names: list[str] = self.content.keys()
+        return names
+
+    def about(self, name: str) -> tuple[Shape, str]:
+        entry = self.content.get_slice(name)
+        return tuple(entry.get_shape()), entry.get_dtype()
+
+    def numbers(self, name: str) -> np.ndarray:
+        tensor: np.ndarray = self.content.get_tensor(name)
+        return tensor
+
+
+@dataclass(frozen=True, slots=True)
+class _Pickled:
+    content: pickles.Checkpoint
+
+    def names(self) -> Iterable[str]:
+        return self.content.tensors
+
+    def about(self, name: str) -> tuple[Shape, str]:
+        tensor = self.content.tensors[name]
+        return tensor.shape, tensor.kind
+
+    def numbers(self, name: str) -> np.ndarray:
+        return self.content.numbers(name)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[_Tensors]:
+    if path.suffix == ".bin":
+        with pickles.opened(path) as content:
+            yield _Pickled(content)
     else:
-        pickle = next((name for name in PICKLES if (folder / name).exists()), None)
-        found = f"{pickle} is a pickle, which can run any code when it is read, and is not opened" if pickle else "there are none"
-        msg = f"{WEIGHTS} is missing in {folder}: weights are read from safetensors alone; {found}"
-        raise Unsupported(msg)
+        with safetensors.safe_open(path, framework="numpy") as content:
+            yield _Safetensors(content)
 
 
-def _tensors(folder: Path, file: str, names: Iterable[str] | None) -> Iterator[tuple[str, np.ndarray]]:
+def _tensors(folder: Path, file: str, names: Iterable[str] | None, shapes: Mapping[str, Shape], prefix: str) -> dict[str, Array]:
+    """Return those tensors of one file that are wanted. Others are never loaded, and none before its shape and type are checked."""
+    tensors = {}
+    path = regular(folder, file)
     try:
-        with safetensors.safe_open(inside(folder, file), framework="numpy") as content:
-            for name in content.keys() if names is None else names:
-                yield name, content.get_tensor(name)
-    except FileNotFoundError:
-        msg = f"{file} is missing in {folder}"
+        with _opened(path) as content:
+            for name in content.names() if names is None else names:
+                plain = _plain(name, prefix)
+                if plain in shapes:
+                    _check(file, plain, *content.about(name), shapes[plain])
+                    tensors[plain] = _finite(file, plain, _narrowed(content.numbers(name)))
+    except (Unsupported, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - a damaged pickle breaks anything
+        msg = f"{file} in {folder} cannot be read: {(str(error) or type(error).__name__)[:200]}"
         raise Unsupported(msg) from None
-    except (SafetensorError, OSError, TypeError, KeyError, ValueError, AttributeError) as error:
-        msg = f"{file} in {folder} cannot be read: {error}"
-        raise Unsupported(msg) from None
+    return tensors
 
 
-def _checked(file: str, name: str, tensor: np.ndarray, shape: tuple[int, ...]) -> Array:
-    if tensor.shape != shape:
-        msg = f"{file} has the tensor {name} in shape {tensor.shape}; config.json asks for {shape}"
+def _plain(name: str, prefix: str) -> str:
+    plain = name.removeprefix(prefix)
+    for older, newer in OLDER_NAMES.items():
+        if plain.endswith(f"LayerNorm{older}"):
+            return plain.removesuffix(older) + newer
+    return plain
+
+
+def _narrowed(tensor: np.ndarray) -> Array:
+    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused as that
+        return tensor.astype(np.float32)
+
+
+def _check(file: str, name: str, found: Shape, kind: str, expected: Shape) -> None:
+    if found != expected:
+        msg = f"{file} has the tensor {name} in shape {shown(found)}; config.json asks for {expected}"
         raise Unsupported(msg)
-    if tensor.dtype not in TYPES:
-        msg = f"{file} has the tensor {name} as {tensor.dtype}; this builder reads float32, float16 and bfloat16"
+    if kind not in TYPES:
+        msg = f"{file} has the tensor {name} as {kind}; this builder reads {', '.join(TYPES)}"
         raise Unsupported(msg)
-    return tensor.astype(np.float32)
+
+
+def _finite(file: str, name: str, tensor: Array) -> Array:
+    if not np.isfinite(tensor).all():
+        msg = f"{file} has the tensor {name} with numbers that are not finite: no vector would be a number"
+        raise Unsupported(msg)
+    return tensor

@@ -27,6 +27,7 @@ import torch
 import transformers
 from recipe import tensor
 from safetensors import safe_open
+from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 from sentence_transformers import models as modules
 from tokenizers import pre_tokenizers
@@ -68,6 +69,8 @@ class Case:
     longest: int | None = None
     change: Change = lambda _: None
     exported: bool = False
+    afterwards: Change = lambda _: None
+    """What is changed once the vectors are computed: where the library's last two major versions disagree."""
 
 
 # --- Networks and their tokenizers ------------------------------------------------------------------------
@@ -187,6 +190,47 @@ def lowercase(folder: Folder) -> None:
     (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": LIMIT, "do_lower_case": True}))
 
 
+def bert_of_unigrams() -> tuple[Any, Any]:
+    """BERT's network with XLM-RoBERTa's tokenizer, as paraphrase-multilingual-MiniLM-L12-v2 has them."""
+    _, tokenizer = xlm_roberta()
+    sizes = {"hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "intermediate_size": INNER}
+    made = transformers.BertConfig(vocab_size=len(tokenizer) + 3, max_position_embeddings=POSITIONS, **sizes)
+    return transformers.BertModel(made), tokenizer
+
+
+def padded_bert() -> tuple[Any, Any]:
+    """BERT with rows that none of its tokens has, as vocabularies are rounded up."""
+    _, tokenizer = bert()
+    sizes = {"hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "intermediate_size": INNER}
+    made = transformers.BertConfig(vocab_size=len(tokenizer) + 8, max_position_embeddings=POSITIONS, **sizes)
+    return transformers.BertModel(made), tokenizer
+
+
+def roberta_of_word_pieces() -> tuple[Any, Any]:
+    """RoBERTa's network with BERT's tokenizer, as ko-sroberta-multitask has them."""
+    tokenizer = transformers.BertTokenizer(vocab=wordpieces("[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"), do_lower_case=False)
+    return _roberta_like("Roberta", len(tokenizer)), tokenizer
+
+
+def with_dropout(folder: Folder) -> None:
+    """A Dropout module after Pooling."""
+    path = folder / "modules.json"
+    listed = json.loads(path.read_text())
+    listed.insert(2, {"idx": 2, "name": "2", "path": "2_Dropout", "type": "sentence_transformers.models.Dropout"})
+    path.write_text(json.dumps(listed))
+    (folder / "2_Dropout").mkdir()
+    (folder / "2_Dropout/config.json").write_text(json.dumps({"dropout": 0.2}))
+
+
+def more_tokens(folder: Folder) -> None:
+    """Tokens that only tokenizer_config.json and the older special_tokens_map.json name, one of them within the vocabulary."""
+    path = folder / "tokenizer_config.json"
+    content = json.loads(path.read_text())
+    content.pop("added_tokens_decoder", None)
+    path.write_text(json.dumps(content | {"additional_special_tokens": ["lo", "z"]}))
+    (folder / "special_tokens_map.json").write_text(json.dumps({"mask_token": "M"}))
+
+
 def in_bfloat16(folder: Folder) -> None:
     model = transformers.AutoModel.from_pretrained(folder, dtype=torch.bfloat16)
     model.save_pretrained(folder)
@@ -196,6 +240,33 @@ def in_shards(folder: Folder) -> None:
     model = transformers.AutoModel.from_pretrained(folder, dtype=torch.float32)
     (folder / "model.safetensors").unlink()
     model.save_pretrained(folder, max_shard_size="40KB")
+
+
+def in_a_pickle(folder: Folder) -> None:
+    """One file as torch writes it today: two names of older checkpoints, a tensor of float64, a view, and one nobody needs."""
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    tensors["embeddings.LayerNorm.gamma"] = tensors.pop("embeddings.LayerNorm.weight").double()
+    tensors["embeddings.LayerNorm.beta"] = tensors.pop("embeddings.LayerNorm.bias").half().float()
+    name = "encoder.layer.0.output.dense.weight"
+    tensors[name] = tensors[name].T.contiguous().T
+    tensors["embeddings.position_ids"] = torch.arange(POSITIONS)[None]
+    torch.save(tensors, folder / "pytorch_model.bin")
+
+
+def in_older_pickles(folder: Folder) -> None:
+    """Two files in torch's format before 1.6, and an index; the Dense module's likewise."""
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    files = {"pytorch_model-00001-of-00002.bin": list(tensors)[::2], "pytorch_model-00002-of-00002.bin": list(tensors)[1::2]}
+    for file, names in files.items():
+        chosen = {name: tensors[name] for name in names}
+        torch.save(chosen, folder / file, _use_new_zipfile_serialization=False)
+    places = {name: file for file, names in files.items() for name in names}
+    (folder / "pytorch_model.bin.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
+    dense = folder / "2_Dense"
+    torch.save(load_file(dense / "model.safetensors"), dense / "pytorch_model.bin", _use_new_zipfile_serialization=False)
+    (dense / "model.safetensors").unlink()
 
 
 def with_a_head(folder: Folder) -> None:
@@ -247,6 +318,47 @@ CASES: dict[str, Case] = {
     "bfloat16": Case(bert, change=in_bfloat16),
     "shards": Case(bert, change=in_shards),
     "head": Case(bert, change=with_a_head),
+    "pickle": Case(bert, change=in_a_pickle),
+    "pickle-shards": Case(bert, dense=({"in_features": HIDDEN, "out_features": 16},), change=in_older_pickles),
+    "config-arguments": Case(
+        bert,
+        change=fields("sentence_bert_config.json", config_args={"num_hidden_layers": 1, "layer_norm_eps": 0.5, "use_cache": True}),
+    ),
+    "config-keywords": Case(mpnet, change=fields("sentence_bert_config.json", config_kwargs={"layer_norm_eps": 0.5})),
+    "tokenizer-arguments": Case(
+        bert,
+        limit=None,
+        change=fields(
+            "sentence_bert_config.json",
+            max_seq_length=20,
+            tokenizer_args={"model_max_length": 12, "do_lower_case": True, "strip_accents": False, "padding_side": "left"},
+        ),
+    ),
+    "tokenizer-keywords": Case(roberta, change=fields("sentence_bert_config.json", processor_kwargs={"add_prefix_space": True})),
+    "model-arguments": Case(
+        bert, change=fields("sentence_bert_config.json", model_args={"torch_dtype": "float16", "attn_implementation": "eager"})
+    ),
+    "tokenizer-class": Case(
+        roberta_of_word_pieces,
+        change=lambda folder: (
+            fields("tokenizer_config.json", tokenizer_class=None, do_lower_case=True)(folder),
+            fields("config.json", tokenizer_class="BertTokenizer")(folder),
+        ),
+    ),
+    "tokens": Case(padded_bert, change=more_tokens),
+    "truncated": Case(bert, change=fields("config_sentence_transformers.json", truncate_dim=12)),
+    "truncated-dense": Case(
+        bert,
+        dense=({"in_features": HIDDEN, "out_features": 16},),
+        change=fields("config_sentence_transformers.json", truncate_dim=5),
+    ),
+    "dropout": Case(bert, change=with_dropout),
+    "unigram-bert": Case(
+        bert_of_unigrams, normalize=True, afterwards=fields("tokenizer_config.json", tokenizer_class="BertTokenizer")
+    ),
+    "unigram-bert-unnamed": Case(
+        bert_of_unigrams, normalize=True, afterwards=fields("tokenizer_config.json", tokenizer_class=None)
+    ),
     "albert-onnx": Case(albert, exported=True, normalize=True),
     "qwen-onnx": Case(qwen, pooling={"pooling_mode": "lasttoken"}, exported=True, prompts=PROMPTS),
 }
@@ -331,7 +443,7 @@ def rows(case: Case, model: SentenceTransformer) -> Iterator[dict[str, Any]]:
 
 
 def described(folder: Folder) -> dict[str, Any]:
-    """The folder's files: JSON as it is, tensors by name, shape and type, an ONNX file compressed."""
+    """The folder's files: JSON as it is, tensors by name, shape and type, ONNX files and pickles compressed."""
     files: dict[str, Any] = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
@@ -341,7 +453,7 @@ def described(folder: Folder) -> dict[str, Any]:
             with safe_open(path, "pt") as content:
                 slices = {key: content.get_slice(key) for key in content.keys()}  # noqa: SIM118 - no mapping: only its keys can be asked for
                 files[name] = {key: [piece.get_dtype(), piece.get_shape()] for key, piece in slices.items()}
-        elif path.suffix == ".onnx":
+        elif path.suffix in {".onnx", ".bin"}:
             files[name] = base64.b64encode(zlib.compress(path.read_bytes(), 9)).decode()
     return files
 
@@ -356,7 +468,9 @@ def main() -> None:
             build(case, folder)
             model = SentenceTransformer(str(folder), device="cpu", model_kwargs={"dtype": torch.float32}).float().eval()
             model.max_seq_length = case.longest or model.max_seq_length
-            reference = {"normalized": case.normalize, "rows": list(rows(case, model)), "files": described(folder)}
+            computed = list(rows(case, model))
+            case.afterwards(folder)
+            reference = {"normalized": case.normalize, "rows": computed, "files": described(folder)}
         text = json.dumps(reference, ensure_ascii=False)
         Path(out, f"{name}.json").write_text(text + "\n", encoding="utf-8")
         print(f"{name}: {len(reference['rows'])} vectors of {len(reference['rows'][0]['vector'])}, {len(text) / 1000:.0f} kB")

@@ -51,4 +51,9 @@ def _compressed(path: Path, content: str) -> None:
     path.write_bytes(zlib.decompress(base64.b64decode(content)))
 
 
-WRITERS: Mapping[str, Callable[[Path, Any], None]] = {".json": _json, ".safetensors": _tensors, ".onnx": _compressed}
+WRITERS: Mapping[str, Callable[[Path, Any], None]] = {
+    ".json": _json,
+    ".safetensors": _tensors,
+    ".onnx": _compressed,
+    ".bin": _compressed,
+}

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-import safetensors.numpy
 
-from handler.embedding.manifest import Manifest
+from handler.embedding.manifest import MANIFEST, WEIGHTS, Manifest, sha256
 from handler.service import Options
 from tests.conftest import ROOT, Client, ClientOf, serve
 from tests.layers.model import tiny
@@ -177,11 +176,14 @@ def test_a_folder_with_other_things_in_it_is_never_replaced(tmp_path: Path) -> N
 
 def test_a_vector_that_is_not_finite_never_reaches_a_caller(tmp_path: Path, client_of: ClientOf) -> None:
     """424: neither NaN nor null is a number to any client."""
-    model = tiny.write(tmp_path / "tiny")
-    tensors = tiny.weights()
-    tensors["embeddings.word_embeddings.weight"][tiny.VOCABULARY.index(tiny.RARE)] = np.nan
-    safetensors.numpy.save_file(tensors, model / "model.safetensors")
-    client = client_of(built(model, tmp_path / "model", "--precision", "fp32"))
+    folder = built(tiny.write(tmp_path / "tiny"), tmp_path / "model", "--precision", "fp32")
+    row = tiny.weights()["embeddings.word_embeddings.weight"][tiny.VOCABULARY.index(tiny.RARE)]
+    weights = (folder / WEIGHTS).read_bytes()
+    assert weights.count(row.tobytes()) == 1
+    (folder / WEIGHTS).write_bytes(weights.replace(row.tobytes(), np.full_like(row, np.nan).tobytes()))
+    manifest = Manifest.parse((folder / MANIFEST).read_bytes(), folder)
+    replace(manifest, files=manifest.files | {WEIGHTS: sha256(folder, WEIGHTS)}).write(folder)
+    client = client_of(folder)
     assert client.post({"inputs": ["a", "b"]}).status == 200
     reply = client.post({"inputs": ["a", tiny.RARE]})
     assert (reply.status, reply.json) == (

@@ -1,17 +1,19 @@
 """Models built from an ONNX file of their own; test_references.py holds their float32 vectors against the official library's."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import quantize_dynamic
 
 from handler.embedding.manifest import Manifest
 from handler.service import Options
 from tests.conftest import serve
 from tests.layers.model import references, tiny
-from tests.layers.model.commands import build, built, refusal
+from tests.layers.model.commands import build, built, make, refusal, refused
 
 EXACT = ("--precision", "fp32")
 TEXTS = ["A sunny day.", "a", "Ünïcödé, 한국어.", "long " * 40]
@@ -97,3 +99,95 @@ def _sum_of_inputs() -> onnx.ModelProto:
     output = helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, ["batch", "tokens", tiny.HIDDEN])
     graph = helper.make_graph(nodes, "sum", inputs, [output], constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+
+
+# --- Numbers of other kinds than float32 ------------------------------------------------------------------
+
+
+def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same graph in float16, as converters write it."""
+    tensors = [*model.graph.initializer, *(attribute.t for node in model.graph.node for attribute in node.attribute)]
+    for tensor in tensors:
+        if tensor.data_type == TensorProto.FLOAT:
+            half = np.clip(numpy_helper.to_array(tensor), -65504, 65504).astype(np.float16)  # masks are larger in float32
+            tensor.CopyFrom(numpy_helper.from_array(half, tensor.name))
+    for node in model.graph.node:
+        for attribute in node.attribute:
+            if node.op_type == "Cast" and attribute.i == TensorProto.FLOAT:
+                attribute.i = TensorProto.FLOAT16
+    del model.graph.value_info[:]
+    for value in model.graph.output:
+        value.type.tensor_type.elem_type = TensorProto.FLOAT16
+    return model
+
+
+def test_a_float16_file_is_computed_in_float32(tmp_path: Path) -> None:
+    """So its vectors are the official library's, where those of a float16 graph are rounded at each operator."""
+    model = references.write("albert-onnx", tmp_path / "source")
+    onnx.save(_halved(onnx.load(model / "onnx/model.onnx")), model / "onnx/model.onnx")
+    service = serve(built(model, tmp_path / "model", *EXACT))
+    rows = [row for row in references.load("albert-onnx")["rows"] if row["side"] == "right"]
+    ours, theirs = service.embed([row["text"] for row in rows], Options()).vectors, np.array([row["vector"] for row in rows])
+    assert (ours * theirs).sum(axis=1).min() >= 0.99999
+
+
+def test_a_float16_file_becomes_int8_as_its_float32_twin_does(tmp_path: Path) -> None:
+    """The weights of the reference models are exact in float16 but for the smallest, and so are the vectors."""
+    twins = []
+    for name in ("float32", "float16"):
+        model = references.write("qwen-onnx", tmp_path / name / "source")
+        if name == "float16":
+            onnx.save(_halved(onnx.load(model / "onnx/model.onnx")), model / "onnx/model.onnx")
+        make(model, tmp_path / name / "model", "int8", (0.98, 0.9))
+        assert Manifest.read(tmp_path / name / "model").precision == "int8"
+        twins.append(vectors(tmp_path / name / "model"))
+    assert (twins[0] * twins[1]).sum(axis=1).min() > 0.99  # a number near a tie is rounded to another byte
+
+
+def _quantized(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+    source = path.with_name("float.onnx")
+    onnx.save(model, source)
+    quantize_dynamic(source, path)
+    source.unlink()
+    return onnx.load(path)
+
+
+def _dequantized(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+    """A graph that stores one of its tensors as bytes."""
+    del path
+    scale, zero = (
+        numpy_helper.from_array(np.array(1, np.float32), "scale"),
+        numpy_helper.from_array(np.array([1], np.int8), "bytes"),
+    )
+    model.graph.initializer.extend([scale, zero])
+    model.graph.node.append(helper.make_node("DequantizeLinear", ["bytes", "scale"], ["unused"]))
+    return model
+
+
+def _blocks_within(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+    """A graph with 4-bit weights in a branch."""
+    del path
+    node = helper.make_node("MatMulNBits", ["a", "b", "c"], ["d"], domain="com.microsoft", K=32, N=1, bits=4, block_size=32)
+    branch = helper.make_graph([node], "branch", [], [helper.make_tensor_value_info("d", TensorProto.FLOAT, None)])
+    model.graph.node.append(helper.make_node("If", ["condition"], ["unused"], then_branch=branch, else_branch=branch))
+    return model
+
+
+QUANTIZED: dict[str, tuple[Callable[[onnx.ModelProto, Path], onnx.ModelProto], str]] = {
+    "dynamic": (_quantized, "DequantizeLinear, DynamicQuantizeLinear, MatMulInteger"),
+    "static": (_dequantized, "DequantizeLinear"),
+    "blocks": (_blocks_within, "MatMulNBits"),
+}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+@pytest.mark.parametrize("name", QUANTIZED)
+def test_a_file_that_is_quantized_already_is_refused(name: str, precision: str, tmp_path: Path) -> None:
+    """It was called fp32, and saturated on processors without VNNI. The sentence says what to name instead."""
+    model = references.write("albert-onnx", tmp_path / "source")
+    path = model / "onnx/model.onnx"
+    change, operators = QUANTIZED[name]
+    onnx.save(change(onnx.load(path), path), path)
+    sentence = refused(model, tmp_path / "model", precision)
+    assert sentence.startswith(f"model.onnx is quantized already ({operators}): ")
+    assert "name one with ONNX=, such as onnx/model.onnx" in sentence

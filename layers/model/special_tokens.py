@@ -1,0 +1,93 @@
+"""The tokens that tokenizer_config.json names: what the library adds to tokenizer.json, or puts around each text, for them."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from tokenizers import AddedToken, Tokenizer
+
+from layers.model.configuration import Configuration, Unsupported
+from layers.model.known_fields import TOKEN
+
+FLAGS = ("single_word", "lstrip", "rstrip", "normalized")
+
+
+def add(tokenizer: Tokenizer, config: Configuration) -> None:
+    """Add each token that is named and that tokenizer.json does not keep whole in a text, as the library does.
+
+    One that the vocabulary has keeps its id; any other gets the next one.
+
+    Raises:
+        Unsupported: a field names no token.
+    """
+    kept = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
+    for token, special in _named(config):
+        if token.content not in kept:
+            kept.add(token.content)
+            (tokenizer.add_special_tokens if special else tokenizer.add_tokens)([token])
+
+
+def check_around(tokenizer: Tokenizer, config: Configuration, *, rebuilt: bool) -> None:
+    """See that tokenizer.json puts those tokens around a text that the configuration asks for.
+
+    A class that is `rebuilt` from its arguments puts cls_token before a text and sep_token after it, whatever tokenizer.json says.
+
+    Raises:
+        Unsupported: it puts others there.
+    """
+    around = tokenizer.encode("").tokens
+    first, last = around[:1], around[-1:]
+    wanted = {"cls_token": first, "sep_token": last} if rebuilt else {}
+    wanted |= {"bos_token": first} if config.flag("add_bos_token") else {}
+    wanted |= {"eos_token": last} if config.flag("add_eos_token") else {}
+    for field, found in wanted.items():
+        if config.get(field) is not None and [content(config, field)] != found:
+            config.refuse(field, f"tokenizer.json puts {' and '.join(around) or 'nothing'} around a text")
+
+
+def content(config: Configuration, field: str) -> str:
+    """Return the text of the token that a field names.
+
+    Raises:
+        Unsupported: it names none.
+    """
+    return _content(config, field, config.get(field))
+
+
+def _named(config: Configuration) -> Iterator[tuple[AddedToken, bool]]:
+    """Each token that is named, and whether it is special, in the order in which the library adds them."""
+    decoder = config.get("added_tokens_decoder") or {}
+    if not isinstance(decoder, dict) or not all(key.isdecimal() for key in decoder):
+        config.refuse("added_tokens_decoder", "it must map ids to tokens")
+    for key in sorted(decoder, key=int):
+        special = isinstance(decoder[key], dict) and decoder[key].get("special") is True
+        yield _token(config, "added_tokens_decoder", decoder[key], special=special), special
+    for field, value in config.fields.items():
+        if field.endswith(TOKEN) and value is not None and not isinstance(value, bool):
+            yield _token(config, field, value, special=True), True
+    for field in ("additional_special_tokens", "extra_special_tokens"):
+        value = config.get(field) or []
+        values = list(value.values()) if isinstance(value, dict) else value
+        if not isinstance(values, list):
+            config.refuse(field, "it must be a list of tokens")
+        for token in values:
+            yield _token(config, field, token, special=True), True
+
+
+def _token(config: Configuration, field: str, value: Any, *, special: bool) -> AddedToken:  # noqa: ANN401 - as the file has it
+    named = _content(config, field, value)
+    flags = {flag: value[flag] for flag in FLAGS if flag in value} if isinstance(value, dict) else {}
+    if not all(isinstance(flag, bool) for flag in flags.values()):
+        config.refuse(field, f"{', '.join(FLAGS)} must be true or false")
+    return AddedToken(named, special=special, **flags)
+
+
+def _content(config: Configuration, field: str, value: Any) -> str:  # noqa: ANN401 - as the file has it
+    named = value.get("content") if isinstance(value, dict) else value
+    if not isinstance(named, str) or not named:
+        config.refuse(field, "it must name a token")
+    try:
+        named.encode()
+    except UnicodeEncodeError:
+        msg = f"{config.name} says {field} is a text with half a character, which no token is"
+        raise Unsupported(msg) from None
+    return named

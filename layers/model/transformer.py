@@ -1,0 +1,128 @@
+"""The Transformer module's configuration files, and how they act together: config.json, its own, and the tokenizer's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from layers.model import known_fields
+from layers.model.architectures import ARCHITECTURES, LIMITS
+from layers.model.configuration import Configuration, Unsupported, exists
+from layers.model.known_fields import ARGUMENTS, HUB
+
+SENTENCE_CONFIGS = tuple(
+    f"sentence_{name}_config.json" for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
+)
+"""The Transformer module's file has had a name for each family; all of them are still read."""
+TOKENIZER_CONFIG = "tokenizer_config.json"
+SPECIAL_TOKENS = "special_tokens_map.json"
+ADAPTER = "adapter_config.json"
+UNLIMITED = 10**9
+
+CLASSES: Mapping[str, str] = {
+    "bert": "BertTokenizer",
+    "distilbert": "DistilBertTokenizer",
+    "electra": "ElectraTokenizer",
+    "mpnet": "MPNetTokenizer",
+    "roberta": "RobertaTokenizer",
+}
+"""The tokenizer's class of an architecture where no file names one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transformer:
+    """One Transformer module. Arguments that its own file hands to the others are applied to them.
+
+    `config_arguments` are those applied to config.json.
+    """
+
+    folder: Path
+    config: Configuration
+    sentence: Configuration
+    tokenizer: Configuration
+    config_arguments: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read the files in the module's folder.
+
+        Raises:
+            Unsupported: one is missing, or says what would change a vector and is not done here.
+        """
+        if exists(folder, ADAPTER):
+            msg = f"{ADAPTER} is in {folder}: an adapter's weights are not added here; merge it into the model and save that"
+            raise Unsupported(msg)
+        sentence = _sentence_config(folder)
+        known_fields.MODEL_ARGUMENTS.check(Configuration(f"{sentence.name}'s model_args", _arguments(sentence, "model_args")))
+        arguments = _arguments(sentence, "config_args")
+        config = Configuration.read(folder, "config.json").updated(arguments, f"{sentence.name}'s config_args")
+        tokenizer = Configuration.read(folder, TOKENIZER_CONFIG, optional=True)
+        if tokenizer.get("added_tokens_decoder") is None:  # newer files have what the other file had
+            named = Configuration.read(folder, SPECIAL_TOKENS, optional=True).fields
+            tokenizer = tokenizer.updated(named, SPECIAL_TOKENS)
+        tokenizer = tokenizer.updated(_arguments(sentence, "tokenizer_args"), f"{sentence.name}'s tokenizer_args")
+        known_fields.TOKENIZER.check(tokenizer)
+        return cls(folder, config, sentence, tokenizer, arguments)
+
+    @property
+    def model_type(self) -> str:
+        """The architecture's name."""
+        return self.config.text("model_type") or "unknown"
+
+    @property
+    def tokenizer_class(self) -> str:
+        """The name of the class that the tokenizer's files are read by."""
+        return self.tokenizer.text("tokenizer_class") or self.config.text("tokenizer_class") or CLASSES.get(self.model_type, "")
+
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens the model has rows for."""
+        return self._size("vocab_size")
+
+    def max_length(self) -> int:
+        """Return how many tokens a text may have: the first limit that is given, and never beyond the positions there are.
+
+        Raises:
+            Unsupported: no file says so.
+        """
+        architecture = ARCHITECTURES.get(self.model_type)
+        offset = self._size("pad_token_id") + 1 if architecture and architecture.positions_after_padding else 0
+        positions = self.config.number("max_position_embeddings", int, UNLIMITED, least=1, most=UNLIMITED) - offset
+        arguments = Configuration(self.tokenizer.name, _arguments(self.sentence, "tokenizer_args"))
+        sources = (
+            *((arguments, "model_max_length"), (self.sentence, "max_seq_length")),
+            *((self.tokenizer, "model_max_length"), (self.tokenizer, "max_len")),
+        )
+        given = [source.number(field, float, least=1) for source, field in sources if source.get(field) is not None]
+        limit = int(min([*given[:1], positions]))  # a tokenizer without a limit says 1e30
+        if not 0 < limit < UNLIMITED:
+            msg = f"no configuration file says how many tokens a text may have (or one says {limit})"
+            raise Unsupported(msg)
+        return limit
+
+    def _size(self, field: str) -> int:
+        least, most = LIMITS[field]
+        return self.config.number(field, int, least=least, most=most)
+
+
+def _sentence_config(folder: Path) -> Configuration:
+    present = [name for name in SENTENCE_CONFIGS if exists(folder, name)]
+    config = Configuration.read(folder, (present or SENTENCE_CONFIGS)[0], optional=True)
+    known_fields.TRANSFORMER.check(config)
+    config.check({"transformer_task": ("feature-extraction", None), "module_output_name": ("token_embeddings", None)})
+    modalities = config.get("modality_config")
+    expected = {"method": "forward", "method_output_name": "last_hidden_state"}
+    if modalities is not None and (not isinstance(modalities, dict) or modalities.get("text") != expected):
+        config.refuse("modality_config", "this builder knows text through forward's last_hidden_state")
+    if config.get("processing_kwargs"):
+        config.refuse("processing_kwargs", "this builder knows none")
+    return config
+
+
+def _arguments(sentence: Configuration, name: str) -> dict[str, Any]:
+    """Return what the module's file hands on under a name or its newer one, without what the library sets itself."""
+    field = name if sentence.get(name) is not None else ARGUMENTS[name]
+    arguments = sentence.get(field) or {}
+    if not isinstance(arguments, dict):
+        sentence.refuse(field, "it must be an object")
+    return {key: value for key, value in arguments.items() if key not in HUB}
