@@ -18,6 +18,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from tokenizers import Encoding, Tokenizer, models, pre_tokenizers
@@ -61,12 +62,21 @@ class Windows:
         self._splits_anywhere = isinstance(tokenizer.pre_tokenizer, pre_tokenizers.BertPreTokenizer)
         splitting = [character for character in SPLITTING if self._splits_before(character)]
         self._split = re.compile(f"[^\\W\\d_](?=[{re.escape(''.join(splitting))}])") if splitting else None
-        # WordPiece makes an unknown word of one that is too long: nothing within it is ever settled.
-        self.longest_token = (
-            0 if isinstance(tokenizer.model, models.WordPiece | models.WordLevel) else max(map(len, tokenizer.get_vocab()))
-        )
-        self.rereads = self.longest_token + 1 if isinstance(tokenizer.model, models.Unigram) else 1
+
+    @cached_property
+    def longest_token(self) -> int:
+        """The characters of the longest token; 0 for WordPiece, which makes an unknown word of one that is too long.
+
+        Counted at first need: a vocabulary of 250,000 tokens takes a tenth of a second, which a cold start does not spend.
+        """
+        if isinstance(self._tokenizer.model, models.WordPiece | models.WordLevel):
+            return 0
+        return max(map(len, self._tokenizer.get_vocab()))
+
+    @cached_property
+    def rereads(self) -> int:
         """How often a usual text's window is tokenized: Unigram has long words in every script that is written without blanks."""
+        return self.longest_token + 1 if isinstance(self._tokenizer.model, models.Unigram) else 1
 
     def larger(self, size: int, counted: int) -> int:
         """The size of the next window, where one of `size` characters has `counted` tokens that are trusted."""
