@@ -209,8 +209,9 @@ cost: .venv/installed ## What a deployment costs a month (COST="--requests 10000
 # No Docker and no AWS account: SAM builds for Python 3.13 with the python3.13 that it finds on PATH.
 SAM = PATH="$(dir $(PYTHON)):$$PATH" SAM_CLI_TELEMETRY=0 build/sam/bin/sam
 
-# What the functions run on, x86_64 or arm64; layers/runtime/Makefile reads it too.
-ARCH ?= x86_64
+# What is built for: what goes to AWS for x86_64 unless ARCH says arm64, the rest for this machine. layers/runtime/Makefile reads it too.
+HOST_ARCH := $(if $(filter arm64 aarch64,$(shell uname -m)),arm64,x86_64)
+ARCH ?= $(if $(filter deploy,$(MAKECMDGOALS)),x86_64,$(HOST_ARCH))
 export ARCH
 
 .PHONY: build
