@@ -122,8 +122,9 @@ ALWAYS_INLINE void tiles(const struct linear *layer, size_t rows, size_t panels,
 #undef TILE
 }
 
-static void multiply_panels(const struct linear *layer, size_t rows, size_t panels, const struct rounded *rounded, size_t panel,
-                            uint8_t *repacked, float *result) {
+/* `panels` has to be a constant where this is inlined: the registers of a tile are its own then. */
+ALWAYS_INLINE void multiply_panels(const struct linear *layer, size_t rows, size_t panels, const struct rounded *rounded,
+                                   size_t panel, uint8_t *repacked, float *result) {
     const size_t block_bytes = layer->block * PANEL;
     const uint8_t *weights = layer->weights + panel * layer->blocks * block_bytes;
 #if REPACKS
