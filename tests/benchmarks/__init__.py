@@ -13,8 +13,17 @@
     padded.py        how that baseline is commonly served: padded batches, all threads in one run
     models.py        the models measured, checked against each other
     first_vector.py  what the processes of cold.py do
-    tables.py        the tables, for a terminal and for build/benchmarks.json
-    machine.py       what was measured on
+    tables.py        the tables, for a terminal
+    results.py       files of figures, with a section for each class of processor
+    comparison.py    new figures against those committed for the same class
+    readme.py        the README's tables and the committed plots, made of the figures committed
+    machine.py       the machine measured on, and the class of its processor
+
+To renew the figures committed, on a machine with nothing else to do:
+
+    make bench cold peers                    measure; build/benchmarks.json, build/cold.json, build/peers.json
+    python -m tests.benchmarks.results       take them into results.json and peers/results.json, in the section of this class
+    python -m tests.benchmarks.readme        make the README's tables and the plots of them
 
 Nothing here fails because of a time. The models come from `make build/model/manifest.json build/model-fp32/manifest.json`.
 """

@@ -15,7 +15,8 @@ from . import cache, cold, corpus, encoder, growth, memory, pipeline, plots, pre
 from .comparison import comparison
 from .effort import FULL, QUICK, Effort
 from .machine import Machine
-from .tables import Table, say, write_figures
+from .results import RESULTS, NotMeasured, Section, renew
+from .tables import Table, say
 
 BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
     "encoder": encoder.tables,
@@ -28,10 +29,6 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
     "cache": cache.tables,
     "cold": cold.tables,
 }
-
-
-RESULTS = Path(__file__).with_name("results.json")
-"""The figures last committed, which new ones are held against."""
 
 
 def main() -> int:
@@ -47,14 +44,19 @@ def main() -> int:
         with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
             for name in arguments.benchmarks or BENCHMARKS:
                 for table in BENCHMARKS[name](effort):
-                    say(f"{table}\n")
+                    say(f"{table.on(machine.processor_class)}\n")
                     measured.append(table)
     except (Backend, Unsupported) as reason:
         say(f"Not measured: {reason}\nBoth models: make build/model/manifest.json build/model-fp32/manifest.json")
         return 1
-    write_figures(arguments.out, machine, measured, quick=arguments.quick)
-    plots.write(arguments.plots, measured)
-    say(f"{comparison(RESULTS, measured)}\n")
+    section = Section.of(machine, measured, quick=arguments.quick)
+    try:
+        renew(arguments.out, machine.processor_class, section)
+    except NotMeasured as reason:
+        say(str(reason))
+        return 1
+    plots.write(arguments.plots, machine.processor_class, section.tables)
+    say(f"{comparison(RESULTS, machine.processor_class, measured)}\n")
     say(f"{time.perf_counter() - started:.0f} s; the figures are in {arguments.out}")
     return 0
 

@@ -1,13 +1,12 @@
-"""What became slower, or less faithful, since the figures that were committed last.
+"""What became slower, or less faithful, since the figures that were committed last for the same class of processor.
 
 Ratios alone are compared: both sides of a ratio met the same machine in the same minutes. Nothing fails by it.
 """
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
+from . import results
 from .tables import Table
 
 TOLERANCE = 0.1
@@ -22,16 +21,19 @@ LESS_IS_BETTER = {"time / floor": TOLERANCE, "doubling": TOLERANCE}
 UNJUDGED = {"Codec: 1 - cosine"}
 
 
-def comparison(results: Path, tables: Sequence[Table]) -> str:
-    """The figures that are worse than those in `results`, one a line, or the sentence that none is."""
-    if not results.exists():
-        return f"There is no {results.name} to compare with: copy the figures there to have one."
-    committed = json.loads(results.read_bytes())["tables"]
-    worse = [line for table in tables if table.title not in UNJUDGED for line in _worse(table, committed.get(table.title, []))]
-    return "\n".join([f"Worse than in {results.name}:", *worse]) if worse else f"No ratio is worse than in {results.name}."
+def comparison(path: Path, processor_class: str, tables: Sequence[Table]) -> str:
+    """The figures that are worse than those of this class in a file, one a line, or the sentence that none is."""
+    sections = results.read(path)
+    if processor_class not in sections:
+        others = f" (it has {', '.join(sections)})" if sections else ""
+        return f"{path.name} has no figures for {processor_class} to compare with{others}: python -m tests.benchmarks.results"
+    kept = sections[processor_class].tables
+    worse = [line for table in tables if table.title not in UNJUDGED for line in _worse(table, kept.get(table.title, []))]
+    where = f"in {path.name} for {processor_class}"
+    return "\n".join([f"Worse than {where}:", *worse]) if worse else f"No ratio is worse than {where}."
 
 
-def _worse(table: Table, committed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _worse(table: Table, committed: results.Rows) -> Iterator[str]:
     key = next(iter(table.columns))
     before = {row[key]: row for row in committed}
     for row in table.figures():

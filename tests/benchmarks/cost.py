@@ -5,7 +5,6 @@ fast as the core measured there, which only an account could show, and arm64 as 
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -20,9 +19,10 @@ from handler.cache.cost import CostModel, Speed
 from handler.config import MEMORY_PER_VCPU_MB
 from handler.prices import ALWAYS_ON_HOUR, ARCHITECTURES, DATE, HOURS_A_MONTH, REGION, SECONDS_A_MONTH, Prices
 
+from . import results
+from .results import NotMeasured
 from .tables import Table, say
 
-RESULTS = Path(__file__).parent / "results.json"
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 ROW_BYTES, ITEM_BYTES = 829, 929
 """A vector of 384 numbers with its attributes as DynamoDB counts units, and as it counts storage: 100 bytes more an item."""
@@ -33,10 +33,6 @@ WAIT_MS = 5.0
 MILLION = 1_000_000
 
 
-class NotMeasured(Exception):  # noqa: N818 - a sentence for the person who asked
-    """A figure is missing from the results."""
-
-
 @dataclass(frozen=True, slots=True)
 class Measured:
     """Milliseconds on one core: a text by its tokens, what a request takes beside its encoding, and a cold start."""
@@ -44,23 +40,22 @@ class Measured:
     by_tokens: dict[int, float]
     overhead_ms: float
     cold_ms: float
+    processor_class: str
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read them from a file that `make bench` wrote.
+        """Read those of the class of processor that is nearest to Lambda's, from a file of figures.
 
         Raises:
-            NotMeasured: the file or one of its tables is not there.
+            NotMeasured: no class in the file has all the tables.
         """
-        try:
-            tables = json.loads(path.read_bytes())["tables"]
-            encoder = {row["tokens"]: row["ours int8"] for row in tables["Encoder, 1 thread: milliseconds a text"]}
-            warm = tables["Warm request: milliseconds"][0]
-            cold = {row["process"]: row["ms"] for row in tables["Cold: milliseconds from process start to first vector"]}
-            return cls(encoder, warm["tokenise"] + warm["framework"], cold["with keys and table"])
-        except (OSError, ValueError, KeyError) as error:
-            msg = f"{path} lacks {error}: `make bench` measures it anew"
-            raise NotMeasured(msg) from error
+        sections = results.read(path)
+        name, encoder = results.chosen(sections, "Encoder, 1 thread: milliseconds a text")
+        _, (warm, *_) = results.chosen(sections, "Warm request: milliseconds", [name])
+        _, processes = results.chosen(sections, "Cold: milliseconds from process start to first vector", [name])
+        cold = {row["process"]: row["ms"] for row in processes}
+        by_tokens = {row["tokens"]: row["ours int8"] for row in encoder}
+        return cls(by_tokens, warm["tokenise"] + warm["framework"], cold["with keys and table"], name)
 
     def encoding_ms(self, tokens: int) -> float:
         """Between what was measured on a straight line; beyond it, in proportion to the longest."""
@@ -333,7 +328,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--passages", type=_whole, default=10 * MILLION, help="of a corpus in bulk (default: %(default)s)")
     concurrency = _default("BulkConcurrency")
     parser.add_argument("--concurrency", type=_whole, default=concurrency, help="batches at once (default: %(default)s)")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="the figures of a `make bench`")
+    parser.add_argument("--results", type=Path, default=results.RESULTS, help="a file of figures (default: %(default)s)")
     return parser.parse_args()
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .tables import Table
+from .results import Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,24 +35,25 @@ COLOURS = ("#1f6feb", "#8b949e", "#d29922")
 GUIDE = "#b0b8c0"
 
 
-def write(folder: Path, tables: Sequence[Table]) -> None:
-    """Write the plots of those tables that were measured."""
-    measured = {table.title: table for table in tables}
+def write(folder: Path, processor_class: str, tables: Mapping[str, Rows]) -> None:
+    """Write the plots of those tables that were measured, each with the class of processor they were measured on."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, plot in PLOTS.items():
-        if plot.title in measured:
-            (folder / f"{name}.svg").write_text(_svg(name, plot, measured[plot.title]), encoding="utf-8")
+        if plot.title in tables:
+            (folder / f"{name}.svg").write_text(svg(name, processor_class, tables[plot.title]), encoding="utf-8")
 
 
-def _svg(name: str, plot: Plot, table: Table) -> str:
-    rows = table.figures()
-    across = ACROSS.get(name, next(iter(table.columns)))
+def svg(name: str, processor_class: str, rows: Rows) -> str:
+    """Draw the plot of a name from the rows of its table."""
+    plot = PLOTS[name]
+    across = ACROSS.get(name, next(iter(rows[0])))
     xs = [float(row[across]) for row in rows]
     lines = {column: [float(row[column]) for row in rows] for column in plot.lines}
     guide = [lines[plot.lines[0]][0] * x / xs[0] for x in xs] if plot.linear else []
     ys = [y for values in (*lines.values(), guide) for y in values]
     right, down = _Axis.over(xs, LEFT, WIDTH - RIGHT), _Axis.over(ys, HEIGHT - BOTTOM, TOP)
     parts = [*_frame(right, down, xs, across, plot.unit)]
+    parts.append(f'<text x="{WIDTH - 6}" y="{HEIGHT - 8}" text-anchor="end" fill="{GUIDE}">{processor_class}</text>')
     drawn = [(GUIDE, "linear", guide)] if guide else []
     drawn += [(colour, column, values) for colour, (column, values) in zip(COLOURS, lines.items(), strict=False)]
     for colour, label, values in drawn:

@@ -1,36 +1,54 @@
-"""The README's measured tables: `python -m tests.benchmarks.readme` writes them from the figures committed.
+"""The README's measured tables and the committed plots: `python -m tests.benchmarks.readme` makes them of the figures committed.
 
-A table stands between two comments. The first names the table as the benchmark does, then its columns with their formats, and for a
-column that is to be called otherwise, how: `<!-- measured: TITLE; COLUMN = NAME: FORMAT; … -->` up to `<!-- end -->`.
+A table stands between two comments. The first names the classes of processors to show, best first, the table as the benchmark names
+it, and its columns with their formats and, for a column that is to be called otherwise, how:
+`<!-- measured on CLASS or CLASS: TITLE; COLUMN = NAME: FORMAT; … -->` up to `<!-- end -->`.
+The class whose figures they are stands below the table.
 """
 
-import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import plots, results
+
 README = Path("README.md")
-RESULTS = (Path(__file__).parent / "results.json", Path(__file__).parent / "peers" / "results.json")
-TABLE = re.compile(r"(?<=<!-- measured: )(?P<title>[^;]+); (?P<columns>.+?)( -->\n)(?P<rows>.*?)(?=<!-- end -->)", re.DOTALL)
+PLOTS = Path(__file__).parent / "plots"
+TABLE = re.compile(
+    r"<!-- measured on (?P<classes>[^:]+): (?P<title>[^;]+); (?P<columns>.+?) -->\n(?P<rows>.*?)<!-- end -->", re.DOTALL
+)
 
 
 def filled(text: str) -> str:
     """The text, with all its measured tables as they were measured last.
 
     Raises:
-        KeyError: a table or a column was not measured.
+        KeyError: a column was not measured.
+        NotMeasured: none of the classes of a table has it.
     """
-    tables: dict[str, list[dict[str, Any]]] = {}
-    for path in RESULTS:
-        tables |= json.loads(path.read_bytes())["tables"]
+    files = [results.read(path) for path in (results.RESULTS, results.PEERS)]
 
     def table(found: re.Match[str]) -> str:
+        title, classes = found["title"], found["classes"].split(" or ")
+        sections = next((file for file in files if any(title in section.tables for section in file.values())), files[0])
+        name, rows = results.chosen(sections, title, classes)
         columns = [column.strip() for column in found["columns"].split(";")]
-        return f"{found['title']}; {found['columns']} -->\n" + "\n".join(_lines(tables[found["title"]], columns)) + "\n"
+        opening = f"<!-- measured on {found['classes']}: {title}; {found['columns']} -->"
+        return "\n".join([opening, *_lines(rows, columns), "", f"Measured on {name}.", "<!-- end -->"])
 
     return TABLE.sub(table, text)
+
+
+def drawn() -> dict[str, str]:
+    """The plots by the names of their files, each of the best class that its table was measured on."""
+    sections = results.read(results.RESULTS)
+    found: dict[str, str] = {}
+    for name, plot in plots.PLOTS.items():
+        if any(plot.title in sections[known].tables for known in results.SHOWN if known in sections):
+            found[f"{name}.svg"] = plots.svg(name, *results.chosen(sections, plot.title))
+    return found
 
 
 def _lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[str]:
@@ -41,8 +59,10 @@ def _lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[st
 
 
 def main() -> int:
-    """Write the README."""
+    """Write the README and the plots."""
     README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for name, drawing in drawn().items():
+        (PLOTS / name).write_text(drawing, encoding="utf-8")
     return 0
 
 

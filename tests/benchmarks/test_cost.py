@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from handler.prices import ARCHITECTURES, X86_64
 from tests.conftest import ROOT
 
-from .cost import RESULTS, Load, Measured, NotMeasured, bill, tables
+from .cost import Load, Measured, bill, tables
+from .results import RESULTS, NotMeasured
 
-MEASURED = Measured({8: 1.0, 32: 2.0, 128: 8.0, 512: 64.0}, overhead_ms=1.0, cold_ms=500.0)
+MEASURED = Measured({8: 1.0, 32: 2.0, 128: 8.0, 512: 64.0}, overhead_ms=1.0, cold_ms=500.0, processor_class="x86_64 AVX2")
 LOAD = Load(requests=1_000_000, texts=1, tokens=32, hit_rate=0, cold_share=0, memory_mb=1769, architecture="x86_64", table=False)
 LOADS = st.builds(
     Load,
@@ -109,8 +110,11 @@ def test_the_committed_figures_are_whole() -> None:
 def test_figures_that_are_not_there_are_named(tmp_path: Path) -> None:
     """One sentence, with the command that makes them."""
     path = tmp_path / "results.json"
-    path.write_text(json.dumps({"tables": {}}))
+    path.write_text(json.dumps({"x86_64 AVX2": {"machine": {}, "quick": False, "tables": {}}}))
     with pytest.raises(NotMeasured, match=r"Encoder, 1 thread.*`make bench`"):
+        Measured.read(path)
+    path.write_text(json.dumps({"tables": {}}))
+    with pytest.raises(NotMeasured, match="does not hold figures by class of processor"):
         Measured.read(path)
 
 

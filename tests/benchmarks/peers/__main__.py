@@ -19,7 +19,8 @@ from layers.model.fidelity import Fidelity
 from tests.benchmarks.machine import Machine, cores
 from tests.benchmarks.models import FP32, INT8, SOURCES
 from tests.benchmarks.request import text_of
-from tests.benchmarks.tables import Cell, Table, say, write_figures
+from tests.benchmarks.results import Section, renew
+from tests.benchmarks.tables import Cell, Table, say
 
 from .contender import ENVIRONMENTS, SCRIPTS, Contender, Running
 
@@ -69,8 +70,8 @@ def main() -> int:
     texts = list(dict.fromkeys(passages("scoring", arguments.passages)))
     figures = _measured(contenders, texts, arguments.rounds, threads)
     table = _table(figures, len(texts), threads, arguments.rounds)
-    say(str(table))
-    write_figures(arguments.out, machine, [table], quick=False)
+    say(str(table.on(machine.processor_class)))
+    renew(arguments.out, machine.processor_class, Section.of(machine, [table], quick=False))
     return 0
 
 
