@@ -1,5 +1,8 @@
 """`make bench`, or `python -m tests.benchmarks [NAME …] [--quick]`: how fast, and against what.
 
+    operators.py     the encoder's operators against the bounds of this processor, and where a text's time goes
+    bounds.py        those bounds, found out by bounds.c
+    profiling.py     a text's operators one by one
     encoder.py       token ids to vectors: ours against the stock int8 graph and against ours in float32
     precisions.py    int8, 4 bits, float16 and float32: size, speed, fidelity; int8 without treatment beside them
     corpus.py        1,000 passages of mixed lengths: our service against stock int8 in padded batches

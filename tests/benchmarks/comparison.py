@@ -13,7 +13,7 @@ TOLERANCE = 0.1
 """Of a ratio between two times: as much differs from one run to the next."""
 FIDELITY_TOLERANCE = 0.0005
 
-MORE_IS_BETTER = {"speed / stock": TOLERANCE, "speed / fp32": TOLERANCE, "speed / 1 thread": TOLERANCE} | dict.fromkeys(
+MORE_IS_BETTER = dict.fromkeys(("speed / stock", "speed / fp32", "speed / 1 thread", "of its bound"), TOLERANCE) | dict.fromkeys(
     ("mean", "minimum"), FIDELITY_TOLERANCE
 )
 LESS_IS_BETTER = {"time / floor": TOLERANCE, "doubling": TOLERANCE}
@@ -40,6 +40,8 @@ def _worse(table: Table, committed: results.Rows) -> Iterator[str]:
         old = before.get(row[key], {})
         for column in row.keys() & old.keys() & (MORE_IS_BETTER.keys() | LESS_IS_BETTER.keys()):
             was, now = float(old[column]), float(row[column])
+            if not was:  # what has no bound has no share of it
+                continue
             lost = 1 - now / was if column in MORE_IS_BETTER else now / was - 1
             if lost > (MORE_IS_BETTER | LESS_IS_BETTER)[column]:
                 yield f"  {table.title}, {key} {row[key]}: {column} {now:.4g}, was {was:.4g}"

@@ -17,13 +17,23 @@ CLASSES = {"avx512_vnni": AVX512_VNNI, "avx_vnni": AVX_VNNI, "avx2": AVX2, "i8mm
 """The class of a processor by the first of these instruction sets (Linux's names) that it has: they decide how fast int8 is."""
 MACHINES = {"aarch64": "arm64", "AMD64": "x86_64"}
 """What we call machines that their systems call otherwise."""
+MAC = {"asimd", "asimddp"}
+"""The instruction sets of every Mac with arm64, which does not list them as Linux does."""
 
 
 def processor_class(cpuinfo: Path = CPUINFO) -> str:
     """Name the class of this machine's processor. Figures are compared within a class and never across classes."""
-    described = set(_described(cpuinfo).split())
+    found = flags(cpuinfo)
     machine = MACHINES.get(platform.machine(), platform.machine())
-    return next((name for flag, name in CLASSES.items() if flag in described), machine)
+    return next((name for flag, name in CLASSES.items() if flag in found), machine)
+
+
+def flags(cpuinfo: Path = CPUINFO) -> set[str]:
+    """Return the instruction sets of this machine's processor, by Linux's names."""
+    found = re.search(r"^(?:flags|Features)\s*:(.*)$", _described(cpuinfo), re.MULTILINE)
+    if found:
+        return set(found[1].split())
+    return MAC if platform.system() == "Darwin" and platform.machine() == "arm64" else set()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,11 @@ from .tables import Table
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = {
+    "Bounds: multiply-adds by mix of instructions": ["MAC/cycle", "GMAC/s", "GHz"],
+    "Bounds: reading by level": ["KB", "GB/s", "bytes/cycle"],
+    "Linear: GMAC/s by rows": ["384x1152", "384x384", "384x1536 gelu", "1536x384", "bound"],
+    "Operators: share of the bound": ["µs", "GMAC/s", "bound µs", "of its bound"],
+    "Operators of a text: where the time goes": ["µs", "of the text", "bound µs", "of its bound"],
     "Fidelity: cosine to our fp32 build": ["mean", "minimum", "top-10 agreement"],
     "Encoder, 1 thread: milliseconds a text": ["ours int8", "stock int8", "ours fp32", "speed / stock", "speed / fp32"],
     "Encoder, all threads: texts a second": ["ours int8", "stock int8", "ours fp32", "speed / stock", "speed / fp32"],
@@ -40,6 +45,7 @@ TABLES = {
     "Restored: milliseconds of CPU time after a snapshot": ["ms", "with keys and table"],
 }
 ROWS = {
+    "Linear: GMAC/s by rows": {1, 4, 8, 32, 128},
     "Fidelity: cosine to our fp32 build": {"stock fp32", "ours int8", "stock int8"},
     "Encoder, 1 thread: milliseconds a text": {8, 32, 128, 256, 512},
     "Encoder, all threads: texts a second": {8, 32, 128, 256, 512},
@@ -77,6 +83,11 @@ def test_the_quick_run_prints_and_writes_every_table_and_ratio(tmp_path: Path) -
         if title in ROWS:
             assert {row[first] for row in tables[title]} == ROWS[title]
     assert len(tables["Mixed corpus: texts a second"]) == 3
+    assert len(tables["Operators: share of the bound"]) == 4 * 5 + 3 + 3
+    kinds = {row["operator"] for row in tables["Operators of a text: where the time goes"]}
+    linear = [f"Linear {shape}" for shape in ("384x1152", "384x384", "384x1536", "1536x384")]
+    for tokens in (8, 32, 128, 256, 512):
+        assert {f"{tokens} tokens: {kind}" for kind in (*linear, "Attention", "AddNorm", "between operators", "all")} <= kinds
     for name in PLOTS:
         drawing = ET.fromstring((plots / f"{name}.svg").read_bytes())  # noqa: S314 - our own
         assert drawing.findall("{http://www.w3.org/2000/svg}polyline")
