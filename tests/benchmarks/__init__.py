@@ -20,6 +20,7 @@
     results.py       files of figures, with a section for each class of processor
     comparison.py    new figures against those committed for the same class
     readme.py        the README's tables and the committed plots, made of the figures committed
+    cost.py          `make cost`: what a deployment costs, at the speeds of speeds.py, and what hosted.py's APIs list
     machine.py       the machine measured on, and the class of its processor
 
 To renew the figures committed, on a machine with nothing else to do:

@@ -3,7 +3,8 @@
 A table stands between two comments. The first names the classes of processors to show, best first, the table as the benchmark names
 it, and its columns with their formats and, for a column that is to be called otherwise, how:
 `<!-- measured on CLASS or CLASS: TITLE; COLUMN = NAME: FORMAT; … -->` up to `<!-- end -->`.
-The class whose figures they are stands below the table.
+The class whose figures they are stands below the table. What `make cost` makes of the figures is marked
+`<!-- computed: TITLE; … -->`.
 """
 
 import re
@@ -12,12 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import plots, results
+from . import cost, plots, results
 
 README = Path("README.md")
 PLOTS = Path(__file__).parent / "plots"
 TABLE = re.compile(
-    r"<!-- measured on (?P<classes>[^:]+): (?P<title>[^;]+); (?P<columns>.+?) -->\n(?P<rows>.*?)<!-- end -->", re.DOTALL
+    r"<!-- (?:measured on (?P<classes>[^:]+)|computed): (?P<title>[^;]+); (?P<columns>.+?) -->\n(?P<rows>.*?)<!-- end -->",
+    re.DOTALL,
 )
 
 
@@ -25,18 +27,23 @@ def filled(text: str) -> str:
     """The text, with all its measured tables as they were measured last.
 
     Raises:
-        KeyError: a column was not measured.
+        KeyError: a column was not measured, or a table is not among those computed.
         NotMeasured: none of the classes of a table has it.
     """
     files = [results.read(path) for path in (results.RESULTS, results.PEERS)]
+    computed = {table.title: table for table in cost.committed()}
 
     def table(found: re.Match[str]) -> str:
-        title, classes = found["title"], found["classes"].split(" or ")
-        sections = next((file for file in files if any(title in section.tables for section in file.values())), files[0])
-        name, rows = results.chosen(sections, title, classes)
+        opening, title = found[0].partition("\n")[0], found["title"]
         columns = [column.strip() for column in found["columns"].split(";")]
-        opening = f"<!-- measured on {found['classes']}: {title}; {found['columns']} -->"
-        return "\n".join([opening, *_lines(rows, columns), "", f"Measured on {name}.", "<!-- end -->"])
+        if found["classes"]:
+            sections = next((file for file in files if any(title in section.tables for section in file.values())), files[0])
+            name, rows = results.chosen(sections, title, found["classes"].split(" or "))
+            note = f"Measured on {name}."
+        else:
+            rows, note = computed[title].figures(), " ".join(computed[title].notes)
+            note = f"{note[0].upper()}{note[1:]}."
+        return "\n".join([opening, *_lines(rows, columns), "", note, "<!-- end -->"])
 
     return TABLE.sub(table, text)
 
