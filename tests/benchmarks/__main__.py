@@ -15,7 +15,7 @@ from . import cache, cold, corpus, encoder, growth, memory, operators, pipeline,
 from .comparison import comparison
 from .effort import FULL, QUICK, Effort
 from .machine import Machine
-from .results import RESULTS, NotMeasured, Section, renew
+from .results import RESULTS, NotMeasured, Section, renew, section_name
 from .tables import Table, say
 
 BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
@@ -37,27 +37,28 @@ def main() -> int:
     arguments = _arguments()
     effort = QUICK if arguments.quick else FULL
     machine = Machine.this()
+    name = section_name(machine.processor_class)
     started = time.perf_counter()
     say(f"{machine}\n\nTimes are medians, ratios are medians of the ratios within each round.\n")
     measured: list[Table] = []
     try:
         # The functions' own log has a line for each request.
         with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
-            for name in arguments.benchmarks or BENCHMARKS:
-                for table in BENCHMARKS[name](effort):
-                    say(f"{table.on(machine.processor_class)}\n")
+            for benchmark in arguments.benchmarks or BENCHMARKS:
+                for table in BENCHMARKS[benchmark](effort):
+                    say(f"{table.on(name)}\n")
                     measured.append(table)
     except (Backend, Unsupported) as reason:
         say(f"Not measured: {reason}\nBoth models: make build/model/manifest.json build/model-fp32/manifest.json")
         return 1
     section = Section.of(machine, measured, quick=arguments.quick)
     try:
-        renew(arguments.out, machine.processor_class, section)
+        renew(arguments.out, name, section)
     except NotMeasured as reason:
         say(str(reason))
         return 1
-    plots.write(arguments.plots, machine.processor_class, section.tables)
-    say(f"{comparison(RESULTS, machine.processor_class, measured)}\n")
+    plots.write(arguments.plots, name, section.tables)
+    say(f"{comparison(RESULTS, name, measured)}\n")
     say(f"{time.perf_counter() - started:.0f} s; the figures are in {arguments.out}")
     return 0
 

@@ -8,6 +8,7 @@ Each file maps a class (machine.py names them) to its machine, whether it was a 
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -48,6 +49,11 @@ class Section:
     def renewed(self, newer: "Section") -> "Section":
         """These figures with the newer in place of their own. A quick run's are never mixed with a full run's."""
         return replace(newer, tables={**self.tables, **newer.tables}) if self.quick == newer.quick else newer
+
+
+def section_name(processor_class: str) -> str:
+    """Return the name that this run's figures are kept under: the class, and the kernels if the setting KERNELS chose them."""
+    return f"{processor_class} with KERNELS={os.environ['KERNELS']}" if os.environ.get("KERNELS") else processor_class
 
 
 def read(path: Path) -> dict[str, Section]:

@@ -1,5 +1,6 @@
 """The benchmarks run, and tell everything they are there for. Figures are not judged: a slow machine is no failure."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,7 +14,7 @@ from .comparison import comparison
 from .machine import AVX2, AVX512_VNNI, Machine, processor_class
 from .plots import PLOTS
 from .precisions import spearman
-from .results import NotMeasured, Section, chosen, keep, read, renew
+from .results import RESULTS, NotMeasured, Section, chosen, keep, read, renew, section_name
 from .tables import Table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -146,6 +147,14 @@ def test_spearman_s_correlation_is_of_ranks() -> None:
     assert spearman(turned, circle) == pytest.approx(1 - 6 * 4 / (6 * 35))
 
 
+def test_figures_of_kernels_that_a_setting_chose_are_not_those_of_the_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels held back on a fast processor are compared with their like."""
+    monkeypatch.delenv("KERNELS", raising=False)
+    assert section_name(AVX512_VNNI) == AVX512_VNNI
+    monkeypatch.setenv("KERNELS", "avx2")
+    assert section_name(AVX512_VNNI) == f"{AVX512_VNNI} with KERNELS=avx2"
+
+
 def _section(*numbers: tuple[str, int], quick: bool = False) -> Section:
     return Section.of(Machine.this(), [Table(title, [], {"number": "d"}, [(number,)]) for title, number in numbers], quick=quick)
 
@@ -173,3 +182,17 @@ def test_a_quick_run_s_figures_are_neither_kept_nor_mixed_with_a_full_run_s(tmp_
     renew(measured, AVX2, _section(("other", 2)))
     assert keep(measured, committed) == [AVX2]
     assert read(committed)[AVX2].tables == {"other": [{"number": 2}]}
+
+
+@pytest.mark.parametrize(("measured", "says"), [("nothing", "Nothing to keep"), ("quickly", "holds a quick run's figures")])
+def test_the_command_that_keeps_figures_says_in_one_sentence_what_cannot_be_kept(measured: str, says: str, tmp_path: Path) -> None:
+    """And leaves the committed figures as they are."""
+    if measured == "quickly":
+        renew(tmp_path / "build" / "benchmarks.json", AVX2, _section(("one", 1), quick=True))
+    before = RESULTS.read_bytes()
+    command = [sys.executable, "-m", "tests.benchmarks.results"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False, env=environment)
+    assert (done.returncode, done.stdout.count("\n")) == (1, 1), done.stderr
+    assert says in done.stdout
+    assert RESULTS.read_bytes() == before
