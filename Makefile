@@ -190,7 +190,7 @@ cold: build ## Measure cold starts of what Lambda gets, and tell where the time 
 PEERS := $(patsubst tests/benchmarks/peers/requirements/%.in,build/peers/%/installed,$(wildcard tests/benchmarks/peers/requirements/*.in))
 
 .PHONY: peers
-peers: .venv/installed build/model/manifest.json build/model-fp32/manifest.json $(PEERS) ## Measure side by side with others (6 GB of them)
+peers: .venv/installed build/model/manifest.json build/model-fp32/manifest.json $(PEERS) ## Measure side by side with others, 6 GB of them (ISA=avx2 holds them back on AVX-512)
 	@$(PY) -m tests.benchmarks.peers --out $(PEERS_OUT)
 
 # Whole sets of pins: one of them forbids newer libraries that it works with.

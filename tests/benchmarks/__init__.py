@@ -1,5 +1,8 @@
 """`make bench`, or `python -m tests.benchmarks [NAME …] [--quick]`: how fast, and against what.
 
+    operators.py     the encoder's operators against the bounds of this processor, and where a text's time goes
+    bounds.py        those bounds, found out by bounds.c
+    profiling.py     a text's operators one by one
     encoder.py       token ids to vectors: ours against the stock int8 graph and against ours in float32
     precisions.py    int8, 4 bits, float16 and float32: size, speed, fidelity; int8 without treatment beside them
     corpus.py        1,000 passages of mixed lengths: our service against stock int8 in padded batches
@@ -13,8 +16,18 @@
     padded.py        how that baseline is commonly served: padded batches, all threads in one run
     models.py        the models measured, checked against each other
     first_vector.py  what the processes of cold.py do
-    tables.py        the tables, for a terminal and for build/benchmarks.json
-    machine.py       what was measured on
+    tables.py        the tables, for a terminal
+    results.py       files of figures, with a section for each class of processor
+    comparison.py    new figures against those committed for the same class
+    readme.py        the README's tables and the committed plots, made of the figures committed
+    cost.py          `make cost`: what a deployment costs, at the speeds of speeds.py, and what hosted.py's APIs list
+    machine.py       the machine measured on, and the class of its processor
+
+To renew the figures committed, on a machine with nothing else to do:
+
+    make bench cold peers                    measure; build/benchmarks.json, build/cold.json, build/peers.json
+    python -m tests.benchmarks.results       take them into results.json and peers/results.json, in the section of this class
+    python -m tests.benchmarks.readme        make the README's tables and the plots of them
 
 Nothing here fails because of a time. The models come from `make build/model/manifest.json build/model-fp32/manifest.json`.
 """

@@ -11,13 +11,15 @@ from pathlib import Path
 from handler.errors import Backend
 from layers.model.configuration import Unsupported
 
-from . import cache, cold, corpus, encoder, growth, memory, pipeline, plots, precisions, request
+from . import cache, cold, corpus, encoder, growth, memory, operators, pipeline, plots, precisions, request
 from .comparison import comparison
 from .effort import FULL, QUICK, Effort
 from .machine import Machine
-from .tables import Table, say, write_figures
+from .results import RESULTS, NotMeasured, Section, renew, section_name
+from .tables import Table, say
 
 BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
+    "operators": operators.tables,
     "encoder": encoder.tables,
     "precisions": precisions.tables,
     "corpus": corpus.tables,
@@ -30,31 +32,33 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
 }
 
 
-RESULTS = Path(__file__).with_name("results.json")
-"""The figures last committed, which new ones are held against."""
-
-
 def main() -> int:
     """Run what the arguments name, everything if nothing; 1 with one sentence if a model is missing."""
     arguments = _arguments()
     effort = QUICK if arguments.quick else FULL
     machine = Machine.this()
+    name = section_name(machine.processor_class)
     started = time.perf_counter()
     say(f"{machine}\n\nTimes are medians, ratios are medians of the ratios within each round.\n")
     measured: list[Table] = []
     try:
         # The functions' own log has a line for each request.
         with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
-            for name in arguments.benchmarks or BENCHMARKS:
-                for table in BENCHMARKS[name](effort):
-                    say(f"{table}\n")
+            for benchmark in arguments.benchmarks or BENCHMARKS:
+                for table in BENCHMARKS[benchmark](effort):
+                    say(f"{table.on(name)}\n")
                     measured.append(table)
     except (Backend, Unsupported) as reason:
         say(f"Not measured: {reason}\nBoth models: make build/model/manifest.json build/model-fp32/manifest.json")
         return 1
-    write_figures(arguments.out, machine, measured, quick=arguments.quick)
-    plots.write(arguments.plots, measured)
-    say(f"{comparison(RESULTS, measured)}\n")
+    section = Section.of(machine, measured, quick=arguments.quick)
+    try:
+        renew(arguments.out, name, section)
+    except NotMeasured as reason:
+        say(str(reason))
+        return 1
+    plots.write(arguments.plots, name, section.tables)
+    say(f"{comparison(RESULTS, name, measured)}\n")
     say(f"{time.perf_counter() - started:.0f} s; the figures are in {arguments.out}")
     return 0
 

@@ -1,28 +1,29 @@
 """What a deployment costs: `make cost`.
 
-Dollars are handler/prices.py's, speeds those of the last committed measurement (results.json). A vCPU of Lambda is taken to be as
-fast as the core measured there, which only an account could show, and arm64 as fast as x86-64, which nothing here has shown.
+Dollars are handler/prices.py's, speeds those that were committed last (results.json) for the class of processor that Lambda has, or
+predicted (speeds.py). A vCPU of Lambda is taken to be as fast as the core measured there, which only an account could show.
 """
 
 import argparse
-import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-import numpy as np
 import yaml
 
-from handler.cache.cost import CostModel, Speed
+from handler.cache.cost import CostModel
 from handler.config import MEMORY_PER_VCPU_MB
 from handler.prices import ALWAYS_ON_HOUR, ARCHITECTURES, DATE, HOURS_A_MONTH, REGION, SECONDS_A_MONTH, Prices
 
-from .tables import Table, say
+from . import results
+from .hosted import HOSTED
+from .results import NotMeasured
+from .speeds import Measured
+from .tables import Cell, Table, say
 
-RESULTS = Path(__file__).parent / "results.json"
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 ROW_BYTES, ITEM_BYTES = 829, 929
 """A vector of 384 numbers with its attributes as DynamoDB counts units, and as it counts storage: 100 bytes more an item."""
@@ -31,50 +32,6 @@ LOG_BYTES = 2000
 WAIT_MS = 5.0
 """For a look-up, and again for a write after the answer: assumed, since only an account could show it."""
 MILLION = 1_000_000
-
-
-class NotMeasured(Exception):  # noqa: N818 - a sentence for the person who asked
-    """A figure is missing from the results."""
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """Milliseconds on one core: a text by its tokens, what a request takes beside its encoding, and a cold start."""
-
-    by_tokens: dict[int, float]
-    overhead_ms: float
-    cold_ms: float
-
-    @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read them from a file that `make bench` wrote.
-
-        Raises:
-            NotMeasured: the file or one of its tables is not there.
-        """
-        try:
-            tables = json.loads(path.read_bytes())["tables"]
-            encoder = {row["tokens"]: row["ours int8"] for row in tables["Encoder, 1 thread: milliseconds a text"]}
-            warm = tables["Warm request: milliseconds"][0]
-            cold = {row["process"]: row["ms"] for row in tables["Cold: milliseconds from process start to first vector"]}
-            return cls(encoder, warm["tokenise"] + warm["framework"], cold["with keys and table"])
-        except (OSError, ValueError, KeyError) as error:
-            msg = f"{path} lacks {error}: `make bench` measures it anew"
-            raise NotMeasured(msg) from error
-
-    def encoding_ms(self, tokens: int) -> float:
-        """Between what was measured on a straight line; beyond it, in proportion to the longest."""
-        lengths = sorted(self.by_tokens)
-        longest = lengths[-1]
-        if tokens > longest:
-            return self.by_tokens[longest] * tokens / longest
-        return float(np.interp(tokens, lengths, [self.by_tokens[length] for length in lengths]))
-
-    @property
-    def speed(self) -> Speed:
-        """The straight line through all of it that the cache's cost model goes by."""
-        slope, fixed = np.polyfit(list(self.by_tokens), list(self.by_tokens.values()), 1)
-        return Speed(fixed_ms=max(0.0, float(fixed)), token_ms=float(slope))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +104,86 @@ def tables(load: Load, measured: Measured, passages: int, concurrency: int) -> I
     yield _month(load, measured)
     yield _idle(load)
     yield _cache(load, measured)
+    yield min_tokens(measured)
     yield _always_on(load, measured)
     yield _bulk(load, measured, passages, concurrency)
+
+
+def million_tokens(by_architecture: Mapping[str, Measured]) -> Table:
+    """A million tokens on each architecture, and what hosted APIs list for them."""
+    dollars = {
+        (architecture, way): price(measured, architecture) / PASSAGE_TOKENS * MILLION
+        for architecture, measured in by_architecture.items()
+        for way, price in WAYS.items()
+    }
+    ours = dollars["x86_64", next(iter(WAYS))]
+    rows: list[tuple[Cell, ...]] = [
+        (f"this, {architecture}, {way}", each, each / ours, by_architecture[architecture].known)
+        for (architecture, way), each in dollars.items()
+    ]
+    rows += [(hosted.name, hosted.dollars, hosted.dollars / ours, hosted.how) for hosted in HOSTED]
+    return Table(
+        "A million tokens",
+        [
+            f"in passages of {PASSAGE_TOKENS} tokens, encoded and not cached, {MEMORY_PER_VCPU_MB:,} MB; cold starts and what is",
+            "paid by the month are left out; hosted models make other vectors: list prices are compared, and nothing else",
+        ],
+        {"embedded by": "s", "$ a million tokens": ".4f", "times this in bulk": ".1f", "known from": "s"},
+        rows,
+    )
+
+
+def committed() -> list[Table]:
+    """The tables that the README has, made of the figures committed."""
+    measured = {name: Measured.read(results.RESULTS, name) for name in ARCHITECTURES}
+    return [million_tokens(measured), min_tokens(measured["x86_64"])]
+
+
+PASSAGE_TOKENS = 128
+SEVERAL = 32
+"""Passages of a request of several."""
+
+
+def _requested(measured: Measured, architecture: str, texts: int) -> float:
+    """Dollars a passage, in requests of so many through the HTTP API."""
+    load = Load(
+        requests=1,
+        texts=texts,
+        tokens=PASSAGE_TOKENS,
+        hit_rate=0,
+        cold_share=0,
+        memory_mb=MEMORY_PER_VCPU_MB,
+        architecture=architecture,
+        table=False,
+    )
+    return (sum(bill(load, measured).values()) - load.prices.secret_month) / texts
+
+
+def _in_bulk(measured: Measured, architecture: str) -> float:
+    """Dollars a passage, through the state machine."""
+    load = Load(MILLION, 1, PASSAGE_TOKENS, 0, 0, MEMORY_PER_VCPU_MB, architecture, table=False)
+    return _bulk_dollars(load, measured, MILLION) / MILLION
+
+
+WAYS: dict[str, Callable[[Measured, str], float]] = {
+    "in bulk": _in_bulk,
+    f"{SEVERAL} a request": lambda measured, architecture: _requested(measured, architecture, SEVERAL),
+    "one a request": lambda measured, architecture: _requested(measured, architecture, 1),
+}
+HIT_RATES = (0.5, 0.7, 0.8, 0.9, 0.95)
+
+
+def min_tokens(measured: Measured) -> Table:
+    """The CACHE_MIN_TOKENS to set, by how many texts come again, on x86_64 with one vCPU."""
+    model = CostModel(MEMORY_PER_VCPU_MB, ROW_BYTES, speed=measured.speed, wait_ms=WAIT_MS)
+    longest = max(measured.by_tokens)
+    rows = [(rate, str(model.min_tokens(rate, longest) or "no text pays")) for rate in HIT_RATES]
+    return Table(
+        "CACHE_MIN_TOKENS",
+        [f"the shortest text that a table saves money on, {MEMORY_PER_VCPU_MB:,} MB, x86_64; {measured.known}"],
+        {"texts that come again": ".0%", "CACHE_MIN_TOKENS": "s"},
+        rows,
+    )
 
 
 def _month(load: Load, measured: Measured) -> Table:
@@ -230,14 +265,23 @@ def _always_on(load: Load, measured: Measured) -> Table:
     )
 
 
-def _bulk(load: Load, measured: Measured, passages: int, concurrency: int) -> Table:
+def _bulk_rate(load: Load, measured: Measured) -> float:
+    """Texts a second of one function."""
+    return 1000 / (measured.encoding_ms(load.tokens) * load.slowdown / load.threads) * EFFICIENCY
+
+
+def _bulk_dollars(load: Load, measured: Measured, passages: int) -> float:
     """Items of a Distributed Map in batches, each an express child with one call and one shard. Receipts are a few files in all."""
-    prices, batch = load.prices, _default("BulkBatchSize")
-    rate = 1000 / (measured.encoding_ms(load.tokens) * load.slowdown / load.threads) * EFFICIENCY
-    seconds = passages / rate
-    batches = -(-passages // batch)
+    prices, batches = load.prices, -(-passages // _default("BulkBatchSize"))
+    seconds = passages / _bulk_rate(load, measured)
     dollars = seconds * (load.gigabytes * prices.gigabyte_second + EXPRESS_GIGABYTES * prices.express_gigabyte_second)
-    dollars += batches * (prices.lambda_request + prices.express_request + prices.state_transition + prices.put_object)
+    return dollars + batches * (prices.lambda_request + prices.express_request + prices.state_transition + prices.put_object)
+
+
+def _bulk(load: Load, measured: Measured, passages: int, concurrency: int) -> Table:
+    prices, batch = load.prices, _default("BulkBatchSize")
+    rate, dollars = _bulk_rate(load, measured), _bulk_dollars(load, measured, passages)
+    seconds = passages / rate
     cache = CostModel(load.memory_mb, ROW_BYTES, prices=prices)
     remembered = dollars + passages * (cache.read + cache.write)
     return Table(
@@ -307,13 +351,13 @@ def main() -> int:
         architecture=arguments.arch,
     )
     try:
-        measured = Measured.read(arguments.results)
+        by_architecture = {name: Measured.read(arguments.results, name) for name in ARCHITECTURES}
     except NotMeasured as reason:
         say(str(reason))
         return 1
-    say(f"{REGION}, prices of {DATE}, no free tier. Speeds of {arguments.results.name}; a vCPU is taken for a core (not measured).")
-    if load.architecture == "arm64":
-        say("arm64: priced at x86-64's speed; its own was not measured.")
+    measured = by_architecture[load.architecture]
+    say(f"{REGION}, prices of {DATE}, no free tier. A vCPU is taken for a core (not measured). Speeds: {measured.known}.")
+    say(f"\n{million_tokens(by_architecture)}")
     for table in tables(load, measured, arguments.passages, arguments.concurrency):
         say(f"\n{table}")
     return 0
@@ -333,7 +377,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--passages", type=_whole, default=10 * MILLION, help="of a corpus in bulk (default: %(default)s)")
     concurrency = _default("BulkConcurrency")
     parser.add_argument("--concurrency", type=_whole, default=concurrency, help="batches at once (default: %(default)s)")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="the figures of a `make bench`")
+    parser.add_argument("--results", type=Path, default=results.RESULTS, help="a file of figures (default: %(default)s)")
     return parser.parse_args()
 
 

@@ -31,7 +31,7 @@ FULL = Effort(
     scored_passages=1000,
     cold=Pace(rounds=15, seconds=0),
 )
-"""About six minutes on two cores, and one more where `precisions` has to build its models first."""
+"""About seven minutes on two cores, and one more where `precisions` has to build its models first."""
 
 QUICK = Effort(
     row=Pace(rounds=1, seconds=0),
@@ -44,4 +44,4 @@ QUICK = Effort(
     scored_passages=12,
     cold=Pace(rounds=1, seconds=0),
 )
-"""About fifteen seconds on two cores."""
+"""About twenty seconds on two cores."""

@@ -1,6 +1,5 @@
 """Growth: what twice as much costs, of tokens, of texts, of threads and of model."""
 
-import json
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -10,11 +9,8 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 
-from handler.embedding.cpu import kernel_class
 from handler.embedding.encoder import Encoder as Runner
-from handler.embedding.encoder import session_options
 from handler.embedding.manifest import GRAPH, WEIGHTS, Manifest
 from handler.embedding.tokenization import TokenIds
 from layers.model.architectures import BERT, Shape
@@ -30,6 +26,7 @@ from .effort import Effort
 from .encoder import sequences
 from .machine import cores
 from .models import INT8, ours
+from .profiling import Node, profile
 from .rounds import Clock, Timings, burst, interleaved
 from .tables import Table
 
@@ -38,7 +35,6 @@ STEP_LENGTHS = (64, 128, 256, 512)
 PROFILED_RUNS = 4
 LEAST_SHARE = 0.005
 """Operators that together take less of the longest text's time are left out."""
-KERNEL = "_kernel_time"
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 BATCH_TOKENS = 16
 SIZES = {"MiniLM": (384, 12, 6), "BERT base": (768, 12, 12), "gte-large": (1024, 16, 24)}
@@ -68,7 +64,7 @@ def _length(effort: Effort) -> Table:
 
 
 def _steps(effort: Effort) -> Table:
-    found = {tokens: _profile(tokens, effort.row.rounds * PROFILED_RUNS) for tokens in STEP_LENGTHS}
+    found = {tokens: _by_kind(profile(tokens, effort.row.rounds * PROFILED_RUNS)) for tokens in STEP_LENGTHS}
     last, longest = STEP_LENGTHS[-2:]
     steps = sorted(found[longest], key=lambda step: -found[longest][step])
     return Table(
@@ -83,26 +79,11 @@ def _steps(effort: Effort) -> Table:
     )
 
 
-def _profile(tokens: int, runs: int) -> dict[str, float]:
-    """Microseconds of a run by the kind of operator: the sum of each operator's shortest.
-
-    The profiler's clock goes on while another process has the core, so a median would tell of the neighbours.
-    """
-    options = session_options("int8", kernel_class(), portable=True)
-    options.enable_profiling = True
-    with tempfile.TemporaryDirectory() as scratch:
-        options.profile_file_prefix = str(Path(scratch, "profile"))
-        session = onnxruntime.InferenceSession(INT8 / GRAPH, options, providers=["CPUExecutionProvider"])
-        for _ in range(runs):
-            session.run(["pooled"], {"input_ids": sequences(tokens, 1)[0][np.newaxis]})
-        events = json.loads(Path(session.end_profiling()).read_bytes())
-    durations: dict[tuple[str, str], list[int]] = {}
-    for event in events:
-        if event["name"].endswith(KERNEL):
-            durations.setdefault((event["args"]["op_name"], event["name"]), []).append(event["dur"])
+def _by_kind(nodes: Sequence[Node]) -> dict[str, float]:
+    """Microseconds by the kind of operator."""
     steps: dict[str, float] = {}
-    for (kind, _), taken in durations.items():
-        steps[kind] = steps.get(kind, 0) + min(taken)
+    for node in nodes:
+        steps[node.kind] = steps.get(node.kind, 0) + node.microseconds
     return steps
 
 

@@ -3,9 +3,10 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
-from .tables import Table
+from .results import Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,9 @@ PLOTS: Mapping[str, Plot] = {
     "batch": Plot("Growth by batch: milliseconds a batch", ("ms",), "ms a batch"),
     "threads": Plot("Growth by threads: texts a second", ("texts/s",), "texts/s"),
     "model": Plot("Growth by model: milliseconds a layer", ("ms a layer",), "ms a layer"),
+    "operators": Plot(
+        "Linear: GMAC/s by rows", ("bound", "384x1152", "384x384", "384x1536 gelu", "1536x384"), "GMAC/s", linear=False
+    ),
     "stock": Plot("Encoder, 1 thread: milliseconds a text", ("ours int8", "stock int8", "ours fp32"), "ms a text", linear=False),
 }
 """By the file's name."""
@@ -31,33 +35,36 @@ ACROSS = {"model": "million weights a layer"}
 """The column to the right, where it is not the first."""
 
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 420, 260, 56, 84, 16, 40
-COLOURS = ("#1f6feb", "#8b949e", "#d29922")
+COLOURS = ("#1f6feb", "#8b949e", "#d29922", "#2da44e", "#8250df")
+LABEL_HEIGHT = 12
 GUIDE = "#b0b8c0"
 
 
-def write(folder: Path, tables: Sequence[Table]) -> None:
-    """Write the plots of those tables that were measured."""
-    measured = {table.title: table for table in tables}
+def write(folder: Path, processor_class: str, tables: Mapping[str, Rows]) -> None:
+    """Write the plots of those tables that were measured, each with the class of processor they were measured on."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, plot in PLOTS.items():
-        if plot.title in measured:
-            (folder / f"{name}.svg").write_text(_svg(name, plot, measured[plot.title]), encoding="utf-8")
+        if plot.title in tables:
+            (folder / f"{name}.svg").write_text(svg(name, processor_class, tables[plot.title]), encoding="utf-8")
 
 
-def _svg(name: str, plot: Plot, table: Table) -> str:
-    rows = table.figures()
-    across = ACROSS.get(name, next(iter(table.columns)))
+def svg(name: str, processor_class: str, rows: Rows) -> str:
+    """Draw the plot of a name from the rows of its table."""
+    plot = PLOTS[name]
+    across = ACROSS.get(name, next(iter(rows[0])))
     xs = [float(row[across]) for row in rows]
     lines = {column: [float(row[column]) for row in rows] for column in plot.lines}
     guide = [lines[plot.lines[0]][0] * x / xs[0] for x in xs] if plot.linear else []
     ys = [y for values in (*lines.values(), guide) for y in values]
     right, down = _Axis.over(xs, LEFT, WIDTH - RIGHT), _Axis.over(ys, HEIGHT - BOTTOM, TOP)
     parts = [*_frame(right, down, xs, across, plot.unit)]
+    parts.append(f'<text x="{WIDTH - 6}" y="{HEIGHT - 8}" text-anchor="end" fill="{GUIDE}">{processor_class}</text>')
     drawn = [(GUIDE, "linear", guide)] if guide else []
     drawn += [(colour, column, values) for colour, (column, values) in zip(COLOURS, lines.items(), strict=False)]
-    for colour, label, values in drawn:
+    heights = _apart([down.at(values[-1]) for _, _, values in drawn])
+    for (colour, label, values), height in zip(drawn, heights, strict=True):
         points = [(right.at(x), down.at(y)) for x, y in zip(xs, values, strict=True)]
-        parts += _line(points, colour, label)
+        parts += _line(points, colour, label, height)
     opening = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" font-size="11">'
     return "\n".join([opening, f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#fff"/>', *parts, "</svg>"]) + "\n"
 
@@ -97,9 +104,16 @@ def _frame(right: _Axis, down: _Axis, xs: Sequence[float], across: str, unit: st
     yield f'<text transform="translate(12 {(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)" text-anchor="middle">{unit}</text>'
 
 
-def _line(points: Sequence[tuple[float, float]], colour: str, label: str) -> Iterator[str]:
+def _apart(heights: Sequence[float]) -> list[float]:
+    """Move labels down where they would lie on the one above."""
+    moved = list(heights)
+    for above, below in pairwise(sorted(range(len(moved)), key=moved.__getitem__)):
+        moved[below] = max(moved[below], round(moved[above] + LABEL_HEIGHT, 1))
+    return moved
+
+
+def _line(points: Sequence[tuple[float, float]], colour: str, label: str, height: float) -> Iterator[str]:
     dashes = ' stroke-dasharray="4 4"' if colour == GUIDE else ""
     drawn = " ".join(f"{x},{y}" for x, y in points)
     yield f'<polyline points="{drawn}" fill="none" stroke="{colour}" stroke-width="2"{dashes}/>'
-    x, y = points[-1]
-    yield f'<text x="{x + 5:g}" y="{y + 4:g}" fill="{colour}">{label}</text>'
+    yield f'<text x="{points[-1][0] + 5:g}" y="{height + 4:g}" fill="{colour}">{label}</text>'

@@ -1,36 +1,61 @@
-"""The README's measured tables: `python -m tests.benchmarks.readme` writes them from the figures committed.
+"""The README's measured tables and the committed plots: `python -m tests.benchmarks.readme` makes them of the figures committed.
 
-A table stands between two comments. The first names the table as the benchmark does, then its columns with their formats, and for a
-column that is to be called otherwise, how: `<!-- measured: TITLE; COLUMN = NAME: FORMAT; … -->` up to `<!-- end -->`.
+A table stands between two comments. The first names the classes of processors to show, best first, the table as the benchmark names
+it, and its columns with their formats and, for a column that is to be called otherwise, how:
+`<!-- measured on CLASS or CLASS: TITLE; COLUMN = NAME: FORMAT; … -->` up to `<!-- end -->`.
+The class whose figures they are stands below the table. What `make cost` makes of the figures is marked
+`<!-- computed: TITLE; … -->`.
 """
 
-import json
 import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from . import cost, plots, results
+
 README = Path("README.md")
-RESULTS = (Path(__file__).parent / "results.json", Path(__file__).parent / "peers" / "results.json")
-TABLE = re.compile(r"(?<=<!-- measured: )(?P<title>[^;]+); (?P<columns>.+?)( -->\n)(?P<rows>.*?)(?=<!-- end -->)", re.DOTALL)
+PLOTS = Path(__file__).parent / "plots"
+TABLE = re.compile(
+    r"<!-- (?:measured on (?P<classes>[^:]+)|computed): (?P<title>[^;]+); (?P<columns>.+?) -->\n(?P<rows>.*?)<!-- end -->",
+    re.DOTALL,
+)
 
 
 def filled(text: str) -> str:
     """The text, with all its measured tables as they were measured last.
 
     Raises:
-        KeyError: a table or a column was not measured.
+        KeyError: a column was not measured, or a table is not among those computed.
+        NotMeasured: none of the classes of a table has it.
     """
-    tables: dict[str, list[dict[str, Any]]] = {}
-    for path in RESULTS:
-        tables |= json.loads(path.read_bytes())["tables"]
+    files = [results.read(path) for path in (results.RESULTS, results.PEERS)]
+    computed = {table.title: table for table in cost.committed()}
 
     def table(found: re.Match[str]) -> str:
+        opening, title = found[0].partition("\n")[0], found["title"]
         columns = [column.strip() for column in found["columns"].split(";")]
-        return f"{found['title']}; {found['columns']} -->\n" + "\n".join(_lines(tables[found["title"]], columns)) + "\n"
+        if found["classes"]:
+            sections = next((file for file in files if any(title in section.tables for section in file.values())), files[0])
+            name, rows = results.chosen(sections, title, found["classes"].split(" or "))
+            note = f"Measured on {name}."
+        else:
+            rows, note = computed[title].figures(), " ".join(computed[title].notes)
+            note = f"{note[0].upper()}{note[1:]}."
+        return "\n".join([opening, *_lines(rows, columns), "", note, "<!-- end -->"])
 
     return TABLE.sub(table, text)
+
+
+def drawn() -> dict[str, str]:
+    """The plots by the names of their files, each of the best class that its table was measured on."""
+    sections = results.read(results.RESULTS)
+    found: dict[str, str] = {}
+    for name, plot in plots.PLOTS.items():
+        if any(plot.title in sections[known].tables for known in results.SHOWN if known in sections):
+            found[f"{name}.svg"] = plots.svg(name, *results.chosen(sections, plot.title))
+    return found
 
 
 def _lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[str]:
@@ -41,8 +66,10 @@ def _lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[st
 
 
 def main() -> int:
-    """Write the README."""
+    """Write the README and the plots."""
     README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for name, drawing in drawn().items():
+        (PLOTS / name).write_text(drawing, encoding="utf-8")
     return 0
 
 

@@ -1,11 +1,7 @@
-"""Tables, for a terminal and for a file."""
+"""Tables, as they are printed."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-
-from .machine import Machine
+from dataclasses import dataclass, replace
 
 type Cell = str | int | float
 
@@ -18,6 +14,10 @@ class Table:
     notes: Sequence[str]
     columns: dict[str, str]
     rows: Sequence[Sequence[Cell]]
+
+    def on(self, processor_class: str) -> "Table":
+        """The same table, with the class of processor it was measured on among its notes."""
+        return replace(self, notes=[f"on {processor_class}", *self.notes])
 
     def __str__(self) -> str:
         """Columns aligned, text to the left and numbers to the right."""
@@ -38,14 +38,6 @@ class Table:
     def figures(self) -> list[dict[str, Cell]]:
         """The rows by the columns' names, unrounded."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
-
-
-def write_figures(path: Path, machine: Machine, tables: Sequence[Table], *, quick: bool) -> None:
-    """Write the tables' figures to a JSON file; other tables that are in it stay."""
-    before = json.loads(path.read_bytes())["tables"] if path.exists() else {}
-    figures = {"machine": asdict(machine), "quick": quick, "tables": before | {table.title: table.figures() for table in tables}}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(figures, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def say(text: str) -> None:

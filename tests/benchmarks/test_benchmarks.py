@@ -1,8 +1,9 @@
 """The benchmarks run, and tell everything they are there for. Figures are not judged: a slow machine is no failure."""
 
-import json
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -10,13 +11,19 @@ import numpy as np
 import pytest
 
 from .comparison import comparison
-from .machine import Machine
+from .machine import AVX2, AVX512_VNNI, Machine, processor_class
 from .plots import PLOTS
 from .precisions import spearman
-from .tables import Table, write_figures
+from .results import RESULTS, NotMeasured, Section, chosen, keep, read, renew, section_name
+from .tables import Table
 
 ROOT = Path(__file__).resolve().parents[2]
 TABLES = {
+    "Bounds: multiply-adds by mix of instructions": ["MAC/cycle", "GMAC/s", "GHz"],
+    "Bounds: reading by level": ["KB", "GB/s", "bytes/cycle"],
+    "Linear: GMAC/s by rows": ["384x1152", "384x384", "384x1536 gelu", "1536x384", "bound"],
+    "Operators: share of the bound": ["µs", "GMAC/s", "bound µs", "of its bound"],
+    "Operators of a text: where the time goes": ["µs", "of the text", "bound µs", "of its bound"],
     "Fidelity: cosine to our fp32 build": ["mean", "minimum", "top-10 agreement"],
     "Encoder, 1 thread: milliseconds a text": ["ours int8", "stock int8", "ours fp32", "speed / stock", "speed / fp32"],
     "Encoder, all threads: texts a second": ["ours int8", "stock int8", "ours fp32", "speed / stock", "speed / fp32"],
@@ -39,6 +46,7 @@ TABLES = {
     "Restored: milliseconds of CPU time after a snapshot": ["ms", "with keys and table"],
 }
 ROWS = {
+    "Linear: GMAC/s by rows": {1, 4, 8, 32, 128},
     "Fidelity: cosine to our fp32 build": {"stock fp32", "ours int8", "stock int8"},
     "Encoder, 1 thread: milliseconds a text": {8, 32, 128, 256, 512},
     "Encoder, all threads: texts a second": {8, 32, 128, 256, 512},
@@ -64,7 +72,9 @@ def test_the_quick_run_prints_and_writes_every_table_and_ratio(tmp_path: Path) -
     command = [sys.executable, "-m", "tests.benchmarks", "--quick", "--out", str(figures), "--plots", str(plots)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    tables = json.loads(figures.read_text("utf-8"))["tables"]
+    (section,) = read(figures).values()
+    tables = section.tables
+    assert f"  on {processor_class()}\n" in done.stdout
     assert tables.keys() == TABLES.keys()
     for title, columns in TABLES.items():
         assert title in done.stdout
@@ -74,23 +84,56 @@ def test_the_quick_run_prints_and_writes_every_table_and_ratio(tmp_path: Path) -
         if title in ROWS:
             assert {row[first] for row in tables[title]} == ROWS[title]
     assert len(tables["Mixed corpus: texts a second"]) == 3
+    assert len(tables["Operators: share of the bound"]) == 4 * 5 + 3 + 3
+    kinds = {row["operator"] for row in tables["Operators of a text: where the time goes"]}
+    linear = [f"Linear {shape}" for shape in ("384x1152", "384x384", "384x1536", "1536x384")]
+    for tokens in (8, 32, 128, 256, 512):
+        assert {f"{tokens} tokens: {kind}" for kind in (*linear, "Attention", "AddNorm", "between operators", "all")} <= kinds
     for name in PLOTS:
         drawing = ET.fromstring((plots / f"{name}.svg").read_bytes())  # noqa: S314 - our own
         assert drawing.findall("{http://www.w3.org/2000/svg}polyline")
 
 
-def test_what_is_worse_than_the_committed_figures_is_told_and_nothing_else(tmp_path: Path) -> None:
-    """A ratio within the tolerance, a better one, a new row, and a time that only another machine explains: none is told."""
+def test_what_is_worse_than_the_committed_figures_is_reported_and_nothing_else(tmp_path: Path) -> None:
+    """A ratio within the tolerance, a better one, a new row, and a time that only another machine explains are not reported."""
     title = "Encoder, 1 thread: milliseconds a text"
     columns = {"tokens": "d", "ours int8": ".3f", "speed / stock": ".2f"}
-    results = tmp_path / "results.json"
-    assert "no results.json" in comparison(results, [])
-    before = [{"tokens": tokens, "ours int8": 1.0, "speed / stock": 1.5} for tokens in (8, 32, 128)]
-    results.write_text(json.dumps({"tables": {title: before}}))
+    path = tmp_path / "results.json"
+    before = Table(title, [], columns, [(tokens, 1.0, 1.5) for tokens in (8, 32, 128)])
+    renew(path, AVX2, Section.of(Machine.this(), [before], quick=False))
     fine = [(8, 9.0, 1.4), (32, 1.0, 1.9), (256, 1.0, 1.0)]
-    assert comparison(results, [Table(title, [], columns, fine)]) == "No ratio is worse than in results.json."
-    told = comparison(results, [Table(title, [], columns, [*fine, (128, 1.0, 1.2)])])
-    assert told.splitlines()[1:] == [f"  {title}, tokens 128: speed / stock 1.2, was 1.5"]
+    none = f"No ratio is worse than in results.json for {AVX2}."
+    assert comparison(path, AVX2, [Table(title, [], columns, fine)]) == none
+    worse = comparison(path, AVX2, [Table(title, [], columns, [*fine, (128, 1.0, 1.2)])])
+    assert worse.splitlines()[1:] == [f"  {title}, tokens 128: speed / stock 1.2, was 1.5"]
+
+
+def test_figures_are_compared_with_those_of_the_same_class_of_processor_only(tmp_path: Path) -> None:
+    """Another processor's ratios say nothing about a change of ours."""
+    path = tmp_path / "results.json"
+    worse = Table("t", [], {"tokens": "d", "speed / stock": ".2f"}, [(8, 0.1)])
+    assert f"results.json has no figures for {AVX2}" in comparison(path, AVX2, [worse])
+    better = replace(worse, rows=[(8, 1.0)])
+    renew(path, AVX512_VNNI, Section.of(Machine.this(), [better], quick=False))
+    assert f"no figures for {AVX2} to compare with (it has {AVX512_VNNI})" in comparison(path, AVX2, [worse])
+    assert "was 1" in comparison(path, AVX512_VNNI, [worse])
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("flags\t\t: fpu avx2 fma avx512f avx512_vnni", AVX512_VNNI),
+        ("flags\t\t: fpu avx2 fma avx_vnni", "x86_64 AVX-VNNI"),
+        ("flags\t\t: fpu avx2 fma", AVX2),
+        ("Features\t: fp asimd asimddp", "arm64"),
+        ("Features\t: fp asimd asimddp i8mm", "arm64 i8mm"),
+    ],
+)
+def test_a_processor_s_class_is_the_best_way_it_has_to_multiply_bytes(tmp_path: Path, flags: str, expected: str) -> None:
+    """As Linux lists its instruction sets."""
+    path = tmp_path / "cpuinfo"
+    path.write_text(f"processor\t: 0\nmodel name\t: A processor\n{flags}\n")
+    assert processor_class(path) == expected
 
 
 def test_spearman_s_correlation_is_of_ranks() -> None:
@@ -104,9 +147,52 @@ def test_spearman_s_correlation_is_of_ranks() -> None:
     assert spearman(turned, circle) == pytest.approx(1 - 6 * 4 / (6 * 35))
 
 
-def test_figures_of_one_benchmark_leave_those_of_the_others_in_their_file(tmp_path: Path) -> None:
-    """So that the figures committed can be renewed in parts."""
-    path, machine = tmp_path / "results.json", Machine.this()
+def test_figures_of_kernels_that_a_setting_chose_are_not_those_of_the_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kernels held back on a fast processor are compared with their like."""
+    monkeypatch.delenv("KERNELS", raising=False)
+    assert section_name(AVX512_VNNI) == AVX512_VNNI
+    monkeypatch.setenv("KERNELS", "avx2")
+    assert section_name(AVX512_VNNI) == f"{AVX512_VNNI} with KERNELS=avx2"
+
+
+def _section(*numbers: tuple[str, int], quick: bool = False) -> Section:
+    return Section.of(Machine.this(), [Table(title, [], {"number": "d"}, [(number,)]) for title, number in numbers], quick=quick)
+
+
+def test_figures_of_one_benchmark_leave_those_of_the_others_and_other_classes_in_their_file(tmp_path: Path) -> None:
+    """So that the figures committed can be renewed in parts, on one machine after the other."""
+    path = tmp_path / "results.json"
+    renew(path, AVX512_VNNI, _section(("one", 9)))
     for title, number in (("one", 1), ("other", 2), ("one", 3)):
-        write_figures(path, machine, [Table(title, [], {"number": "d"}, [(number,)])], quick=True)
-    assert json.loads(path.read_text("utf-8"))["tables"] == {"one": [{"number": 3}], "other": [{"number": 2}]}
+        renew(path, AVX2, _section((title, number)))
+    assert read(path)[AVX2].tables == {"one": [{"number": 3}], "other": [{"number": 2}]}
+    assert chosen(read(path), "one") == (AVX2, [{"number": 3}])
+    assert chosen(read(path), "one", [AVX512_VNNI]) == (AVX512_VNNI, [{"number": 9}])
+    with pytest.raises(NotMeasured, match='"third" was not measured'):
+        chosen(read(path), "third")
+
+
+def test_a_quick_run_s_figures_are_neither_kept_nor_mixed_with_a_full_run_s(tmp_path: Path) -> None:
+    """They only show that everything runs."""
+    measured, committed = tmp_path / "benchmarks.json", tmp_path / "results.json"
+    renew(measured, AVX2, _section(("one", 1), quick=True))
+    with pytest.raises(NotMeasured, match="quick run"):
+        keep(measured, committed)
+    assert not committed.exists()
+    renew(measured, AVX2, _section(("other", 2)))
+    assert keep(measured, committed) == [AVX2]
+    assert read(committed)[AVX2].tables == {"other": [{"number": 2}]}
+
+
+@pytest.mark.parametrize(("measured", "says"), [("nothing", "Nothing to keep"), ("quickly", "holds a quick run's figures")])
+def test_the_command_that_keeps_figures_says_in_one_sentence_what_cannot_be_kept(measured: str, says: str, tmp_path: Path) -> None:
+    """And leaves the committed figures as they are."""
+    if measured == "quickly":
+        renew(tmp_path / "build" / "benchmarks.json", AVX2, _section(("one", 1), quick=True))
+    before = RESULTS.read_bytes()
+    command = [sys.executable, "-m", "tests.benchmarks.results"]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False, env=environment)
+    assert (done.returncode, done.stdout.count("\n")) == (1, 1), done.stderr
+    assert says in done.stdout
+    assert RESULTS.read_bytes() == before

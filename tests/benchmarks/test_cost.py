@@ -11,12 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handler.cache.cost import CostModel
 from handler.prices import ARCHITECTURES, X86_64
 from tests.conftest import ROOT
 
-from .cost import RESULTS, Load, Measured, NotMeasured, bill, tables
+from .cost import HIT_RATES, Load, bill, million_tokens, min_tokens, tables
+from .hosted import HOSTED
+from .machine import AVX2, AVX512_VNNI
+from .results import RESULTS, NotMeasured
+from .speeds import PREDICTED_MS, Measured
 
-MEASURED = Measured({8: 1.0, 32: 2.0, 128: 8.0, 512: 64.0}, overhead_ms=1.0, cold_ms=500.0)
+MEASURED = Measured({8: 1.0, 32: 2.0, 128: 8.0, 512: 64.0}, overhead_ms=1.0, cold_ms=500.0, known="measured")
 LOAD = Load(requests=1_000_000, texts=1, tokens=32, hit_rate=0, cold_share=0, memory_mb=1769, architecture="x86_64", table=False)
 LOADS = st.builds(
     Load,
@@ -99,18 +104,82 @@ def test_a_corpus_in_bulk_costs_more_to_remember_than_to_embed() -> None:
     assert float(remembered) - float(dollars) == pytest.approx(10e6 * (X86_64.write_unit + X86_64.read_unit))
 
 
-def test_the_committed_figures_are_whole() -> None:
-    """What `make cost` reads was written by `make bench`."""
+def test_a_million_tokens_cost_what_they_come_to_by_hand() -> None:
+    """7,812.5 passages of 8 ms: in bulk at nine tenths of that speed, and in requests with their fees and two kilobytes of log."""
+    table = million_tokens({"x86_64": MEASURED, "arm64": replace(MEASURED, known="predicted")})
+    dollars = {str(name): float(each) for name, each, *_ in table.rows}
+    passages, second = 1e6 / 128, 1769 / 1024 * 0.0000166667
+    bulk = 0.008 / 0.9 * (second + 64 / 1024 * 0.0000166667) + (0.20e-6 + 1e-6 + 25e-6 + 5e-6) / 500
+    fees = 0.20e-6 + 1e-6 + 2000 / 1e9 * 0.50
+    assert dollars["this, x86_64, in bulk"] == pytest.approx(passages * bulk)
+    assert dollars["this, x86_64, one a request"] == pytest.approx(passages * (0.009 * second + fees))
+    assert dollars["this, x86_64, 32 a request"] == pytest.approx(passages * ((0.001 / 32 + 0.008) * second + fees / 32))
+    cheaper = 0.008 / 0.9 * 1769 / 1024 * (0.0000166667 - 0.0000133334)
+    assert dollars["this, arm64, in bulk"] == pytest.approx(passages * (bulk - cheaper))
+    assert [row[-1] for row in table.rows if "arm64" in str(row[0])] == ["predicted"] * 3
+
+
+def test_a_hosted_price_has_its_date_and_source_and_says_whether_the_vendor_was_read() -> None:
+    """A list price without them cannot be checked."""
+    table = million_tokens({"x86_64": MEASURED})
+    shown = {str(name): str(how) for name, *_, how in table.rows}
+    for hosted in HOSTED:
+        assert hosted.dollars > 0
+        assert re.match(r"listed 20\d\d(-\d\d)?, \S", shown[hosted.name])
+        assert ("not verified with the vendor" in shown[hosted.name]) is not hosted.verified
+    assert {name.split()[0] for name in shown} >= {"OpenAI", "Amazon", "Cohere", "Voyage"}
+
+
+def test_the_more_texts_come_again_the_shorter_are_those_that_a_table_pays_for() -> None:
+    """Where none pays, the table says so."""
+    rows = min_tokens(MEASURED).rows
+    assert [rate for rate, _ in rows] == list(HIT_RATES)
+    assert rows[0][1] == "no text pays"
+    numbers = [int(least) for _, least in rows if str(least).isdigit()]
+    assert numbers
+    assert numbers == sorted(numbers, reverse=True)
+
+
+def _figures(path: Path, *classes: str, tokens_128: float = 10.0) -> Path:
+    tables = {
+        "Encoder, 1 thread: milliseconds a text": [{"tokens": 8, "ours int8": 1.0}, {"tokens": 128, "ours int8": tokens_128}],
+        "Warm request: milliseconds": [{"tokenise": 0.1, "framework": 0.4}],
+        "Cold: milliseconds from process start to first vector": [{"process": "with keys and table", "ms": 900.0}],
+    }
+    path.write_text(json.dumps({name: {"machine": {}, "quick": False, "tables": tables} for name in classes}))
+    return path
+
+
+def test_costs_come_from_the_processors_that_lambda_has_and_are_else_predicted(tmp_path: Path) -> None:
+    """AVX-512 VNNI is several times as fast, and Lambda does not have it."""
+    fast, slow = _figures(tmp_path / "fast.json", AVX512_VNNI), _figures(tmp_path / "slow.json", AVX512_VNNI, AVX2, "arm64")
+    for architecture in ARCHITECTURES:
+        predicted = Measured.read(fast, architecture)
+        assert predicted.known == "predicted"
+        assert predicted.encoding_ms(128) == pytest.approx(PREDICTED_MS[architecture])
+        assert predicted.encoding_ms(8) == pytest.approx(PREDICTED_MS[architecture] / 10)
+        assert (predicted.overhead_ms, predicted.cold_ms) == (0.5, 900)
+    assert Measured.read(slow).known == f"measured on {AVX2}"
+    assert Measured.read(slow, "arm64").known == "measured on arm64"
+
+
+def test_the_committed_figures_are_whole_and_the_handler_reckons_with_about_the_same_speed() -> None:
+    """What `make cost` reads was written by `make bench`; what the handler tells CloudWatch is rounded from it."""
     measured = Measured.read(RESULTS)
     assert 0 < measured.encoding_ms(8) < measured.encoding_ms(512)
-    assert measured.speed.token_ms > 0
+    model = CostModel(1769, 829)
+    for tokens in (32, 128, 256):
+        assert model.encoding_seconds(tokens) * 1000 == pytest.approx(measured.encoding_ms(tokens), rel=0.45)
 
 
 def test_figures_that_are_not_there_are_named(tmp_path: Path) -> None:
     """One sentence, with the command that makes them."""
     path = tmp_path / "results.json"
-    path.write_text(json.dumps({"tables": {}}))
+    path.write_text(json.dumps({"x86_64 AVX2": {"machine": {}, "quick": False, "tables": {}}}))
     with pytest.raises(NotMeasured, match=r"Encoder, 1 thread.*`make bench`"):
+        Measured.read(path)
+    path.write_text(json.dumps({"tables": {}}))
+    with pytest.raises(NotMeasured, match="does not hold figures by class of processor"):
         Measured.read(path)
 
 

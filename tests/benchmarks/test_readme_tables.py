@@ -1,10 +1,28 @@
-"""The README's figures are the ones committed."""
+"""The README's figures and the committed plots are of the figures committed."""
 
-from .readme import README, TABLE, filled
+from .readme import PLOTS, README, TABLE, drawn, filled
+from .results import PEERS, RESULTS, read
 
 
 def test_every_measured_table_of_the_readme_is_the_one_that_was_measured() -> None:
     """`python -m tests.benchmarks.readme` writes them."""
     text = README.read_text("utf-8")
-    assert len(TABLE.findall(text)) == text.count("<!-- measured: ") > 0
+    assert len(TABLE.findall(text)) == text.count("<!-- measured ") + text.count("<!-- computed: ") > 0
     assert filled(text) == text
+
+
+def test_every_committed_plot_is_drawn_from_the_figures_committed() -> None:
+    """`python -m tests.benchmarks.readme` draws them."""
+    drawings = drawn()
+    assert drawings
+    assert {path.name: path.read_text("utf-8") for path in PLOTS.glob("*.svg")} == drawings
+
+
+def test_committed_figures_are_of_full_runs_on_the_class_that_they_are_kept_under() -> None:
+    """A quick run's figures mean little, and a figure without its machine cannot be compared."""
+    for path in (RESULTS, PEERS):
+        sections = read(path)
+        assert sections
+        for name, section in sections.items():
+            assert not section.quick
+            assert name.startswith(section.machine["processor_class"])

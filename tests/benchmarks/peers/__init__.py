@@ -2,6 +2,7 @@
 
     __main__.py   turns, tables
     contender.py  one of them, in a process and an environment of its own
+    isa.py        holding them back to AVX2 on a processor that has more
     scripts/      what each of them runs: its own library, loaded as its documentation says; serving.py is the loop they share
     requirements/ the environment of each, pinned
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -19,31 +20,35 @@ from layers.model.fidelity import Fidelity
 from tests.benchmarks.machine import Machine, cores
 from tests.benchmarks.models import FP32, INT8, SOURCES
 from tests.benchmarks.request import text_of
-from tests.benchmarks.tables import Cell, Table, say, write_figures
+from tests.benchmarks.results import Section, renew
+from tests.benchmarks.tables import Cell, Table, say
 
 from .contender import ENVIRONMENTS, SCRIPTS, Contender, Running
+from .isa import CTRANSLATE2, ONNXRUNTIME, OPENVINO, OURS, TORCH, Hold, Unknown
 
 MODEL = ENVIRONMENTS / "model"
 ORIGINAL = ENVIRONMENTS / "original"
 """The model's own folder; infinity's sentence-transformers is too old for the one that a new one has saved."""
-OURS = Contender("ours", Path(".venv"), "ours.py", INT8)
+US = Contender("ours", Path(".venv"), "ours.py", INT8, OURS)
 PEERS = [
-    Contender(name, ENVIRONMENTS / environment, script, folder)
-    for name, environment, script, folder in (
-        ("OpenVINO int8", "openvino", "openvino_int8.py", MODEL),
-        ("OpenVINO int8, our schedule", "openvino", "openvino_our_schedule.py", MODEL),
-        ("onnxruntime int8, our schedule", "torch", "onnx_our_schedule.py", MODEL),
-        ("CTranslate2 int8", "torch", "ctranslate2_int8.py", MODEL),
-        ("light-embed int8", "light-embed", "light_embed_int8.py", MODEL),
-        ("fastembed int8", "fastembed", "fastembed_int8.py", MODEL),
-        ("sentence-transformers ONNX int8", "torch", "sentence_transformers_onnx.py", MODEL),
-        ("infinity torch", "infinity", "infinity_torch.py", ORIGINAL),
-        ("sentence-transformers torch", "torch", "sentence_transformers_torch.py", ORIGINAL),
+    Contender(name, ENVIRONMENTS / environment, script, folder, library)
+    for name, environment, script, folder, library in (
+        ("OpenVINO int8", "openvino", "openvino_int8.py", MODEL, OPENVINO),
+        ("OpenVINO int8, our schedule", "openvino", "openvino_our_schedule.py", MODEL, OPENVINO),
+        ("onnxruntime int8, our schedule", "torch", "onnx_our_schedule.py", MODEL, ONNXRUNTIME),
+        ("CTranslate2 int8", "torch", "ctranslate2_int8.py", MODEL, CTRANSLATE2),
+        ("light-embed int8", "light-embed", "light_embed_int8.py", MODEL, ONNXRUNTIME),
+        ("fastembed int8", "fastembed", "fastembed_int8.py", MODEL, ONNXRUNTIME),
+        ("sentence-transformers ONNX int8", "torch", "sentence_transformers_onnx.py", MODEL, ONNXRUNTIME),
+        ("infinity torch", "infinity", "infinity_torch.py", ORIGINAL, TORCH),
+        ("sentence-transformers torch", "torch", "sentence_transformers_torch.py", ORIGINAL, TORCH),
     )
 ]
 SINGLE_TOKENS = (20, 128)
 SINGLE_TIMES = 20
 CALIBRATION_TEXTS = 128
+PASSAGES, ROUNDS = 500, 3
+"""Of a full run; one with less is a quick one, whose figures are not kept."""
 
 
 @dataclass(slots=True)
@@ -60,17 +65,25 @@ class Figures:
 def main() -> int:
     """Measure all that are installed, and say which are not."""
     arguments = _arguments()
-    contenders = [OURS, *(peer for peer in PEERS if peer.installed)]
+    machine, threads = Machine.this(), cores()
+    try:
+        hold = Hold.of(os.environ.get("ISA", ""), machine.processor_class)
+    except Unknown as reason:
+        say(str(reason))
+        return 1
+    contenders = [US, *(peer for peer in PEERS if peer.installed and hold.takes_part(peer.library))]
     for missing in (peer for peer in PEERS if not peer.installed):
         say(f"Skipped: {missing.name} ({missing.environment} is not there; `make peers` makes it)")
+    for free in (peer for peer in PEERS if not hold.takes_part(peer.library)):
+        say(f"Left out: {free.name} ({free.library} cannot be held back to AVX2)")
     _prepare()
-    machine, threads = Machine.this(), cores()
     say(f"{machine}\n")
     texts = list(dict.fromkeys(passages("scoring", arguments.passages)))
-    figures = _measured(contenders, texts, arguments.rounds, threads)
+    figures = _measured(contenders, texts, arguments.rounds, threads, hold)
     table = _table(figures, len(texts), threads, arguments.rounds)
-    say(str(table))
-    write_figures(arguments.out, machine, [table], quick=False)
+    say(str(table.on(hold.name)))
+    quick = arguments.passages < PASSAGES or arguments.rounds < ROUNDS
+    renew(arguments.out, hold.name, Section.of(machine, [table], quick=quick))
     return 0
 
 
@@ -96,7 +109,7 @@ def _python(environment: str) -> Path:
     return ENVIRONMENTS / environment / "bin" / "python"
 
 
-def _measured(contenders: Sequence[Contender], texts: list[str], rounds: int, threads: int) -> dict[str, Figures]:
+def _measured(contenders: Sequence[Contender], texts: list[str], rounds: int, threads: int, hold: Hold) -> dict[str, Figures]:
     """By turns: in every round each starts once more, then each takes its texts."""
     figures = {contender.name: Figures() for contender in contenders}
     service = load_service({"MODEL_DIR": str(FP32)})
@@ -105,13 +118,13 @@ def _measured(contenders: Sequence[Contender], texts: list[str], rounds: int, th
     with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
         running: dict[str, Running] = {}
         for contender in contenders:
-            running[contender.name] = stack.enter_context(contender.start(threads))
+            running[contender.name] = stack.enter_context(contender.start(threads, hold))
         for name, peer in running.items():
             vectors = peer.vectors(texts, Path(folder, "vectors.npy"))
             figures[name].fidelity = Fidelity.of(vectors, reference)
         for _ in range(rounds):
             for contender in contenders:
-                with contender.start(threads) as cold:
+                with contender.start(threads, hold) as cold:
                     figures[contender.name].cold.append(cold.cold_seconds)
             for name, peer in running.items():
                 for tokens, single in singles.items():
@@ -126,7 +139,7 @@ def _table(figures: dict[str, Figures], count: int, threads: int, rounds: int) -
     rows: list[tuple[Cell, ...]] = []
     for name, seen in figures.items():
         assert seen.fidelity
-        ratio = statistics.median(theirs / ours for theirs, ours in zip(seen.corpus, figures[OURS.name].corpus, strict=True))
+        ratio = statistics.median(theirs / ours for theirs, ours in zip(seen.corpus, figures[US.name].corpus, strict=True))
         rows.append(
             (
                 name,
@@ -156,8 +169,8 @@ def _table(figures: dict[str, Figures], count: int, threads: int, rounds: int) -
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.peers", description="Measure side by side with others.")
-    parser.add_argument("--passages", type=int, default=500, help="of the mixed corpus (default: %(default)s)")
-    parser.add_argument("--rounds", type=int, default=3, help="(default: %(default)s)")
+    parser.add_argument("--passages", type=int, default=PASSAGES, help="of the mixed corpus (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="(default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("build", "peers.json"), help="the figures (default: %(default)s)")
     return parser.parse_args()
 

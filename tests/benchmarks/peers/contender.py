@@ -3,7 +3,7 @@
 import json
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -13,34 +13,37 @@ import numpy as np
 
 from handler.embedding.encoder import Vectors
 
+from .isa import Hold
+
 SCRIPTS = Path(__file__).parent / "scripts"
 ENVIRONMENTS = Path("build", "peers")
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """What it is called, the environment it runs in, its script and its model folder."""
+    """What it is called, the environment it runs in, its script, its model folder, and the library that it computes with."""
 
     name: str
     environment: Path
     script: str
     folder: Path
+    library: str
 
     @property
     def installed(self) -> bool:
         """Whether its environment is there."""
         return (self.environment / "bin" / "python").exists()
 
-    def start(self, threads: int) -> "Running":
-        """Start it on so many threads."""
-        return Running(self, threads)
+    def start(self, threads: int, hold: Hold) -> "Running":
+        """Start it on so many threads, held back as `hold` says."""
+        return Running(self, threads, hold.switches(self.library))
 
 
 class Running:
     """A contender at work: asked for one thing at a time, idle between."""
 
-    def __init__(self, contender: Contender, threads: int) -> None:
-        """Start the process and wait for its first vector."""
+    def __init__(self, contender: Contender, threads: int, switches: Mapping[str, str]) -> None:
+        """Start the process, with switches in its environment, and wait for its first vector."""
         self._name = contender.name
         command: list[str | Path] = [
             contender.environment / "bin" / "python",
@@ -49,8 +52,9 @@ class Running:
             str(threads),
         ]
         started = time.perf_counter()
+        environment = {**_environment(), **switches}
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=_environment()
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
         )
         self._answer()
         self.cold_seconds = time.perf_counter() - started

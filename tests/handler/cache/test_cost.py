@@ -56,10 +56,10 @@ def test_what_is_recommended_is_the_shortest_text_that_pays(model: CostModel, ra
 
 
 def test_the_small_model_on_one_vcpu_has_use_for_the_table_with_long_texts_alone() -> None:
-    """If nine of ten come again, from 200 tokens; if one of two does, never. One ten times as slow pays sooner."""
-    assert [VCPU.min_tokens(rate, longest=256) for rate in (0.9, 0.5)] == [200, None]
-    slow = replace(VCPU, speed=Speed(fixed_ms=4, token_ms=0.5))
-    assert [slow.min_tokens(rate, longest=256) for rate in (0.9, 0.5)] == [13, 65]
+    """If nine of ten come again, from 45 tokens; if one of two does, from 162. One ten times as slow pays sooner."""
+    assert [VCPU.min_tokens(rate, longest=256) for rate in (0.9, 0.5, 0.3)] == [45, 162, None]
+    slow = replace(VCPU, speed=Speed(fixed_ms=5, token_ms=2.2))
+    assert [slow.min_tokens(rate, longest=256) for rate in (0.9, 0.5)] == [3, 15]
 
 
 def test_each_request_tells_cloudwatch_what_it_used_and_saved(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,155 @@
+"""The bounds of this processor, found out by bounds.c: multiply-adds by mixes of instructions, reading by levels of cache."""
+
+import ctypes
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+import numpy as np
+import ziglang
+
+from layers.runtime.operators import build
+
+from .machine import flags
+
+SOURCE = Path(__file__).with_name("bounds.c")
+LIBRARY = Path("build", "benchmarks", "bounds.so")
+OPTIONS = ("-std=c17", "-O3", "-Wall", "-Wextra", "-Werror", "-fPIC", "-fvisibility=hidden", "-fno-sanitize=all")
+
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Instructions that multiply and add, in registers: their function in bounds.c, and the multiply-adds of one of its steps."""
+
+    name: str
+    function: str
+    instructions: str
+    macs: int
+    kernels: str = ""
+    """The kernels whose inner loop this is, by the name that the setting KERNELS knows; none for what is only compared."""
+
+    @property
+    def there(self) -> bool:
+        """Whether this processor has the instructions."""
+        return self.instructions in flags()
+
+
+INT8 = (
+    Mix("smmla, int8", "smmla", "i8mm", 16 * 32, "i8mm"),
+    Mix("sdot by element, int8", "sdot", "asimddp", 16 * 16, "dotprod"),
+    Mix("dpbusd, int8, 512 bits", "dpbusd_512", "avx512_vnni", 16 * 64, "avx512_vnni"),
+    Mix("dpbusd, int8, 256 bits", "dpbusd_256", "avx_vnni", 9 * 32),
+    Mix("maddubs, madd, add, int8", "maddubs", "avx2", 8 * 32, "avx2"),
+    Mix("abs, sign, maddubs, madd, add, int8", "maddubs_signed", "avx2", 8 * 32),
+    Mix("madd, add, int16", "madd_16", "avx2", 8 * 16),
+)
+FLOAT = (
+    Mix("fma, float32, 512 bits", "fma_512", "avx512f", 16 * 16),
+    Mix("fma, float32, 256 bits", "fma_256", "fma", 8 * 8),
+    Mix("fma, float32, 128 bits", "fma_128", "asimd", 16 * 4),
+)
+"""The fastest first. What the kernels' own inner loops are made of bounds them."""
+READS = {"read_512": "avx512f", "read_256": "avx2", "read_128": "asimd"}
+"""The functions that read, widest first, and the instructions that each needs."""
+CHAIN, CHAINED = "chain", 64
+STEPS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A level of cache, or the memory beyond them: how many bytes of data it holds for one core, and how many of them are read."""
+
+    name: str
+    holds: float
+    read: int
+
+    @property
+    def times(self) -> int:
+        """How often it is read in a call, so that the call itself takes nothing of note."""
+        return max(1, LEAST_READ // self.read)
+
+
+def mixes() -> list[Mix]:
+    """Return the mixes that this processor has instructions for."""
+    return [mix for mix in (*INT8, *FLOAT) if mix.there]
+
+
+def int8_bound() -> Mix:
+    """Return the mix that the kernels in use are made of: those that KERNELS names, or the fastest."""
+    wanted = os.environ.get("KERNELS", "")
+    return next(mix for mix in INT8 if mix.there and mix.kernels and wanted in {"", mix.kernels})
+
+
+def float_bound() -> Mix:
+    """Return the widest float32 mix. Our kernels with KERNELS=avx2 are held to 256 bits."""
+    wide = os.environ.get("KERNELS") != "avx2"
+    return next(mix for mix in FLOAT if mix.there and (wide or mix.function != "fma_512"))
+
+
+CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+UNKNOWN = {"L1": 32 << 10, "L2": 512 << 10, "L3": 16 << 20}
+"""Sizes of caches on systems that do not say."""
+LEAST_READ, MOST_READ = 8 << 20, 256 << 20
+"""Bytes that one call reads."""
+
+
+def levels() -> list[Level]:
+    """Return this processor's levels. Half of a cache is read, a quarter of the last, which other cores use too."""
+    sizes = dict(_caches()) or UNKNOWN
+    last = max(sizes)
+    found = [Level(name, size, size // (4 if name == last else 2) // 4096 * 4096) for name, size in sorted(sizes.items())]
+    return [*found, Level("memory", float("inf"), min(MOST_READ, 4 * sizes[last]))]
+
+
+def _caches() -> Iterator[tuple[str, int]]:
+    for index in sorted(CACHES.glob("index*")):
+        level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
+        if kind != "Instruction" and size.endswith("K"):
+            yield f"L{level}", int(size[:-1]) << 10
+
+
+def chain() -> Callable[[], object]:
+    """Return a call of STEPS * CHAINED additions that wait for each other: as many cycles."""
+    return partial(_library()[CHAIN], ctypes.c_uint64(STEPS))
+
+
+def multiplying(mix: Mix) -> Callable[[], object]:
+    """Return a call of STEPS steps of a mix."""
+    return partial(_library()[mix.function], ctypes.c_uint64(STEPS))
+
+
+def reading(level: Level) -> Callable[[], object]:
+    """Return a call that reads as much as the level says as often as it says, as widely as this processor can."""
+    name = next(name for name, instructions in READS.items() if instructions in flags())
+    data = np.ones(level.read + 64, np.uint8)
+    start = data.ctypes.data + -data.ctypes.data % 64
+
+    def read() -> None:
+        """Read what `data` holds, which lives as long as this does."""
+        assert data.size
+        _library()[name](ctypes.c_void_p(start), ctypes.c_size_t(level.read), ctypes.c_uint64(level.times))
+
+    return read
+
+
+def compiled(out: Path, target: str, system: str, *options: str) -> Path:
+    """Compile bounds.c for a machine and a system, as layers/runtime/operators/build.py names them, and return where it is."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    zig = Path(ziglang.__file__).with_name("zig")
+    machine = f"{build.ARCHITECTURES[target]}-{build.SYSTEMS[system]}"
+    environment = os.environ | {"ZIG_GLOBAL_CACHE_DIR": str(build.CACHE), "ZIG_LOCAL_CACHE_DIR": str(build.CACHE)}
+    subprocess.run([zig, "cc", "-target", machine, *OPTIONS, *options, SOURCE, "-o", out], env=environment, check=True)
+    return out
+
+
+@cache
+def _library() -> Mapping[str, Callable[..., object]]:
+    """Compile bounds.c for this machine and load it."""
+    library = ctypes.CDLL(str(compiled(LIBRARY, build.machine(), platform.system(), "-shared").resolve()))
+    names = [CHAIN, *(mix.function for mix in mixes()), *(name for name, instructions in READS.items() if instructions in flags())]
+    functions: dict[str, Callable[..., object]] = {name: getattr(library, name) for name in names}
+    return functions
