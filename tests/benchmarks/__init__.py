@@ -4,6 +4,7 @@
     bounds.py        those bounds, found out by bounds.c
     profiling.py     a text's operators one by one
     encoder.py       token ids to vectors: ours against the stock int8 graph and against ours in float32
+    sharing.py       one text on all cores, against as many processes with a text each
     precisions.py    int8, 4 bits, float16 and float32: size, speed, fidelity; int8 without treatment beside them
     corpus.py        1,000 passages of mixed lengths: our service against stock int8 in padded batches
     request.py       one warm request through the handler, and its parts

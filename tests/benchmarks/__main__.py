@@ -11,7 +11,7 @@ from pathlib import Path
 from handler.errors import Backend
 from layers.model.configuration import Unsupported
 
-from . import cache, cold, corpus, encoder, growth, memory, operators, pipeline, plots, precisions, request
+from . import cache, cold, corpus, encoder, growth, memory, operators, pipeline, plots, precisions, request, sharing
 from .comparison import comparison
 from .effort import FULL, QUICK, Effort
 from .machine import Machine
@@ -21,6 +21,7 @@ from .tables import Table, say
 BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
     "operators": operators.tables,
     "encoder": encoder.tables,
+    "sharing": sharing.tables,
     "precisions": precisions.tables,
     "corpus": corpus.tables,
     "pipeline": pipeline.tables,

@@ -1,5 +1,6 @@
 """The models measured: ours as built, stock made anew from the same weights, and the proof that they are the same model."""
 
+import os
 from functools import cache
 from pathlib import Path
 
@@ -23,8 +24,8 @@ SAME_MODEL = 0.9999
 
 
 def ours(folder: Path, threads: int) -> Encoder:
-    """A model folder as the handler loads it."""
-    return Encoder(folder, Manifest.read(folder), threads)
+    """Load a model folder as the handler does; the setting KERNELS chooses the kernels."""
+    return Encoder(folder, Manifest.read(folder), threads, os.environ.get("KERNELS", ""))
 
 
 def tokenization(folder: Path = INT8) -> Tokenization:

@@ -1,6 +1,7 @@
 """A text's operators one by one: ONNX Runtime's own profile of our encoder, on one thread."""
 
 import json
+import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ def profile(tokens: int, runs: int) -> list[Node]:
 
     The profiler's clock goes on while another process has the core, so a median would tell of the neighbours.
     """
-    options = session_options("int8", kernel_class(), portable=True)
+    options = session_options("int8", kernel_class(), portable=True, kernels=os.environ.get("KERNELS", ""))
     options.enable_profiling = True
     with tempfile.TemporaryDirectory() as scratch:
         options.profile_file_prefix = str(Path(scratch, "profile"))

@@ -27,6 +27,7 @@ TABLES = {
     "Fidelity: cosine to our fp32 build": ["mean", "minimum", "top-10 agreement"],
     "Encoder, 1 thread: milliseconds a text": ["ours int8", "stock int8", "ours fp32", "speed / stock", "speed / fp32"],
     "Encoder, all threads: texts a second": ["ours int8", "stock int8", "ours fp32", "speed / stock", "speed / fp32"],
+    "One text on all cores: milliseconds a text": ["1 thread", "all threads", "speed / 1 thread", "bound", "share"],
     "Precisions of the default model": ["MB", "texts/s", "speed / int8", "speed / untreated", "mean", "minimum"],
     "Mixed corpus: texts a second": ["texts/s", "speed / stock", "speed / 1 thread"],
     "Pipeline: texts a second": ["texts/s", "speed / encoder"],
