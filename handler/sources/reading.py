@@ -28,15 +28,10 @@ WORDS = {"true": True, "false": False}
 LONGEST_NUMBER = 9
 """Digits, of which no vector has so many dimensions."""
 KINDS_OF_EVENTS = (
-    "ObjectRemoved:",
-    "Object Deleted",
-    "ObjectRestore:",
-    "Object Restore",
-    "ObjectTagging:",
-    "Object Tags",
-    "Lifecycle",
+    *("ObjectRemoved:", "ObjectRestore:", "ObjectTagging:", "ObjectAcl:", "LifecycleExpiration:", "LifecycleTransition"),
+    *("Object Deleted", "Object Restore", "Object Storage Class Changed", "Object Tags", "Object ACL Updated", "Object Access"),
 )
-"""The kinds of S3's events that the log names, by their beginnings."""
+"""The beginnings of the names of S3's events that are not read. The log names no others."""
 OURS = "embeddings-on-lambda"
 """The source of the events that the EventBridge sink puts."""
 
@@ -141,9 +136,10 @@ def from_eventbridge(event: Fields, default_id: str, origin: Origin, text_field:
         yield record_of(detail, default_id, origin, text_field)
 
 
-def _kind_of_event(name: str) -> str:
-    """A kind of S3's events, for the log: a message can have any words in its place."""
-    return next((known for known in KINDS_OF_EVENTS if name.startswith(known)), "another")
+def _kind_of_event(name: object) -> str:
+    """Return the beginning of an event's name if S3 has such an event; a sender may write anything in its place."""
+    found = (known for known in KINDS_OF_EVENTS if isinstance(name, str) and name.startswith(known))
+    return next(found, "another")
 
 
 def continuation_of(stored: StoredObject, offset: int) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from handler.config import KERNELS
 from tests.conftest import INT8, Client, ClientOf, Reply
 
 SUNNY = "Today is a sunny day and I will get some ice cream."
@@ -263,6 +264,7 @@ def test_info_says_what_is_served(client: Client) -> None:
     """Under the names of text-embeddings-inference."""
     info = client.get("/info").json
     assert info.pop("version")
+    assert info.pop("kernels") in KERNELS
     assert info == {
         "model_id": "sentence-transformers/all-MiniLM-L6-v2",
         "model_sha": "1110a243fdf4706b3f48f1d95db1a4f5529b4d41",

@@ -22,9 +22,9 @@ NOT_OURS = {"OPENBLAS_NUM_THREADS", "SETTINGS"}
 """Variables that a library reads, or nobody: another value is another configuration."""
 LEFT_AT_THEIR_DEFAULTS = {
     "AUTO_TRUNCATE", "MAX_CLIENT_BATCH_SIZE", "THREADS", "CACHE_MEMORY_MB", "CACHE_BUDGET_MS",  # for whoever changes template.yaml
-    "MODEL_TMP",
+    "MODEL_TMP", "KERNELS",
     "API_KEYS", "CACHE_KEY_SECRET",  # of a laptop: deployed, they are in secrets
-    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",  # Lambda sets it
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_MAX_CONCURRENCY",  # Lambda sets them
 }  # fmt: skip
 
 

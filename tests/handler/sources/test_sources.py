@@ -455,4 +455,4 @@ def test_the_name_of_an_event_of_s3_that_is_skipped_is_logged(capsys: pytest.Cap
     assert list(
         contents(json.dumps(ENVELOPE | {"source": "aws.s3", "detail-type": "Object Deleted"}), "default", Origin("m"), "inputs")
     )
-    assert json.loads(capsys.readouterr().err) == {"event": "object_event_skipped", "name": "Object Deleted"}
+    assert json.loads(capsys.readouterr().err) == {"event": "object_event_skipped", "kind": "Object Deleted"}
