@@ -120,7 +120,7 @@ sam-local: build ## `sam local invoke` and `sam local start-api` in containers (
 
 # Needs Linux on x86-64 with apt, qemu-user-static, and leave to make namespaces.
 .PHONY: arm64
-arm64: .venv/installed build/model/manifest.json build/model-fp32/manifest.json build/sam/installed ## Build for arm64 and compare its vectors with x86's, emulated
+arm64: .venv/installed build/model/manifest.json build/model-fp32/manifest.json build/sam/installed ## Build for arm64 and compare its results with x86's, emulated, with each set of kernels
 	@$(SAM) build --parameter-overrides Architecture=arm64 --build-dir build/lambda-arm64 >/dev/null
 	@RUN_ARM64=1 $(PY) -m pytest -s tests/infra/test_arm64.py
 arm64: export ARCH = arm64
