@@ -157,6 +157,11 @@ without-vnni: .venv/installed build/model/manifest.json ## int8 on an x86 CPU wi
 		RUN_EMULATED=1 $(PY) -m pytest -s tests/handler/embedding/test_without_vnni.py; \
 	else echo "SKIPPED: int8 without VNNI, for want of qemu-x86_64 (Debian's qemu-user-static)"; fi
 
+.PHONY: mca
+mca: .venv/installed ## Predict the inner loop of int8 on Lambda's arm64 processor (needs llvm-mca)
+	@if command -v llvm-mca >/dev/null; then $(PY) -m pytest -s tests/layers/runtime/test_loops.py; \
+	else echo "SKIPPED: the inner loop on Neoverse N1, for want of llvm-mca (Debian's package llvm)"; fi
+
 .PHONY: test-browser
 test-browser: .venv/installed build/model/manifest.json $(if $(shell command -v chromium),build/browser/installed) ## The pages, in chromium
 	@if command -v chromium >/dev/null; then RUN_BROWSER=1 build/browser/bin/python -m pytest --confcutdir tests/browser tests/browser; \
