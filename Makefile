@@ -122,7 +122,7 @@ sam-local: build ## `sam local invoke` and `sam local start-api` in containers (
 
 # Needs Linux on x86-64 with apt, qemu-user-static, and leave to make namespaces.
 .PHONY: arm64
-arm64: .venv/installed build/model/manifest.json build/model-fp32/manifest.json build/sam/installed ## Build for arm64 and compare its vectors with x86's, emulated
+arm64: .venv/installed build/model/manifest.json build/model-fp32/manifest.json build/sam/installed ## Build for arm64 and compare its results with x86's, emulated, with each set of kernels
 	@$(SAM) build --parameter-overrides Architecture=arm64 --build-dir build/lambda-arm64 >/dev/null
 	@RUN_ARM64=1 $(PY) -m pytest -s tests/infra/test_arm64.py
 arm64: export ARCH = arm64
@@ -163,6 +163,11 @@ without-vnni: .venv/installed build/model/manifest.json ## int8 on an x86 CPU wi
 	@if command -v qemu-x86_64-static qemu-x86_64 >/dev/null; then \
 		RUN_EMULATED=1 $(PY) -m pytest -s tests/handler/embedding/test_without_vnni.py; \
 	else echo "SKIPPED: int8 without VNNI, for want of qemu-x86_64 (Debian's qemu-user-static)"; fi
+
+.PHONY: mca
+mca: .venv/installed ## Predict the inner loop of int8 on Lambda's arm64 processor (needs llvm-mca)
+	@if command -v llvm-mca >/dev/null; then $(PY) -m pytest -s tests/layers/runtime/test_loops.py; \
+	else echo "SKIPPED: the inner loop on Neoverse N1, for want of llvm-mca (Debian's package llvm)"; fi
 
 .PHONY: test-browser
 test-browser: .venv/installed build/model/manifest.json $(if $(shell command -v chromium),build/browser/installed) ## The pages, in chromium

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Run a Python script with the arm64 artefact on an x86 machine: arm64.sh ARTEFACT ROOT SCRIPT MODEL < input > output
+# Run a Python script with the arm64 artefact on an x86 machine: arm64.sh CPU ARTEFACT ROOT SCRIPT FOLDER... < input > output
 #
-# ARTEFACT is what `make build ARCH=arm64` made. ROOT becomes the file system of an arm64 machine: Debian's Python 3.13, /opt and
-# /var/task, and MODEL as /tmp/model beside the artefact's own. As in Lambda there is no /sys, no network and no HOME. Needs
-# qemu-user-static, apt, dpkg-deb and unshare.
+# CPU is the processor that is emulated, by QEMU's name; ARTEFACT is what `make build ARCH=arm64` made. ROOT becomes the file system of
+# an arm64 machine: Debian's Python 3.13, /opt and /var/task, and each FOLDER in /tmp under its own name. As in Lambda there is no /sys,
+# no network and no HOME. Needs qemu-user-static, apt, dpkg-deb and unshare.
 set -euo pipefail
-artefact=$(realpath "$1") root=$(realpath -m "$2") script=$(realpath "$3") model=$(realpath "$4")
+cpu=$1 artefact=$(realpath "$2") root=$(realpath -m "$3") script=$(realpath "$4")
+shift 4
 apt=$root.apt
 
 if [ ! -x "$root/usr/bin/python3.13" ]; then
@@ -39,9 +40,9 @@ rm -rf "$root"/opt/* "$root"/var/task/* "$root"/tmp/*
 cp -R "$artefact"/RuntimeLayer/* "$artefact"/ModelLayer/* "$root/opt/"
 cp -R "$artefact"/ApiFunction/* "$root/var/task/"
 cp "$script" "$root/tmp/script.py"
-cp -R "$model" "$root/tmp/model"
+cp -R "$@" "$root/tmp/"
 
 # A namespace of its own for everything: root only within, no network, and of the machine's processes none. onnxruntime wants /proc.
 exec unshare --map-root-user --mount --pid --net --ipc --uts --fork --mount-proc="$root/proc" \
-  chroot "$root" /qemu -E HOME= -E OPENBLAS_NUM_THREADS=1 -E PYTHONPATH=/var/task:/opt/python \
+  chroot "$root" /qemu -cpu "$cpu" -E HOME= -E OPENBLAS_NUM_THREADS=1 -E PYTHONPATH=/var/task:/opt/python \
   -E PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3.13 -P /tmp/script.py

@@ -10,7 +10,7 @@
 #include "products.h"
 
 #define LOG2_E 1.44269504f /* scores are binary logarithms, as power_of_two wants them */
-#define LOWEST -3e38f
+#define LOWEST -__builtin_inff() /* so that a query without any larger score becomes NaN */
 
 /* One head's matrices without gaps: queries and values (tokens, padded_width), keys (padded_tokens / LANES, padded_width, LANES),
    scores (QUERIES, padded_tokens). Keys lie by LANES of tokens: in rows of all tokens, those that are used together would fall on

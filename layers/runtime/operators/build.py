@@ -39,8 +39,17 @@ def machine() -> str:
     return {"aarch64": "arm64", "AMD64": "x86_64"}.get(platform.machine(), platform.machine())
 
 
-def compile_library(out: Path, target: str, system: str, processors: Mapping[str, str], options: Sequence[str] = ()) -> None:
+def this_machine() -> tuple[str, str]:
+    """The target and the system of this machine."""
+    return machine(), platform.system()
+
+
+def compile_library(
+    out: Path, target: str, system: str, processors: Mapping[str, str], options: Sequence[str] = (), source: Path = HERE
+) -> None:
     """Write the library for `target` to `out`, with the sets of kernels in `processors`: all or some of its KERNELS.
+
+    The tests give further options, and altered sources.
 
     Raises:
         subprocess.CalledProcessError: the source does not compile; the compiler has printed the reason.
@@ -54,10 +63,10 @@ def compile_library(out: Path, target: str, system: str, processors: Mapping[str
             objects.append(str(Path(scratch, f"{name}.o")))
             names = [f"-DNAME={name}", f'-DPRODUCTS="products_{name}.h"']
             line = [*command, f"-mcpu={processor}", *names, "-c", "kernels.c", "-o", objects[-1]]
-            subprocess.run(line, cwd=HERE, env=environment, check=True)
+            subprocess.run(line, cwd=source, env=environment, check=True)
         compiled = [f"-DHAS_{name.upper()}" for name in processors]
         line = [*command, *compiled, "-shared", "-s", "operators.c", *objects, "-o", str(out)]
-        subprocess.run(line, cwd=HERE, env=environment, check=True)
+        subprocess.run(line, cwd=source, env=environment, check=True)
 
 
 def main() -> None:
@@ -65,7 +74,7 @@ def main() -> None:
     folder, *targets = sys.argv[1:]
     package = Path(folder, "encoder_operators").resolve()
     package.mkdir(parents=True, exist_ok=True)
-    target, system = (targets[0], "Linux") if targets else (machine(), platform.system())
+    target, system = (targets[0], "Linux") if targets else this_machine()
     if target not in KERNELS or system not in SYSTEMS:
         sys.exit(f"There are no operators for {system} on {target}: {', '.join(KERNELS)} with {' or '.join(SYSTEMS)} have them.")
     shutil.copy(HERE / "__init__.py", package)

@@ -45,10 +45,6 @@ struct kernels {
 };
 
 /* kernels.c as it is compiled for each instruction set. build.py says with which options, and defines HAS_... for those there are. */
-#if defined(__x86_64__)
-extern const struct kernels avx512_vnni, avx2;
-#else
-extern const struct kernels i8mm, dotprod;
-#endif
+extern const struct kernels avx512_vnni, avx2, i8mm, dotprod;
 
 #endif

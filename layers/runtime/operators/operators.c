@@ -10,6 +10,7 @@
    A session is given the fastest kernels that its processor has, or those that it asks for under KERNELS_KEY in its configuration;
    it reads there which ones it got. Under THREADS_KEY it says on how many threads an operator's work may be shared. */
 
+#include <float.h>
 #include <stdlib.h>
 
 #include "kernels.h"
@@ -174,6 +175,7 @@ static Status *linear(const struct node *node, Context *context, const struct te
         .gelu = node->integer != 0,
     };
     const size_t padded = layer.block * layer.blocks, panels = (size_t)sizes[0], most = panels * 16;
+    EXPECT(node->api, node->integer == 0 || node->integer == 1, "Linear: gelu is neither 0 nor 1");
     EXPECT(node->api, padded <= MAX_INPUTS_OF_LINEAR, "Linear: there are more than 65536 inputs");
     EXPECT(node->api, layer.inputs > 0 && layer.inputs <= padded && padded - layer.inputs < least(layer.block, 4 * layer.blocks),
            "Linear: the weights are for another number of inputs");
@@ -244,7 +246,8 @@ static int add_norm_rows(const void *work, struct range rows) {
 static Status *add_norm(const struct node *node, Context *context, const struct tensor inputs[]) {
     const struct tensor *a = &inputs[0], *b = &inputs[1], *gamma = &inputs[2], *beta = &inputs[3];
     const size_t width = last(a);
-    EXPECT(node->api, width > 0 && last(b) == width && elements(b) > 0 && elements(a) % elements(b) == 0,
+    EXPECT(node->api, node->epsilon >= 0 && node->epsilon <= FLT_MAX, "AddNorm: epsilon is negative or no finite number");
+    EXPECT(node->api, width > 0 && last(b) == width && (elements(b) ? elements(a) % elements(b) : elements(a)) == 0,
            "AddNorm: the inputs do not fit each other");
     EXPECT(node->api, has_elements(gamma, width) && has_elements(beta, width),
            "AddNorm: gamma or beta has another size than a row");
@@ -376,12 +379,16 @@ static Status *find_library(const Api *api, size_t set, size_t threads, struct l
     return NULL;
 }
 
-/* Read a session's configuration entry; an empty text if it has none. */
+/* Read a session's configuration entry; an empty text if it has none. One that is too long is neither a name nor a number. */
 static Status *read_entry(const Api *api, const Options *options, const char *key, char *value, size_t size) {
     int found;
+    size_t needed = 0;
     *value = 0;
     TRY(api->HasSessionConfigEntry(options, key, &found));
-    return found ? api->GetSessionConfigEntry(options, key, value, &size) : NULL;
+    if (!found) return NULL;
+    TRY(api->GetSessionConfigEntry(options, key, NULL, &needed));
+    if (needed > size) return strcpy(value, "?"), NULL;
+    return api->GetSessionConfigEntry(options, key, value, &size);
 }
 
 /* Called by ONNX Runtime for each session that registers this library. */
@@ -393,8 +400,9 @@ __attribute__((visibility("default"))) Status *RegisterCustomOps(Options *option
     const size_t set = find_set(name);
     EXPECT(api, set < SET_COUNT, *name ? "this processor does not have the instructions that these kernels need"
                                        : "this processor has none of the instructions that the encoder's operators need");
-    const long threads = *number ? strtol(number, NULL, 10) : 1;
-    EXPECT(api, threads >= 1 && threads <= MAX_THREADS, THREADS_KEY " is not a number from 1 to 64");
+    char *end = number;
+    const long threads = *number ? strtol(number, &end, 10) : 1;
+    EXPECT(api, !*end && threads >= 1 && threads <= MAX_THREADS, THREADS_KEY " is not a number from 1 to 64");
     struct library *library;
     TRY(find_library(api, set, (size_t)threads, &library));
     TRY(api->AddCustomOpDomain(options, library->domain));

@@ -1,0 +1,44 @@
+"""The bits of the operators' results, by the encoder's revision."""
+
+import hashlib
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from tests.layers.runtime.operators import Array, linear_inputs
+
+
+def numbers(*shape: int) -> Array:
+    """Float32 around 0 that no generator of random numbers decides."""
+    count = math.prod(shape)
+    return ((np.arange(count) * 7919 % 2003 - 1001) / np.float32(500)).astype(np.float32).reshape(shape)
+
+
+BITS = {1: "8cb8310586a9b993de18581ce9b4cfb26f42586da221f18646d6046be71a80f2"}
+"""For each ENCODER_REVISION the sha256 of the operators' results for some numbers."""
+
+
+def _inputs() -> list[tuple[str, dict[str, Any]]]:
+    weights = (np.arange(400 * 70) * 7919 % 255 - 127).astype(np.int8).reshape(400, 70)
+    parts = weights, numbers(70) ** 2, numbers(70), 1 + numbers(400) ** 2
+    return [
+        ("Linear", {**linear_inputs(numbers(1, 9, 400), parts), "gelu": 0}),
+        ("Linear", {**linear_inputs(numbers(1, 9, 400) / 100, parts), "gelu": 1}),
+        ("Attention", {"qkv": numbers(1, 37, 3 * 2 * 32), "bias": numbers(1, 2, 37, 37), "heads": 2}),
+        (
+            "AddNorm",
+            {"one": numbers(1, 9, 70), "other": numbers(1, 9, 70), "gamma": numbers(70), "beta": numbers(70), "epsilon": 1e-12},
+        ),
+        ("Mean", {"values": numbers(1, 9, 70)}),
+    ]
+
+
+INPUTS = _inputs()
+"""The operators and their inputs whose results BITS holds."""
+
+
+def sha256(results: Iterable[Array]) -> str:
+    """The sha256 of the results for INPUTS."""
+    return hashlib.sha256(b"".join(result.tobytes() for result in results)).hexdigest()

@@ -1,0 +1,81 @@
+"""The inner loop of the kernels for Lambda's arm64 processor, as llvm-mca predicts it: `make mca` prints the prediction."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import ziglang
+
+from layers.runtime.operators import build
+
+SDOTS = 64
+"""A tile's products in the loop over inputs: four rows, four registers of outputs, four groups of inputs."""
+PRODUCTS = 16  # of an SDOT
+ITERATIONS = 100
+LEAST = 30
+"""Products a cycle of 32, with which both of the processor's pipes would do nothing else."""
+# Neoverse N1 decodes four instructions a cycle (its Software Optimization Guide, by Arm). llvm-mca 14 takes it for three.
+MCA = ["llvm-mca", "-mtriple=aarch64", "-mcpu=neoverse-n1", "-dispatch=4", f"-iterations={ITERATIONS}"]
+
+
+def assembly(folder: Path) -> list[str]:
+    """The kernels with SDOT, as the compiler writes them for Linux on arm64."""
+    zig = Path(ziglang.__file__).with_name("zig")
+    environment = os.environ | {"ZIG_GLOBAL_CACHE_DIR": str(build.CACHE), "ZIG_LOCAL_CACHE_DIR": str(build.CACHE)}
+    target = ["-target", f"aarch64-{build.SYSTEMS['Linux']}", f"-mcpu={build.KERNELS['arm64']['dotprod']}"]
+    names = ["-DNAME=dotprod", '-DPRODUCTS="products_dotprod.h"']
+    to_assembly = ["-g0", "-S", "-Wno-unused-command-line-argument", "kernels.c", "-o", str(folder / "kernels.s")]
+    line = [str(zig), "cc", *target, *build.OPTIONS, *names, *to_assembly]
+    subprocess.run(line, cwd=build.HERE, env=environment, check=True, capture_output=True)
+    return (folder / "kernels.s").read_text().splitlines()
+
+
+def innermost_loops(lines: list[str]) -> list[list[str]]:
+    """The instructions of each loop that has no other within: from a label to the branch that goes back to it."""
+    labels = {match[1]: place for place, line in enumerate(lines) if (match := re.match(r"(\.LBB\w+):", line))}
+    found = []
+    for place, line in enumerate(lines):
+        branch = re.match(r"\s+(?:b\S*|cbn?z|tbn?z)\s+(?:.*,\s*)?(\.LBB\w+)", line)
+        start = labels.get(branch[1], place) if branch else place
+        body = lines[start + 1 : place + 1]
+        if body and not any(label.startswith(".LBB") for label in body):
+            found.append([each for each in body if re.match(r"\s+[a-z]", each)])
+    return found
+
+
+def count(loop: list[str], instruction: str) -> int:
+    """How often an instruction, as a pattern, is in a loop."""
+    return sum(bool(re.match(rf"\s+{instruction}", line)) for line in loop)
+
+
+@pytest.fixture(scope="module")
+def inner_loop(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The one for whole tiles of weights that have their sign back."""
+    tiles = [loop for loop in innermost_loops(assembly(tmp_path_factory.mktemp("loops"))) if count(loop, "sdot") == SDOTS]
+    with_sign = [loop for loop in tiles if not count(loop, "eor")]
+    assert len(with_sign) == 1
+    assert len(tiles) == 2  # the other is for few rows, and gives each weight its sign as it goes
+    return with_sign[0]
+
+
+def test_the_inner_loop_keeps_its_sums_in_registers_and_broadcasts_nothing(inner_loop: list[str]) -> None:
+    """Every product takes its activations by element; no instruction copies or stores a register."""
+    assert count(inner_loop, r"sdot\s.*\[\d\]$") == SDOTS
+    assert count(inner_loop, "dup|ld1r|mov|str|stp|stur") == 0
+    assert not any(re.search(r"\[sp\b", line) for line in inner_loop)
+
+
+@pytest.mark.skipif(not shutil.which("llvm-mca"), reason="llvm-mca predicts the loop (Debian's package llvm)")
+def test_the_inner_loop_reaches_30_of_32_products_a_cycle_on_neoverse_n1(inner_loop: list[str]) -> None:
+    """As Lambda's arm64 processor is called; a prediction, which knows nothing of memory."""
+    told = subprocess.run(MCA, input="\n".join(inner_loop[:-1]), capture_output=True, text=True, check=True).stdout
+    cycles = re.search(r"Total Cycles:\s+(\d+)", told)
+    assert cycles
+    reached = SDOTS * PRODUCTS * ITERATIONS / int(cycles[1])
+    sys.stdout.write(f"\nThe inner loop of SDOT on Neoverse N1, by llvm-mca: {reached:.1f} of 32 products a cycle\n")
+    sys.stdout.write(told[: told.index("Instruction Info")] + told[told.index("Resources:") :])
+    assert reached >= LEAST

@@ -1,0 +1,130 @@
+"""Sizes and attributes that do not fit are refused in a sentence, before anything is computed."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from layers.model.int8 import packed
+from tests.layers.runtime.operators import Array, Operators
+
+
+def zeros(*shape: int) -> Array:
+    """Numbers of no interest."""
+    return np.zeros(shape, np.float32)
+
+
+def weights(*shape: int) -> Array:
+    """Weights in bytes, of no interest either."""
+    return np.zeros(shape, np.uint8)
+
+
+FITTING: Mapping[str, Mapping[str, Any]] = {
+    "Linear": {
+        "rows": zeros(1, 3, 20),
+        "weights": packed(np.ones((20, 70), np.int8)),
+        "scales": zeros(70),
+        "bias": zeros(70),
+        "smoothing": zeros(20),
+        "gelu": 0,
+    },
+    "Attention": {"qkv": zeros(1, 5, 96), "bias": zeros(1, 4, 5, 5), "heads": 4},
+    "AddNorm": {"one": zeros(1, 3, 20), "other": zeros(1, 3, 20), "gamma": zeros(20), "beta": zeros(20), "epsilon": 1e-5},
+    "Mean": {"values": zeros(1, 3, 20)},
+}
+OTHER_INPUTS = "Linear: the weights are for another number of inputs"
+OTHER_OUTPUTS = "Linear: the weights are for another number of outputs than the bias"
+OTHER_SCALES = "Linear: scales or smoothing have another size than the weights"
+NOT_PACKED = "Linear: weights are not (outputs / 16, blocks, block / 4, 16, 4)"
+OTHER_GELU = "Linear: gelu is neither 0 nor 1"
+OTHER_EPSILON = "AddNorm: epsilon is negative or no finite number"
+OTHER_WIDTH = "Attention: the width is no multiple of 3 times the heads"
+OTHER_BIAS = "Attention: the bias is not (1, heads, tokens, tokens)"
+OTHER_SIZES = "AddNorm: the inputs do not fit each other"
+OTHER_GAMMA = "AddNorm: gamma or beta has another size than a row"
+NOT_TEXTS = "the input is not (texts, tokens, "
+TOO_MANY_DIMENSIONS = "an input has more dimensions than any input of this operator"
+LEFT_OUT = None
+
+REFUSED: list[tuple[str, dict[str, Any], str]] = [
+    ("Linear", {"weights": packed(np.ones((16, 70), np.int8))}, OTHER_INPUTS),
+    ("Linear", {"weights": packed(np.ones((24, 70), np.int8))}, OTHER_INPUTS),
+    ("Linear", {"weights": packed(np.ones((400, 70), np.int8))}, OTHER_INPUTS),
+    ("Linear", {"weights": weights(2, 0, 5, 16, 4)}, OTHER_INPUTS),
+    ("Linear", {"rows": zeros(1, 3, 1), "smoothing": zeros(1), "weights": weights(2, 2, 1, 16, 4)}, OTHER_INPUTS),
+    ("Linear", {"rows": zeros(1, 3, 0), "smoothing": zeros(0)}, OTHER_INPUTS),
+    ("Linear", {"rows": zeros()}, OTHER_INPUTS),
+    ("Linear", {"rows": zeros(1, 70_000), "weights": weights(2, 1, 17_500, 16, 4)}, "Linear: there are more than 65536 inputs"),
+    ("Linear", {"rows": zeros(1, 1, 1, 1, 3, 20)}, TOO_MANY_DIMENSIONS),
+    ("Linear", {"weights": packed(np.ones((20, 64), np.int8))}, OTHER_OUTPUTS),
+    ("Linear", {"weights": packed(np.ones((20, 129), np.int8))}, OTHER_OUTPUTS),
+    ("Linear", {"weights": weights(0, 1, 5, 16, 4)}, OTHER_OUTPUTS),
+    ("Linear", {"bias": zeros(0)}, OTHER_OUTPUTS),
+    ("Linear", {"weights": weights(20, 70)}, NOT_PACKED),
+    ("Linear", {"weights": weights(5, 1, 5, 4, 16)}, NOT_PACKED),
+    ("Linear", {"weights": np.zeros((2, 1, 5, 16, 4), np.int8)}, "Type 'tensor(int8)' of input parameter"),
+    ("Linear", {"bias": zeros(69)}, OTHER_SCALES),
+    ("Linear", {"scales": zeros(69)}, OTHER_SCALES),
+    ("Linear", {"smoothing": zeros(19)}, OTHER_SCALES),
+    ("Linear", {"smoothing": LEFT_OUT}, "has input size 4 not in range [min=5, max=5]"),
+    ("Linear", {"gelu": LEFT_OUT}, "'gelu'"),
+    ("Linear", {"gelu": 2}, OTHER_GELU),
+    ("Linear", {"gelu": -(2**63)}, OTHER_GELU),
+    ("Attention", {"heads": 5}, OTHER_WIDTH),
+    ("Attention", {"heads": 0}, OTHER_WIDTH),
+    ("Attention", {"heads": -4}, OTHER_WIDTH),
+    ("Attention", {"heads": LEFT_OUT}, "'heads'"),
+    ("Attention", {"heads": 2**63 - 1}, OTHER_WIDTH),
+    ("Attention", {"heads": -(2**63)}, OTHER_WIDTH),
+    ("Attention", {"heads": 0, "qkv": zeros(0, 5, 96)}, OTHER_WIDTH),
+    ("Attention", {"qkv": zeros(1, 5, 95)}, OTHER_WIDTH),
+    ("Attention", {"qkv": zeros(1, 5, 0)}, OTHER_WIDTH),
+    ("Attention", {"qkv": zeros(5, 96)}, NOT_TEXTS),
+    ("Attention", {"qkv": zeros(1, 1, 5, 96)}, NOT_TEXTS),
+    ("Attention", {"bias": zeros(1, 3, 5, 5)}, OTHER_BIAS),
+    ("Attention", {"bias": zeros(1, 4, 6, 6)}, OTHER_BIAS),
+    ("Attention", {"bias": zeros(1, 4, 0, 0)}, OTHER_BIAS),
+    ("Attention", {"bias": zeros()}, OTHER_BIAS),
+    ("AddNorm", {"other": zeros(1, 2, 20)}, OTHER_SIZES),
+    ("AddNorm", {"other": zeros(1, 0, 20)}, OTHER_SIZES),
+    ("AddNorm", {"other": zeros(1, 6, 20)}, OTHER_SIZES),
+    ("AddNorm", {"other": zeros(1, 20, 3)}, OTHER_SIZES),
+    ("AddNorm", {"other": zeros()}, OTHER_SIZES),
+    ("AddNorm", {"one": zeros(1, 3, 0), "other": zeros(1, 3, 0)}, OTHER_SIZES),
+    ("AddNorm", {"gamma": zeros(19)}, OTHER_GAMMA),
+    ("AddNorm", {"beta": zeros(21)}, OTHER_GAMMA),
+    ("AddNorm", {"epsilon": LEFT_OUT}, "'epsilon'"),
+    ("AddNorm", {"epsilon": -1e-5}, OTHER_EPSILON),
+    ("AddNorm", {"epsilon": math.nan}, OTHER_EPSILON),
+    ("AddNorm", {"epsilon": math.inf}, OTHER_EPSILON),
+    ("AddNorm", {"epsilon": -math.inf}, OTHER_EPSILON),
+    ("Mean", {"values": zeros(3, 20)}, NOT_TEXTS),
+    ("Mean", {"values": zeros(1, 1, 3, 20)}, NOT_TEXTS),
+    ("Mean", {"values": zeros(1, 0, 20)}, "Mean: there is nothing in a text"),
+]
+
+
+@pytest.fixture(params=[1, 2])
+def configured(request: pytest.FixtureRequest, operators: Operators) -> Operators:
+    """Each set of kernels, on one thread and on two."""
+    return replace(operators, threads=request.param, intra_op_threads=request.param)
+
+
+@pytest.mark.parametrize("operator", FITTING)
+def test_inputs_that_fit_are_computed(configured: Operators, operator: str) -> None:
+    """Or else the refusals below would show nothing."""
+    assert np.isfinite(configured.run(operator, **FITTING[operator])).all()
+
+
+@pytest.mark.parametrize(("operator", "changes", "sentence"), REFUSED)
+def test_inputs_that_do_not_fit_are_refused_in_a_sentence(
+    configured: Operators, operator: str, changes: dict[str, Any], sentence: str
+) -> None:
+    """An exception, before anything is computed."""
+    given = {name: value for name, value in {**FITTING[operator], **changes}.items() if value is not LEFT_OUT}
+    with pytest.raises(Exception, match=r"\[ONNXRuntimeError\]") as raised:
+        configured.run(operator, **given)
+    assert sentence in str(raised.value)
