@@ -406,5 +406,5 @@ __attribute__((visibility("default"))) Status *RegisterCustomOps(Options *option
     struct library *library;
     TRY(find_library(api, set, (size_t)threads, &library));
     TRY(api->AddCustomOpDomain(options, library->domain));
-    return api->AddSessionConfigEntry(options, KERNELS_KEY, SETS[set].name);
+    return *name ? NULL : api->AddSessionConfigEntry(options, KERNELS_KEY, SETS[set].name); /* to write it again logs a warning */
 }

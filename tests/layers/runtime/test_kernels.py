@@ -30,6 +30,13 @@ def test_a_session_reports_the_kernels_that_it_was_given(operators: Operators) -
     assert operators.options().get_session_config_entry(KERNELS_KEY) == operators.kernels
 
 
+def test_a_session_that_asks_for_kernels_logs_no_warning(capfd: pytest.CaptureFixture[str]) -> None:
+    """ONNX Runtime logs one where an entry of its configuration is written a second time."""
+    fastest = Operators().options().get_session_config_entry(KERNELS_KEY)
+    Operators(kernels=fastest).options()
+    assert "Config with key" not in capfd.readouterr().err
+
+
 def test_a_session_that_asks_for_no_kernels_is_given_the_fastest_of_its_processor(plain_library: Path) -> None:
     """The sets are listed from the fastest to the slowest."""
     assert Operators(plain_library).options().get_session_config_entry(KERNELS_KEY) == PLAIN_SETS[0]
