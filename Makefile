@@ -164,6 +164,11 @@ without-vnni: .venv/installed build/model/manifest.json ## int8 on an x86 CPU wi
 		RUN_EMULATED=1 $(PY) -m pytest -s tests/handler/embedding/test_without_vnni.py; \
 	else echo "SKIPPED: int8 without VNNI, for want of qemu-x86_64 (Debian's qemu-user-static)"; fi
 
+.PHONY: sanitize
+sanitize: .venv/installed ## Run the C code under AddressSanitizer, UBSan and ThreadSanitizer (needs clang; arm64 needs qemu-user)
+	@if command -v clang >/dev/null; then RUN_SANITIZED=1 $(PY) -m pytest -s tests/layers/runtime/test_sanitized.py; \
+	else echo "SKIPPED: the C code under sanitizers, for want of clang (Debian's packages clang and libclang-rt-14-dev)"; fi
+
 .PHONY: mca
 mca: .venv/installed ## Predict the inner loop of int8 on Lambda's arm64 processor (needs llvm-mca)
 	@if command -v llvm-mca >/dev/null; then $(PY) -m pytest -s tests/layers/runtime/test_loops.py; \

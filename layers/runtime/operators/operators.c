@@ -398,7 +398,7 @@ __attribute__((visibility("default"))) Status *RegisterCustomOps(Options *option
     TRY(read_entry(api, options, KERNELS_KEY, name, sizeof name));
     TRY(read_entry(api, options, THREADS_KEY, number, sizeof number));
     const size_t set = find_set(name);
-    EXPECT(api, set < SET_COUNT, *name ? "this processor does not have the instructions that these kernels need"
+    EXPECT(api, set < SET_COUNT, *name ? "this processor does not have the instructions of these kernels, or there are none of this name"
                                        : "this processor has none of the instructions that the encoder's operators need");
     char *end = number;
     const long threads = *number ? strtol(number, &end, 10) : 1;
@@ -406,5 +406,5 @@ __attribute__((visibility("default"))) Status *RegisterCustomOps(Options *option
     struct library *library;
     TRY(find_library(api, set, (size_t)threads, &library));
     TRY(api->AddCustomOpDomain(options, library->domain));
-    return *name ? NULL : api->AddSessionConfigEntry(options, KERNELS_KEY, SETS[set].name);
+    return *name ? NULL : api->AddSessionConfigEntry(options, KERNELS_KEY, SETS[set].name); /* to write it again logs a warning */
 }
