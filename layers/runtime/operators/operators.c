@@ -241,7 +241,7 @@ static int add_norm_rows(const void *work, struct range rows) {
     return 1;
 }
 
-#define ADD_NORM_WORK 16 /* a value's addition, norm and memory take as long as so many multiplications of bytes */
+#define ADD_NORM_WORK 24 /* a value's addition, norm and memory take as long as so many multiplications of bytes */
 
 static Status *add_norm(const struct node *node, Context *context, const struct tensor inputs[]) {
     const struct tensor *a = &inputs[0], *b = &inputs[1], *gamma = &inputs[2], *beta = &inputs[3];
