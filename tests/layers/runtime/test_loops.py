@@ -1,4 +1,7 @@
-"""The inner loop of the kernels for Lambda's arm64 processor, as llvm-mca predicts it: `make mca` prints the prediction."""
+"""The inner loops of the kernels, as they are compiled, since this processor may not run them.
+
+What llvm-mca predicts for Lambda's arm64 processor is printed by `make mca`.
+"""
 
 import os
 import re
@@ -22,12 +25,12 @@ LEAST = 30
 MCA = ["llvm-mca", "-mtriple=aarch64", "-mcpu=neoverse-n1", "-dispatch=4", f"-iterations={ITERATIONS}"]
 
 
-def assembly(folder: Path) -> list[str]:
-    """The kernels with SDOT, as the compiler writes them for Linux on arm64."""
+def assembly(folder: Path, machine: str, name: str) -> list[str]:
+    """A set of kernels, as the compiler writes it for Linux."""
     zig = Path(ziglang.__file__).with_name("zig")
     environment = os.environ | {"ZIG_GLOBAL_CACHE_DIR": str(build.CACHE), "ZIG_LOCAL_CACHE_DIR": str(build.CACHE)}
-    target = ["-target", f"aarch64-{build.SYSTEMS['Linux']}", f"-mcpu={build.KERNELS['arm64']['dotprod']}"]
-    names = ["-DNAME=dotprod", '-DPRODUCTS="products_dotprod.h"']
+    target = ["-target", f"{build.ARCHITECTURES[machine]}-{build.SYSTEMS['Linux']}", f"-mcpu={build.KERNELS[machine][name]}"]
+    names = [f"-DNAME={name}", f'-DPRODUCTS="products_{name}.h"']
     to_assembly = ["-g0", "-S", "-Wno-unused-command-line-argument", "kernels.c", "-o", str(folder / "kernels.s")]
     line = [str(zig), "cc", *target, *build.OPTIONS, *names, *to_assembly]
     subprocess.run(line, cwd=build.HERE, env=environment, check=True, capture_output=True)
@@ -39,7 +42,7 @@ def innermost_loops(lines: list[str]) -> list[list[str]]:
     labels = {match[1]: place for place, line in enumerate(lines) if (match := re.match(r"(\.LBB\w+):", line))}
     found = []
     for place, line in enumerate(lines):
-        branch = re.match(r"\s+(?:b\S*|cbn?z|tbn?z)\s+(?:.*,\s*)?(\.LBB\w+)", line)
+        branch = re.match(r"\s+(?:j\S*|b\S*|cbn?z|tbn?z)\s+(?:.*,\s*)?(\.LBB\w+)", line)
         start = labels.get(branch[1], place) if branch else place
         body = lines[start + 1 : place + 1]
         if body and not any(label.startswith(".LBB") for label in body):
@@ -52,10 +55,26 @@ def count(loop: list[str], instruction: str) -> int:
     return sum(bool(re.match(rf"\s+{instruction}", line)) for line in loop)
 
 
+@pytest.mark.parametrize(
+    ("name", "instruction", "products", "most"), [("avx512_vnni", "vpdpbusd", 24, 42), ("avx2", "vpmaddubsw", 8, 36)]
+)
+def test_the_inner_loop_for_x86_keeps_its_sums_in_registers(
+    name: str, instruction: str, products: int, most: int, tmp_path: Path
+) -> None:
+    """A whole tile has one loop, with no more instructions than it needs and none that reaches to the stack."""
+    loops = [loop for loop in innermost_loops(assembly(tmp_path, "x86_64", name)) if count(loop, instruction) == products]
+    (loop,) = [loop for loop in loops if not any("rsp" in line for line in loop)]
+    assert len(loop) <= most
+
+
 @pytest.fixture(scope="module")
 def inner_loop(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The one for whole tiles of weights that have their sign back."""
-    tiles = [loop for loop in innermost_loops(assembly(tmp_path_factory.mktemp("loops"))) if count(loop, "sdot") == SDOTS]
+    tiles = [
+        loop
+        for loop in innermost_loops(assembly(tmp_path_factory.mktemp("loops"), "arm64", "dotprod"))
+        if count(loop, "sdot") == SDOTS
+    ]
     with_sign = [loop for loop in tiles if not count(loop, "eor")]
     assert len(with_sign) == 1
     assert len(tiles) == 2  # the other is for few rows, and gives each weight its sign as it goes
