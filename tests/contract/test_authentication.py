@@ -278,6 +278,15 @@ def test_a_page_requires_no_key_only_under_the_path_whose_rate_is_limited(guarde
     assert guarded.get(path).status == 401
 
 
+@pytest.mark.parametrize("page", ["try", "docs"])
+def test_a_page_with_a_slash_behind_it_leads_to_the_page(service: Service, guarded: Client, page: str) -> None:
+    """By a relative address, for a stage may stand before it. Where pages are closed it requires a key like them."""
+    reply = guarded.get(f"/{page}/")
+    assert (reply.status, reply.headers["location"], reply.body) == (308, f"../{page}", b"")
+    closed = Client(answering(service, load_keys({"API_KEYS": "one"}), pages=False))
+    assert closed.get(f"/{page}/").status == 401
+
+
 def test_a_file_of_a_page_is_sent_once_to_each_browser(guarded: Client) -> None:
     """It is kept, and asked for by its ETag after that."""
     first = guarded.get("/docs/swagger-ui-bundle.js")
