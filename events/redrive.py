@@ -197,7 +197,7 @@ READERS: dict[str, Callable[[Callable[[str], Client], dict[str, Any]], Iterator[
     "KinesisBatchInfo": _kinesis,
     "DDBStreamBatchInfo": _table,
 }
-"""How a batch is read again, by the field of a dead letter that says where it was."""
+"""The reader of a batch, by the field of a dead letter that says where the batch was."""
 KINDS: dict[str, Callable[[Stack], str]] = {"queue": queue, "rules": rules, "invocations": invocations, "stream": stream}
 
 

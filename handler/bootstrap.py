@@ -36,7 +36,7 @@ type Later = Callable[[Work], None]
 """How work is put off until the answer has left."""
 
 MANAGED_INSTANCES = "lambda-managed-instances"
-"""How Lambda was initialised where it runs on EC2 instances (Lambda developer guide, "Lambda Managed Instances")."""
+"""The initialisation type on EC2 instances (Lambda developer guide, "Lambda Managed Instances")."""
 CODECS: dict[str, type[Scaled16 | Exact32]] = {"fp32": Exact32}
 """By the model's precision; a quantized model's vectors are not worth more than 16 bits a number."""
 

@@ -172,7 +172,7 @@ class KeySettings:
 
 
 def processes(environment: Mapping[str, str]) -> int:
-    """How many processes share this execution environment's memory, vCPUs and /tmp.
+    """Return the number of processes that share this execution environment's memory, vCPUs and /tmp.
 
     Lambda Managed Instances run a process for each concurrent invocation (awslambdaric/__main__.py); elsewhere it is one.
 

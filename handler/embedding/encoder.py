@@ -56,11 +56,10 @@ class Encoder:
     def __init__(self, folder: Path, manifest: Manifest, threads: int, kernels: str = "", cpuinfo: Path = CPUINFO) -> None:
         """Load `folder`/model.onnx; its weights are memory-mapped.
 
-        `kernels` names the set of kernels that the encoder's own operators use; if it is empty, they use the fastest that this
-        processor has. `cpuinfo` describes the processor.
+        `kernels` names those of the encoder's own operators, or is empty for the fastest; `cpuinfo` describes the processor.
 
         Raises:
-            Backend: the graph cannot be loaded or has another dimension than its manifest; or the processor has not these kernels.
+            Backend: the graph cannot be loaded or has another dimension than its manifest; or the processor lacks these kernels.
         """
         self.dimension = manifest.dimension
         self.kernel_class = kernel_class(cpuinfo)
@@ -86,10 +85,10 @@ class Encoder:
         self._loading = threading.Lock()
 
     def _load(self, kernels: str, threads: int) -> tuple[onnxruntime.InferenceSession, str]:
-        """Load a session whose operators share their work between `threads`, and the name of the kernels that they use.
+        """Load a session whose operators share their work between `threads`; return the name of their kernels, too.
 
         Raises:
-            Backend: the graph cannot be loaded, or the processor has not these kernels.
+            Backend: as __init__.
         """
         precision, portable = self._manifest.precision, self._manifest.portable
         try:
@@ -198,10 +197,9 @@ THREADS_ENTRY = "encoder.threads"
 def session_options(
     precision: str, kernel_class: str, *, portable: bool, kernels: str = "", threads: int = 1
 ) -> onnxruntime.SessionOptions:
-    """Return the options with which ONNX Runtime loads a graph of this precision on processors of this kernel class.
+    """Return the options with which ONNX Runtime loads a graph of this precision on processors of this class.
 
-    The encoder's own operators use the named set of kernels, or the fastest if `kernels` is empty, and share the work of one run
-    between `threads`. After this, the entry KERNELS_ENTRY names the set that they use.
+    Our operators use the named kernels, or the fastest, and share a run between `threads`; KERNELS_ENTRY then names the kernels.
     """
     options = onnxruntime.SessionOptions()
     # The builder writes the graph as it should run: nothing is left to optimise at load, which is a third of the cold start.
@@ -215,7 +213,7 @@ def session_options(
         options.add_session_config_entry("session.x64quantprecision", "1")
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # A thread that spins while it waits for work takes the time of a processor that another function may need.
+    # A thread that spins while it waits takes time that another may need.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     if precision == "int8":

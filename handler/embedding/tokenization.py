@@ -47,7 +47,7 @@ BATCH_CHARACTERS = 1 << 16
 FAIR_CHARACTERS = 16
 """So many characters for each token that the model takes may be tokenized of any text: no language has that many."""
 EXCESS_CHARACTERS = 1 << 20
-"""What may be tokenized beyond that for all texts of a call together."""
+"""Characters that may be tokenized beyond that, for all texts of a call together."""
 
 
 class Tokenization:
