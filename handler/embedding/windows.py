@@ -75,7 +75,7 @@ class Windows:
 
     @cached_property
     def rereads(self) -> int:
-        """How often a usual text's window is tokenized: Unigram has long words in every script that is written without blanks."""
+        """Times that a usual text's window is tokenized: Unigram has long words in scripts that are written without blanks."""
         return self.longest_token + 1 if isinstance(self._tokenizer.model, models.Unigram) else 1
 
     def larger(self, size: int, counted: int) -> int:
@@ -84,7 +84,7 @@ class Windows:
         return min(max(wanted, 2 * size), GROWTH * size)
 
     def kept(self, encoding: Encoding, part: str, direction: Direction) -> Kept | int:
-        """What is kept of a text, by the encoding of a window of it; if too few tokens are trusted, how many are."""
+        """Return the tokens kept of a text, from the encoding of a window; or how many are trusted, if too few are."""
         trusted = self._trusted_head(encoding, part) if direction == "right" else self._trusted_tail(encoding, part)
         if len(trusted) <= self._body:
             return len(trusted)

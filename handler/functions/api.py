@@ -18,7 +18,7 @@ from handler.service import Service
 
 
 def answering(service: Service, keys: Keys | None, *, pages: bool = True) -> Answer:
-    """How this function answers an event, for the holders of `keys` over HTTP; without `pages` these require a key too."""
+    """Make the handler of events: HTTP requests require one of `keys`, and the pages do too unless they are open."""
     http = Mangum(create_app(service, keys, pages=pages), lifespan="off")
 
     @cache

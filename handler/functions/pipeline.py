@@ -36,7 +36,7 @@ UNTOLD_SECONDS = 900.0
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the settings name, made once, at init. `named_sink` makes the one that a batch names itself.
+    """The parts that the settings name, made once, at init. `named_sink` makes a sink that a batch names.
 
     `give_back` has failed messages of a queue retried before the queue's visibility time-out is over.
     """
