@@ -20,7 +20,7 @@ from events.embed_bar import Bar
 from events.embed_output import OUTPUTS
 from events.embed_progress import Mark, Progress, Refused, fingerprint
 from handler.errors import shown
-from handler.pipeline.together import embedded
+from handler.pipeline.batching import embedded
 from handler.records import Failure, Origin, Record, Result
 from handler.service import Service
 from handler.sinks.failures import body_of

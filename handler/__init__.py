@@ -19,6 +19,7 @@
     aws.py       how clients of AWS's APIs are made
     bootstrap.py joins the parts; the only reader of settings
     snapshot.py  what a restored environment makes anew
+    vectors.py   the types everything shares
     config.py, errors.py, prices.py, telemetry.py
 
 Import law (checked by import-linter, see pyproject.toml): functions → http, bootstrap, sources, sinks → pipeline → service |

@@ -29,7 +29,7 @@ from handler.service import EmbeddingService, NoService, Options, Service
 
 type Event = Any
 type Context = Any
-type Answer = Callable[[Event, Context], Any]
+type Handler = Callable[[Event, Context], Any]
 
 
 type Later = Callable[[Work], None]
@@ -166,12 +166,12 @@ def load_keys(environment: Mapping[str, str]) -> Keys | None:
     return FixedKeys(settings.keys)
 
 
-def lambda_function(answering: Callable[[Mapping[str, str], Later | None], Answer]) -> Answer:
+def lambda_function(answering: Callable[[Mapping[str, str], Later | None], Handler]) -> Handler:
     """A Lambda handler that answers as `answering` says, given the environment and how work is put off (None if it cannot be).
 
     Under Lambda everything is loaded now, in the init phase; elsewhere at the first event, so that importing has no effect.
     """
-    answer: Answer | None = None
+    answer: Handler | None = None
     owner = os.getpid()
     loading = threading.Lock()
 
@@ -192,7 +192,7 @@ def lambda_function(answering: Callable[[Mapping[str, str], Later | None], Answe
     return handler
 
 
-def _under_lambda(answering: Callable[[Mapping[str, str], Later | None], Answer], api: str) -> Answer:
+def _under_lambda(answering: Callable[[Mapping[str, str], Later | None], Handler], api: str) -> Handler:
     """The function, ready to answer; with a table, its writes are done after the answer where the runtime allows it."""
     # An environment on Managed Instances has several processes and invocations at once, and refuses extensions that ask for INVOKE.
     managed = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == MANAGED_INSTANCES or processes(os.environ) > 1

@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from handler.parsing import EncodingFormat
+from handler.vectors import EncodingFormat
 
 NUMBER_BYTES = 17
 """The most that orjson writes for a finite float32 (16, as in -0.0000063184107) and a comma."""

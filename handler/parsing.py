@@ -5,19 +5,15 @@ Law: knows the contract's field names and types, nothing of HTTP; which names an
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any
 
 from handler.embedding.tokenization import check_encodable
-from handler.embedding.windows import Direction
 from handler.errors import Empty, Validation, kind, shown
 from handler.service import Options
+from handler.vectors import DIRECTIONS, ENCODING_FORMATS, EncodingFormat
 
-type EncodingFormat = Literal["float", "base64"]
-
-DIRECTIONS = get_args(Direction.__value__)
 LARGEST_INTEGER = 2**31 - 1
 """Python reads integers of thousands of digits, and raises when it is to write more: none gets further than here."""
-ENCODING_FORMATS = get_args(EncodingFormat.__value__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from handler.embedding.encoder import Vector
 from handler.errors import EmbeddingError, error_type
 from handler.service import Options
+from handler.vectors import Vector
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,11 +14,10 @@ import numpy as np
 from handler.cache.key import Key
 from handler.cache.vector_cache import VectorCache
 from handler.config import Settings
-from handler.embedding.encoder import NEVER, Vectors
 from handler.embedding.manifest import Manifest
-from handler.embedding.tokenization import Token, TokenIds, Tokenization, Tokens
-from handler.embedding.windows import Direction
+from handler.embedding.tokenization import Token, Tokenization, Tokens
 from handler.errors import Backend, TooLarge, Validation, shown
+from handler.vectors import NEVER, Direction, TokenIds, Vectors
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from moto.server import ThreadedMotoServer
 from events import http_api
 from events.aws import LocalAWS
 from events.dynamodb import LocalDynamoDB
-from handler.bootstrap import Answer, load_service
+from handler.bootstrap import Handler, load_service
 from handler.functions.api import answering
 from handler.service import Service
 from tests.secrecy import leaks, say, strings
@@ -52,7 +52,7 @@ class Reply:
 class Client:
     """Calls a Lambda handler with API Gateway events."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Handler) -> None:
         self._answer = answer
 
     def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> Reply:

@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from handler.bootstrap import Answer
+from handler.bootstrap import Handler
 
 LONG_ENOUGH = 10
 """Characters of a text that is nobody else's words by chance."""
@@ -26,7 +26,7 @@ def say(*texts: str) -> None:
     _said.update(text for text in texts if len(text) >= LONG_ENOUGH)
 
 
-def overheard(answer: Answer) -> Answer:
+def overheard(answer: Handler) -> Handler:
     """`answer`, whose events' texts are remembered, and what it raises with them."""
 
     def listening(event: Any, context: Any) -> Any:  # noqa: ANN401 - Lambda's own types

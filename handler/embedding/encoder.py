@@ -6,7 +6,6 @@ run between all threads; each number is still computed by one of them, so the nu
 """
 
 import hashlib
-import math
 import threading
 import time
 from collections.abc import Sequence
@@ -22,11 +21,8 @@ from numpy.typing import NDArray
 from handler import telemetry
 from handler.embedding.cpu import CPUINFO, kernel_class, saturates
 from handler.embedding.manifest import GRAPH, Manifest
-from handler.embedding.tokenization import TokenIds
 from handler.errors import Backend, TooLarge, Unembeddable
-
-NEVER = math.inf
-"""A deadline that does not come."""
+from handler.vectors import NEVER, TokenIds, Vectors
 
 ENCODER_REVISION = 1
 """Raised by whoever changes how texts become vectors in a way that the model's files do not show: here, or in an operator in C."""
@@ -41,9 +37,6 @@ SHARED_TOKENS = 16
 """A run of fewer tokens is computed on one thread: waking a second one takes as long as it saves."""
 
 MAX_SHARING_THREADS = 64  # as operators.c has it
-
-type Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
-type Vectors = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 
 
 class Encoder:

@@ -11,10 +11,9 @@ import numpy as np
 import tokenizers
 
 from handler.embedding.manifest import TOKENIZER
-from handler.embedding.windows import Direction, Windows, window
+from handler.embedding.windows import Windows, window
 from handler.errors import Backend, Tokenizer, TooLarge, Validation, shown
-
-type TokenIds = np.ndarray[tuple[int], np.dtype[np.int64]]
+from handler.vectors import Direction, TokenIds
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,10 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 from tokenizers import Encoding, Tokenizer, models, pre_tokenizers
 
-type Direction = Literal["right", "left"]
+from handler.vectors import Direction
 
 FIRST_CHARACTERS = 2
 """The first window has so many characters for each token that is kept: enough for texts of punctuation marks or of Chinese."""

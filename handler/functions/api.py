@@ -7,7 +7,7 @@ from typing import Any
 from mangum import Mangum
 
 from handler import telemetry
-from handler.bootstrap import Answer, lambda_function, load_keys, load_service
+from handler.bootstrap import Handler, lambda_function, load_keys, load_service
 from handler.config import KeySettings
 from handler.doors import door_of
 from handler.errors import Malformed
@@ -17,12 +17,12 @@ from handler.keys import Keys
 from handler.service import Service
 
 
-def answering(service: Service, keys: Keys | None, *, pages: bool = True) -> Answer:
+def answering(service: Service, keys: Keys | None, *, pages: bool = True) -> Handler:
     """Make the handler of events: HTTP requests require one of `keys`, and the pages do too unless they are open."""
     http = Mangum(create_app(service, keys, pages=pages), lifespan="off")
 
     @cache
-    def plain() -> Answer:
+    def plain() -> Handler:
         from handler.functions import direct  # noqa: PLC0415 - with records and all sources, for which no HTTP request should wait
 
         return direct.answering(service)

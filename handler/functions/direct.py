@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 
 from handler import telemetry
-from handler.bootstrap import Answer
+from handler.bootstrap import Handler
 from handler.doors import DIRECT, remaining_ms
-from handler.embedding.encoder import NEVER
 from handler.encoding import encode_vectors, row_bytes, to_json
 from handler.errors import Backend, EmbeddingError, Empty, Internal, Tokenizer, Unfinished, Validation, error_type
-from handler.functions.accounted import accounted
+from handler.functions.request_log import with_request_log
 from handler.parsing import embedding_request
-from handler.pipeline.together import embedded
+from handler.pipeline.batching import embedded
 from handler.records import Content, Failure, Nothing, Record, Result
 from handler.service import Service, check_batch
 from handler.sources import described, direct
 from handler.sources.reading import TEXT_FIELD
+from handler.vectors import NEVER
 
 PUBLIC: dict[str, type[EmbeddingError]] = {
     kind.__name__: kind for kind in (Empty, Validation, Tokenizer, Backend, Unfinished, Internal)
@@ -30,9 +30,9 @@ BESIDE_BYTES = 600
 """Room beside a vector for counts and names, or in its place for a failure's sentence."""
 
 
-def answering(service: Service) -> Answer:
+def answering(service: Service) -> Handler:
     """How a function answers that knows of no other events: the rest is refused by name."""
-    invoked = accounted(
+    invoked = with_request_log(
         service, lambda metered: lambda event, context: told(lambda: invoke(event, context, metered)), lambda _: direct.NAME
     )
 

@@ -7,14 +7,14 @@ from functools import cache
 from typing import Any
 
 from handler import telemetry
-from handler.bootstrap import Answer, lambda_function, load_service
+from handler.bootstrap import Handler, lambda_function, load_service
 from handler.config import PipelineSettings
 from handler.doors import DIRECT, remaining_ms
 from handler.errors import Backend, TooLarge, Unfinished
-from handler.functions.accounted import accounted
 from handler.functions.direct import PUBLIC, check_reply, encode_outcomes, invoke, outcomes, told
+from handler.functions.request_log import with_request_log
 from handler.pipeline.messages import Pipeline
-from handler.pipeline.parts import FailureDestination, Objects, Shards, Sink
+from handler.pipeline.ports import FailureDestination, Objects, Shards, Sink
 from handler.records import Failure, Result
 from handler.service import Service
 from handler.sinks import failure_destination_from, sink_from
@@ -73,7 +73,7 @@ class Parts:
         )
 
 
-def answering(service: Service, parts: Parts) -> Answer:
+def answering(service: Service, parts: Parts) -> Handler:
     """How this function answers an event."""
     pipeline = Pipeline(service, parts.sink, parts.destination, parts.objects) if parts.sink else None
     text_field = parts.settings.text_field
@@ -101,7 +101,7 @@ def answering(service: Service, parts: Parts) -> Answer:
     return lambda event, context: told(lambda: answer(event, context))
 
 
-def refusing(reason: Backend) -> Answer:
+def refusing(reason: Backend) -> Handler:
     """How this function answers where its settings cannot be used: every event is refused with the sentence that says why."""
     telemetry.log("settings_refused", reason=str(reason))
 
@@ -186,13 +186,13 @@ def _deadline(context: Any, batch_seconds: float = UNTOLD_SECONDS) -> float:  # 
     return time.monotonic() + left - min(MARGIN_SECONDS, MARGIN_SHARE * left)
 
 
-def from_environment(environment: Mapping[str, str], service: Service) -> Answer:
+def from_environment(environment: Mapping[str, str], service: Service) -> Handler:
     """How this function answers, by these settings."""
     try:
         parts = Parts.of(environment)
     except Backend as reason:
         return refusing(reason)
-    return accounted(service, lambda metered: answering(metered, parts), name_of_source)
+    return with_request_log(service, lambda metered: answering(metered, parts), name_of_source)
 
 
 handler = lambda_function(lambda environment, later: from_environment(environment, load_service(environment, later)))

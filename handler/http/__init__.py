@@ -5,9 +5,9 @@ into one FastAPI application: feature_extraction.py, similarity.py (Hugging Face
 and what a browser is shown, documentation.py: openapi.py, the document, and pages.py, which puts the files of page/ together.
 Each takes a call.py and answers by answers.py; errors.py owns every status.
 
-unbuilt.py imports FastAPI without what no embedding asks for.
+lazy_fastapi.py imports FastAPI without what no embedding asks for.
 
 Law: the only folder, with functions/api.py, that knows FastAPI and Mangum.
 """
 
-from handler.http import unbuilt as unbuilt  # before any module here imports FastAPI
+from handler.http import lazy_fastapi as lazy_fastapi  # before any module here imports FastAPI

@@ -9,10 +9,10 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Match
 
 from handler.http import documentation, openai, tei
-from handler.http.call import Call
 from handler.http.errors import routing_failure
 from handler.http.feature_extraction import feature_extraction
-from handler.http.gate import Gate
+from handler.http.middleware import Gate
+from handler.http.request import Call
 from handler.http.similarity import similarity
 from handler.keys import Keys
 from handler.service import Service

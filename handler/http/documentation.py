@@ -12,8 +12,8 @@ import orjson
 from fastapi import Response
 
 from handler.http import tei
-from handler.http.call import Call
 from handler.http.errors import NotFound
+from handler.http.request import Call
 
 ASSETS = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
 """Swagger UI's own files under /docs/, by name. Only these two of its package are in the runtime layer."""

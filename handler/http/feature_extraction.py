@@ -7,8 +7,8 @@ from fastapi import Response
 
 from handler.encoding import encode_vectors, row_bytes
 from handler.errors import Validation, shown
-from handler.http.answers import answer
-from handler.http.call import Call
+from handler.http.request import Call
+from handler.http.responses import answer
 from handler.http.similarity import asks_for_similarity, similarities
 from handler.parsing import embedding_request
 

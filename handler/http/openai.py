@@ -8,8 +8,8 @@ from fastapi import Response
 
 from handler.encoding import base64_rows, row_bytes
 from handler.errors import TooLarge, Validation
-from handler.http.answers import answer
-from handler.http.call import Call
+from handler.http.request import Call
+from handler.http.responses import answer
 from handler.parsing import embedding_request
 from handler.service import check_batch
 

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from fastapi import Response
 
-from handler.embedding.encoder import Vectors
 from handler.encoding import NUMBER_BYTES, encode_vectors
 from handler.errors import Validation
-from handler.http.answers import answer
-from handler.http.call import Call
+from handler.http.request import Call
+from handler.http.responses import answer
 from handler.parsing import embedding_request, texts
+from handler.vectors import Vectors
 
 FUNCTIONS: dict[str, Callable[[Vectors, Vectors], Vectors]] = {
     "cosine": lambda source, others: others @ source,  # of unit vectors

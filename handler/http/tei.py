@@ -6,8 +6,8 @@ from fastapi import Response
 from handler import VERSION
 from handler.encoding import encode_nested, row_bytes
 from handler.errors import Backend
-from handler.http.answers import answer
-from handler.http.call import Call
+from handler.http.request import Call
+from handler.http.responses import answer
 from handler.parsing import add_special_tokens, embedding_request
 from handler.service import check_batch
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 from handler.errors import Unfinished
+from handler.pipeline.batching import embedded
 from handler.pipeline.objects import ObjectPipeline
-from handler.pipeline.parts import Erasable, FailureDestination, Objects, Sink
-from handler.pipeline.together import embedded
+from handler.pipeline.ports import Erasable, FailureDestination, Objects, Sink
 from handler.records import Content, Failure, Gone, Origin, Record, Result, StoredObject
 from handler.service import Service
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from handler import telemetry
 from handler.errors import Backend, EmbeddingError, Unfinished
-from handler.pipeline.parts import Line, Objects, Shards, Sink
-from handler.pipeline.together import embedded
+from handler.pipeline.batching import embedded
+from handler.pipeline.ports import Line, Objects, Shards, Sink
 from handler.records import Failure, Record, Result, StoredObject
 from handler.service import Service
 

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from handler.aws import Client, connect
 from handler.errors import Backend
-from handler.pipeline.parts import Sink
+from handler.pipeline.ports import Sink
 from handler.sinks.channel import Channel, MessageSink
 from handler.sinks.eventbridge import Bus
 from handler.sinks.failures import FailureDestination

@@ -14,7 +14,7 @@ from handler import telemetry
 from handler.aws import Client, connect, error_name
 from handler.config import PipelineSettings
 from handler.errors import Validation
-from handler.pipeline.parts import Line, Objects
+from handler.pipeline.ports import Line, Objects
 from handler.records import Failure, Origin, StoredObject
 from handler.sources.objects import Forbidden, lines
 from handler.sources.reading import continuation_of, record_of

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from handler.embedding.encoder import Encoder, Vectors
+from handler.embedding.encoder import Encoder
 from handler.embedding.manifest import GRAPH, MANIFEST, TOKENIZER, WEIGHTS, Manifest, sha256
-from handler.embedding.tokenization import TokenIds, Tokenization
+from handler.embedding.tokenization import Tokenization
+from handler.vectors import TokenIds, Vectors
 from layers.model import networks, tokenizer
 from layers.model.configuration import Unsupported
 from layers.model.corpus import corpus_digest, passages

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 
 from handler.embedding.manifest import GRAPH, WEIGHTS
-from handler.embedding.tokenization import TokenIds
+from handler.vectors import TokenIds
 from layers.model.blocks import Moments
 from layers.model.graph import Graph
 from layers.model.head import PROMPT_TOKENS

@@ -5,7 +5,7 @@ from typing import Self
 
 import numpy as np
 
-from handler.embedding.encoder import Vectors
+from handler.vectors import Vectors
 from layers.model.configuration import Unsupported
 
 NEIGHBOURS = 10

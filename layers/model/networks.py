@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import ClassVar, Protocol
 
 from handler.embedding.manifest import GRAPH, WEIGHTS
-from handler.embedding.tokenization import TokenIds
+from handler.vectors import TokenIds
 from layers.model import exported, weights
 from layers.model.architectures import Shape
 from layers.model.blocks import Int4

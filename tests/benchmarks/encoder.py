@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from handler.embedding.encoder import RUN_TOKENS
-from handler.embedding.tokenization import TokenIds
+from handler.vectors import TokenIds
 
 from .effort import Effort
 from .machine import cores

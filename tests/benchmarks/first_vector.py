@@ -115,7 +115,7 @@ def waterfall(event: str) -> None:
     import pydantic.main  # noqa: F401, PLC0415 - as above
 
     step("import pydantic")
-    from handler.http import unbuilt  # noqa: F401, PLC0415 - as above
+    from handler.http import lazy_fastapi  # noqa: F401, PLC0415 - as above
 
     step("import fastapi")
     from handler import bootstrap, model_store  # noqa: PLC0415 - as above

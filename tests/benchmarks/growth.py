@@ -12,7 +12,7 @@ import numpy as np
 
 from handler.embedding.encoder import Encoder as Runner
 from handler.embedding.manifest import GRAPH, WEIGHTS, Manifest
-from handler.embedding.tokenization import TokenIds
+from handler.vectors import TokenIds
 from layers.model.architectures import BERT, Shape
 from layers.model.calibration import largest_activations
 from layers.model.encoder import Encoder

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from handler.bootstrap import Answer, load_service
+from handler.bootstrap import Handler, load_service
 from handler.config import MEMORY_PER_VCPU_MB
 from handler.functions.api import answering
 
@@ -45,7 +45,7 @@ def tables(effort: Effort) -> Iterator[Table]:
     )
 
 
-def _function(vcpus: int, allowed: list[int]) -> tuple[Answer, list[int]]:
+def _function(vcpus: int, allowed: list[int]) -> tuple[Handler, list[int]]:
     """The HTTP function with memory for so many vCPUs, on as many cores: its threads stay where they are made."""
     bound = allowed[:vcpus]
     _bind(bound)
@@ -61,7 +61,7 @@ def _bind(to: list[int]) -> None:
         os.sched_setaffinity(0, to)
 
 
-def _turn(answer: Answer, texts: int, tokens: int) -> Turn:
+def _turn(answer: Handler, texts: int, tokens: int) -> Turn:
     return once(partial(answer, _event(texts, tokens), None))
 
 

@@ -9,9 +9,8 @@ import onnxruntime
 import tokenizers
 from numpy.typing import NDArray
 
-from handler.embedding.encoder import Vectors
 from handler.embedding.manifest import TOKENIZER
-from handler.embedding.tokenization import TokenIds
+from handler.vectors import TokenIds, Vectors
 
 from .stock import INPUTS, OUTPUT
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from handler.bootstrap import load_service
 from handler.config import PipelineSettings
 from handler.functions.pipeline import Parts, answering
-from handler.pipeline.parts import Objects
+from handler.pipeline.ports import Objects
 from handler.records import Failure, Result
 from layers.model.corpus import passages
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from handler.embedding.encoder import Vectors
 from handler.embedding.manifest import GRAPH, WEIGHTS, Manifest, sha256
-from handler.embedding.tokenization import TokenIds
+from handler.vectors import TokenIds, Vectors
 from layers.model import packages
 from layers.model.builder import Order, build
 from layers.model.corpus import passages

@@ -19,12 +19,12 @@ from handler.embedding.encoder import Encoder
 from handler.embedding.tokenization import Tokenization
 from handler.encoding import encode_vectors
 from handler.functions.api import handler
-from handler.http.answers import answer
-from handler.http.call import Call
 from handler.http.feature_extraction import feature_extraction
-from handler.http.gate import Gate
-from handler.parsing import ENCODING_FORMATS
+from handler.http.middleware import Gate
+from handler.http.request import Call
+from handler.http.responses import answer
 from handler.service import EmbeddingService
+from handler.vectors import ENCODING_FORMATS
 
 from .effort import Effort
 from .models import INT8
@@ -117,7 +117,9 @@ def _parts(calls: Sequence[Steps]) -> tuple[float, float, float, float]:
 def _encoding(count: int, effort: Effort) -> tuple[int, float, float, float]:
     vectors = np.random.default_rng(7).normal(size=(count, 384)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    turns = {name: burst(partial(encode_vectors, vectors, name), effort.burst) for name in ENCODING_FORMATS}
+    turns: dict[str, Callable[[], float]] = {
+        name: burst(partial(encode_vectors, vectors, name), effort.burst) for name in ENCODING_FORMATS
+    }
     timings = interleaved(turns, effort.row)
     as_numbers, as_base64 = (timings.median(name) * 1000 for name in ENCODING_FORMATS)
     return count, as_numbers, as_base64, len(encode_vectors(vectors, "float")) / vectors.size

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from handler.bootstrap import Answer
+from handler.bootstrap import Handler
 from handler.functions.api import answering
 from handler.service import Service
 from tests.conftest import ROOT, Client
@@ -29,7 +29,7 @@ PATHS = (
 
 
 @pytest.fixture(scope="module")
-def answer(service: Service) -> Answer:
+def answer(service: Service) -> Handler:
     """The handler, open."""
     return answering(service, None)
 
@@ -101,7 +101,7 @@ STAGES = {
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_a_stage_or_a_base_path_is_no_part_of_the_path(answer: Answer, name: str) -> None:
+def test_a_stage_or_a_base_path_is_no_part_of_the_path(answer: Handler, name: str) -> None:
     """Wherever the front door put it."""
     reply = answer(STAGES[name], None)
     assert reply["statusCode"] == 200, reply["body"]
@@ -109,20 +109,20 @@ def test_a_stage_or_a_base_path_is_no_part_of_the_path(answer: Answer, name: str
 
 
 @pytest.mark.parametrize("path", ["/prod", "/prod/", "/prod/embed", "/embed"])
-def test_an_http_api_s_stage_is_no_part_of_the_path(answer: Answer, path: str) -> None:
+def test_an_http_api_s_stage_is_no_part_of_the_path(answer: Handler, path: str) -> None:
     """It stands before every path, but on the default stage."""
     assert answer(http_api(path, "prod"), None)["statusCode"] == 200
 
 
 @pytest.mark.parametrize("stage", ["$default", "prod"])
-def test_an_http_api_s_base_path_is_no_part_of_the_path(answer: Answer, stage: str) -> None:
+def test_an_http_api_s_base_path_is_no_part_of_the_path(answer: Handler, stage: str) -> None:
     """Behind a custom domain with a mapping, `rawPath` lacks the base path; requestContext.http.path can have it."""
     mapped = http_api("/base/embed", stage) | {"rawPath": "/embed"}
     assert answer(mapped, None)["statusCode"] == 200
 
 
 @pytest.mark.parametrize("name", ["http_api_v2", "rest_v1", "function_url", "alb"])
-def test_a_base64_body_is_read_from_every_door(answer: Answer, name: str) -> None:
+def test_a_base64_body_is_read_from_every_door(answer: Handler, name: str) -> None:
     """As doors send what they take for binary."""
     encoded = event(name, body=base64.b64encode(BODY.encode()).decode(), isBase64Encoded=True)
     assert answer(encoded, None)["body"] == answer(event(name), None)["body"]
@@ -130,7 +130,7 @@ def test_a_base64_body_is_read_from_every_door(answer: Answer, name: str) -> Non
 
 @pytest.mark.parametrize(("name", "compressed"), [("http_api_v2", True), ("function_url", True), ("alb", True), ("rest_v1", False)])
 def test_an_answer_is_compressed_where_the_client_takes_it_and_the_door_hands_it_on(
-    answer: Answer, name: str, *, compressed: bool
+    answer: Handler, name: str, *, compressed: bool
 ) -> None:
     """A REST API would hand on the base64 as text, so it gets JSON."""
     plain = answer(event(name), None)["body"]
@@ -204,7 +204,7 @@ def test_options_tell_the_methods(client: Client, path: str, allowed: str) -> No
     assert (reply.status, reply.body, reply.headers["allow"]) == (204, b"", allowed)
 
 
-def test_the_answer_carries_the_id_of_its_invocation(answer: Answer) -> None:
+def test_the_answer_carries_the_id_of_its_invocation(answer: Handler) -> None:
     """Under which the log has it; refusals too."""
     context = SimpleNamespace(aws_request_id="8476a536", get_remaining_time_in_millis=lambda: 5000)
     for body in (BODY, "{}"):
@@ -220,7 +220,7 @@ MALFORMED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_what_no_request_can_be_made_of_is_refused_as_json(answer: Answer, name: str) -> None:
+def test_what_no_request_can_be_made_of_is_refused_as_json(answer: Handler, name: str) -> None:
     """400, not an exception out of the handler."""
     made = event("http_api_v2")
     made["headers"] |= MALFORMED[name]

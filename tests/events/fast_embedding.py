@@ -11,9 +11,9 @@ import numpy as np
 
 from events.embed import INTERRUPTED
 from events.embed_job import Job
-from handler.embedding.encoder import NEVER, Vectors
 from handler.embedding.manifest import Manifest
 from handler.service import Embeddings, Options, Service
+from handler.vectors import NEVER, Vectors
 
 INT8 = Path(__file__).resolve().parents[2] / "build/model"
 CALL_SECONDS = 0.01

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handler.embedding.windows import Direction
 from handler.service import Options, Service
+from handler.vectors import Direction
 
 GOLDEN = json.loads(Path(__file__).with_name("all-MiniLM-L6-v2.json").read_text())
 REFERENCES: dict[str, Direction] = {"pooled": "right", "pooled_left": "left"}

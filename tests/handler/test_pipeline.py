@@ -8,10 +8,10 @@ from functools import partial
 import pytest
 
 from handler.errors import Validation
+from handler.pipeline.batching import embedded
 from handler.pipeline.messages import RECORDS, Pipeline
 from handler.pipeline.objects import shards
-from handler.pipeline.parts import Line, Objects, Sink
-from handler.pipeline.together import embedded
+from handler.pipeline.ports import Line, Objects, Sink
 from handler.records import Content, Failure, Gone, Nothing, Origin, Record, Result, StoredObject
 from handler.service import Options, Service
 from tests.pipelines.fakes import FakeService, Kept, Memory, MemoryIndex, MemoryShards, choking_on, vector_of, without_model

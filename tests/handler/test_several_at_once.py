@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from handler.config import Settings
-from handler.functions.accounted import Metered
 from handler.functions.api import answering
+from handler.functions.request_log import Metered
 from handler.service import Options, Service
 from tests.conftest import INT8, ROOT, Client, LocalS3, serve
 

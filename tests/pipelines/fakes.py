@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from handler.config import Settings
-from handler.embedding.encoder import NEVER, Vectors
 from handler.embedding.manifest import Manifest
 from handler.embedding.tokenization import Token
 from handler.errors import Backend, TooLarge, Unembeddable, Validation
 from handler.records import Failure, Gone, Result
 from handler.service import Embeddings, Options
+from handler.vectors import NEVER, Vectors
 from tests.conftest import INT8
 from tests.secrecy import say
 

@@ -24,7 +24,7 @@ import numpy as np
 
 from events.aws import LocalAWS
 from handler.functions.pipeline import Parts, answering
-from handler.pipeline.parts import Erasable, FailureDestination, Sink
+from handler.pipeline.ports import Erasable, FailureDestination, Sink
 from handler.records import Failure, Gone, Record, Result
 from handler.sinks.s3_shards import S3Shards
 from tests.handler.functions.test_pipeline import Context

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
-from handler.bootstrap import Answer
+from handler.bootstrap import Handler
 
 HOST = "127.0.0.1"
 INVOCATION = re.compile(r"/2015-03-31/functions/[^/]+/invocations")
@@ -22,7 +22,7 @@ HOP_BY_HOP = {"connection", "content-length", "transfer-encoding"}
 class LambdaFront:
     """Listens for a `with` block. `function` may be changed at any time, `upstream` is the port of what is behind."""
 
-    def __init__(self, function: Answer | None = None) -> None:
+    def __init__(self, function: Handler | None = None) -> None:
         self.upstream = 0
         self.function = function
         self.replies: list[Any] = []

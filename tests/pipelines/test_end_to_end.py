@@ -12,7 +12,7 @@ import pytest
 
 from events.aws import LocalAWS
 from events.invoke import DOCUMENT, PASSAGES
-from handler.bootstrap import Answer
+from handler.bootstrap import Handler
 from handler.functions.pipeline import Parts, answering
 from handler.service import Options, Service
 from tests.handler.functions.test_pipeline import Context
@@ -94,7 +94,7 @@ def documents(aws_server: LocalAWS) -> None:
     s3.put_object(Bucket="documents", Key=DOCUMENT, Body=PASSAGES)
 
 
-def function(service: Service, **settings: str) -> Answer:
+def function(service: Service, **settings: str) -> Handler:
     """The pipeline function, its parts made of settings as a deployment makes them."""
     return overheard(answering(service, Parts.of(settings)))
 

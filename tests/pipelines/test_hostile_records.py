@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from handler.config import PipelineSettings
 from handler.errors import Empty, Unfinished, Validation
 from handler.functions.pipeline import Parts, answering
-from handler.pipeline.parts import Objects
+from handler.pipeline.ports import Objects
 from handler.records import Failure, Nothing, Result, StoredObject
 from handler.sinks.failures import body_of
 from handler.sinks.s3_vectors import storable

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from handler.embedding.encoder import Vectors
+from handler.vectors import Vectors
 
 from .isa import Hold
 

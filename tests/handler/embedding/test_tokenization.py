@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from handler.embedding.tokenization import Tokenization
-from handler.embedding.windows import Direction
 from handler.errors import Tokenizer, TooLarge, Validation
+from handler.vectors import Direction
 from tests.conftest import INT8, ROOT
 
 LIMIT = 16

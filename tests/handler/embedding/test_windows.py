@@ -12,7 +12,8 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 
 from handler.embedding.manifest import TOKENIZER
 from handler.embedding.tokenization import Tokenization
-from handler.embedding.windows import Direction, Windows
+from handler.embedding.windows import Windows
+from handler.vectors import Direction
 from tests.conftest import INT8
 
 LIMIT = 16

@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 
 from handler import errors
-from handler.bootstrap import Answer
+from handler.bootstrap import Handler
 from handler.cache.codec import Exact32
 from handler.cache.key import CacheKeys
 from handler.cache.memory import Memory
 from handler.cache.vector_cache import NOWHERE, VectorCache
 from handler.config import Settings
 from handler.doors import door_of
-from handler.embedding.encoder import Vectors
 from handler.embedding.manifest import Manifest
-from handler.embedding.tokenization import TokenIds, Tokenization
+from handler.embedding.tokenization import Tokenization
 from handler.functions.api import answering
 from handler.service import EmbeddingService, Service
+from handler.vectors import TokenIds, Vectors
 from tests.conftest import INT8, ROOT, Client, ClientOf, serve
 from tests.secrecy import overheard
 
@@ -57,13 +57,13 @@ NOT_HTTP: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def answer(service: Service) -> Answer:
+def answer(service: Service) -> Handler:
     """The handler over the default model."""
     return overheard(answering(service, None))
 
 
 @pytest.mark.parametrize("name", HTTP_EVENTS)
-def test_an_http_event_is_answered_by_an_http_reply(answer: Answer, name: str) -> None:
+def test_an_http_event_is_answered_by_an_http_reply(answer: Handler, name: str) -> None:
     """From every front door, each in its own shape."""
     reply = answer(json.loads((ROOT / f"events/{name}.json").read_text()), None)
     assert reply["statusCode"] == 200
@@ -71,7 +71,7 @@ def test_an_http_event_is_answered_by_an_http_reply(answer: Answer, name: str) -
 
 
 @pytest.mark.parametrize("name", NOT_HTTP)
-def test_events_of_other_kinds_are_refused_by_name_and_never_reach_the_wire(answer: Answer, name: str) -> None:
+def test_events_of_other_kinds_are_refused_by_name_and_never_reach_the_wire(answer: Handler, name: str) -> None:
     """Some of them look like requests to Mangum."""
     assert door_of(NOT_HTTP[name]) is None
     with pytest.raises(
@@ -80,7 +80,7 @@ def test_events_of_other_kinds_are_refused_by_name_and_never_reach_the_wire(answ
         answer(NOT_HTTP[name], None)
 
 
-def test_a_plain_invocation_is_answered_by_the_json_of_its_vectors(answer: Answer, client: Client) -> None:
+def test_a_plain_invocation_is_answered_by_the_json_of_its_vectors(answer: Handler, client: Client) -> None:
     """The same bytes as over HTTP, options at the root."""
     event = {"inputs": ["one", "two"], "normalize": False, "dimensions": 5}
     assert answer(event, None) == client.post(event).body
@@ -99,7 +99,7 @@ FAILURES: dict[str, tuple[dict[str, Any], type[errors.EmbeddingError], str]] = {
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_a_plain_invocation_fails_by_an_exception_named_by_its_error_type(answer: Answer, name: str) -> None:
+def test_a_plain_invocation_fails_by_an_exception_named_by_its_error_type(answer: Handler, name: str) -> None:
     """With the sentence of the wire, so that Step Functions can match it."""
     event, expected, sentence = FAILURES[name]
     with pytest.raises(errors.EmbeddingError, match=f"^{re.escape(sentence)}$") as raised:

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from handler import errors
-from handler.bootstrap import Answer
+from handler.bootstrap import Handler
 from handler.config import PipelineSettings, overlap
 from handler.functions.pipeline import Parts, answering, from_environment
-from handler.pipeline.parts import FailureDestination, Objects, Sink
+from handler.pipeline.ports import FailureDestination, Objects, Sink
 from handler.service import Service
 from tests.conftest import ROOT
 from tests.handler.sources.test_sources import EVENTS, STRANGERS
@@ -42,7 +42,7 @@ def answer_of(
     destination: FailureDestination | None = None,
     objects: Objects | None = None,
     named: Callable[[str], Sink] | None = None,
-) -> Answer:
+) -> Handler:
     """The function, its parts made of fakes."""
     settings = PipelineSettings.from_environment({})
     parts = Parts(settings, sink, destination, objects or Queue(lines=3).objects, named or (lambda _: Memory()))

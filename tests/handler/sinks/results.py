@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from handler.embedding.encoder import Vector
 from handler.records import NOWHERE, Origin, Record, Result
 from handler.service import Options
+from handler.vectors import Vector
 from tests.secrecy import say
 
 

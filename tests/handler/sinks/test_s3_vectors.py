@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from events.aws import LocalAWS
-from handler.pipeline.parts import Erasable
+from handler.pipeline.ports import Erasable
 from handler.records import NOWHERE, Failure, Gone, Origin, Result
 from handler.sinks import sink_from
 from handler.sinks.s3_vectors import MOST_CALLS, storable

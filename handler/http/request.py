@@ -10,11 +10,11 @@ import orjson
 from fastapi import Request
 
 from handler.doors import LAMBDA_BYTES, FrontDoor, remaining_ms
-from handler.embedding.encoder import Vectors
 from handler.errors import Malformed, TooLarge, Validation, shown
 from handler.gunzip import GzipError, gunzip
 from handler.http.errors import NotFound, UnsupportedMediaType
 from handler.service import Embeddings, Options, Service, check_batch
+from handler.vectors import Vectors
 
 INFLATED_BYTES = LAMBDA_BYTES
 """The most that a compressed body may become: what Lambda would have carried uncompressed."""

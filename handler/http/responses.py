@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import Response
 
-from handler.http.call import Call
+from handler.http.request import Call
 from handler.service import Embeddings
 
 NS_PER_MS = 1_000_000

@@ -4,10 +4,10 @@ import time
 from collections.abc import Sequence
 
 from handler import telemetry
-from handler.embedding.encoder import NEVER, Vectors
 from handler.errors import Backend, EmbeddingError, Internal, TooLarge, Unembeddable, Unfinished
 from handler.records import Failure, Record, Result
 from handler.service import Embeddings, Options, Service
+from handler.vectors import NEVER, Vectors
 
 FIRST_CALL, LEAST_CALL, MOST_CALL = 64, 8, 512
 """Texts of one call of the service: the first, then as many as take CALL_SECONDS. What a deadline interrupts is one call."""

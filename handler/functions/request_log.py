@@ -10,18 +10,18 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from handler import telemetry
-from handler.bootstrap import Answer
+from handler.bootstrap import Handler
 from handler.config import Settings
-from handler.embedding.encoder import NEVER, Vectors
 from handler.embedding.manifest import Manifest
 from handler.embedding.tokenization import Token
 from handler.errors import Empty, Tokenizer, Validation
 from handler.service import Embeddings, Options, Service
+from handler.vectors import NEVER, Vectors
 
 CALLERS_FAULTS = (Empty, Validation, Tokenizer)
 
 
-def accounted(service: Service, answering: Callable[[Service], Answer], route: Callable[[Any], str]) -> Answer:
+def with_request_log(service: Service, answering: Callable[[Service], Handler], route: Callable[[Any], str]) -> Handler:
     """What `answering` makes of `service`, with a line for each event under the name that `route` gives it."""
     metered = Metered(service)
     answer = answering(metered)
