@@ -11,7 +11,7 @@ from typing import Any, Self, get_args, get_origin
 
 from handler.errors import Backend
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 GRAPH = "model.onnx"
 WEIGHTS = "model.onnx.data"
@@ -25,6 +25,7 @@ class Manifest:
     `reference_files` maps the files whose layout does not decide a vector to the sha256 that they have in the layout by which a
     model is recognised (layers/model/layout.py).
     `portable` says that its vectors are the same bits on every kind of CPU.
+    `overrides` are settings that whoever built it made, where the model's own files say otherwise; `normalize` is one.
     """
 
     model_id: str
@@ -44,6 +45,7 @@ class Manifest:
     sources: dict[str, str]
     fidelity: dict[str, Any]
     portable: bool
+    overrides: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
     digest: str = field(default="", compare=False)
     """Sha256 of manifest.json itself, where it was read from one."""
@@ -58,6 +60,8 @@ class Manifest:
             "include_prompt": self.include_prompt,
             "precision": self.precision,
         }
+        if self.overrides:
+            decisive["overrides"] = self.overrides
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     @classmethod

@@ -14,10 +14,11 @@ from layers.model.calibration import largest_activations, moments
 from layers.model.configuration import Unsupported
 from layers.model.encoder import Encoder
 from layers.model.graph import Graph
-from layers.model.head import Layer, takes_several, write_head
+from layers.model.head import Head, Layer
 from layers.model.int8 import Int8
 from layers.model.precision import Array, Float16, Float32, Precision
 from layers.model.specification import Specification
+from layers.model.steps import Step
 
 type Bounds = tuple[float, float]
 """The least mean and the least minimum cosine to fp32."""
@@ -54,7 +55,7 @@ class Written:
     specification: Specification
     shape: Shape
     tensors: Mapping[str, Array]
-    layers: Sequence[Layer]
+    head: Head
 
     def write(self, folder: Path, precision: str, calibration: Callable[[], Sequence[TokenIds]]) -> None:
         """Write the graph with the weights in `precision`."""
@@ -68,10 +69,10 @@ class Written:
 
     def graph(self, precision: Precision) -> Graph:
         """The graph in `precision`."""
-        graph, pooling = Graph(), self.specification.pooling
-        texts = precision.texts if takes_several(pooling, self.layers) else 1
+        graph = Graph()
+        texts = precision.texts if self.head.takes_several else 1
         states = Encoder(graph, texts, self.shape, self.specification.max_length, self.tensors, precision).write()
-        write_head(graph, states, precision, pooling, self.layers, self.specification.dimension)
+        self.head.write(graph, states, precision)
         return graph
 
 
@@ -84,12 +85,12 @@ class Export:
 
     specification: Specification
     path: Path
-    layers: Sequence[Layer]
+    head: Head
 
     def write(self, folder: Path, precision: str, calibration: Callable[[], Sequence[TokenIds]]) -> None:
         """Write the graph as it is, or with generically quantized weights."""
         del calibration
-        exported.write(folder, self.path, self.specification, self.layers, quantized=precision != EXACT)
+        exported.write(folder, self.path, self.specification, self.head, quantized=precision != EXACT)
 
 
 def read(specification: Specification) -> Network:
@@ -98,15 +99,20 @@ def read(specification: Specification) -> Network:
     Raises:
         Unsupported: they are missing, damaged or others than the configuration says.
     """
-    layers = []
-    for module in specification.dense:
-        tensors = weights.read(specification.folder / module.folder, module.tensors())
-        layers.append(Layer(module, tensors["linear.weight"], tensors.get("linear.bias")))
-    network = specification.network
+    modules, network = specification.modules, specification.network
+    before, after = (
+        [Layer(step, _tensors(specification.folder / step.folder, step)) for step in steps]
+        for steps in (modules.before, modules.after)
+    )
+    head = Head(before, modules.pooling, after, specification.dimension)
     if isinstance(network, Shape):
         tensors = weights.read(specification.transformer, network.tensors(), network.architecture.prefix)
-        return Written(specification, network, tensors, layers)
-    return Export(specification, network.path, layers)
+        return Written(specification, network, tensors, head)
+    return Export(specification, network.path, head)
+
+
+def _tensors(folder: Path, step: Step) -> Mapping[str, Array]:
+    return weights.read(folder, step.tensors()) if step.tensors() else {}
 
 
 def check(network: Network, precision: str) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from handler.embedding.manifest import TOKENIZER
-from layers.model import special_tokens
+from layers.model import special_tokens, word_pieces
 from layers.model.configuration import Configuration, Unsupported, exists, read_bytes, shown
 from layers.model.specification import Specification
 
@@ -30,13 +30,20 @@ def write(specification: Specification, folder: Path, say: Say) -> None:
     """
     config = specification.tokenizer
     config.check({"auto_map": (None,)})
-    tokenizer = _read(specification.transformer)
+    kind = specification.tokenizer_class.removesuffix("Fast")
+    if exists(specification.transformer, TOKENIZER):
+        tokenizer = _read(specification.transformer)
+    else:
+        _check_made(specification.transformer, kind)
+        say(f"{TOKENIZER} is missing: making the tokenizer of {word_pieces.VOCABULARY}, as the class {kind} does")
+        config = word_pieces.named(config, kind)
+        tokenizer = word_pieces.read(specification.transformer, config)
     if tokenizer.truncation and tokenizer.truncation["direction"] != "right" and config.get("truncation_side") is None:
         msg = f"{TOKENIZER} says truncation is from the {tokenizer.truncation['direction']}; this builder knows right"
         raise Unsupported(msg)
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    rebuild = OVERRIDES.get(specification.tokenizer_class.removesuffix("Fast"))
+    rebuild = OVERRIDES.get(kind)
     if rebuild and not isinstance(tokenizer.model, rebuild.model):
         say(
             f"tokenizer_class is {specification.tokenizer_class}, but {TOKENIZER} is of the kind {type(tokenizer.model).__name__}: "
@@ -97,10 +104,23 @@ def check_known(folder: Path, texts: list[str]) -> None:
         raise Unsupported(msg)
 
 
-def _read(source: Path) -> Tokenizer:
-    if not exists(source, TOKENIZER):
-        msg = f"{TOKENIZER} is missing in {source}; tokenizers in any other format are not read"
+def _check_made(source: Path, kind: str) -> None:
+    """Check that a folder without tokenizer.json has a tokenizer that is made of another file.
+
+    Raises:
+        Unsupported: it has none; the sentence says how to get one.
+    """
+    has = exists(source, word_pieces.VOCABULARY)
+    if not has or kind not in word_pieces.CLASSES:
+        reason = f"{word_pieces.VOCABULARY} is there, but the class is {kind or 'not named'}" if has else "so is vocab.txt"
+        msg = (
+            f"{TOKENIZER} is missing in {source}, and {reason}: save it with transformers' "
+            "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
+        )
         raise Unsupported(msg)
+
+
+def _read(source: Path) -> Tokenizer:
     try:
         return Tokenizer.from_buffer(read_bytes(source, TOKENIZER, MOST_BYTES))
     except Unsupported:
@@ -115,12 +135,7 @@ def _word_pieces(tokenizer: Tokenizer, config: Configuration) -> None:
     known = tokenizer.model.unk_token
     if config.get("unk_token") is not None and special_tokens.content(config, "unk_token") != known:
         config.refuse("unk_token", f"{TOKENIZER} has {known}")
-    tokenizer.normalizer = normalizers.BertNormalizer(
-        clean_text=True,
-        handle_chinese_chars=config.flag("tokenize_chinese_chars", default=True),
-        strip_accents=config.flag("strip_accents") if config.get("strip_accents") is not None else None,
-        lowercase=config.flag("do_lower_case", default=True),
-    )
+    tokenizer.normalizer = word_pieces.normalizer(config)
 
 
 def _byte_level(tokenizer: Tokenizer, config: Configuration) -> None:

@@ -67,7 +67,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         a_folder_for_the_manifest,
         "manifest.json in .* cannot be read: Is a directory",
     ),
-    "newer format": (changed(format=4), "has format 4, this version reads format 3"),
+    "newer format": (changed(format=5), "has format 5, this version reads format 4"),
     "missing field": (without("pooling"), "lacks pooling"),
     "no files": (changed(files=None), "has no usable files"),
     "unnamed files": (changed(files={}), "has no usable files"),
