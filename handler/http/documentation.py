@@ -12,11 +12,7 @@ import orjson
 from fastapi import Response
 
 from handler.http import tei
-from handler.http.errors import NotFound
 from handler.http.request import Call
-
-ASSETS = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
-"""Swagger UI's own files under /docs/, by name. Only these two of its package are in the runtime layer."""
 
 
 def root(call: Call) -> Response:
@@ -50,25 +46,27 @@ def docs(call: Call) -> Response:
     return page("docs", script="'self'", style="'self'")
 
 
-def asset(call: Call) -> Response:
-    """One of Swagger UI's files, from its package.
+def style(call: Call) -> Response:
+    """Send Swagger UI's style sheet."""
+    return _file(call, "swagger-ui.css", "text/css")
 
-    Raises:
-        NotFound: it is none of them.
-    """
-    name = call.path_params["asset"]
-    if name not in ASSETS:
-        msg = f"There is nothing at /docs/{name[:200]}"
-        raise NotFound(msg)
-    content, etag = _asset(name)
+
+def script(call: Call) -> Response:
+    """Send Swagger UI's script."""
+    return _file(call, "swagger-ui-bundle.js", "text/javascript")
+
+
+def _file(call: Call, name: str, media_type: str) -> Response:
+    """Send a file of Swagger UI's package, or 304 if the browser has it. The runtime layer holds only the two that are sent."""
+    content, etag = _content(name)
     headers = {"cache-control": "public, max-age=604800, immutable", "etag": etag}
     if etag in call.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    return Response(content, headers=headers, media_type=ASSETS[name])
+    return Response(content, headers=headers, media_type=media_type)
 
 
 @cache
-def _asset(name: str) -> tuple[bytes, str]:
+def _content(name: str) -> tuple[bytes, str]:
     """Read a file of Swagger UI's package; returns it with its ETag."""
     package = find_spec("flask_swagger_ui")  # found and not imported, since it would import Flask
     assert package and package.submodule_search_locations  # noqa: S101, PT018 - it is among the runtime layer's requirements

@@ -1,6 +1,6 @@
 """Failures to responses: the one table of statuses, and the one shape every failure has on the wire."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 from fastapi import Response
@@ -19,6 +19,7 @@ from handler.errors import (
     Validation,
     error_type,
 )
+from handler.http.routes import ErrorForm, error_form
 
 
 class UnsupportedMediaType(Malformed):
@@ -50,14 +51,20 @@ STATUS: dict[type[EmbeddingError], int] = {
 
 
 def failure(error: EmbeddingError, path: str, headers: Mapping[str, str] | None = None) -> Response:
-    """The response that tells `error`, on OpenAI's routes in OpenAI's form."""
-    status, kind, sentence = STATUS[type(error)], error_type(error), str(error)
-    told: object = sentence
-    if path.startswith("/v1/") or path == "/embeddings":
-        told = {"message": sentence, "type": kind, "code": status}
-    content = orjson.dumps({"error": told, "error_type": kind})
+    """Make the response for `error`, in the form that clients of `path` read."""
+    status = STATUS[type(error)]
+    content = orjson.dumps(BODIES[error_form(path)](status, error_type(error), str(error)))
     return Response(content, status, {**HEADERS.get(status, {}), **(headers or {})}, media_type="application/json")
 
+
+BODIES: dict[ErrorForm, Callable[[int, str, str], dict[str, object]]] = {
+    ErrorForm.OURS: lambda _, kind, sentence: {"error": sentence, "error_type": kind},
+    ErrorForm.OPENAI: lambda status, kind, sentence: {
+        "error": {"message": sentence, "type": kind, "code": status},
+        "error_type": kind,
+    },
+}
+"""Bodies of errors by their form: functions of status, error_type and sentence."""
 
 HEADERS = {STATUS[Unauthorized]: {"www-authenticate": "Bearer"}}
 """What HTTP asks of a status (RFC 9110)."""

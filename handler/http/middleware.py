@@ -16,17 +16,15 @@ from handler import telemetry
 from handler.doors import DIRECT, door_of
 from handler.errors import Backend, EmbeddingError, Internal, Unauthorized
 from handler.http.errors import STATUS, failure, unexpected
+from handler.http.responses import REQUEST_ID
+from handler.http.routes import Key, operations
 from handler.keys import Keys
 
 GZIP_LEVEL = 1
 """200 vectors shrink to 44 % in 10 ms; level 6 takes 62 ms to get them to 39 %."""
-PAGE_PATHS = frozenset({"/try", "/docs", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/openapi.json"})
-"""Require no key unless the pages are closed, and only as they stand here: the HTTP API limits their rate by these paths."""
 WITHOUT_SLASH = {"/try/": "../try", "/docs/": "../docs"}
 """Where a browser is sent that asks for a page with a slash behind it: a page has a rate of its own under one path only."""
-OPEN_PATHS = frozenset({"/", "/health", "/ping"})
-"""Require no key to be read."""
-READING = frozenset({"GET", "HEAD"})
+PAGES, OPEN = operations(Key.PAGE), operations(Key.NOT_REQUIRED)
 BACKEND, INTERNAL = STATUS[Backend], STATUS[Internal]
 """The statuses that are our fault: from the latter on all are."""
 
@@ -37,7 +35,7 @@ class Gate:
     def __init__(self, app: ASGIApp, keys: Keys | None, *, pages: bool = True) -> None:
         """Guard `app` with these keys; None leaves it open. Without `pages` these require a key too."""
         self._app = app
-        self._pages = PAGE_PATHS if pages else frozenset[str]()
+        self._pages = PAGES if pages else frozenset[tuple[str, str]]()
         # A thread for compressing, which the middleware would take for large answers, costs more than it saves here.
         self._compressing = GZipMiddleware(app, minimum_size=1024, compresslevel=GZIP_LEVEL, thread_minimum_size=sys.maxsize)
         self._keys = keys
@@ -54,13 +52,13 @@ class Gate:
         reply = Reply(send, scope["method"], scope.get("aws.context"))
         send = reply.send
         try:
-            reads = scope["method"] in READING
-            if self._keys and reads and sent in WITHOUT_SLASH and sent[:-1] in self._pages:
+            method = scope["method"]
+            if self._keys and sent in WITHOUT_SLASH and (method, sent[:-1]) in self._pages:
                 await Response(status_code=HTTPStatus.PERMANENT_REDIRECT, headers={"location": WITHOUT_SLASH[sent]})(
                     scope, receive, send
                 )
                 return
-            if self._keys and not _is_open(scope) and not (reads and sent in self._pages):
+            if self._keys and not _is_open(scope) and (method, sent) not in self._pages:
                 scope["caller"] = authorize(self._keys, request)
             compress = door.compressed and _takes_gzip(request.headers.get("accept-encoding", ""))
             await (self._compressing if compress else self._app)(scope, receive, send)
@@ -92,7 +90,7 @@ def authorize(keys: Keys, request: Request) -> str:
 
 
 def _is_open(scope: Scope) -> bool:
-    return scope["method"] == "OPTIONS" or (scope["method"] in READING and scope["path"] in OPEN_PATHS)
+    return scope["method"] == "OPTIONS" or (scope["method"], scope["path"]) in OPEN
 
 
 def _plain(path: str) -> str:
@@ -121,7 +119,7 @@ class Reply:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             if self._request_id is not None:
-                MutableHeaders(scope=message)["x-request-id"] = self._request_id
+                MutableHeaders(scope=message)[REQUEST_ID] = self._request_id
         elif message["type"] == "http.response.body" and self._head:
             message = {**message, "body": b""}
         await self._send(message)

@@ -1,8 +1,11 @@
 """The OpenAPI document of the wire, by hand: the routes take raw requests, so the framework knows nothing of their bodies."""
 
+import re
 from typing import Any
 
 from handler import VERSION
+from handler.http.responses import HEADERS
+from handler.http.routes import ROUTES, Key, Route
 
 TEXT = "Today is a sunny day and I will get some ice cream."
 TEXTS = {
@@ -154,21 +157,8 @@ USE_CACHE = {
     "schema": {"type": "boolean", "default": True},
     "description": "false neither reads nor writes remembered vectors.",
 }
-HEADERS = {
-    "x-compute-type": "`cpu`, or `cache` where every vector was remembered.",
-    "x-compute-time": "Milliseconds in all.",
-    "x-total-time": "Milliseconds in all.",
-    "x-tokenization-time": "Milliseconds of tokenising.",
-    "x-inference-time": "Milliseconds in the model.",
-    "x-compute-characters": "Characters of all texts.",
-    "x-compute-tokens": "Tokens of all texts, as cut.",
-    "x-cache-hits": "Texts whose vector was remembered.",
-    "x-cache-misses": "Texts whose vector was not.",
-    "x-model-sha": "Digest of the model's manifest.",
-    "x-hf-warning": "Only where texts were cut: how many, and to how many tokens.",
-}
-HEADERS_SENT = {name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()}
-"""Of every answer with something embedded in it."""
+HEADERS_SENT = {name: {"description": text, "schema": {"type": "string"}} for name, (text, _) in HEADERS.items()}
+"""Of every response with vectors, or numbers made of vectors, in it."""
 
 FAILURES = {
     "400": "A text is empty, or the body is not JSON.",
@@ -181,59 +171,19 @@ FAILURES = {
     "500": "Anything else; the sentence has an id to look up in the log.",
 }
 
-FEATURE_EXTRACTION = ("Feature extraction or sentence similarity", "Request", "VectorsOrSimilarities")
-POSTS: dict[str, tuple[str, str, str]] = {
-    "/": FEATURE_EXTRACTION,
-    "/embed": FEATURE_EXTRACTION,
-    "/invocations": FEATURE_EXTRACTION,
-    "/pipeline/feature-extraction/{model}": FEATURE_EXTRACTION,
-    "/models/{model}": FEATURE_EXTRACTION,
-    "/models/{model}/pipeline/feature-extraction": FEATURE_EXTRACTION,
-    "/hf-inference/models/{model}/pipeline/feature-extraction": FEATURE_EXTRACTION,
-    "/pipeline/sentence-similarity/{model}": FEATURE_EXTRACTION,
-    "/models/{model}/pipeline/sentence-similarity": FEATURE_EXTRACTION,
-    "/hf-inference/models/{model}/pipeline/sentence-similarity": FEATURE_EXTRACTION,
-    "/similarity": ("Similarity of a sentence to others", "Comparison", "Similarities"),
-    "/v1/embeddings": ("OpenAI's embeddings", "OpenAIEmbedding", "OpenAIEmbeddings"),
-    "/embeddings": ("OpenAI's embeddings", "OpenAIEmbedding", "OpenAIEmbeddings"),
-    "/embed_all": ("The vector of every token", "Texts", "TokenVectors"),
-    "/tokenize": ("Tokens", "Tokenization", "Tokens"),
-}
-"""By path: what it does, the schema of its body, the schema of its answer."""
-REFUSED = ("/predict", "/rerank", "/embed_sparse")
-"""Tasks of other models: 424 for everyone who may ask."""
-GETS: dict[str, tuple[str, str, bool]] = {
-    "/": ("Whether the model is loaded", "Health", True),
-    "/health": ("Whether the model is loaded", "Health", True),
-    "/ping": ("Whether the model is loaded", "Health", True),
-    "/info": ("The model and its limits", "Info", False),
-    "/v1/models": ("The model, as OpenAI lists it", "Models", False),
-    "/openapi.json": ("This document", "Health", True),
-}
-"""By path: what it does, the schema of its answer, whether it is open without a key."""
+REFUSALS = ("401", "424", "500")
+"""The statuses of a route that refuses every request."""
 
 
 def document() -> dict[str, Any]:
-    """The OpenAPI 3.1 document."""
+    """Make the OpenAPI 3.1 document."""
     paths: dict[str, Any] = {}
-    for path, (summary, body, answer) in POSTS.items():
-        paths.setdefault(path, {})["post"] = {
-            "summary": summary,
-            "requestBody": {"required": True, "content": {"application/json": {"schema": _reference(body)}}},
-            "responses": _responses(path, answer),
-        }
-        if path != "/tokenize":
-            paths[path]["post"]["parameters"] = [USE_CACHE]
-            paths[path]["post"]["responses"]["200"]["headers"] = HEADERS_SENT
-        if "{model}" in path:
-            paths[path]["parameters"] = [
-                {"name": "model", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-            ]
-    for path in REFUSED:
-        paths[path] = {"post": {"summary": "Not a task of this model", "responses": _failures(path, "401", "424", "500")}}
-    for path, (summary, answer, is_open) in GETS.items():
-        operation: dict[str, Any] = {"summary": summary, "responses": _responses(path, answer)}
-        paths.setdefault(path, {})["get"] = operation | ({"security": []} if is_open else {})
+    for route in ROUTES:
+        for path in route.paths if route.summary else ():
+            item = paths.setdefault(path.replace(":path}", "}"), {})
+            item[route.methods[0].lower()] = _operation(route)
+            if names := re.findall(r"{(\w+)", path):
+                item["parameters"] = [_path_parameter(name) for name in names]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -247,14 +197,31 @@ def document() -> dict[str, Any]:
     }
 
 
-def _responses(path: str, answer: str) -> dict[str, Any]:
-    found = {"description": "The answer.", "content": {"application/json": {"schema": _reference(answer)}}}
-    return {"200": found, **_failures(path, *FAILURES)}
+def _operation(route: Route) -> dict[str, Any]:
+    operation: dict[str, Any] = {"summary": route.summary, "responses": _responses(route)}
+    if route.request:
+        content = {"application/json": {"schema": _reference(route.request)}}
+        operation["requestBody"] = {"required": True, "content": content}
+    if route.embeds:
+        operation["parameters"] = [USE_CACHE]
+    if route.key is not Key.REQUIRED:
+        operation["security"] = []
+    return operation
 
 
-def _failures(path: str, *statuses: str) -> dict[str, Any]:
-    schema = _reference("OpenAIError" if path.startswith("/v1/") or path == "/embeddings" else "Error")
-    return {status: {"description": FAILURES[status], "content": {"application/json": {"schema": schema}}} for status in statuses}
+def _responses(route: Route) -> dict[str, Any]:
+    content = {"application/json": {"schema": _reference(route.errors.value)}}
+    failures = {status: {"description": FAILURES[status], "content": content} for status in FAILURES}
+    if not route.response:
+        return {status: failures[status] for status in REFUSALS}
+    success: dict[str, Any] = {"description": "Success.", "content": {"application/json": {"schema": _reference(route.response)}}}
+    if route.embeds:
+        success["headers"] = HEADERS_SENT
+    return {"200": success, **failures}
+
+
+def _path_parameter(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
 
 
 def _reference(schema: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from events.dynamodb import LocalDynamoDB
 from handler.bootstrap import load_keys
 from handler.config import KeySettings
 from handler.functions.api import answering
-from handler.http.middleware import PAGE_PATHS
+from handler.http.routes import PAGE_PATHS
 from handler.keys import REFRESH_S, UNKNOWN_KEY_REFRESH_S, FixedKeys, SecretKeys, versions_of
 from handler.service import Service
 from tests.conftest import INT8, Client, Reply, serve

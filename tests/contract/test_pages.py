@@ -98,7 +98,7 @@ sys.addaudithook(lambda name, arguments: name == "open" and opened.append(str(ar
 from handler.functions.api import handler
 event = json.loads(open(sys.argv[1]).read())
 assert handler(event, None)["statusCode"] == 200
-lazy = {"handler.http.pages", "handler.http.openapi", "flask_swagger_ui", "flask"}
+lazy = {"handler.http.pages", "handler.http.openapi", "handler.http.documentation", "handler.http.tei", "flask_swagger_ui", "flask"}
 files = [path for path in opened if "/http/page/" in path or "/flask_swagger_ui/" in path]
 print(json.dumps([sorted(lazy & sys.modules.keys()), files]))
 """
