@@ -22,10 +22,12 @@ from handler.cache.vector_cache import NOWHERE, Remote, VectorCache, Work
 from handler.config import CacheSettings, KeySettings, Settings, processes
 from handler.embedding.encoder import Encoder
 from handler.embedding.tokenization import Tokenization
+from handler.embedding_service import EmbeddingService
 from handler.errors import Backend
 from handler.keys import FixedKeys, Keys, SecretKeys, value_of, versions_of
 from handler.runtime_extension import RuntimeExtension
-from handler.service import EmbeddingService, NoService, Options, Service
+from handler.service import Options, Service
+from handler.unloaded_service import UnloadedService
 
 type Event = Any
 type Context = Any
@@ -69,7 +71,7 @@ def load_service(environment: Mapping[str, str], later: Later | None = None) -> 
         if snapshot.is_taken(environment):
             raise  # a version that could never answer is better not published
         # A layer stays as it is; what is in S3 may be there, and readable, at another try.
-        return NoService(error, load if environment.get("MODEL_URI") else None)
+        return UnloadedService(error, load if environment.get("MODEL_URI") else None)
 
 
 def _service(environment: Mapping[str, str], later: Later | None) -> Service:

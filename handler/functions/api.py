@@ -54,7 +54,7 @@ UNREADABLE = {
     "body": '{"error":"The request cannot be read: its host, port, headers or base64 are malformed","error_type":"Validation"}',
     "isBase64Encoded": False,
 }
-"""For what Mangum cannot make a request of. Nothing in the application raises to here: the gate answers all of that."""
+"""The response if Mangum cannot read an event. The application itself raises nothing: its middleware catches everything."""
 
 
 handler = lambda_function(

@@ -12,19 +12,15 @@ from handler import telemetry
 from handler.bootstrap import Handler
 from handler.doors import DIRECT, remaining_ms
 from handler.encoding import encode_vectors, row_bytes, to_json
-from handler.errors import Backend, EmbeddingError, Empty, Internal, Tokenizer, Unfinished, Validation, error_type
+from handler.errors import PUBLIC, EmbeddingError, Internal, Validation, error_type
 from handler.functions.request_log import with_request_log
-from handler.parsing import embedding_request
+from handler.parsing import check_batch, embedding_request
 from handler.pipeline.batching import embedded
 from handler.records import Content, Failure, Nothing, Record, Result
-from handler.service import Service, check_batch
+from handler.service import Service
 from handler.sources import described, direct
 from handler.sources.reading import TEXT_FIELD
 from handler.vectors import NEVER
-
-PUBLIC: dict[str, type[EmbeddingError]] = {
-    kind.__name__: kind for kind in (Empty, Validation, Tokenizer, Backend, Unfinished, Internal)
-}
 
 BESIDE_BYTES = 600
 """Room beside a vector for counts and names, or in its place for a failure's sentence."""
@@ -72,14 +68,13 @@ def invoke(event: Any, context: Any, service: Service, text_field: str = TEXT_FI
     """
     deadline = DIRECT.deadline({}, remaining_ms(context))
     if "inputs" in event:
-        asked = embedding_request(event)
-        check_batch(service, len(asked.texts))
+        asked = embedding_request(event, service.settings.max_client_batch_size)
         dimension = asked.options.dimensions or service.manifest.dimension
         DIRECT.check_response(len(asked.texts), row_bytes(dimension, asked.encoding_format))
         result = service.embed(asked.texts, asked.options, deadline)
         return encode_vectors(result.vectors, asked.encoding_format)
     records = list(direct.records(event, text_field))
-    check_batch(service, len(records))
+    check_batch(service.settings.max_client_batch_size, len(records))
     check_reply(service, records, DIRECT.check_response)
     return encode_outcomes(outcomes(service, records, deadline))
 

@@ -10,8 +10,8 @@ from handler import telemetry
 from handler.bootstrap import Handler, lambda_function, load_service
 from handler.config import PipelineSettings
 from handler.doors import DIRECT, remaining_ms
-from handler.errors import Backend, TooLarge, Unfinished
-from handler.functions.direct import PUBLIC, check_reply, encode_outcomes, invoke, outcomes, told
+from handler.errors import PUBLIC, Backend, TooLarge, Unfinished
+from handler.functions.direct import check_reply, encode_outcomes, invoke, outcomes, told
 from handler.functions.request_log import with_request_log
 from handler.pipeline.messages import Pipeline
 from handler.pipeline.ports import FailureDestination, Objects, Shards, Sink

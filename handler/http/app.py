@@ -12,28 +12,27 @@ from starlette.routing import Match
 
 from handler.http import feature_extraction  # noqa: F401 - imported in the init phase: most requests are for it
 from handler.http.errors import routing_failure
-from handler.http.middleware import Gate
-from handler.http.request import Call
+from handler.http.middleware import RequestMiddleware
+from handler.http.request import HttpRequest
 from handler.http.responses import EXPOSED_HEADERS
 from handler.http.routes import ROUTES
 from handler.keys import Keys
 from handler.service import Service
 
-type Dialect = Callable[[Call], Response]
+type Dialect = Callable[[HttpRequest], Response]
 
 
 def create_app(service: Service, keys: Keys | None, *, pages: bool = True) -> FastAPI:
-    """The application over `service`, for the holders of `keys`; None leaves it open. Without `pages` these require a key too."""
-    # Telemetry is handler/telemetry.py's: FastAPI's own would follow whatever OTEL_ variables the environment holds.
+    """Make the application. It requires one of `keys`; None requires no key. Unless `pages`, the pages require a key too."""
+    # handler/telemetry.py is the only telemetry: FastAPI's own would follow any OTEL_ variables of the environment.
     off = TelemetryConfig(tracing=False, metrics=False, logs=False)
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=off)
     for route in ROUTES:
         for path in route.paths:
-            # As FastAPI adds its own pages: for an endpoint that takes the request as it came, an API route would look for
-            # parameters in vain, which is a quarter of what the framework takes of a request.
+            # Not `add_api_route`: it would look for the parameters of an endpoint, which takes a quarter of the framework's time.
             app.add_route(path, _endpoint(path, route.dialect, service), methods=list(route.methods))
     app.add_exception_handler(HTTPException, _no_route)
-    app.add_middleware(Gate, keys=keys, pages=pages)  # within the next one, so that a browser may read its refusals
+    app.add_middleware(RequestMiddleware, keys=keys, pages=pages)  # inside the next one, so that browsers can read errors
     app.add_middleware(
         CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=EXPOSED_HEADERS
     )
@@ -41,10 +40,10 @@ def create_app(service: Service, keys: Keys | None, *, pages: bool = True) -> Fa
 
 
 def _endpoint(pattern: str, dialect: str, service: Service) -> Callable[[Request], Awaitable[Response]]:
-    # `async`: for a plain function a thread would be started, which takes 1 ms under Mangum.
+    # `async`, because Starlette would run a plain function on a thread, which takes 1 ms under Mangum.
     async def endpoint(request: Request) -> Response:
         request.scope["pattern"] = pattern
-        return resolve(dialect)(await Call.of(request, service))
+        return resolve(dialect)(await HttpRequest.read(request, service))
 
     return endpoint
 
@@ -58,11 +57,11 @@ def resolve(dialect: str) -> Dialect:
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
-    """The answer where the framework has its own 404 or 405; OPTIONS is answered on every path."""
+    """Respond to a request that matches no route; OPTIONS has a response on every path."""
     del error
     found = (route for route in request.app.router.routes if route.matches(request.scope)[0] is not Match.NONE)
     allowed = [method for route in found for method in sorted(route.methods)]
     if request.method == "OPTIONS":
         return Response(status_code=204, headers={"allow": ", ".join([*allowed, "OPTIONS"])})
-    # Not `request.url`, which is made of the host that the client names: `Host: [` is none.
+    # Not `request.url`: it is made from the client's Host header, and raises for `Host: [`.
     return routing_failure(request.method, request.scope["path"], allowed)

@@ -1,4 +1,4 @@
-"""The OpenAPI document of the wire, by hand: the routes take raw requests, so the framework knows nothing of their bodies."""
+"""The OpenAPI document. Its schemas are written by hand: the routes take raw requests, so FastAPI does not know their bodies."""
 
 import re
 from typing import Any
@@ -13,18 +13,30 @@ TEXTS = {
 }
 COUNT = {"type": "integer", "minimum": 0}
 VECTOR = {"type": "array", "items": {"type": "number"}}
-TOKEN_IDS = {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0}, "description": "Of the model served."}
-BASE64 = {"type": "string", "description": "Little-endian float32, in base64."}
+TOKEN_IDS = {
+    "type": "array",
+    "minItems": 1,
+    "items": {"type": "integer", "minimum": 0},
+    "description": "Token ids of the model that is served.",
+}
+BASE64 = {"type": "string", "description": "Little-endian float32 in base64."}
 OPTIONS: dict[str, Any] = {
-    "normalize": {"type": ["boolean", "null"], "default": True, "description": "Bring each vector to the length 1."},
-    "prompt_name": {"type": ["string", "null"], "description": "A key of the model's prompts, which /info lists."},
-    "truncate": {"type": ["boolean", "null"], "description": "Cut a text over the model's limit; false refuses it."},
+    "normalize": {"type": ["boolean", "null"], "default": True, "description": "Scale each vector to the length 1."},
+    "prompt_name": {"type": ["string", "null"], "description": "The name of a prompt of the model; /info lists them."},
+    "truncate": {
+        "type": ["boolean", "null"],
+        "description": "true truncates a text that is longer than the model's limit; false refuses it.",
+    },
     "truncation_direction": {
         "enum": ["Left", "left", "Right", "right", None],
         "default": "right",
-        "description": "The end that is cut.",
+        "description": "The end from which a text is truncated.",
     },
-    "dimensions": {"type": ["integer", "null"], "minimum": 1, "description": "Keep the first ones, then normalise."},
+    "dimensions": {
+        "type": ["integer", "null"],
+        "minimum": 1,
+        "description": "Keep this many dimensions from the first, then normalize.",
+    },
 }
 ENCODING_FORMAT = {"encoding_format": {"enum": ["float", "base64", None], "default": "float"}}
 
@@ -33,9 +45,9 @@ def _object(properties: dict[str, Any], *required: str, **more: Any) -> dict[str
     return {"type": "object", "properties": properties, "required": list(required), **more}
 
 
-CUTTING = ("prompt_name", "truncate", "truncation_direction")
-"""The options that decide which tokens there are."""
-_ERA = {"type": ["object", "null"], "properties": OPTIONS, "description": "Options, where clients of other years put them."}
+TOKEN_OPTIONS = ("prompt_name", "truncate", "truncation_direction")
+"""The options that change which tokens are embedded."""
+OPTIONS_OBJECT = {"type": ["object", "null"], "properties": OPTIONS, "description": "Options, as older clients send them."}
 COMPARISON = _object({"source_sentence": {"type": "string", "minLength": 1}, "sentences": TEXTS}, "source_sentence", "sentences")
 SCHEMAS: dict[str, Any] = {
     "Request": {
@@ -52,8 +64,8 @@ SCHEMAS: dict[str, Any] = {
             "inputs": TEXTS,
             **OPTIONS,
             **ENCODING_FORMAT,
-            "parameters": _ERA,
-            "options": _ERA,
+            "parameters": OPTIONS_OBJECT,
+            "options": OPTIONS_OBJECT,
         },
         "inputs",
         examples=[{"inputs": TEXT}, {"inputs": [TEXT, "It rained all morning."], "dimensions": 64}],
@@ -61,7 +73,7 @@ SCHEMAS: dict[str, Any] = {
     "Comparison": _object({"inputs": COMPARISON, **OPTIONS}, "inputs", examples=[
         {"inputs": {"source_sentence": TEXT, "sentences": ["It rained all morning."]}}
     ]),
-    "Texts": _object({"inputs": TEXTS} | {name: OPTIONS[name] for name in CUTTING}, "inputs", examples=[{"inputs": TEXT}]),
+    "Texts": _object({"inputs": TEXTS} | {name: OPTIONS[name] for name in TOKEN_OPTIONS}, "inputs", examples=[{"inputs": TEXT}]),
     "Tokenization": _object(
         {
             "inputs": TEXTS,
@@ -80,7 +92,7 @@ SCHEMAS: dict[str, Any] = {
                     {"type": "array", "minItems": 1, "items": TOKEN_IDS},
                 ]
             },
-            "model": {"type": "string", "description": "Any: there is one model here."},
+            "model": {"type": "string", "description": "Any string: the endpoint has one model."},
             "dimensions": OPTIONS["dimensions"],
             **ENCODING_FORMAT,
             "user": {"type": "string"},
@@ -102,7 +114,7 @@ SCHEMAS: dict[str, Any] = {
                     "id": {"type": "integer"},
                     "text": {"type": "string"},
                     "special": {"type": "boolean"},
-                    "start": {"type": ["integer", "null"], "description": "In characters."},
+                    "start": {"type": ["integer", "null"], "description": "Position in characters."},
                     "stop": {"type": ["integer", "null"]},
                 },
                 "id", "text", "special", "start", "stop",
@@ -155,20 +167,20 @@ USE_CACHE = {
     "name": "x-use-cache",
     "in": "header",
     "schema": {"type": "boolean", "default": True},
-    "description": "false neither reads nor writes remembered vectors.",
+    "description": "false neither reads nor writes the cache.",
 }
 HEADERS_SENT = {name: {"description": text, "schema": {"type": "string"}} for name, (text, _) in HEADERS.items()}
 """Of every response with vectors, or numbers made of vectors, in it."""
 
 FAILURES = {
     "400": "A text is empty, or the body is not JSON.",
-    "401": "No key, or a wrong one.",
-    "404": "There is no such path, or it names another model.",
-    "413": "More than one request may carry, or than can be done in time.",
-    "415": "The body is not JSON and does not say it is, or is compressed in another way than gzip.",
-    "422": "A field is wrong, or a text too long that must not be cut.",
-    "424": "The model is missing or damaged, or it is of another kind than the task.",
-    "500": "Anything else; the sentence has an id to look up in the log.",
+    "401": "The request has no key, or a wrong one.",
+    "404": "The path does not exist, or names another model.",
+    "413": "The request has more than one request may have, or than can be done in time.",
+    "415": "The body is not JSON and its content type does not say it is, or it is compressed, but not by gzip.",
+    "422": "A field is wrong, or a text is too long and `truncate` is false.",
+    "424": "The model is missing or damaged, or cannot do this task.",
+    "500": "An unexpected error; the sentence has an id to look up in the log.",
 }
 
 REFUSALS = ("401", "424", "500")
@@ -189,7 +201,7 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Embeddings on Lambda",
             "version": VERSION,
-            "description": "Text to vectors as Hugging Face, text-embeddings-inference and OpenAI clients ask for them.",
+            "description": "Turns text into vectors, for clients of Hugging Face, text-embeddings-inference and OpenAI.",
         },
         "paths": paths,
         "components": {"schemas": SCHEMAS, "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from fastapi import Response
 
-from handler.http.request import Call
+from handler.http.request import HttpRequest
 from handler.service import Embeddings
 
 NS_PER_MS = 1_000_000
@@ -45,10 +45,10 @@ REQUEST_ID = "x-request-id"
 EXPOSED_HEADERS = (*HEADERS, REQUEST_ID)
 
 
-def answer(call: Call, content: bytes, result: Embeddings[Any]) -> Response:
-    """Make a JSON response; durations are whole milliseconds, as in text-embeddings-inference."""
-    call.figures.update(result.figures)
-    work = Work(result, (time.perf_counter_ns() - call.started_ns) // NS_PER_MS, call.service.manifest.digest)
+def embedding_response(request: HttpRequest, content: bytes, result: Embeddings[Any]) -> Response:
+    """Make a JSON response with the table's headers; durations are whole milliseconds, as in text-embeddings-inference."""
+    request.figures.update(result.figures)
+    work = Work(result, (time.perf_counter_ns() - request.started_ns) // NS_PER_MS, request.service.manifest.digest)
     values = {name: value(work) for name, (_, value) in HEADERS.items()}
     headers = {name: str(value) for name, value in values.items() if value is not None}
     return Response(content, headers=headers, media_type="application/json")

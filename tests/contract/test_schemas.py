@@ -1,4 +1,4 @@
-"""The task's published schema, and our own document of the wire, against what is really taken and answered."""
+"""The published schema of the task, and our own OpenAPI document, compared with real requests and responses."""
 
 import json
 import os
@@ -25,7 +25,7 @@ CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,re
 
 
 def optional(name: str) -> st.SearchStrategy[dict[str, Any]]:
-    """A field with a value that the schema allows, or no such field."""
+    """Generate a field with a value that the schema allows, or no field."""
     field = INPUT["properties"][name]
     kinds = field["type"] if isinstance(field["type"], list) else [field["type"]]
     values: dict[str, st.SearchStrategy[Any]] = {
@@ -46,8 +46,8 @@ REQUESTS = st.tuples(TEXTS, *(optional(name) for name in INPUT["properties"] if 
 
 @settings(max_examples=200, deadline=None)
 @given(fields=REQUESTS)
-def test_whatever_the_task_s_schema_allows_is_answered_as_it_says(client: Client, fields: dict[str, Any]) -> None:
-    """An array of arrays of numbers; base64 is this endpoint's own."""
+def test_requests_that_the_task_s_schema_allows_get_responses_of_its_schema(client: Client, fields: dict[str, Any]) -> None:
+    """The response is an array of arrays of numbers; only base64, which is this endpoint's own, is not in the schema."""
     jsonschema.validate(fields, INPUT)
     reply = client.post(fields)
     assert reply.status == 200, (fields, reply.body)
@@ -59,7 +59,7 @@ def test_whatever_the_task_s_schema_allows_is_answered_as_it_says(client: Client
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The endpoint over HTTP on loopback."""
+    """Serve the endpoint by HTTP on loopback."""
     command = [sys.executable, "-m", "events.serve", "--port", "0"]
     environment = os.environ | {"MODEL_DIR": str(INT8), "AUTH": "none"}
     log = tmp_path_factory.mktemp("serve") / "log"  # a file: nobody has to read it for the server to go on
@@ -72,7 +72,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_the_examples_of_our_document_work(client: Client) -> None:
-    """Each, on every path whose body it is an example of."""
+    """Each example is sent to every path that has its schema."""
     documented = [(path, route) for route in ROUTES if route.request for path in route.paths]
     tried = set()
     for path, route in documented:
@@ -98,7 +98,7 @@ def test_the_document_and_the_routes_are_the_same(client: Client) -> None:
 
 
 def test_generated_requests_find_no_status_that_the_document_lacks(url: str, tmp_path: Path) -> None:
-    """By schemathesis, over HTTP: no 5xx, and every answer in its documented shape."""
+    """Schemathesis sends the requests by HTTP. No response is a 5xx, and each has its documented shape."""
     assert httpx.get(f"{url}openapi.json").status_code == 200
     command: list[str | Path] = [
         Path(sys.executable).with_name("schemathesis"),
