@@ -27,7 +27,6 @@ from handler.errors import Backend
 from handler.keys import FixedKeys, Keys, SecretKeys, value_of, versions_of
 from handler.runtime_extension import RuntimeExtension
 from handler.service import Options, Service
-from handler.unloaded_service import UnloadedService
 
 type Event = Any
 type Context = Any
@@ -71,6 +70,8 @@ def load_service(environment: Mapping[str, str], later: Later | None = None) -> 
         if snapshot.is_taken(environment):
             raise  # a version that could never answer is better not published
         # A layer stays as it is; what is in S3 may be there, and readable, at another try.
+        from handler.unloaded_service import UnloadedService  # noqa: PLC0415 - only if there is no model
+
         return UnloadedService(error, load if environment.get("MODEL_URI") else None)
 
 

@@ -1,4 +1,4 @@
-"""The table of routes: which dialect answers a path, whether it requires a key, and what the OpenAPI document says about it.
+"""The table of routes: which dialect serves a path, whether it requires a key, and what the OpenAPI document says about it.
 
 Everything that depends on the path reads this table: app.py, middleware.py, errors.py and openapi.py. To add a route, add a row.
 A row names its dialect as `module:function` of this package. The module is imported at the first request for it, so that no cold
@@ -32,7 +32,7 @@ class ErrorForm(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A row of the table: one dialect's function and the paths that it answers.
+    """A row of the table: the function of a dialect, and the paths that it serves.
 
     `request` and `response` name schemas of openapi.py; a POST without a response refuses every request. A route without a summary
     is left out of the document. `embeds` is true if the response carries the headers of responses.py.

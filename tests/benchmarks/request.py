@@ -94,7 +94,7 @@ TOKENISE, ENCODE, REST = "tokenise", "encode", "Lambda's JSON, and finding the f
 STEPS: dict[str, list[Callable[..., Any]]] = {
     "Mangum: event to scope, event loop, reply": [Mangum.__call__],
     "FastAPI and Starlette: middleware, routing": [FastAPI.__call__, ExceptionMiddleware.__call__],
-    "our middleware: front door, key, failures": [RequestMiddleware.__call__],
+    "gate: front door, key, failures": [RequestMiddleware.__call__],
     "the request read": [HttpRequest.read],
     "fields to texts and options": [feature_extraction],
     "service: keys, length 1": [EmbeddingService.embed],

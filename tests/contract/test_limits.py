@@ -179,8 +179,8 @@ def test_a_gateway_s_clock_counts_from_when_it_took_the_request(name: str, stamp
     assert left(-60) == pytest.approx(29 - 1, abs=0.1)
 
 
-def test_a_batch_that_takes_too_long_is_answered_in_time() -> None:
-    """Under AWS's emulator, which kills a function at its time-out: 413 with how many were done, before that.
+def test_a_batch_that_takes_too_long_gets_413_before_the_time_out() -> None:
+    """The sentence says how many texts were done. AWS's emulator kills a function at its time-out.
 
     Ten seconds are enough for a cold start on a slow machine, and too few for the batch on a fast one.
     """

@@ -36,7 +36,7 @@ def test_every_error_form_has_a_body_and_a_schema() -> None:
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.methods[0]} {route.paths[0]}")
 def test_errors_have_the_form_of_their_route(route: Route) -> None:
-    """Also before routing, when only the path is known."""
+    """The middleware refuses requests before routing, when only the path is known."""
     for path in route.paths:
         assert error_form(path.replace("{model:path}", "an/organisation")) is route.errors
 
