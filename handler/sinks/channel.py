@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from handler import telemetry
 from handler.aws import error_name
 from handler.encoding import to_json
-from handler.records import Failure, Gone, Record, Result
+from handler.records import Deleted, Failure, Record, Result
 
 UNSENDABLE = {"\ufffe".encode(): b"\\ufffe", "\uffff".encode(): b"\\uffff"}
 """All that stands in JSON and that SQS does not take (it takes what XML 1.0 has), and how JSON writes it otherwise."""
@@ -69,7 +69,7 @@ def fields_of(result: Result) -> dict[str, Any]:
     }
 
 
-def failure_of(record: Record | Gone, refusal: Refusal) -> Failure:
+def failure_of(record: Record | Deleted, refusal: Refusal) -> Failure:
     """The failure of a record that was not written, or whose vector was not deleted."""
     kind = "Backend" if refusal.transient else "Validation"
     return Failure(record.id, refusal.error, kind, refusal.transient, record.origin)

@@ -12,7 +12,7 @@ import orjson
 from handler import telemetry
 from handler.aws import Client, error_name
 from handler.encoding import to_json
-from handler.records import Failure, Gone, Result
+from handler.records import Deleted, Failure, Result
 from handler.sinks.channel import Refusal, batches, failure_of, unanswered
 
 # Amazon S3 user guide, "S3 Vectors: Limitations and restrictions".
@@ -67,7 +67,7 @@ class S3Vectors:
             failures += [failure_of(batch[place][0].record, refusal) for place, refusal in sorted(refused.items())]
         return failures
 
-    def delete(self, gone: Sequence[Gone]) -> list[Failure]:
+    def delete(self, gone: Sequence[Deleted]) -> list[Failure]:
         """Delete the vectors of records that are gone, each under another id; what an index cannot have is not in it."""
         failures: list[Failure] = []
         there = [one for one in gone if 1 <= len(one.id) <= LONGEST_KEY]

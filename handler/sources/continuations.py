@@ -1,4 +1,4 @@
-"""Objects of S3 as a pipeline reads them, and the queue to which what is left of one is put off.
+"""Objects of S3 as a pipeline reads them, and the queue to which what is left of one is deferred.
 
 IAM: s3:GetObject and s3:GetObjectVersion on the objects, s3:ListBucket on their bucket; sqs:SendMessage on the continuation queue.
 """
@@ -14,7 +14,7 @@ from handler import telemetry
 from handler.aws import Client, connect, error_name
 from handler.config import PipelineSettings
 from handler.errors import Validation
-from handler.pipeline.ports import Line, Objects
+from handler.pipeline.ports import ObjectLine, ObjectStore
 from handler.records import Failure, Origin, StoredObject
 from handler.sources.objects import Forbidden, lines
 from handler.sources.reading import continuation_of, record_of
@@ -24,7 +24,7 @@ BUCKET_SLASHES = 2
 """Of `s3://bucket`."""
 
 
-def objects_of(settings: PipelineSettings, client_of: Callable[[str], Client] | None = None) -> Objects:
+def objects_of(settings: PipelineSettings, client_of: Callable[[str], Client] | None = None) -> ObjectStore:
     """Make what reads objects, defers the rest of one, and knows this pipeline's own output.
 
     Args:
@@ -35,13 +35,13 @@ def objects_of(settings: PipelineSettings, client_of: Callable[[str], Client] | 
     inputs = [place if place.count("/") > BUCKET_SLASHES else f"{place}/" for place in settings.inputs if place.startswith("s3://")]
     client = cache(client_of or (lambda service: connect(service, read_seconds=READ_SECONDS, attempts=ATTEMPTS)))
 
-    def put_off(stored: StoredObject, offset: int) -> bool:
+    def defer(stored: StoredObject, offset: int) -> bool:
         if not settings.continuation_queue:
             telemetry.log("not_continued", uri=stored.uri, offset=offset, reason="CONTINUATION_QUEUE is not set")
             return False
         return send_rest(client("sqs"), settings.continuation_queue, stored, offset)
 
-    def read(stored: StoredObject) -> Iterator[Line]:
+    def read(stored: StoredObject) -> Iterator[ObjectLine]:
         """Read an object's records. A message can name any object: one that may not be read and is not in INPUT is final."""
         try:
             yield from records(client("s3"), stored, settings.text_field)
@@ -51,14 +51,14 @@ def objects_of(settings: PipelineSettings, client_of: Callable[[str], Client] | 
             msg = f"{error}; INPUT does not name it either"
             raise Validation(msg) from error
 
-    return Objects(
+    return ObjectStore(
         lines=read,
-        put_off=put_off,
+        defer=defer,
         is_output=lambda stored: any(stored.uri.startswith(place) for place in outputs),
     )
 
 
-def records(client: Client, stored: StoredObject, text_field: str) -> Iterator[Line]:
+def records(client: Client, stored: StoredObject, text_field: str) -> Iterator[ObjectLine]:
     """The lines of an object as records, from its offset on. Their failures name the place instead of quoting it.
 
     Raises:
@@ -75,9 +75,9 @@ def records(client: Client, stored: StoredObject, text_field: str) -> Iterator[L
         }
         origin = Origin(stored.origin.message, place)
         if isinstance(fields, Failure):
-            yield Line(start, end, replace(fields, origin=origin))
+            yield ObjectLine(start, end, replace(fields, origin=origin))
         else:
-            yield Line(start, end, record_of(fields, str(start), origin, text_field))
+            yield ObjectLine(start, end, record_of(fields, str(start), origin, text_field))
 
 
 def send_rest(client: Client, queue: str, stored: StoredObject, offset: int) -> bool:

@@ -13,8 +13,6 @@ from handler.sources.reading import record_of
 MARKS = frozenset({"Records", "Items", "detail-type", "requestContext", "eventSource", "deliveryStreamArn"})
 """Of events of other kinds, whatever fields they have beside."""
 
-NAME = "direct"
-
 
 def matches(event: object) -> bool:
     """Whether this is a plain invocation."""

@@ -16,13 +16,13 @@ from functools import partial
 from typing import Any
 
 from handler.errors import Validation
-from handler.records import Content, Failure, Gone, Item, Nothing, Origin, Record
+from handler.kinds import Event
+from handler.records import Content, Deleted, Failure, Item, Origin, Record, Skipped
 from handler.sources.guarded import guarded, text_in
 from handler.sources.numbers import exact
 from handler.sources.reading import record_of, with_metadata
 from handler.sources.replies import Partial, first_of_stream, of_one_kind
 
-NAME = "DynamoDB Streams"
 VIEW = "NEW_AND_OLD_IMAGES"
 STREAM = r"(?P<table>arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:\d{12}:table/[\w.-]+)/stream/.+"
 TEXT = "S"
@@ -36,7 +36,7 @@ def matches(event: object) -> bool:
     return of_one_kind(event, "eventSource", "aws:dynamodb")
 
 
-def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
+def records(event: Event, text_field: str) -> Iterator[Content]:
     """The changed texts."""
     for record in event["Records"]:
         name = text_in(record, "dynamodb", "SequenceNumber")
@@ -57,15 +57,15 @@ def change(record: Mapping[str, Any], text_field: str, name: str | int) -> Conte
     key: Attributes = stream["Keys"]
     default_id, origin = item_id(key), Origin(name, record)
     if record["eventName"] == "REMOVE":
-        return Gone(default_id, "deleted", origin)
+        return Deleted(default_id, "deleted", origin)
     if stream.get("StreamViewType") != VIEW:
         msg = f"The table's stream must have the view {VIEW}, or a change of the text cannot be told from any other"
         return Failure.of(Validation(msg), default_id, origin)
     new, old = stream["NewImage"], stream.get("OldImage", {})
     if text_field in old and old[text_field] == new.get(text_field):
-        return Nothing(default_id, "unchanged", origin)
+        return Skipped(default_id, "unchanged", origin)
     if text_field not in new:
-        return (Gone if text_field in old else Nothing)(default_id, "no text", origin)
+        return (Deleted if text_field in old else Skipped)(default_id, "no text", origin)
     item = Item(table_of(record["eventSourceARN"]), {field: native(value) for field, value in key.items()}, text_field)
     return _text_of(new, item, default_id, replace(origin, item=item))
 

@@ -5,14 +5,12 @@ IAM: none of the function's own; the rule may invoke it (lambda:InvokeFunction).
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
 
+from handler.kinds import Event
 from handler.records import Content, Failure, Origin
 from handler.sources.guarded import guarded, text_in
 from handler.sources.reading import from_eventbridge, is_eventbridge
 from handler.sources.replies import raised
-
-NAME = "EventBridge"
 
 
 def matches(event: object) -> bool:
@@ -20,7 +18,7 @@ def matches(event: object) -> bool:
     return isinstance(event, dict) and is_eventbridge(event) and event["source"] != "aws.s3"
 
 
-def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
+def records(event: Event, text_field: str) -> Iterator[Content]:
     """The detail. Its `id`, where it has one, names the record, else the event's own."""
     name = text_in(event, "id")
     origin = Origin(name, event)

@@ -13,13 +13,12 @@ from functools import partial
 from typing import Any
 
 from handler.errors import Validation
+from handler.kinds import Event
 from handler.records import Content, Failure, Origin
 from handler.sources import kpl
 from handler.sources.guarded import guarded, text_in
 from handler.sources.reading import contents
 from handler.sources.replies import Partial, first_of_stream, of_one_kind
-
-NAME = "Kinesis"
 
 
 def matches(event: object) -> bool:
@@ -27,7 +26,7 @@ def matches(event: object) -> bool:
     return of_one_kind(event, "eventSource", "aws:kinesis")
 
 
-def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
+def records(event: Event, text_field: str) -> Iterator[Content]:
     """What the stream's records hold."""
     for record in event["Records"]:
         name = text_in(record, "eventID")

@@ -10,12 +10,11 @@ from functools import partial
 from typing import Any
 
 from handler.errors import Validation
+from handler.kinds import Event
 from handler.records import Content, Failure, Origin, StoredObject
 from handler.sources import dynamodb, kinesis, sqs
 from handler.sources.guarded import guarded, text_in
 from handler.sources.reading import contents, record_of
-
-NAME = "EventBridge Pipes"
 
 
 def matches(event: object) -> bool:
@@ -23,7 +22,7 @@ def matches(event: object) -> bool:
     return isinstance(event, list)
 
 
-def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
+def records(event: Event, text_field: str) -> Iterator[Content]:
     """One content for each place of the array."""
     for place, element in enumerate(event):
         found = guarded(partial(_contents, element, place, text_field), str(place), Origin(place, element))

@@ -15,7 +15,7 @@ from handler import telemetry
 from handler.encoding import MOST_LEVELS, is_deeper, to_json
 from handler.errors import EmbeddingError, Empty, Validation, kind
 from handler.parsing import options
-from handler.records import Content, Failure, Nothing, Origin, Record, StoredObject
+from handler.records import Content, Failure, Origin, Record, Skipped, StoredObject
 from handler.sources.guarded import guarded
 from handler.sources.numbers import with_exact_id
 
@@ -97,7 +97,7 @@ def objects(event: Fields, default_id: str, origin: Origin, text_field: str) -> 
         key = unquote_plus(stored["key"])  # S3 encodes keys in its own notifications, and there only
         if not record["eventName"].startswith("ObjectCreated:"):
             telemetry.log("object_event_skipped", kind=_kind_of_event(record["eventName"]))
-            yield Nothing(default_id, "deleted", origin)
+            yield Skipped(default_id, "deleted", origin)
             continue
         yield _stored(bucket, key, stored.get("versionId"), stored.get("eTag"), origin)
 
@@ -124,11 +124,11 @@ def from_eventbridge(event: Fields, default_id: str, origin: Origin, text_field:
     detail = event["detail"]
     if event["source"] == OURS:
         telemetry.log("own_event_skipped")
-        yield Nothing(default_id, "ours", origin)
+        yield Skipped(default_id, "ours", origin)
     elif event["source"] == "aws.s3":
         if event["detail-type"] != "Object Created":
             telemetry.log("object_event_skipped", kind=_kind_of_event(event["detail-type"]))
-            yield Nothing(default_id, "deleted", origin)
+            yield Skipped(default_id, "deleted", origin)
             return
         stored = detail["object"]
         yield _stored(detail["bucket"]["name"], stored["key"], stored.get("version-id"), stored.get("etag"), origin)
@@ -163,7 +163,7 @@ def _from_sns(fields: Fields, default_id: str, origin: Origin, text_field: str) 
 
 def _nothing(fields: Fields, default_id: str, origin: Origin, text_field: str) -> Iterator[Content]:
     del fields, text_field
-    yield Nothing(default_id, "test", origin)
+    yield Skipped(default_id, "test", origin)
 
 
 def _stored(bucket: object, key: object, version: object, etag: object, origin: Origin, offset: int = 0) -> StoredObject:

@@ -5,13 +5,11 @@ S3 may invoke the function.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
+from handler.kinds import Event
 from handler.records import Content, Failure, Origin
 from handler.sources.reading import is_eventbridge, is_test, opened
 from handler.sources.replies import of_one_kind, raised
-
-NAME = "S3"
 
 
 def matches(event: object) -> bool:
@@ -21,7 +19,7 @@ def matches(event: object) -> bool:
     return of_one_kind(event, "eventSource", "aws:s3") or is_test(event) or (is_eventbridge(event) and event["source"] == "aws.s3")
 
 
-def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
+def records(event: Event, text_field: str) -> Iterator[Content]:
     """The objects."""
     return opened(event, "s3", Origin("s3", event), text_field)
 

@@ -7,12 +7,11 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
+from handler.kinds import Event
 from handler.records import Content, Failure, Origin
 from handler.sources.guarded import guarded, text_in
 from handler.sources.reading import contents
 from handler.sources.replies import of_one_kind, raised
-
-NAME = "SNS"
 
 
 def matches(event: object) -> bool:
@@ -20,7 +19,7 @@ def matches(event: object) -> bool:
     return of_one_kind(event, "EventSource", "aws:sns")
 
 
-def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
+def records(event: Event, text_field: str) -> Iterator[Content]:
     """What the notifications hold."""
     for record in event["Records"]:
         name = text_in(record, "Sns", "MessageId")

@@ -11,7 +11,7 @@ from moto.server import ThreadedMotoServer
 from events.dynamodb import LocalDynamoDB
 from handler.bootstrap import load_keys
 from handler.config import KeySettings
-from handler.functions.api import answering
+from handler.functions.api import make_handler
 from handler.http.middleware import PAGE_PATHS
 from handler.keys import REFRESH_S, UNKNOWN_KEY_REFRESH_S, FixedKeys, SecretKeys, versions_of
 from handler.service import Service
@@ -30,7 +30,7 @@ def authorized(client: Client, value: str, path: str = "/") -> Reply:
 @pytest.fixture(scope="module")
 def guarded(service: Service) -> Client:
     """An endpoint with two keys."""
-    return Client(answering(service, load_keys({"API_KEYS": "one, two"})))
+    return Client(make_handler(service, load_keys({"API_KEYS": "one, two"})))
 
 
 @pytest.mark.parametrize("value", ["Bearer one", "bearer two", "Bearer  one "])
@@ -74,7 +74,7 @@ def test_an_empty_key_is_no_key(service: Service, keys: list[str], capsys: pytes
     """A secret of white space lets no one in, and the log says so."""
     for store in (SecretKeys(lambda: keys), FixedKeys(keys)):
         assert not store.accepts("")
-        client = Client(answering(service, store))
+        client = Client(make_handler(service, store))
         assert [authorized(client, value).error for value in ("Bearer ", "Bearer", "bearer  ")] == [REFUSED] * 3
         assert client.post({"inputs": "a"}).error == REFUSED
     assert "no key is valid" in capsys.readouterr().err
@@ -95,7 +95,7 @@ def test_the_open_routes_need_no_key(guarded: Client, method: str, path: str) ->
 
 def test_a_deployment_that_says_nothing_lets_no_one_in(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
     """Only AUTH=none opens it; the log says why it is closed."""
-    closed = Client(answering(service, load_keys({})))
+    closed = Client(make_handler(service, load_keys({})))
     assert authorized(closed, "Bearer ").error == REFUSED
     assert "no key is valid" in capsys.readouterr().err
     assert load_keys({"AUTH": "none"}) is None
@@ -186,7 +186,7 @@ def test_a_store_that_fails_at_the_start_is_no_wrong_key(clock: Clock, service: 
     store = Store("key")
     store.fails = True
     keys = SecretKeys(store.read, clock)
-    client = Client(answering(service, keys))
+    client = Client(make_handler(service, keys))
     assert authorized(client, "Bearer key").error == (424, "Backend", "The API keys cannot be read; the log says why")
     store.fails = False
     clock.now += 1
@@ -223,7 +223,7 @@ def test_the_current_and_the_previous_version_of_the_secret_are_valid(
     secrets_manager: Callable[..., str], service: Service
 ) -> None:
     """And no older one; a secret that was never rotated has one."""
-    client = Client(answering(service, load_keys({"API_KEYS_SECRET": secrets_manager("oldest", "older", "newest")})))
+    client = Client(make_handler(service, load_keys({"API_KEYS_SECRET": secrets_manager("oldest", "older", "newest")})))
     assert [authorized(client, f"Bearer {key}").status for key in ("newest", "older", "oldest")] == [200, 200, 401]
     assert versions_of(secrets_manager("only\n")) == {"only": ""}
 
@@ -233,7 +233,7 @@ def test_a_secret_can_hold_several_keys_each_revocable_by_itself(
 ) -> None:
     """Of an object only the current version counts, or else the previous one would keep a revoked key valid. Names are logged."""
     before, after = json.dumps({"search": "s-key", "old": "o-key"}), json.dumps({"search": "s-key", "new": "n-key", "none": ""})
-    client = Client(answering(service, load_keys({"API_KEYS_SECRET": secrets_manager(before, after)})))
+    client = Client(make_handler(service, load_keys({"API_KEYS_SECRET": secrets_manager(before, after)})))
     keys = ("s-key", "n-key", "o-key", "", before, after)
     assert [authorized(client, f"Bearer {key}").status for key in keys] == [200, 200, 401, 401, 401, 401]
     logged = capsys.readouterr().err
@@ -244,7 +244,7 @@ def test_a_secret_can_hold_several_keys_each_revocable_by_itself(
 @pytest.mark.parametrize("value", ["{}", '{"a": ""}', '{"a": 1, "b": null}', " "])
 def test_a_secret_without_a_usable_key_lets_no_one_in(secrets_manager: Callable[..., str], service: Service, value: str) -> None:
     """Neither with nothing nor with the text of the secret."""
-    client = Client(answering(service, load_keys({"API_KEYS_SECRET": secrets_manager(value)})))
+    client = Client(make_handler(service, load_keys({"API_KEYS_SECRET": secrets_manager(value)})))
     assert [authorized(client, f"Bearer {key}").status for key in ("", value)] == [401, 401]
 
 
@@ -256,7 +256,7 @@ def test_the_cache_s_key_is_read_from_its_secret(secrets_manager: Callable[..., 
             environment.setenv(name, setting)
         settings = {"CACHE_TABLE": dynamodb.table, "CACHE_MEMORY_MB": "0", "CACHE_BUDGET_MS": "10000"}
         ways = ({"CACHE_KEY_SECRET": "the cache's key"}, {"CACHE_KEY_SECRET_ARN": arn}, {"CACHE_KEY_SECRET_ARN": arn + "-gone"})
-        clients = [Client(answering(serve(INT8, **settings, **way), None)) for way in ways]
+        clients = [Client(make_handler(serve(INT8, **settings, **way), None)) for way in ways]
         replies = [client.post({"inputs": "a"}) for client in clients]
     assert [reply.headers["x-compute-type"] for reply in replies] == ["cpu", "cache", "cpu"]
     assert "cache_key_not_read" in capsys.readouterr().err
@@ -265,7 +265,7 @@ def test_the_cache_s_key_is_read_from_its_secret(secrets_manager: Callable[..., 
 @pytest.mark.parametrize("path", sorted(PAGE_PATHS))
 def test_pages_can_be_closed(service: Service, path: str) -> None:
     """They then require a key, as everything but health does."""
-    closed = Client(answering(service, load_keys({"API_KEYS": "one"}), pages=False))
+    closed = Client(make_handler(service, load_keys({"API_KEYS": "one"}), pages=False))
     assert closed.get(path).status == 401
     assert closed.request("GET", path, authorization="Bearer one").status == 200
     assert closed.get("/health").status == 200
@@ -283,7 +283,7 @@ def test_a_page_with_a_slash_behind_it_leads_to_the_page(service: Service, guard
     """By a relative address, for a stage may stand before it. Where pages are closed it requires a key like them."""
     reply = guarded.get(f"/{page}/")
     assert (reply.status, reply.headers["location"], reply.body) == (308, f"../{page}", b"")
-    closed = Client(answering(service, load_keys({"API_KEYS": "one"}), pages=False))
+    closed = Client(make_handler(service, load_keys({"API_KEYS": "one"}), pages=False))
     assert closed.get(f"/{page}/").status == 401
 
 

@@ -9,8 +9,8 @@ from typing import cast
 
 import numpy as np
 
-from events.embed import INTERRUPTED
-from events.embed_job import Job
+from events.embed.__main__ import INTERRUPTED
+from events.embed.job import Job
 from handler.embedding.manifest import Manifest
 from handler.service import Embeddings, Options, Service
 from handler.vectors import NEVER, Vectors

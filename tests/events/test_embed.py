@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from events.embed_job import Job
-from events.embed_progress import Refused
+from events.embed.job import Job
+from events.embed.progress import Refused
 from handler.errors import Validation
 from handler.service import Options, Service
 from tests.conftest import INT8, ROOT
@@ -224,7 +224,10 @@ def test_work_whose_file_is_gone_is_not_gone_on_with(corpus: Path, tmp_path: Pat
     Path(f"{made}.partial").unlink()
     with fast(corpus, made) as running:
         _, told = running.communicate(timeout=SECONDS)
-    assert f"{made}.partial is gone, with what {made}.progress says was done. Delete that to begin anew" in told
+    assert (
+        f"{made}.partial is missing, but {made}.progress says that records were written to it. Delete the latter to start again"
+        in told
+    )
     assert not made.exists()
 
 
@@ -241,6 +244,6 @@ def test_work_begun_with_another_input_is_not_gone_on_with(
     with pytest.raises(Refused) as refused:
         Job(corpus, made, text_field, service).run()
     assert str(refused.value) == (
-        f"{made}.progress tells of work begun with another {changed}. "
-        "Give what was given then to go on with it, or delete it to begin anew"
+        f"{made}.progress is from a run with another {changed}. "
+        "Give the command what that run was given to resume it, or delete the file to start again"
     )

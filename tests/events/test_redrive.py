@@ -10,9 +10,7 @@ from botocore.stub import Stubber
 
 from events.aws import LocalAWS
 from events.redrive import Stack, invocations, queue, rules, stream
-from handler.sources import source_of
-from handler.sources.dynamodb import NAME as TABLE
-from handler.sources.kinesis import NAME as KINESIS
+from handler.kinds import PIPELINE, kind_of, resolve
 from tests.pipelines.lambda_front import LambdaFront
 
 QUEUES = ("SourceQueue", "DeadLetters", "RuleDeadLetters", "StreamDeadLetters")
@@ -140,14 +138,15 @@ def place(shard: str, numbers: list[str], arn: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("made", "source"), [(kinesis, KINESIS), (table, TABLE)], ids=["kinesis", "table"])
+@pytest.mark.parametrize(("made", "source"), [(kinesis, "Kinesis"), (table, "DynamoDB Streams")], ids=["kinesis", "table"])
 def test_records_of_a_stream_are_read_again(given: Given, made: Callable[[LocalAWS], dict[str, Any]], source: str) -> None:
     """As the function knows them from Lambda: with their own names, so that a repeat overwrites."""
     letter(given, "StreamDeadLetters", made(given[0]))
     events = answering(given, lambda _: {"batchItemFailures": []})
     assert stream(given[1]) == "1 put back, 0 left"
-    assert source == source_of(events[0]).NAME
-    assert len(list(source_of(events[0]).records(events[0], "inputs"))) == 2
+    kind = kind_of(events[0], PIPELINE)
+    assert kind.name == source
+    assert len(list(resolve(kind.records)(events[0], "inputs"))) == 2
     assert [str(record["eventSourceARN"]) for record in events[0]["Records"]]
     assert count(given, "StreamDeadLetters") == 0
 

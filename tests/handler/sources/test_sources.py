@@ -1,8 +1,7 @@
-"""Which source an event is of, and what its messages hold."""
+"""What the messages of an event hold."""
 
 import base64
 import json
-from collections.abc import Callable
 from decimal import Decimal, localcontext
 from typing import Any
 
@@ -10,70 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.doors import door_of
-from handler.errors import Validation
-from handler.records import Content, Failure, Gone, Nothing, Origin, Record, StoredObject
+from handler.records import Content, Deleted, Failure, Origin, Record, Skipped, StoredObject
 from handler.service import Options
-from handler.sources import SOURCES, described, direct, distributed_map, dynamodb, kinesis, pipes, source_of, sqs
+from handler.sources import distributed_map, dynamodb, kinesis, pipes, sqs
 from handler.sources.files import pieces
 from handler.sources.numbers import exact
 from handler.sources.reading import LONGEST_TEXT, contents
-from tests.conftest import ROOT
-from tests.handler.functions.test_api import NOT_HTTP
+from tests.handler.known_events import EVENTS
 from tests.handler.sources.test_files import Held
-
-EVENTS = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "events").glob("*.json"))}
-TAKERS: dict[str, Callable[[object], bool]] = {
-    **{source.NAME: source.matches for source in SOURCES},
-    "direct": direct.matches,
-    "Step Functions": distributed_map.matches,
-    "EventBridge Pipes": pipes.matches,
-    "HTTP": lambda event: isinstance(event, dict) and door_of(event) is not None,
-}
-HTTP = {"alb", "function_url", "http_api_v2", "rest_v1"}
-STRANGERS: dict[str, Any] = {name: event for name, event in NOT_HTTP.items() if name != "SQS"} | {
-    "CloudWatch Logs": {"awslogs": {"data": "H4sI"}},
-    "Kafka": {"eventSource": "aws:kafka", "records": {}, "bootstrapServers": "b"},
-    "Firehose": {"invocationId": "i", "deliveryStreamArn": "arn", "region": "us-east-1", "records": []},
-    "VPC Lattice, first version": {"raw_path": "/", "method": "POST", "headers": {}, "query_string_parameters": {}},
-    "two sources at once": {"Records": [EVENTS["sqs"]["Records"][0], EVENTS["s3"]["Records"][0]]},
-    "no records": {"Records": []},
-    "SES": {"Records": [{"eventSource": "aws:ses", "ses": {}}]},
-    "a number": 3,
-    "nothing at all": None,
-}
-
-
-@pytest.mark.parametrize("name", EVENTS)
-def test_every_event_of_ours_has_one_taker(name: str) -> None:
-    """Of all sources and front doors together."""
-    takers = [taker for taker, matches in TAKERS.items() if matches(EVENTS[name])]
-    assert len(takers) == 1, takers
-    assert (takers == ["HTTP"]) == (name in HTTP)
-
-
-@pytest.mark.parametrize("name", STRANGERS)
-def test_events_of_other_kinds_have_none_and_are_refused_by_name(name: str) -> None:
-    """Some look like one of ours."""
-    event = STRANGERS[name]
-    takers = [taker for taker, matches in TAKERS.items() if matches(event)]
-    assert takers == [], takers
-    with pytest.raises(Validation, match=r"^This function takes .* SQS, SNS, .* Given: ") as refused:
-        source_of(event)
-    assert str(refused.value).endswith(described(event))
-
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
 )
-
-
-@given(st.sampled_from(sorted(EVENTS)), st.sampled_from(sorted(EVENTS)), JSON)
-def test_no_mixture_of_events_has_two_takers(one: str, other: str, extra: Any) -> None:  # noqa: ANN401 - any JSON
-    """Fields of another source's, or anything else, beside its own."""
-    mixed = EVENTS[one] | EVENTS[other] if isinstance(EVENTS[one], dict) and isinstance(EVENTS[other], dict) else extra
-    assert sum(matches(mixed) for name, matches in TAKERS.items() if name != "HTTP") <= 1
 
 
 def found(body: object) -> list[Content]:
@@ -175,7 +123,7 @@ def test_what_is_no_record_is_a_failure_for_good_with_its_reason(name: str) -> N
 @given(st.text() | JSON.map(json.dumps) | JSON.map(lambda value: json.dumps({**SNS, "Message": value})))
 def test_no_body_raises(body: str) -> None:
     """Whatever is in it."""
-    assert all(isinstance(one, Record | Failure | Nothing | StoredObject) for one in found(body))
+    assert all(isinstance(one, Record | Failure | Skipped | StoredObject) for one in found(body))
 
 
 def test_a_record_keeps_what_else_it_carries_and_its_options_apart() -> None:
@@ -189,7 +137,7 @@ def test_a_test_of_s3_and_an_event_of_our_own_hold_nothing() -> None:
     """Nor does an object that was deleted."""
     own = EVENTS["eventbridge"] | {"source": "embeddings-on-lambda"}
     gone = json.loads(json.dumps(EVENTS["s3"]).replace("ObjectCreated:Put", "ObjectRemoved:Delete"))
-    assert [[one.reason for one in found(body) if isinstance(one, Nothing)] for body in (EVENTS["s3_test"], own, gone)] == [
+    assert [[one.reason for one in found(body) if isinstance(one, Skipped)] for body in (EVENTS["s3_test"], own, gone)] == [
         ["test"],
         ["ours"],
         ["deleted"],
@@ -215,7 +163,7 @@ def test_what_a_sender_puts_in_the_place_of_an_event_s_name_is_not_logged(
     else:
         body["detail-type"] = "My secret diary of today"
     (skipped,) = found(body)
-    assert isinstance(skipped, Nothing)
+    assert isinstance(skipped, Skipped)
     logged = capsys.readouterr().err
     assert "_event_skipped" in logged
     assert "diary" not in logged
@@ -258,7 +206,7 @@ def test_only_a_changed_text_of_a_table_is_embedded() -> None:
         "arn:aws:dynamodb:us-east-1:123456789012:table/documents",
         {"pk": {"S": "weather-2"}},
     )
-    assert (same, gone) == (Nothing("weather-3", "unchanged", same.origin), Gone("weather-4", "deleted", gone.origin))
+    assert (same, gone) == (Skipped("weather-3", "unchanged", same.origin), Deleted("weather-4", "deleted", gone.origin))
 
 
 def test_an_item_that_loses_its_text_is_gone_as_one_that_is_deleted() -> None:
@@ -267,8 +215,8 @@ def test_an_item_that_loses_its_text_is_gone_as_one_that_is_deleted() -> None:
     lost, never = event["Records"][1], event["Records"][0]
     del lost["dynamodb"]["NewImage"]["inputs"], never["dynamodb"]["NewImage"]["inputs"]
     without, neither = (dynamodb.change(record, "inputs", "n") for record in (lost, never))
-    assert without == Gone("weather-2", "no text", without.origin)
-    assert neither == Nothing("weather-1", "no text", neither.origin)
+    assert without == Deleted("weather-2", "no text", without.origin)
+    assert neither == Skipped("weather-1", "no text", neither.origin)
 
 
 def test_a_stream_that_does_not_show_what_was_there_before_is_refused() -> None:
@@ -401,7 +349,7 @@ def test_a_pipe_has_one_content_for_each_element() -> None:
     queued = EVENTS["sqs"]["Records"][0] | {"body": json.dumps(EVENTS["s3"])}
     event = [*EVENTS["pipes"], *changes, data, {"id": "a", "inputs": "b"}, "It rained.", queued, 3]
     made = list(pipes.records(event, "inputs"))
-    assert [type(content) for content in made] == [Record] * 4 + [Nothing, Gone] + [Record] * 3 + [Failure] * 2
+    assert [type(content) for content in made] == [Record] * 4 + [Skipped, Deleted] + [Record] * 3 + [Failure] * 2
     assert [content.origin.message for content in made] == list(range(len(event)))
 
 
@@ -444,7 +392,7 @@ ENVELOPE = {"account": "1", "region": "r", "time": "t", "detail": {"object": {"k
 def test_no_name_that_a_sender_chose_is_logged(body: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     """A message may look like an event of S3 and have any text where an event has its name."""
     (content,) = contents(json.dumps(body), "default", Origin("m"), "inputs")
-    assert isinstance(content, Nothing)
+    assert isinstance(content, Skipped)
     logged = capsys.readouterr().err
     assert "skipped" in logged
     assert PRIVATE not in logged
