@@ -1,7 +1,7 @@
 """Events as AWS sends them, and the ways to send events from a laptop. Not shipped to Lambda.
 
 http_api_v2.json, rest_v1.json, function_url.json, alb.json, direct.json, records.json
-sqs.json, sqs_fifo.json, sns.json, eventbridge.json, kinesis.json, kinesis_aggregated.json, dynamodb.json, s3.json,
+sqs.json, sqs_fifo.json, sns.json, eventbridge.json, kinesis.json, kinesis_aggregated.json, dynamodb.json, kafka.json, s3.json,
 s3_eventbridge.json, s3_test.json, pipes.json, distributed_map.json
     One event for each source, for `make invoke EVENT=events/NAME.json` and for `sam local invoke -e`. The HTTP function takes those
     in the first line, the pipeline function the others.

@@ -62,6 +62,7 @@ KINDS = (
     _source("S3", "s3"),
     _source("Kinesis", "kinesis"),
     _source("DynamoDB Streams", "dynamodb"),
+    _source("Kafka", "kafka"),
     Kind("EventBridge Pipes", (PIPELINE,), "handler.sources.pipes:matches", "handler.functions.enrichment:make_handler"),
     Kind("Step Functions", (PIPELINE,), "handler.sources.distributed_map:matches", "handler.functions.map_batch:make_handler"),
 )
@@ -135,7 +136,6 @@ STRANGERS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "an HTTP request, which handler.functions.api answers": lambda event: bool(_context(event)),
     "a CloudWatch Logs subscription": lambda event: "awslogs" in event,
     "a Firehose transformation": lambda event: "deliveryStreamArn" in event,
-    "a Kafka batch": lambda event: event.get("eventSource") in ["aws:kafka", "SelfManagedKafka"],
     "an MQ batch": lambda event: event.get("eventSource") in ["aws:amq", "aws:rmq"],
     "a Cognito trigger": lambda event: "triggerSource" in event,
     "records of other or of several sources": lambda event: isinstance(event.get("Records"), list),

@@ -7,7 +7,7 @@ A source has three functions:
     reply(to_retry)             the function's reply, or an exception, that has the messages of these failures delivered again
 
     sqs.py                             retries the messages that `batchItemFailures` names
-    kinesis.py dynamodb.py             retry a shard from the first record that `batchItemFailures` names
+    kinesis.py dynamodb.py kafka.py    retry a shard or partition from the first record that `batchItemFailures` names
     sns.py eventbridge.py s3.py        invoke asynchronously, and retry the event if the function raises
     pipes.py distributed_map.py direct.py    are answered with results or a receipt: they have no `reply`
 

@@ -26,6 +26,7 @@ REPLIES = {
     "kinesis": '{"batchItemFailures": []}',
     "kinesis_aggregated": '{"batchItemFailures": []}',
     "dynamodb": '{"batchItemFailures": []}',
+    "kafka": '{"batchItemFailures": []}',
     "sns": "null",
     "eventbridge": "null",
     "s3": "null",
@@ -36,6 +37,7 @@ REPLIES = {
 WRITTEN = {"distributed_map": 2, "sqs": 3, "sqs_fifo": 3, "kinesis": 2, "dynamodb": 2, "sns": 1, "eventbridge": 1, "s3": 2} | {
     "s3_eventbridge": 2,
     "kinesis_aggregated": 2,
+    "kafka": 3,
 }
 """The vectors that each has written to its sink."""
 MODEL_DIR = os.environ.get("MODEL_DIR", str(ROOT / "build/model"))

@@ -37,7 +37,7 @@ NOT_HTTP: dict[str, dict[str, Any]] = {
 """Events that the HTTP function refuses, some of which look like HTTP requests."""
 STRANGERS: dict[str, Any] = {name: event for name, event in NOT_HTTP.items() if name != "SQS"} | {
     "CloudWatch Logs": {"awslogs": {"data": "H4sI"}},
-    "Kafka": {"eventSource": "aws:kafka", "records": {}, "bootstrapServers": "b"},
+    "Kafka without partitions": {"eventSource": "aws:kafka", "records": {}, "bootstrapServers": "b"},
     "Amazon MQ": {"eventSource": "aws:amq", "messages": []},
     "Firehose": {"invocationId": "i", "deliveryStreamArn": "arn", "region": "us-east-1", "records": []},
     "VPC Lattice, first version": {"raw_path": "/", "method": "POST", "headers": {}, "query_string_parameters": {}},

@@ -54,7 +54,7 @@ def test_events_of_other_kinds_have_none_and_are_refused_by_name(name: str) -> N
     """Some look like one of ours."""
     event = STRANGERS[name]
     assert takers(event) == []
-    sources = "SQS, SNS, EventBridge, S3, Kinesis, DynamoDB Streams, EventBridge Pipes and Step Functions"
+    sources = "SQS, SNS, EventBridge, S3, Kinesis, DynamoDB Streams, Kafka, EventBridge Pipes and Step Functions"
     with pytest.raises(Validation) as refused:
         kind_of(event, PIPELINE)
     assert (

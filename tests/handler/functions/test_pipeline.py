@@ -61,6 +61,7 @@ ANSWERS: dict[str, object] = {
     },
     "kinesis": {"batchItemFailures": [{"itemIdentifier": EVENTS["kinesis"]["Records"][0]["kinesis"]["sequenceNumber"]}]},
     "dynamodb": {"batchItemFailures": [{"itemIdentifier": EVENTS["dynamodb"]["Records"][0]["dynamodb"]["SequenceNumber"]}]},
+    "kafka": {"batchItemFailures": [{"itemIdentifier": {"partition": "documents-0", "offset": 15}}]},
 }
 
 
@@ -91,7 +92,7 @@ def test_the_test_event_of_s3_is_acknowledged() -> None:
     assert sink.ids == []
 
 
-@pytest.mark.parametrize("name", ["sqs", "sns", "eventbridge", "s3", "kinesis", "dynamodb"])
+@pytest.mark.parametrize("name", ["sqs", "sns", "eventbridge", "s3", "kinesis", "dynamodb", "kafka"])
 def test_without_a_sink_events_whose_response_holds_no_vectors_are_refused(name: str) -> None:
     """They are retried, so that none is lost."""
     with pytest.raises(errors.Backend, match=r"^SINK must be set for events of "):
