@@ -23,9 +23,9 @@ from handler.errors import shown
 from handler.pipeline.batching import embedded
 from handler.records import Failure, Origin, Record, Result
 from handler.service import Service
-from handler.sinks.failures import body_of
-from handler.sources.files import Piece, kind_from, pieces
-from handler.sources.reading import record_of
+from handler.sinks.failures import to_body
+from handler.sources.files import FileRecord, find_file_kind, read_file
+from handler.sources.record_parsing import parse_record
 
 READ_BYTES = 1024 * 1024
 CALL_RECORDS = 512
@@ -79,7 +79,7 @@ class Job:
         if out.resolve() == source.resolve():
             msg = f"OUT must be another file than IN. Given: {out}"
             raise Refused(msg)
-        self._kind = kind_from(source.name)
+        self._kind = find_file_kind(source.name)
         self._size = source.stat().st_size
         self._content = FileContent(source)
         self._text_field = text_field
@@ -137,10 +137,10 @@ class Job:
         self._stopping = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def _pieces(self, offset: int) -> Iterator[Piece]:
-        return pieces(self._content, self._kind, self._text_field, offset)
+    def _pieces(self, offset: int) -> Iterator[FileRecord]:
+        return read_file(self._content, self._kind, self._text_field, offset)
 
-    def _check_text_field(self, first: Piece | None) -> None:
+    def _check_text_field(self, first: FileRecord | None) -> None:
         """A corpus whose texts are called something else should not fail record by record."""
         if first is None or (isinstance(first.fields, dict) and self._text_field in first.fields):
             return
@@ -178,11 +178,11 @@ class Job:
         _write_at(partial, self._progress.last.written or mark.written, self._format.end(self._parts()))
         return True
 
-    def _record(self, piece: Piece) -> Record | Failure:
+    def _record(self, piece: FileRecord) -> Record | Failure:
         place = {"start": piece.start, "end": piece.end}
         if isinstance(piece.fields, Failure):
             return Failure(piece.fields.id, piece.fields.error, piece.fields.error_type, transient=False, origin=Origin(0, place))
-        return record_of(piece.fields, f"{self._content.name}:{piece.start}", Origin(0, piece.fields), self._text_field)
+        return parse_record(piece.fields, f"{self._content.name}:{piece.start}", Origin(0, piece.fields), self._text_field)
 
     def _written(
         self,
@@ -195,7 +195,7 @@ class Job:
     ) -> Mark:
         """Write a part, then that it is written."""
         content, part = self._format.part(results, mark.written) if results else (b"", None)
-        told = b"".join(body_of(failure, failure.origin.original, None) + b"\n" for failure in failed)
+        told = b"".join(to_body(failure, failure.origin.original, None) + b"\n" for failure in failed)
         _write_at(partial, mark.written, content)
         _write_at(failures, mark.failures_written, told)
         reached = Mark(

@@ -19,7 +19,7 @@ from handler.pipeline.batching import embedded
 from handler.records import Content, Failure, Nothing, Record, Result
 from handler.service import Service, check_batch
 from handler.sources import described, direct
-from handler.sources.reading import TEXT_FIELD
+from handler.sources.record_parsing import TEXT_FIELD
 from handler.vectors import NEVER
 
 PUBLIC: dict[str, type[EmbeddingError]] = {

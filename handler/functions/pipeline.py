@@ -19,11 +19,11 @@ from handler.records import Failure, Result
 from handler.service import Service
 from handler.sinks import failure_destination_from, sink_from
 from handler.sinks.s3_shards import Receipt
-from handler.sinks.shards import name_of
+from handler.sinks.shard_formats import name_shard
 from handler.sources import direct, distributed_map, name_of_source, pipes, source_of
 from handler.sources.continuations import objects_of
 from handler.sources.distributed_map import BatchInput
-from handler.sources.visibility import GiveBack, giving_back
+from handler.sources.queue_visibility import GiveBack, make_give_back
 
 STATE_BYTES = 256 * 1024
 """The most that a state machine carries from one state to the next."""
@@ -69,7 +69,7 @@ class Parts:
             failure_destination_from(destination) if destination else None,
             objects_of(settings),
             named_sink,
-            giving_back(),
+            make_give_back(),
         )
 
 
@@ -150,7 +150,7 @@ def _batch(event: Any, service: Service, parts: Parts, context: Any) -> Any:  # 
     _raise_left(pipeline.settled(failures), len(found))
     receipt: dict[str, Any] = {}
     if isinstance(sink, Shards):
-        written = sink.write_shard(results, name_of(results))
+        written = sink.write_shard(results, name_shard(results))
         unwritten = written if isinstance(written, list) else []
         if isinstance(written, Receipt):
             receipt = {"key": f"s3://{written.bucket}/{written.key}", "sha256": written.sha256}

@@ -1,11 +1,15 @@
 """Where records come from: one file per event source, each with a predicate that only its own events satisfy.
 
-    reading.py          a record as JSON, a plain text, an envelope of another service
-    guarded.py          whatever is wrong with a record is its own failure
-    numbers.py          numbers without losing a digit
-    replies.py          what goes back
-    visibility.py       when failed messages of a queue are received again
-    kpl.py              what the Kinesis Producer Library aggregated
+    record_parsing.py    a record from its fields
+    envelopes.py         a message's body: a record, a plain text, or an envelope of another service
+    isolation.py         a record that cannot be read fails alone
+    exact_numbers.py     numbers that keep every digit
+    replies.py           how a source learns what to retry
+    queue_visibility.py  when failed messages of a queue are received again
+    kpl.py               aggregated records of the Kinesis Producer Library
+    files.py             records of JSONL, CSV and plain text; file_lines.py reads their lines
+    s3_objects.py        objects of S3, read in parts
+    continuations.py     objects for the pipeline, and the queue to which their rest is deferred
     sqs.py kinesis.py dynamodb.py                  named in `batchItemFailures` where they are to come again
     sns.py eventbridge.py s3.py                    asynchronous: come again where the function raises
     pipes.py distributed_map.py                    answered with the results, or a receipt of them

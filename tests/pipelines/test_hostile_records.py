@@ -18,9 +18,9 @@ from handler.errors import Empty, Unfinished, Validation
 from handler.functions.pipeline import Parts, answering
 from handler.pipeline.ports import Objects
 from handler.records import Failure, Nothing, Result, StoredObject
-from handler.sinks.failures import body_of
-from handler.sinks.s3_vectors import storable
-from handler.sinks.shards import FORMATS
+from handler.sinks.failures import to_body
+from handler.sinks.s3_vectors import to_storable
+from handler.sinks.shard_formats import FORMATS
 from handler.sources import source_of
 from handler.sources.continuations import records
 from tests.handler.sources.test_kpl import aggregated
@@ -46,7 +46,7 @@ class Written:
             json.loads(line, parse_constant=pytest.fail)
         FORMATS["parquet"](results)
         for result in results:
-            json.dumps(storable(result.record.metadata), allow_nan=False)
+            json.dumps(to_storable(result.record.metadata), allow_nan=False)
         self.results += results
         return []
 
@@ -57,7 +57,7 @@ class Recorded(Kept):
 
     def write(self, failures: Sequence[tuple[Failure, object]]) -> list[Failure]:
         for failure, original in failures:
-            body = body_of(failure, original, QUEUE_BYTES)
+            body = to_body(failure, original, QUEUE_BYTES)
             assert len(body) <= QUEUE_BYTES
             json.loads(body, parse_constant=pytest.fail)
         return super().write(failures)
