@@ -4,8 +4,8 @@ A row holds names, `module:attribute`, which are imported at their first use: an
 pipeline never imports FastAPI. No event satisfies two predicates, so that the order of the rows decides nothing but the time that
 it takes.
 
-To add an event source, write handler/sources/NAME.py with `matches`, `records` and `reply`, add a row to KINDS, an event
-events/NAME.json, and a test.
+To add an event source, write handler/sources/NAME.py with `matches` and `records`, add a row to KINDS that also names the reply
+which has failures retried, an event events/NAME.json, and a test.
 
 Law: knows the other modules by name only.
 """
@@ -41,14 +41,14 @@ class Kind:
     records: str = ""
     """For event sources: finds the records of an event."""
     reply: str = ""
-    """For event sources: makes the reply that has failures retried. Every other handler reports them in its own response."""
+    """For event sources: makes the reply, or raises the exception, that has failures retried. Other handlers do so themselves."""
 
 
-def _source(name: str, module: str) -> Kind:
+def _source(name: str, module: str, reply: str) -> Kind:
+    """Make the row of an event source. `module` and `reply` are names in handler/sources."""
     source = f"handler.sources.{module}"
-    return Kind(
-        name, (PIPELINE,), f"{source}:matches", "handler.functions.messages:make_handler", f"{source}:records", f"{source}:reply"
-    )
+    handler = "handler.functions.messages:make_handler"
+    return Kind(name, (PIPELINE,), f"{source}:matches", handler, f"{source}:records", f"handler.sources.{reply}")
 
 
 HTTP = Kind("HTTP", (API,), "handler.doors:is_request", "handler.functions.api:make_http_handler")
@@ -56,13 +56,13 @@ HTTP = Kind("HTTP", (API,), "handler.doors:is_request", "handler.functions.api:m
 KINDS = (
     HTTP,
     Kind("direct", (API, PIPELINE), "handler.sources.direct:matches", "handler.functions.direct:make_handler"),
-    _source("SQS", "sqs"),
-    _source("SNS", "sns"),
-    _source("EventBridge", "eventbridge"),
-    _source("S3", "s3"),
-    _source("Kinesis", "kinesis"),
-    _source("DynamoDB Streams", "dynamodb"),
-    _source("Kafka", "kafka"),
+    _source("SQS", "sqs", "replies:name_messages"),
+    _source("SNS", "sns", "replies:raise_if_unfinished"),
+    _source("EventBridge", "eventbridge", "replies:raise_if_unfinished"),
+    _source("S3", "s3", "replies:raise_if_unfinished"),
+    _source("Kinesis", "kinesis", "replies:name_first_of_stream"),
+    _source("DynamoDB Streams", "dynamodb", "replies:name_first_of_stream"),
+    _source("Kafka", "kafka", "kafka:name_first_of_partitions"),
     Kind("EventBridge Pipes", (PIPELINE,), "handler.sources.pipes:matches", "handler.functions.enrichment:make_handler"),
     Kind("Step Functions", (PIPELINE,), "handler.sources.distributed_map:matches", "handler.functions.map_batch:make_handler"),
 )

@@ -9,7 +9,7 @@ from events.embed.job import Job
 from events.embed.progress import Refused
 from handler.bootstrap import load_service
 from handler.errors import EmbeddingError
-from handler.sources.reading import TEXT_FIELD
+from handler.sources.record_parsing import TEXT_FIELD
 
 INTERRUPTED = 130
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from events.embed.output import OUTPUTS
 from events.embed.progress import Refused
 from handler.errors import shown
-from handler.sources.files import Piece
+from handler.sources.files import FileRecord
 
 READ_BYTES = 1024 * 1024
 
@@ -55,7 +55,7 @@ def check_paths(source: Path, out: Path) -> None:
         raise Refused(msg)
 
 
-def check_text_field(first: Piece | None, text_field: str, kind_of_file: str) -> None:
+def check_text_field(first: FileRecord | None, text_field: str, kind_of_file: str) -> None:
     """Check the first record: if the texts have another field's name, the command fails once and not for each record.
 
     Raises:

@@ -24,9 +24,9 @@ from events.embed.progress import Mark, Progress, Refused, fingerprint
 from handler.pipeline.batching import embed_contents
 from handler.records import Failure, Origin, Record, Result
 from handler.service import Service
-from handler.sinks.failures import body_of
-from handler.sources.files import Piece, kind_from, pieces
-from handler.sources.reading import record_of
+from handler.sinks.failures import to_body
+from handler.sources.files import FileRecord, find_file_kind, read_file
+from handler.sources.record_parsing import parse_record
 
 CALL_RECORDS = 512
 """Records that are embedded together; an interrupt waits for them."""
@@ -57,7 +57,7 @@ class Job:
             EmbeddingError: the input is of an unknown kind, or there is no model.
         """
         check_paths(source, out)
-        self._kind = kind_from(source.name)
+        self._kind = find_file_kind(source.name)
         self._size = source.stat().st_size
         self._content = FileContent(source)
         self._text_field = text_field
@@ -115,8 +115,8 @@ class Job:
         self._is_stopping = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def _pieces(self, offset: int) -> Iterator[Piece]:
-        return pieces(self._content, self._kind, self._text_field, offset)
+    def _pieces(self, offset: int) -> Iterator[FileRecord]:
+        return read_file(self._content, self._kind, self._text_field, offset)
 
     def _embed(self, partial: BinaryIO, failures: BinaryIO) -> bool:
         """Read, embed and write from the last state on; return False if an interrupt stopped it."""
@@ -141,7 +141,7 @@ class Job:
         _write_at(partial, self._progress.last.written or mark.written, self._format.end(parts))
         return True
 
-    def _embed_batch(self, batch: Sequence[Piece], part: Part) -> None:
+    def _embed_batch(self, batch: Sequence[FileRecord], part: Part) -> None:
         """Embed records, and add a result or a failure for each to a part.
 
         Raises:
@@ -156,16 +156,18 @@ class Job:
                 case Failure():
                     part.failures.append(outcome)
 
-    def _record(self, piece: Piece) -> Record | Failure:
-        if isinstance(piece.fields, Failure):
-            place = {"start": piece.start, "end": piece.end}
-            return Failure(piece.fields.id, piece.fields.error, piece.fields.error_type, transient=False, origin=Origin(0, place))
-        return record_of(piece.fields, f"{self._content.name}:{piece.start}", Origin(0, piece.fields), self._text_field)
+    def _record(self, record: FileRecord) -> Record | Failure:
+        if isinstance(record.fields, Failure):
+            place = {"start": record.start, "end": record.end}
+            return Failure(
+                record.fields.id, record.fields.error, record.fields.error_type, transient=False, origin=Origin(0, place)
+            )
+        return parse_record(record.fields, f"{self._content.name}:{record.start}", Origin(0, record.fields), self._text_field)
 
     def _write(self, partial: BinaryIO, failures: BinaryIO, part: Part, mark: Mark, read: int) -> Mark:
         """Write a part, then record the state after it, and return that."""
         content, entry = self._format.part(part.results, mark.written) if part.results else (b"", None)
-        lines = b"".join(body_of(failure, failure.origin.original, None) + b"\n" for failure in part.failures)
+        lines = b"".join(to_body(failure, failure.origin.original, None) + b"\n" for failure in part.failures)
         _write_at(partial, mark.written, content)
         _write_at(failures, mark.failures_written, lines)
         after = Mark(

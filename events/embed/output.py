@@ -5,8 +5,8 @@ from dataclasses import asdict
 from typing import Any, Protocol
 
 from handler.records import Result
-from handler.sinks.parquet import MAGIC, Chunk, RowGroup, footer, row_group
-from handler.sinks.shards import jsonl, rows_of
+from handler.sinks.parquet import MAGIC, Chunk, RowGroup, write_footer, write_row_group
+from handler.sinks.shard_formats import to_jsonl, to_rows
 
 
 class Output(Protocol):
@@ -35,7 +35,7 @@ class Jsonl:
     def part(self, results: Sequence[Result], offset: int) -> tuple[bytes, None]:
         """Return a line for each result."""
         del offset
-        return jsonl(results), None
+        return to_jsonl(results), None
 
     def end(self, parts: Iterable[Any]) -> bytes:
         """Return nothing."""
@@ -52,12 +52,12 @@ class Parquet:
 
     def part(self, results: Sequence[Result], offset: int) -> tuple[bytes, Any]:
         """Return a row group, and its entry in the footer."""
-        content, group = row_group(rows_of(results), offset)
+        content, group = write_row_group(to_rows(results), offset)
         return content, asdict(group)
 
     def end(self, parts: Iterable[Any]) -> bytes:
         """Return the footer."""
-        return footer([RowGroup(part["rows"], tuple(Chunk(**chunk) for chunk in part["chunks"])) for part in parts])
+        return write_footer([RowGroup(part["rows"], tuple(Chunk(**chunk) for chunk in part["chunks"])) for part in parts])
 
 
 OUTPUTS: Mapping[str, Callable[[], Output]] = {".jsonl": Jsonl, ".parquet": Parquet}

@@ -17,7 +17,7 @@ from handler.pipeline.settling import settle
 from handler.records import Failure, Result
 from handler.service import Service
 from handler.sinks.s3_shards import Receipt
-from handler.sinks.shards import name_of
+from handler.sinks.shard_formats import name_shard
 from handler.sources import distributed_map
 from handler.sources.distributed_map import BatchInput
 
@@ -60,7 +60,7 @@ def _write(sink: Sink, results: Sequence[Result]) -> tuple[list[Failure], dict[s
     """Write a batch's results; return the failures, and for a shard its address and checksum."""
     if not isinstance(sink, Shards):
         return sink.write(results), {}
-    match sink.write_shard(results, name_of(results)):
+    match sink.write_shard(results, name_shard(results)):
         case Receipt() as receipt:
             return [], {"key": f"s3://{receipt.bucket}/{receipt.key}", "sha256": receipt.sha256}
         case list() as failures:

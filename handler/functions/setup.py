@@ -9,7 +9,7 @@ from handler.config import PipelineSettings
 from handler.pipeline.ports import FailureDestination, ObjectStore, Sink
 from handler.sinks import failure_destination_from, sink_from
 from handler.sources.continuations import objects_of
-from handler.sources.visibility import GiveBack, giving_back
+from handler.sources.queue_visibility import GiveBack, make_give_back
 
 BATCH_SINK = "BatchInput.sink"
 
@@ -55,5 +55,5 @@ class Setup:
             failure_destination_from(destination) if destination else None,
             objects_of(settings),
             named_sink,
-            giving_back(),
+            make_give_back(),
         )

@@ -1,25 +1,30 @@
 """Event sources: one file each, named by its row in handler/kinds.py.
 
-A source has three functions:
+A source has two functions:
 
     matches(event)              True for its own events, and for no others
     records(event, text_field)  the contents of an event, in their order
-    reply(to_retry)             the function's reply, or an exception, that has the messages of these failures delivered again
 
-    sqs.py                             retries the messages that `batchItemFailures` names
-    kinesis.py dynamodb.py kafka.py    retry a shard or partition from the first record that `batchItemFailures` names
-    sns.py eventbridge.py s3.py        invoke asynchronously, and retry the event if the function raises
-    pipes.py distributed_map.py direct.py    are answered with results or a receipt: they have no `reply`
+Its row also names the reply that has failed messages delivered again:
+
+    sqs.py                             `batchItemFailures` names each message to retry
+    kinesis.py dynamodb.py             `batchItemFailures` names the first record, from which the stream is read again
+    kafka.py                           `batchItemFailures` names the first offset of each partition
+    sns.py eventbridge.py s3.py        an exception: they invoke the function asynchronously, and retry the event if it raises
+    pipes.py distributed_map.py direct.py    none: the response has the results, or a receipt
 
 What the sources share:
 
-    reading.py          a record as JSON, a plain text, or an envelope of another service
-    guarded.py          a record that cannot be read fails alone
-    numbers.py          decimal numbers without losing a digit
-    replies.py          replies, and the exception that has an event retried
-    visibility.py       when failed messages of a queue are received again
-    kpl.py              records that the Kinesis Producer Library aggregated
-    files.py objects.py continuations.py    lines of files and of objects in S3, and their deferred rest
+    record_parsing.py    a record from its fields
+    envelopes.py         a message's body: a record, a plain text, or an envelope of another service
+    isolation.py         a record that cannot be read fails alone
+    exact_numbers.py     numbers that keep every digit
+    replies.py           how a source learns what to retry
+    queue_visibility.py  when failed messages of a queue are received again
+    kpl.py               aggregated records of the Kinesis Producer Library
+    files.py             records of JSONL, CSV and plain text; file_lines.py reads their lines
+    s3_objects.py        objects of S3, read in parts
+    continuations.py     objects for the pipeline, and the queue to which their rest is deferred
 
 Each file says which rights its source needs.
 """

@@ -16,9 +16,9 @@ from typing import Any, cast
 from handler.errors import Validation
 from handler.kinds import Event
 from handler.records import Content, Failure, Origin, Skipped
-from handler.sources.guarded import guarded
-from handler.sources.reading import contents
-from handler.sources.replies import Partial, items
+from handler.sources.envelopes import parse_message
+from handler.sources.isolation import isolate
+from handler.sources.replies import BatchItemFailures, name_failures
 
 SERVICES = ("aws:kafka", "SelfManagedKafka")
 NO_OFFSET = -1
@@ -34,15 +34,15 @@ def matches(event: object) -> bool:
 
 
 def records(event: Event, text_field: str) -> Iterator[Content]:
-    """Find the contents of each record; one without an `id` is named by its partition and offset."""
+    """Yield the contents of all records. One without an `id` is named by its partition and offset."""
     for partition, found in event["records"].items():
         for record in found:
             offset = offset_of(record)
             name, origin = f"{partition}:{offset}", Origin(offset, record, group=partition)
-            yield from guarded(partial(_contents, record, name, origin, text_field), name, origin)
+            yield from isolate(partial(_parse, record, name, origin, text_field), name, origin)
 
 
-def _contents(record: dict[str, Any], name: str, origin: Origin, text_field: str) -> Iterator[Content]:
+def _parse(record: dict[str, Any], name: str, origin: Origin, text_field: str) -> Iterator[Content]:
     value = record["value"]
     if value is None:  # a tombstone, with which a compacted topic deletes a key
         return iter([Skipped(name, "no value", origin)])
@@ -51,7 +51,7 @@ def _contents(record: dict[str, Any], name: str, origin: Origin, text_field: str
     except ValueError:
         msg = "The record's value is not text in UTF-8, encoded as base64"
         raise Validation(msg) from None
-    return contents(body, name, origin, text_field)
+    return parse_message(body, name, origin, text_field)
 
 
 def offset_of(record: object) -> int:
@@ -60,10 +60,10 @@ def offset_of(record: object) -> int:
     return offset if isinstance(offset, int) and not isinstance(offset, bool) else NO_OFFSET
 
 
-def reply(to_retry: Sequence[Failure]) -> Partial:
+def name_first_of_partitions(failures: Sequence[Failure]) -> BatchItemFailures:
     """Name the first offset to retry of each partition."""
     first: dict[str, int] = {}
-    for failure in to_retry:
+    for failure in failures:
         partition, offset = failure.origin.group or "", cast("int", failure.origin.message)
         first[partition] = min(offset, first.get(partition, offset))
-    return items({"partition": partition, "offset": offset} for partition, offset in first.items())
+    return name_failures({"partition": partition, "offset": offset} for partition, offset in first.items())

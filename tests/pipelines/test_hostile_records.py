@@ -20,9 +20,9 @@ from handler.functions.setup import Setup
 from handler.kinds import PIPELINE, kind_of, resolve
 from handler.pipeline.ports import ObjectStore
 from handler.records import Failure, Result, Skipped, StoredObject
-from handler.sinks.failures import body_of
-from handler.sinks.s3_vectors import storable
-from handler.sinks.shards import FORMATS
+from handler.sinks.failures import to_body
+from handler.sinks.s3_vectors import to_storable
+from handler.sinks.shard_formats import FORMATS
 from handler.sources.continuations import records
 from tests.handler.sources.test_kpl import aggregated
 from tests.handler.test_pipeline import Queue
@@ -47,7 +47,7 @@ class Written:
             json.loads(line, parse_constant=pytest.fail)
         FORMATS["parquet"](results)
         for result in results:
-            json.dumps(storable(result.record.metadata), allow_nan=False)
+            json.dumps(to_storable(result.record.metadata), allow_nan=False)
         self.results += results
         return []
 
@@ -58,7 +58,7 @@ class Recorded(Kept):
 
     def write(self, failures: Sequence[tuple[Failure, object]]) -> list[Failure]:
         for failure, original in failures:
-            body = body_of(failure, original, QUEUE_BYTES)
+            body = to_body(failure, original, QUEUE_BYTES)
             assert len(body) <= QUEUE_BYTES
             json.loads(body, parse_constant=pytest.fail)
         return super().write(failures)

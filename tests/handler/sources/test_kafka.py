@@ -116,7 +116,7 @@ def test_a_record_without_an_offset_has_lambda_retry_the_batch(offset: object) -
     broken["records"]["t-0"][0]["offset"] = offset
     (failure,) = kafka.records(broken, "inputs")
     assert isinstance(failure, Failure)
-    assert kafka.reply([failure]) == {"batchItemFailures": [named("t-0", -1)]}
+    assert kafka.name_first_of_partitions([failure]) == {"batchItemFailures": [named("t-0", -1)]}
 
 
 @pytest.mark.parametrize("records", [None, [], {}, {"t-0": 3}], ids=["null", "a list", "nothing", "a number"])
