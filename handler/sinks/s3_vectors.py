@@ -34,7 +34,7 @@ MOST_CALLS = 100
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """What an index accepts. Without the right to ask, dimension and non-filterable metadata are None."""
+    """The properties of an index. Without the right to ask, dimension and non-filterable metadata are None."""
 
     dimension: int | None = None
     non_filterable: frozenset[str] | None = None

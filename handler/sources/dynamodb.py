@@ -130,7 +130,7 @@ PLAIN: dict[str, Any] = {
     "L": lambda values: [to_plain(value) for value in values],
     "M": lambda values: {field: to_plain(value) for field, value in values.items()},
 }
-"""How the content of each type becomes a value of JSON."""
+"""The function that turns the content of each type into a value of JSON."""
 
 
 def find_table(stream: str) -> str:

@@ -20,7 +20,7 @@ SKIPPED_EVENTS = (
     *("ObjectRemoved:", "ObjectRestore:", "ObjectTagging:", "ObjectAcl:", "LifecycleExpiration:", "LifecycleTransition"),
     *("Object Deleted", "Object Restore", "Object Storage Class Changed", "Object Tags", "Object ACL Updated", "Object Access"),
 )
-"""How the names of S3's skipped events begin. Only these names are logged."""
+"""The beginnings of the names of S3's events that are skipped. Only these names are logged."""
 OWN_SOURCE = "embeddings-on-lambda"
 """The source of the events that the EventBridge sink puts."""
 

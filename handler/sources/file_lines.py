@@ -12,7 +12,7 @@ from handler.gunzip import MAGIC, GzipError, gunzip
 MOST_RECORD_BYTES = 2_000_000
 """A longer line, or a longer CSV record of several lines, is refused and never held in memory."""
 STEP_BYTES = 1024 * 1024
-"""How many bytes are decompressed at a time and split into lines at a time."""
+"""The bytes that are decompressed, and split into lines, at a time."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 

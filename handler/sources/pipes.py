@@ -60,4 +60,4 @@ ELEMENTS: dict[str, Callable[[dict[str, Any], int, str], list[Content]]] = {
     ),
     "aws:dynamodb": lambda element, position, text_field: [dynamodb.parse_change(element, text_field, position)],
 }
-"""How elements of each service are parsed."""
+"""The parser for the elements of each service."""

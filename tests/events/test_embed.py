@@ -99,7 +99,7 @@ REFUSED = [
     (
         "in.csv",
         "out.jsonl",
-        "The record at byte 0 names the columns, and must name each once, `inputs` among them. Given: 'title', 'body'. "  # noqa: ISC004
+        "The record at byte 0 is the header. It must name each column once, and `inputs` among them. Given: 'title', 'body'. "  # noqa: ISC004
         "Name the one to embed: TEXT_FIELD=…",
     ),
 ]

@@ -30,7 +30,7 @@ from tests.pipelines.fakes import FakeService, Kept
 from tests.pipelines.hostile_events import ACKNOWLEDGED, ANSWERED, ANY_JSON, GOOD, HOSTILE, event, nested
 
 EXAMPLES = int(os.environ.get("HOSTILE_RECORDS", "40"))
-"""Of each test; `make soak` has more."""
+"""Examples of each test; `make soak` has more."""
 QUEUE_BYTES = 1024 * 1024
 service = partial(FakeService, settings=FakeService().settings, manifest=FakeService().manifest)
 """Makes a service; the model's manifest is read once."""
@@ -38,7 +38,7 @@ service = partial(FakeService, settings=FakeService().settings, manifest=FakeSer
 
 @dataclass
 class Written:
-    """A sink that encodes what it is given in every form that there is, as the real ones do, and holds the JSON to be JSON."""
+    """A sink that encodes results in every format of the real sinks, and checks that their JSON is valid."""
 
     results: list[Result] = field(default_factory=list)
 
@@ -54,7 +54,7 @@ class Written:
 
 @dataclass
 class Recorded(Kept):
-    """A failure destination that encodes each failure, as the real ones do."""
+    """A failure destination that encodes failures like the real ones, and checks their size and their JSON."""
 
     def write(self, failures: Sequence[tuple[Failure, object]]) -> list[Failure]:
         for failure, original in failures:
@@ -65,7 +65,7 @@ class Recorded(Kept):
 
 
 def parts(sink: Written | None, kept: Kept, objects: ObjectStore | None = None) -> Setup:
-    """The function's parts, made of fakes."""
+    """Make the function's parts of fakes."""
     made = sink or Written()
     return Setup(PipelineSettings.from_environment({}), sink, kept, objects or Queue(lines=1).objects, lambda _: made)
 
@@ -85,12 +85,12 @@ ODD = st.dictionaries(st.sampled_from(FIELDS), ANY_JSON, max_size=1)
 def test_every_record_is_written_recorded_or_returned_and_a_good_neighbour_is_written(
     name: str, hostile: list[object], odd: dict[str, object]
 ) -> None:
-    """Of every source whose events hold several records, with arbitrary JSON in them, and in the fields that the source adds."""
+    """Sources whose events hold several records get any JSON in the records, and in the fields that the source itself writes."""
     source, sink, kept = ACKNOWLEDGED[name], Written(), Recorded()
     found = source.make([*hostile, GOOD], odd)
     names = source.names(found)[
         1 if odd.keys() & {"Sns", "kinesis", "dynamodb", "offset"} else 0 :
-    ]  # these hold the first one's name
+    ]  # these fields hold the first record's name
     returned: set[object] = set()
     try:
         reply = make_handler(service(), parts(sink, kept))(found, None)
@@ -114,8 +114,8 @@ def test_every_record_is_written_recorded_or_returned_and_a_good_neighbour_is_wr
 @example(hostile=[{"inputs": "x", "a": float("nan"), "b": 2**70}])
 @example(hostile=[{"inputs": "x", "deep": nested(9_000)}, nested(9_000)])
 @example(hostile=[{"id": "x" * 100_000, "inputs": "y"}])
-def test_every_record_that_is_answered_has_an_outcome_of_its_own_in_its_place(name: str, hostile: list[object]) -> None:
-    """A failure of one is no failure of the event, and the answer is JSON."""
+def test_every_record_of_a_reply_has_its_own_outcome_in_its_position(name: str, hostile: list[object]) -> None:
+    """One failed record does not fail the event, and the reply is valid JSON."""
     reply = make_handler(service(), parts(None, Recorded()))(ANSWERED[name]([*hostile, GOOD]), None)
     outcomes = json.loads(reply, parse_constant=pytest.fail)
     assert len(outcomes) == len(hostile) + 1
@@ -138,7 +138,7 @@ def test_the_detail_of_an_event_is_written_or_recorded(detail: object) -> None:
 @example([{"inputs": "x", "deep": nested(900)}], b"\xff")
 @example([{"id": "x" * 1_048_000, "inputs": 1}], b"")
 def test_every_line_of_an_object_is_written_or_recorded(hostile: list[object], raw: bytes) -> None:
-    """With bytes that are no text among them."""
+    """One of the lines has bytes that are not text."""
     sink, kept = Written(), Recorded()
     lines = [json.dumps(one).encode() for one in (*hostile, GOOD)] + [b"x" + raw.replace(b"\n", b""), json.dumps(GOOD).encode()]
     stored = {"Body": io.BytesIO(b"\n".join(lines)), "ETag": "e"}
@@ -152,20 +152,15 @@ def test_every_line_of_an_object_is_written_or_recorded(hostile: list[object], r
 @settings(max_examples=EXAMPLES)
 @given(ANY_JSON, ANY_JSON)
 def test_no_event_of_any_shape_is_an_internal_error(one: object, other: object) -> None:
-    """What no source takes is refused by a sentence; what one does is answered."""
-    for found in (
-        one,
-        {"Records": [one]},
-        {"eventSource": one, "source": other},
-        {"requestContext": one, "Records": other},
-        {"eventSource": "aws:kafka", "records": {"t-0": [one, {"value": other}]}},
-    ):
+    """An event is refused with a sentence, or its source gets a reply."""
+    kafka = {"eventSource": "aws:kafka", "records": {"t-0": [one, {"value": other}]}}
+    for found in (one, {"Records": [one]}, {"eventSource": one, "source": other}, {"requestContext": one, "Records": other}, kafka):
         with suppress(Validation, Empty, Unfinished):
             make_handler(service(), parts(Written(), Recorded()))(found, None)
 
 
-def test_an_aggregate_without_records_is_recorded() -> None:
-    """It was acknowledged, and nothing was written."""
+def test_an_aggregated_record_without_records_is_recorded_as_a_failure() -> None:
+    """It must not count as done without a trace."""
     sink, kept = Written(), Recorded()
     found = ACKNOWLEDGED["Kinesis, aggregated"].make([GOOD, GOOD], {})
     found["Records"][0]["kinesis"]["data"] = base64.b64encode(aggregated([])).decode()

@@ -23,7 +23,7 @@ LARGE = "ä" * 1_000_000
 
 
 def test_a_queue_gets_the_failure_with_its_record(aws: LocalAWS) -> None:
-    """So that somebody can correct the record and send it again."""
+    """Somebody can then correct the record and send it again."""
     sqs = aws.client("sqs")
     url = new_queue(sqs)
     assert failure_destination_from(url).write([(NO_TEXT, {"id": 7, "title": "no text"})]) == []

@@ -75,7 +75,7 @@ def test_a_file_may_have_several_row_groups(groups: list[list[Row]]) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 10_000])
 def test_files_of_any_number_of_rows_are_read(count: int) -> None:
-    """From no row to more than a shard has."""
+    """A file may have no rows, one row, or more rows than a shard."""
     vectors = np.random.default_rng(1).standard_normal((count, 384), np.float32)
     rows = [Row(str(number).encode(), vector, number, number % 3 == 0, b"{}") for number, vector in enumerate(vectors)]
     table = pq.read_table(io.BytesIO(write_file(rows)))

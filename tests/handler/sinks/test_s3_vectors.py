@@ -200,7 +200,7 @@ def test_calls_stay_within_20_mib(aws: LocalAWS) -> None:
 
 
 def test_without_the_right_to_describe_the_index_it_is_written_to(aws: LocalAWS) -> None:
-    """Only its own refusals count then, and a vector of zeros is always refused."""
+    """The index refuses unfit vectors itself then. A vector of zeros is always refused before the call."""
     del aws
 
     def answer(asked: Any) -> tuple[int, Any]:  # noqa: ANN401 - JSON

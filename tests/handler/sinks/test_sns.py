@@ -18,7 +18,7 @@ def test_each_failure_becomes_a_message_of_the_topic(aws: LocalAWS) -> None:
 
 
 def test_failures_that_a_topic_does_not_accept_are_returned_to_be_retried(aws: LocalAWS) -> None:
-    """One that does not exist may be created later."""
+    """A missing topic may be created later."""
     del aws
     failed = [(Failure("a", "No.", "Validation", transient=False), "a record")]
     (failure,) = failure_destination_from("arn:aws:sns:us-east-1:123456789012:missing").write(failed)

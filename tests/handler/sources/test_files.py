@@ -51,7 +51,7 @@ MEMBERS = st.sampled_from([None, 1, 3])
 
 @dataclass(frozen=True)
 class Style:
-    """How a file of JSONL is written: its line ends, its byte order mark, whether the last line has an end, and gzip."""
+    """A way to write a file of JSONL: its line ends, its byte order mark, whether the last line has an end, and gzip."""
 
     ending: bytes
     mark: bytes

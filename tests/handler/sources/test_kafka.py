@@ -89,7 +89,7 @@ def test_a_record_that_can_never_be_embedded_goes_to_the_failure_destination_and
     assert kept.reasons == {
         "t-0:100": not_text,
         "t-0:101": not_text,
-        "t-0:102": "The message begins like a JSON object and is none",
+        "t-0:102": "The message begins like a JSON object, but is not JSON",
         "t-0:103": "no vector",
     }
     assert sink.ids == ["t-0:104"]

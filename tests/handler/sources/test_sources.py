@@ -114,7 +114,7 @@ REFUSED: dict[str, tuple[object, str, str]] = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_body_without_a_record_is_a_permanent_failure_with_its_reason(name: str) -> None:
-    """An exception would have its neighbours retried, too."""
+    """An exception would make the source retry its neighbours, too."""
     body, kind, reason = REFUSED[name]
     (failure,) = found(body)
     assert isinstance(failure, Failure)
@@ -211,7 +211,7 @@ def test_only_a_changed_text_of_a_table_is_embedded() -> None:
 
 
 def test_an_item_that_loses_its_text_counts_as_deleted() -> None:
-    """An item that never had a text does not."""
+    """An item that never had a text is skipped."""
     event = json.loads(json.dumps(EVENTS["dynamodb"]))
     lost, never = event["Records"][1], event["Records"][0]
     del lost["dynamodb"]["NewImage"]["inputs"], never["dynamodb"]["NewImage"]["inputs"]
