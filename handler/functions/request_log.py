@@ -12,6 +12,7 @@ from typing import Any
 from handler import telemetry
 from handler.bootstrap import Handler
 from handler.errors import Empty, Tokenizer, Validation
+from handler.kinds import Context, Event
 from handler.service import Embeddings, Options, Service
 from handler.vectors import NEVER, Vectors
 
@@ -19,12 +20,12 @@ CALLER_ERRORS = (Empty, Validation, Tokenizer)
 """Errors that are the caller's fault: no alarm counts them."""
 
 
-def with_request_log(service: Service, answering: Callable[[Service], Handler], route: Callable[[Any], str]) -> Handler:
-    """Make a handler with `answering` that writes one log line for each event; `route` names the event's kind."""
+def with_request_log(service: Service, make_handler: Callable[[Service], Handler], route: Callable[[Event], str]) -> Handler:
+    """Make a handler with `make_handler` that writes one log line for each event; `route` names the event's kind."""
     metered = MeteredService(service)
-    handler = answering(metered)
+    handler = make_handler(metered)
 
-    def logged(event: Any, context: Any) -> Any:  # noqa: ANN401 - Lambda's own types
+    def logged(event: Event, context: Context) -> object:
         metered.figures.clear()
         started = time.perf_counter_ns()
         failed = True

@@ -11,7 +11,7 @@ from moto.server import ThreadedMotoServer
 from events.dynamodb import LocalDynamoDB
 from handler.bootstrap import load_keys
 from handler.config import KeySettings
-from handler.functions.api import answering
+from handler.functions.api import make_handler
 from handler.http.routes import PAGE_PATHS
 from handler.keys import REFRESH_SECONDS, UNKNOWN_KEY_REFRESH_SECONDS, FixedKeys, SecretKeys, versions_of
 from handler.service import Service
@@ -30,7 +30,7 @@ def authorized(client: Client, value: str, path: str = "/") -> Reply:
 @pytest.fixture(scope="module")
 def guarded(service: Service) -> Client:
     """Make a client of an endpoint with two keys."""
-    return Client(answering(service, load_keys({"API_KEYS": "one, two"})))
+    return Client(make_handler(service, load_keys({"API_KEYS": "one, two"})))
 
 
 @pytest.mark.parametrize("value", ["Bearer one", "bearer two", "Bearer  one "])
@@ -72,7 +72,7 @@ def test_an_empty_key_is_no_key(service: Service, keys: list[str], capsys: pytes
     """A secret of white space makes no key valid, and the log says so."""
     for store in (SecretKeys(lambda: keys), FixedKeys(keys)):
         assert not store.accepts("")
-        client = Client(answering(service, store))
+        client = Client(make_handler(service, store))
         assert [authorized(client, value).error for value in ("Bearer ", "Bearer", "bearer  ")] == [REFUSED] * 3
         assert client.post({"inputs": "a"}).error == REFUSED
     assert "no key is valid" in capsys.readouterr().err
@@ -93,7 +93,7 @@ def test_health_pages_and_options_require_no_key(guarded: Client, method: str, p
 
 def test_without_settings_every_request_is_refused(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
     """Only AUTH=none removes the keys; the log says that no key is valid."""
-    closed = Client(answering(service, load_keys({})))
+    closed = Client(make_handler(service, load_keys({})))
     assert authorized(closed, "Bearer ").error == REFUSED
     assert "no key is valid" in capsys.readouterr().err
     assert load_keys({"AUTH": "none"}) is None
@@ -184,7 +184,7 @@ def test_a_secret_that_was_never_read_gives_424_and_not_401(clock: Clock, servic
     store = Store("key")
     store.fails = True
     keys = SecretKeys(store.read, clock)
-    client = Client(answering(service, keys))
+    client = Client(make_handler(service, keys))
     assert authorized(client, "Bearer key").error == (424, "Backend", "The API keys cannot be read; the log says why")
     store.fails = False
     clock.now += 1
@@ -221,7 +221,7 @@ def test_the_current_and_the_previous_version_of_the_secret_are_valid(
     secrets_manager: Callable[..., str], service: Service
 ) -> None:
     """Older versions are not valid. A secret that was never rotated has only one version."""
-    client = Client(answering(service, load_keys({"API_KEYS_SECRET": secrets_manager("oldest", "older", "newest")})))
+    client = Client(make_handler(service, load_keys({"API_KEYS_SECRET": secrets_manager("oldest", "older", "newest")})))
     assert [authorized(client, f"Bearer {key}").status for key in ("newest", "older", "oldest")] == [200, 200, 401]
     assert versions_of(secrets_manager("only\n")) == {"only": ""}
 
@@ -231,7 +231,7 @@ def test_a_secret_can_hold_several_keys_each_revocable_by_itself(
 ) -> None:
     """Only the current version of an object counts: the previous one would keep a revoked key valid. Names are logged."""
     before, after = json.dumps({"search": "s-key", "old": "o-key"}), json.dumps({"search": "s-key", "new": "n-key", "none": ""})
-    client = Client(answering(service, load_keys({"API_KEYS_SECRET": secrets_manager(before, after)})))
+    client = Client(make_handler(service, load_keys({"API_KEYS_SECRET": secrets_manager(before, after)})))
     keys = ("s-key", "n-key", "o-key", "", before, after)
     assert [authorized(client, f"Bearer {key}").status for key in keys] == [200, 200, 401, 401, 401, 401]
     logged = capsys.readouterr().err
@@ -244,7 +244,7 @@ def test_a_secret_without_a_usable_key_makes_no_key_valid(
     secrets_manager: Callable[..., str], service: Service, value: str
 ) -> None:
     """Neither an empty key nor the text of the secret is valid."""
-    client = Client(answering(service, load_keys({"API_KEYS_SECRET": secrets_manager(value)})))
+    client = Client(make_handler(service, load_keys({"API_KEYS_SECRET": secrets_manager(value)})))
     assert [authorized(client, f"Bearer {key}").status for key in ("", value)] == [401, 401]
 
 
@@ -256,7 +256,7 @@ def test_the_cache_s_key_is_read_from_its_secret(secrets_manager: Callable[..., 
             environment.setenv(name, setting)
         settings = {"CACHE_TABLE": dynamodb.table, "CACHE_MEMORY_MB": "0", "CACHE_BUDGET_MS": "10000"}
         ways = ({"CACHE_KEY_SECRET": "the cache's key"}, {"CACHE_KEY_SECRET_ARN": arn}, {"CACHE_KEY_SECRET_ARN": arn + "-gone"})
-        clients = [Client(answering(serve(INT8, **settings, **way), None)) for way in ways]
+        clients = [Client(make_handler(serve(INT8, **settings, **way), None)) for way in ways]
         replies = [client.post({"inputs": "a"}) for client in clients]
     assert [reply.headers["x-compute-type"] for reply in replies] == ["cpu", "cache", "cpu"]
     assert "cache_key_not_read" in capsys.readouterr().err
@@ -265,7 +265,7 @@ def test_the_cache_s_key_is_read_from_its_secret(secrets_manager: Callable[..., 
 @pytest.mark.parametrize("path", sorted(PAGE_PATHS))
 def test_pages_require_a_key_if_the_deployment_closes_them(service: Service, path: str) -> None:
     """Then only the health of the endpoint requires no key."""
-    closed = Client(answering(service, load_keys({"API_KEYS": "one"}), pages=False))
+    closed = Client(make_handler(service, load_keys({"API_KEYS": "one"}), pages=False))
     assert closed.get(path).status == 401
     assert closed.request("GET", path, authorization="Bearer one").status == 200
     assert closed.get("/health").status == 200
@@ -283,7 +283,7 @@ def test_a_page_s_path_with_a_slash_at_the_end_redirects_to_the_page(service: Se
     """The address is relative, because a stage may stand before it. If pages are closed, it requires a key too."""
     reply = guarded.get(f"/{page}/")
     assert (reply.status, reply.headers["location"], reply.body) == (308, f"../{page}", b"")
-    closed = Client(answering(service, load_keys({"API_KEYS": "one"}), pages=False))
+    closed = Client(make_handler(service, load_keys({"API_KEYS": "one"}), pages=False))
     assert closed.get(f"/{page}/").status == 401
 
 

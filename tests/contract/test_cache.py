@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from events.dynamodb import LocalDynamoDB
-from handler.functions.api import answering
+from handler.functions.api import make_handler
 from layers.model.corpus import passages
 from tests.conftest import FP32, INT8, ROOT, Client, Reply, serve
 from tests.faults.proxy import FaultProxy
@@ -73,7 +73,7 @@ def deployment(proxy: FaultProxy, dynamodb: LocalDynamoDB, monkeypatch: pytest.M
 
 def client(deployment: dict[str, str], **changes: str) -> Client:
     """Make a client of a new environment of the deployment."""
-    return Client(answering(serve(INT8, **(deployment | changes)), None))
+    return Client(make_handler(serve(INT8, **(deployment | changes)), None))
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_a_vector_has_the_same_bytes_whichever_way_it_comes(
     without = {name: value for name, value in deployment.items() if name != "CACHE_TABLE"}
 
     def fresh(**changes: str) -> Client:
-        return Client(answering(serve(model, **(deployment | changes)), None))
+        return Client(make_handler(serve(model, **(deployment | changes)), None))
 
     warm = fresh(CACHE_MEMORY_MB="1")
     body = json.dumps(asked).encode()
@@ -118,7 +118,7 @@ def test_a_vector_has_the_same_bytes_whichever_way_it_comes(
         "hit": fresh().post(asked),
         "x-use-cache: false": bypassing,
         "skipped": fresh(CACHE_MIN_TOKENS="1000").post(asked),
-        "no table": Client(answering(serve(model, **without), None)).post(asked),
+        "no table": Client(make_handler(serve(model, **without), None)).post(asked),
     }
     assert [cache_headers(reply) for reply in ways.values()] == [
         ("cpu", "0", "3"),
@@ -248,7 +248,7 @@ def test_another_model_secret_or_deployment_finds_nothing_of_this_one(deployment
     client(deployment).post({"inputs": "Whose?"})
     others = {"another secret": (INT8, {"CACHE_KEY_SECRET": "other"}), "another model": (FP32, {})}
     for name, (model, changes) in others.items():
-        reply = Client(answering(serve(model, **(deployment | changes)), None)).post({"inputs": "Whose?"})
+        reply = Client(make_handler(serve(model, **(deployment | changes)), None)).post({"inputs": "Whose?"})
         assert cache_headers(reply)[0] == "cpu", name
 
 

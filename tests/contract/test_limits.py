@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from events.emulator import Emulator
 from handler.doors import DIRECT, ENVELOPE_BYTES, FRONT_DOORS, LAMBDA_BYTES, FrontDoor, door_of
 from handler.encoding import NUMBER_BYTES, encode_vectors, row_bytes
-from handler.functions.api import answering
+from handler.functions.api import make_handler
 from handler.http.openai import ITEM_BYTES
 from handler.service import Service
 from tests.conftest import FP32, ROOT, Client
@@ -72,7 +72,7 @@ def test_512_vectors_fit_through_an_http_api(client: Client) -> None:
 
 def test_a_batch_that_might_not_fit_is_refused_with_the_largest_that_does(service: Service) -> None:
     """The response is 413, and comes at once because nothing was embedded."""
-    door, answer = DOORS["a load balancer"], answering(service, None)
+    door, answer = DOORS["a load balancer"], make_handler(service, None)
     fits = (door.response_bytes - ENVELOPE_BYTES) // row_bytes(384, "float")
 
     def ask(count: int) -> dict[str, Any]:
@@ -95,14 +95,14 @@ def test_six_million_characters_in_six_kilobytes_of_gzip_are_truncated(service: 
     body = gzip.compress(json.dumps({"inputs": "!" * 6_200_000} | fields).encode())
     made = event(name) | {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
     made["headers"]["content-encoding"] = "gzip"
-    reply = answering(service, None)(made, None)
+    reply = make_handler(service, None)(made, None)
     assert reply["statusCode"] == 200
     assert reply["headers"]["x-compute-tokens"] == "256"
 
 
 def test_a_long_text_in_a_record_is_truncated(service: Service) -> None:
     """Records of every event source go through the same service as requests."""
-    reply = json.loads(answering(service, None)({"records": [{"id": "a", "inputs": "漢" * 1_000_000}]}, None))
+    reply = json.loads(make_handler(service, None)({"records": [{"id": "a", "inputs": "漢" * 1_000_000}]}, None))
     assert [(record["id"], record["tokens"], record["truncated"]) for record in reply] == [("a", 256, True)]
 
 

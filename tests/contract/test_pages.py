@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from handler.functions.api import answering
+from handler.functions.api import make_handler
 from handler.service import Service
 from tests.conftest import INT8, ROOT, Client
 
@@ -73,7 +73,7 @@ def event(name: str, path: str, **headers: str) -> dict[str, Any]:
 
 def test_behind_a_rest_api_s_stage_the_page_is_there(service: Service) -> None:
     """The page contains no absolute path, so that all its addresses stay behind the stage."""
-    answer = answering(service, None)
+    answer = make_handler(service, None)
     made = event("rest_v1", "/try") | {"resource": "/{proxy+}", "pathParameters": {"proxy": "try"}}
     made["requestContext"] |= {"stage": "Prod", "path": "/Prod/try", "httpMethod": "GET"}
     reply = answer(made, None)
@@ -85,7 +85,7 @@ def test_behind_a_rest_api_s_stage_the_page_is_there(service: Service) -> None:
 @pytest.mark.parametrize("path", ["/try", *ASSETS])
 def test_everything_fits_through_a_load_balancer_compressed(service: Service, path: str) -> None:
     """A load balancer carries 1 MB, and Lambda sends it the compressed page as base64."""
-    reply = answering(service, None)(event("alb", path, **{"accept-encoding": "gzip, deflate, br"}), None)
+    reply = make_handler(service, None)(event("alb", path, **{"accept-encoding": "gzip, deflate, br"}), None)
     assert reply["isBase64Encoded"]
     assert len(reply["body"]) < LOAD_BALANCER_BYTES
     assert gzip.decompress(base64.b64decode(reply["body"]))

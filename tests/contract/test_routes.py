@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from handler.bootstrap import Handler
-from handler.functions.api import answering
+from handler.functions.api import make_handler
 from handler.service import Service
 from tests.conftest import ROOT, Client
 
@@ -31,7 +31,7 @@ PATHS = (
 @pytest.fixture(scope="module")
 def answer(service: Service) -> Handler:
     """Make a handler that requires no key."""
-    return answering(service, None)
+    return make_handler(service, None)
 
 
 def event(name: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of an event

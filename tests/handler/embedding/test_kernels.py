@@ -9,7 +9,7 @@ import pytest
 
 from handler.config import KERNELS
 from handler.errors import Backend
-from handler.functions.api import answering
+from handler.functions.api import make_handler
 from handler.service import Options
 from handler.unloaded_service import UnloadedService
 from layers.runtime.operators import build
@@ -63,11 +63,11 @@ def test_info_and_one_line_of_the_log_name_the_kernels_in_use(capsys: pytest.Cap
         "memory_mb": 3538,
     }
     assert line["processor"].startswith(platform.machine())
-    assert Client(answering(service, None)).get("/info").json["kernels"] == service.kernels
+    assert Client(make_handler(service, None)).get("/info").json["kernels"] == service.kernels
 
 
 def test_a_model_without_the_encoders_own_operators_names_no_kernels() -> None:
     """ONNX Runtime chooses its own there."""
     service = serve(FP32)
     assert service.kernels == ""
-    assert Client(answering(service, None)).get("/info").json["kernels"] is None
+    assert Client(make_handler(service, None)).get("/info").json["kernels"] is None
