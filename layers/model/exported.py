@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import TensorProto, compose, version_converter
+from onnx import TensorProto, compose, defs, version_converter
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
@@ -27,6 +27,8 @@ OLDEST_OPSET = 18
 """The head's operators take their axes as inputs, which they do from here on."""
 PREFIX = "own/"
 """Before every name of the model's own graph, so that none is one of ours."""
+HELD = "held"
+"""The domain of operators that are kept from the converter."""
 STATES = "states"
 OF_TEXT = "sentence_embedding"
 """The output with the vector that the whole model gives, modules included; taken where there is none for each token."""
@@ -100,11 +102,37 @@ def _raised(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
         raise Unsupported(msg)
     if version >= OLDEST_OPSET:
         return model
+    _rename_domain(model, "", HELD, version)
+    model.opset_import.add(domain=HELD, version=1)
     try:
-        return version_converter.convert_version(model, OLDEST_OPSET)
+        raised = version_converter.convert_version(model, OLDEST_OPSET)
     except Exception as error:  # noqa: BLE001 - the converter raises bare RuntimeError and others
         msg = f"{path.name} has opset {version} and cannot be raised to {OLDEST_OPSET}: {str(error).splitlines()[0]}"
         raise Unsupported(msg) from None
+    _rename_domain(raised, HELD, "")
+    imports = [opset for opset in raised.opset_import if opset.domain != HELD]
+    del raised.opset_import[:]
+    raised.opset_import.extend(imports)
+    return raised
+
+
+def _rename_domain(model: onnx.ModelProto, domain: str, other: str, version: int | None = None) -> None:
+    """Rename the domain of operators; with a version, only of those that ONNX did not have yet at that version of its own.
+
+    ONNX Runtime's optimizer writes LayerNormalization as ONNX's before ONNX had it, and the converter fails on that.
+    """
+    for part in onnx_files.parts(model):
+        for node in part.node:
+            if node.domain == domain and (version is None or not _has(node.op_type, version)):
+                node.domain = other
+
+
+def _has(operator: str, version: int) -> bool:
+    try:
+        defs.get_schema(operator, version, "")
+    except defs.SchemaError:
+        return False
+    return True
 
 
 def _chosen(outputs: set[str], file: str, specification: Specification) -> Output:

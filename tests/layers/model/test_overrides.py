@@ -9,7 +9,7 @@ import pytest
 
 from handler.embedding.manifest import Manifest
 from handler.service import Options
-from tests.conftest import serve
+from tests.conftest import ClientOf, serve
 from tests.layers.model import tiny
 from tests.layers.model.commands import build, built, refusal
 
@@ -56,6 +56,27 @@ def test_what_is_set_is_built_and_goes_into_the_manifest_and_the_fingerprint(tmp
     np.testing.assert_allclose(vector, np.concatenate([tokens[0], tokens.max(axis=0)]), rtol=1e-4, atol=1e-5)
     limits = {Manifest.read(built(model, tmp_path / f"limit-{n}", *EXACT, "--max-length", str(n))).fingerprint for n in (8, 9)}
     assert len({*limits, plain.fingerprint, found.fingerprint}) == 4
+
+
+@pytest.mark.parametrize(("value", "length_one"), [("true", True), ("false", False)])
+def test_requests_that_do_not_say_are_normalized_as_the_build_was_told(
+    value: str,
+    length_one: object,
+    tmp_path: Path,
+    client_of: ClientOf,
+) -> None:
+    """A request that says so has what it says."""
+    model = tiny.write(tmp_path / "tiny", modules=[{"path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}])
+    out = built(model, tmp_path / "model", *EXACT, "--normalize", value)
+    assert Manifest.read(out).overrides == ({} if length_one is True else {"normalize": False})
+    client = client_of(out)
+
+    def length(**options: object) -> float:
+        return float(np.linalg.norm(client.post({"inputs": "words"} | options).json))
+
+    assert (length() == pytest.approx(1)) is length_one
+    assert length(normalize=True) == pytest.approx(1)
+    assert length(normalize=False) != pytest.approx(1)
 
 
 REFUSALS = {
