@@ -1,7 +1,7 @@
 """Tiny random models in the official format, and the vectors that the official library computes with them.
 
-Run by hand, in an environment with sentence-transformers, transformers, torch and onnx (6.2.0, 5.23.0, 2.13.0 and 1.23 made what is
-committed):
+Run by hand, in an environment with sentence-transformers, transformers, torch and onnx (6.2.0, 5.23.0 or 5.24.0, 2.13.0 or 2.15.0,
+and 1.23 made what is committed):
 
     python tests/layers/model/oracle.py tests/layers/model/references
 
