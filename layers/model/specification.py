@@ -14,7 +14,7 @@ from layers.model.configuration import Configuration, Unsupported, exists, regul
 from layers.model.modules import LIST, Modules
 from layers.model.onnx_files import OnnxFile
 from layers.model.overrides import Overrides, changes
-from layers.model.steps import WIDEST, WordWeights
+from layers.model.steps import WIDEST
 from layers.model.transformer import Transformer
 
 FILES = Overrides()
@@ -73,10 +73,6 @@ class Specification:
         if isinstance(network, Shape) and network.hidden != modules.hidden:
             msg = f"the modules expect vectors of dimension {modules.hidden}, config.json says {network.hidden}"
             raise Unsupported(msg)
-        for step in modules.before:
-            if isinstance(step, WordWeights) and len(step.weights) < transformer.vocabulary:
-                msg = f"WordWeights has {len(step.weights)} tokens, config.json says vocab_size {transformer.vocabulary}"
-                raise Unsupported(msg)
         prompts, default_prompt_name = _prompts(vectors)
         max_length = overrides.length(transformer.limit(), transformer.positions)
         if max_length is None:

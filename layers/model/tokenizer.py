@@ -15,6 +15,7 @@ from handler.embedding.manifest import TOKENIZER
 from layers.model import special_tokens, word_pieces
 from layers.model.configuration import Configuration, Unsupported, exists, read_bytes, shown
 from layers.model.specification import Specification
+from layers.model.steps import WordWeights
 
 type Say = Callable[[str], None]
 
@@ -57,7 +58,22 @@ def write(specification: Specification, folder: Path, say: Say) -> None:
     if specification.lowercase:
         steps = [normalizers.Lowercase(), *([tokenizer.normalizer] if tokenizer.normalizer else [])]
         tokenizer.normalizer = normalizers.Sequence(steps)
-    _belonging(tokenizer, specification.vocabulary, say).save(str(folder / TOKENIZER), pretty=False)
+    tokenizer = _belonging(tokenizer, specification.vocabulary, say)
+    _check_weighed(tokenizer, specification)
+    tokenizer.save(str(folder / TOKENIZER), pretty=False)
+
+
+def _check_weighed(tokenizer: Tokenizer, specification: Specification) -> None:
+    """Check that a WordWeights module has a weight for each of the tokens.
+
+    Raises:
+        Unsupported: it has not.
+    """
+    largest = max(tokenizer.get_vocab().values(), default=0)
+    for step in specification.modules.before:
+        if isinstance(step, WordWeights) and largest >= len(step.weights):
+            msg = f"{TOKENIZER} gives token ids up to {largest}, but WordWeights has weights for {len(step.weights)} tokens"
+            raise Unsupported(msg)
 
 
 def _belonging(tokenizer: Tokenizer, vocabulary: int, say: Say) -> Tokenizer:

@@ -166,7 +166,7 @@ SPOILT_MODULES: dict[str, tuple[str, dict[str, Any], str]] = {
         {"dimension": 9},
         "4_LayerNorm/config.json takes vectors of dimension 9, but the module",
     ),
-    "too few words": ("6_WordWeights", {"vocab": ["a"]}, "WordWeights has 1 tokens, config.json says vocab_size 89"),
+    "too few words": ("6_WordWeights", {"vocab": ["a"]}, "token ids up to 88, but WordWeights has weights for 1 tokens"),
     "no words": ("6_WordWeights", {"vocab": "abc"}, "vocab is 'abc'; it must be a list of the tokenizer's tokens"),
     "no weight": ("6_WordWeights", {"word_weights": {"a": "b"}}, "word_weights says a is 'b'; it must be a number"),
     "no default": ("6_WordWeights", {"unknown_word_weight": "b"}, "unknown_word_weight is 'b'; it must be a number"),
