@@ -92,7 +92,7 @@ lint: .venv/installed ## Style, types and the import law
 
 .PHONY: soak
 soak: .venv/installed build/model/manifest.json ## The long checks: 100,000 hostile requests, 36,000 long texts, 1,000 for each fault, 500 MB, 200 kills
-	@TRUNCATED_TEXTS=3000 CONCURRENT_EVENTS=20000 $(PY) -m pytest tests/handler/embedding/test_windows.py \
+	@TRUNCATED_TEXTS=3000 CONCURRENT_EVENTS=20000 $(PY) -m pytest tests/handler/embedding/test_truncation.py \
 		tests/handler/embedding/test_tokenization.py tests/handler/test_gunzip.py tests/handler/test_several_at_once.py
 	@OBJECT_MB=500 $(PY) -m pytest -s tests/handler/sources/test_streaming.py tests/pipelines/test_memory.py
 	@HOSTILE_REQUESTS=100000 HOSTILE_RECORDS=5000 FAULT_REQUESTS=1000 KILL_RUNS=200 $(PY) -m pytest \

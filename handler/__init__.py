@@ -24,7 +24,7 @@
 
 Import law (checked by import-linter, see pyproject.toml): functions → http, bootstrap, sources, sinks → pipeline → service |
 model_store → embedding | cache → config | errors | telemetry; never the other way. fastapi and mangum are imported only by http/
-and functions/api.py, onnxruntime only by embedding/encoder.py, tokenizers only by embedding/tokenization.py, botocore only by
+and functions/api.py, onnxruntime only by embedding/session.py, tokenizers only by embedding/tokenization.py, botocore only by
 aws.py. Importing any module outside Lambda has no effect.
 """
 

@@ -13,7 +13,7 @@ from http.client import HTTPException
 from typing import Any
 
 from handler import model_store, snapshot, telemetry
-from handler.cache.codec import Codec, Exact32, Scaled16
+from handler.cache.codec import CODECS, Codec
 from handler.cache.key import CacheKeys
 from handler.cache.memory import Memory
 from handler.cache.policy import Policy
@@ -37,8 +37,6 @@ type Later = Callable[[Work], None]
 
 MANAGED_INSTANCES = "lambda-managed-instances"
 """The initialisation type on EC2 instances (Lambda developer guide, "Lambda Managed Instances")."""
-CODECS: dict[str, type[Scaled16 | Exact32]] = {"fp32": Exact32}
-"""By the model's precision; a quantized model's vectors are not worth more than 16 bits a number."""
 
 
 def load_service(environment: Mapping[str, str], later: Later | None = None) -> Service:
@@ -84,7 +82,7 @@ def _service(environment: Mapping[str, str], later: Later | None) -> Service:
         threads=settings.threads,
         memory_mb=settings.memory_mb,
     )
-    codec = CODECS.get(manifest.precision, Scaled16)(manifest.dimension)
+    codec = CODECS[manifest.codec](manifest.dimension)
     secret = _key_secret(settings.cache, environment)
     table = NoTable() if secret is None else _table(settings.cache, environment)
     cache = VectorCache(

@@ -261,7 +261,7 @@ class EmbeddingService:
         for text in tokens:
             if text.truncated:
                 limit = self._tokenization.max_length
-                given = f"more than {text.given}" if text.more else text.given
+                given = f"more than {text.total}" if text.is_lower_bound else text.total
                 msg = f"Input validation error: `inputs` must have less than {limit} tokens. Given: {given}"
                 raise Validation(msg)
 

@@ -1,7 +1,7 @@
 /* The property tests of the operators without Python and ONNX Runtime: driver SEED EXAMPLES KERNELS...
 
    Each set of kernels computes operators of random sizes, on one thread and on three, and several sessions do so at the same time.
-   Results are held to definitions in plain C, to the bits of one thread, and to the bits of the first set. */
+   Results are compared with definitions in plain C, with the bits of one thread, and with the bits of the first set. */
 
 #include <math.h>
 
@@ -11,8 +11,6 @@ Status *RegisterCustomOps(Options *options, const ApiBase *base);
 
 #define SESSIONS 3 /* at the same time */
 #define SHARED_THREADS 3
-#define PANEL 16
-#define GROUP 4
 #define BLOCK 192
 
 /* --- Random numbers ---------------------------------------------------------------------------------------- */
@@ -22,7 +20,7 @@ static uint64_t next(uint64_t *state) { /* xorshift64* (Vigna 2016) */
     return *state * 2685821657736338717ull;
 }
 
-/* From `least` to `most`. */
+/* Return a random number from `least` to `most`. */
 static size_t pick(uint64_t *state, size_t least, size_t most) { return least + (next(state) >> 33) % (most - least + 1); }
 
 static float uniform(uint64_t *state) { return (float)(next(state) >> 40) / (1 << 23) - 1; }
@@ -30,16 +28,16 @@ static float uniform(uint64_t *state) { return (float)(next(state) >> 40) / (1 <
 /* --- Tensors ------------------------------------------------------------------------------------------------ */
 
 static Value tensor(size_t rank, const size_t sizes[], size_t size) {
-    Value made = {.bytes = size, .rank = rank};
-    for (size_t i = 0; i < rank; i++) made.bytes *= sizes[i], made.sizes[i] = (int64_t)sizes[i];
-    made.data = allocate(made.bytes);
-    return made;
+    Value value = {.bytes = size, .rank = rank};
+    for (size_t i = 0; i < rank; i++) value.bytes *= sizes[i], value.sizes[i] = (int64_t)sizes[i];
+    value.data = allocate(value.bytes);
+    return value;
 }
 #define TENSOR(size, ...) tensor(sizeof(size_t[]){__VA_ARGS__} / sizeof(size_t), (size_t[]){__VA_ARGS__}, size)
 
-static Value random_tensor(uint64_t *state, float scale, Value made) {
-    for (size_t i = 0; i < made.bytes / sizeof(float); i++) ((float *)made.data)[i] = scale * uniform(state);
-    return made;
+static Value random_tensor(uint64_t *state, float scale, Value value) {
+    for (size_t i = 0; i < value.bytes / sizeof(float); i++) ((float *)value.data)[i] = scale * uniform(state);
+    return value;
 }
 #define RANDOM(state, scale, ...) random_tensor(state, scale, TENSOR(sizeof(float), __VA_ARGS__))
 
@@ -47,7 +45,7 @@ static const float *floats_of(const Value *value) { return value->data; }
 
 /* --- Nodes -------------------------------------------------------------------------------------------------- */
 
-/* Open a session; returns whether the processor has the kernels. */
+/* Open a session. Returns 1 if the processor can run the kernels, else 0. */
 static int open_session(Options *session, const char *kernels, size_t threads) {
     *session = (Options){0};
     snprintf(session->kernels, sizeof session->kernels, "%s", kernels);
@@ -64,7 +62,7 @@ struct node {
     KernelInfo attributes;
 };
 
-/* Compute a node's result; `shared` becomes how often its work was shared. */
+/* Compute a node's result. `shared` becomes the number of times that its work was shared. */
 static Value run(const Options *session, const struct node *node, size_t *shared) {
     for (size_t i = 0; i < session->domain->count; i++) {
         const Operator *operator = session->domain->operators[i];
@@ -93,7 +91,7 @@ static void close_to(const struct node *node, const Value *result, size_t place,
     CHECK(fabs(found - expected) <= tolerance, "%s at %zu: %.9g instead of %.9g", node->operator, place, found, expected);
 }
 
-/* Products of bytes are exact, and each float is rounded once: bit for bit, but for Gelu. */
+/* Products of bytes are exact, and each float is rounded once. So results are compared bit for bit, except after Gelu. */
 static void check_linear(const struct node *node, const Value *result) {
     const Value *input = &node->inputs[0], *weights = &node->inputs[1];
     const size_t inputs = (size_t)input->sizes[input->rank - 1], outputs = (size_t)node->inputs[3].sizes[0];
@@ -199,7 +197,7 @@ static struct node make_linear(uint64_t *state, int is_large) {
     node.inputs[2] = RANDOM(state, 0.01f, outputs);
     node.inputs[3] = RANDOM(state, 1, outputs);
     node.inputs[4] = RANDOM(state, 1, inputs);
-    if (rows && pick(state, 0, 3) == 0) /* pairs that products_avx2.h has to move */
+    if (rows && pick(state, 0, 3) == 0) /* pairs that products_avx2.h must move */
         for (size_t k = 0; k < inputs; k++) ((float *)node.inputs[0].data)[k] = 5 / ((float *)node.inputs[4].data)[k];
     return node;
 }
@@ -247,7 +245,7 @@ static void same_bits(const struct node *node, const char *kernels, const Value 
     CHECK(one->bytes == other->bytes && !memcmp(one->data, other->data, one->bytes), "%s with %s", node->operator, kernels);
 }
 
-/* Compute and check a task's examples with all of its sets. */
+/* Compute the examples of a task with all of its sets, and check the results. */
 static void *run_task(void *task) {
     struct task *t = task;
     uint64_t state = t->seed * 2 + 1;
@@ -284,7 +282,7 @@ int main(int count, char *arguments[]) {
     for (int i = 3; i < count; i++) {
         Options session;
         if (open_session(&session, arguments[i], 1)) task.names[task.sets++] = arguments[i];
-        else printf("SKIPPED: %s, which this processor has not\n", arguments[i]);
+        else printf("SKIPPED: %s, which this processor lacks\n", arguments[i]);
     }
     CHECK(task.sets, "this processor has none of these");
     pthread_t threads[SESSIONS];
