@@ -18,7 +18,7 @@ from handler.cache.key import CacheKeys
 from handler.cache.memory import Memory
 from handler.cache.policy import Policy
 from handler.cache.table import NoTable, Table
-from handler.cache.vector_cache import NOWHERE, Remote, VectorCache, Work
+from handler.cache.vector_cache import MEMORY_ONLY, Remote, VectorCache, Work
 from handler.config import CacheSettings, KeySettings, Settings, processes
 from handler.embedding.encoder import Encoder
 from handler.embedding.tokenization import Tokenization
@@ -72,7 +72,7 @@ def load_service(environment: Mapping[str, str], later: Later | None = None) -> 
 
 def _service(environment: Mapping[str, str], later: Later | None) -> Service:
     settings = Settings.from_environment(environment)
-    folder, manifest = model_store.opened(settings)
+    folder, manifest = model_store.open_model(settings)
     tokenization = Tokenization(folder, manifest.max_length)
     encoder = Encoder(folder, manifest, settings.threads, settings.kernels)
     telemetry.log(
@@ -136,17 +136,17 @@ def _table(settings: CacheSettings, environment: Mapping[str, str]) -> Table:
 
 def _remote(table: Table, codec: Codec, settings: Settings, later: Later | None) -> Remote:
     if isinstance(table, NoTable):
-        return NOWHERE
+        return MEMORY_ONLY
     # Prices and what is made of them: 5 ms that a deployment without a table does not spend.
-    from handler.cache.accounts import Accounts  # noqa: PLC0415
     from handler.cache.cost import ATTRIBUTES_BYTES, CostModel  # noqa: PLC0415
+    from handler.cache.metrics import UsageMetrics  # noqa: PLC0415
 
     cost = CostModel(settings.memory_mb, codec.row_bytes + ATTRIBUTES_BYTES)
     return Remote(
         table,
         Policy(settings.cache.min_tokens),
         later or (lambda work: work(settings.cache.budget_seconds)),
-        Accounts(cost, settings.cache.table).settle,
+        UsageMetrics(cost, settings.cache.table).write,
     )
 
 
@@ -201,13 +201,13 @@ def _under_lambda(answering: Callable[[Mapping[str, str], Later | None], Handler
     except (OSError, HTTPException) as error:
         telemetry.log("no_extension", error=type(error).__name__)
         return answering(os.environ, None)
-    answer = answering(os.environ, extension.later)
+    answer = answering(os.environ, extension.defer)
     extension.start()
 
     def answer_and_say_so(event: Event, context: Context) -> Any:  # noqa: ANN401 - whatever the function answers with
         try:
             return answer(event, context)
         finally:
-            extension.answered(context.aws_request_id)
+            extension.finish_invocation(context.aws_request_id)
 
     return answer_and_say_so

@@ -621,7 +621,7 @@ def test_alarms_and_dashboard_watch_metrics_that_are_written(template: dict[str,
     """A metric of ours with another name would never go off."""
     written = set(
         re.findall(
-            r'"([A-Z][A-Za-z]+)":', "".join((ROOT / f"handler/{name}.py").read_text() for name in ("telemetry", "cache/accounts"))
+            r'"([A-Z][A-Za-z]+)":', "".join((ROOT / f"handler/{name}.py").read_text() for name in ("telemetry", "cache/metrics"))
         )
     )
     alarms = of_type(template, "AWS::CloudWatch::Alarm").values()
