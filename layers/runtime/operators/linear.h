@@ -8,7 +8,7 @@
 #include "kernels.h"
 #include "products.h"
 
-#define TINY 1e-30f        /* a block without larger numbers counts as zeros, since 127 divided by a subnormal number is infinite */
+#define TINY 1e-30f        /* a block without larger numbers counts as zeros: 127 divided by a much smaller number is infinite */
 #define LARGEST 3.402823466e38f
 #define NAN_BITS 0x7fc00000
 #define CHUNK_BYTES 196608 /* the size of the rounded rows of a chunk, which stay in the second cache together with some panels */
