@@ -1,5 +1,5 @@
-/* Attention in float32 (Vaswani et al. 2017, arXiv:1706.03762, section 3.2), one head after another and a few queries at a time. Their
-   scores for all keys are computed, turned into probabilities and used while they are in the first cache. */
+/* Attention in float32 (Vaswani et al. 2017, arXiv:1706.03762, section 3.2), one head after another and a few queries at a time.
+   Their scores for all keys are computed, turned into probabilities and used while they are in the first cache. */
 
 #ifndef ATTENTION_H
 #define ATTENTION_H
@@ -12,9 +12,9 @@
 #define LOG2_E 1.44269504f /* scores are binary logarithms, which power_of_two takes */
 #define LOWEST -__builtin_inff() /* a query without a larger score becomes NaN */
 
-/* The matrices of one head, contiguous in memory: queries and values (tokens, padded_width), keys (padded_tokens / LANES, padded_width,
-   LANES), scores (QUERIES, padded_tokens). Keys are stored in groups of LANES tokens. In rows of all tokens, keys that are used
-   together would share a set of the first cache if the number of tokens is a power of two. */
+/* The matrices of one head, contiguous in memory: queries and values (tokens, padded_width), keys (padded_tokens / LANES,
+   padded_width, LANES), scores (QUERIES, padded_tokens). Keys are stored in groups of LANES tokens. In rows of all tokens, keys
+   that are used together would share a set of the first cache if the number of tokens is a power of two. */
 struct head {
     size_t tokens, width;
     size_t padded_tokens, padded_width; /* the same, rounded up to whole vectors */
@@ -37,8 +37,8 @@ ALWAYS_INLINE void multiply(size_t rows, size_t vectors, size_t inner, const flo
     }
 }
 
-/* Compute the scores of the queries from `first` on for the keys from `key` on, and update the largest scores in `most`. If `is_whole` is
-   0, the last vector may contain places after the end of the text, whose score is LOWEST. */
+/* Compute the scores of the queries from `first` on for the keys from `key` on, and update the largest scores in `most`. If
+   `is_whole` is 0, the last vector may contain places after the end of the text, whose score is LOWEST. */
 ALWAYS_INLINE void score(const struct head *h, size_t rows, size_t vectors, int is_whole, size_t first, size_t key,
                          floats most[QUERIES]) {
     floats scores[QUERIES][VECTORS];

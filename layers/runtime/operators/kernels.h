@@ -1,5 +1,5 @@
-/* The functions that compute the operators' results. Each kernel has one definition, which is compiled for every instruction set and
-   gives the same bits with all of them. A kernel computes a part of its result, so that several threads can share the work. */
+/* The functions that compute the operators' results. Each kernel has one definition, which is compiled for every instruction set
+   and gives the same bits with all of them. A kernel computes a part of its result, so that several threads can share the work. */
 
 #ifndef KERNELS_H
 #define KERNELS_H
@@ -25,18 +25,18 @@ struct range {
 };
 
 struct kernels {
-    /* Compute `result` (rows, outputs) from `input` (rows, inputs), for a range of rows and of panels of outputs. Each row is rounded
-       to bytes by itself, so its result does not depend on other rows. A row with a NaN or an infinity becomes NaN. Returns 0 if
-       memory cannot be allocated, else 1. */
+    /* Compute `result` (rows, outputs) from `input` (rows, inputs), for a range of rows and of panels of outputs. Each row is
+       rounded to bytes by itself, so its result does not depend on other rows. A row with a NaN or an infinity becomes NaN. Returns
+       0 without memory, else 1. */
     int (*linear)(const struct linear *layer, struct range rows, struct range panels, const float *input, float *result);
 
-    /* Compute softmax(Q K^T / sqrt(width) + bias) V of one text, for a range of heads, from `qkv` (tokens, 3, heads, width) and `bias`
-       (heads, tokens, tokens) or null. `result` is (tokens, heads, width). Returns 0 if memory cannot be allocated, else 1. */
+    /* Compute softmax(Q K^T / sqrt(width) + bias) V of one text, for a range of heads, from `qkv` (tokens, 3, heads, width) and
+       `bias` (heads, tokens, tokens) or null. `result` is (tokens, heads, width). Returns 0 without memory, else 1. */
     int (*attention)(size_t tokens, size_t heads, size_t width, struct range part, const float *qkv, const float *bias,
                      float *result);
 
-    /* Compute the LayerNorm of a + b for a range of rows of a (rows, width). b (b_rows, width) is repeated as often as needed; gamma
-       and beta are (width). */
+    /* Compute the LayerNorm of a + b for a range of rows of a (rows, width). b (b_rows, width) is repeated as often as needed;
+       gamma and beta are (width). */
     void (*add_norm)(struct range rows, size_t width, const float *a, const float *b, size_t b_rows, const float *gamma,
                      const float *beta, float epsilon, float *result);
 
@@ -44,7 +44,8 @@ struct kernels {
     void (*mean)(size_t rows, size_t width, const float *values, float *result);
 };
 
-/* kernels.c, compiled for each instruction set. build.py has the options, and defines HAS_... for each set that the library contains. */
+/* kernels.c, compiled for each instruction set. build.py has the options, and defines HAS_... for each set that the library
+   contains. */
 extern const struct kernels avx512_vnni, avx2, i8mm, dotprod;
 
 #endif

@@ -13,8 +13,8 @@
 #define NAN_BITS 0x7fc00000
 #define CHUNK_BYTES 196608 /* the size of the rounded rows of a chunk, which stay in the second cache together with some panels */
 
-/* Return the largest absolute value of some inputs of a row after smoothing. A NaN counts as the largest: the bits of positive floats,
-   read as whole numbers, are in the order of the floats, and those of a NaN come last. */
+/* Return the largest absolute value of some inputs of a row after smoothing. A NaN counts as the largest: the bits of positive
+   floats, read as whole numbers, are in the order of the floats, and those of a NaN come last. */
 ALWAYS_INLINE float largest_smoothed(const float *values, const float *smoothing, size_t inputs) {
     ints most = (ints)(0);
     size_t k = 0;
@@ -42,8 +42,8 @@ ALWAYS_INLINE int32_t round_block(const float *values, const float *smoothing, s
     return __builtin_reduce_add(total);
 }
 
-/* Round a row of inputs to bytes, block by block. Moved activations are written to `all_moved` from the index `moved` on. Returns the
-   index after the last of them. */
+/* Round a row of inputs to bytes, block by block. Moved activations are written to `all_moved` from the index `moved` on. Returns
+   the index after the last of them. */
 static uint32_t quantize(const struct linear *layer, const float *row, int8_t *result, struct block *blocks, struct moved *all_moved,
                          uint32_t moved) {
     for (size_t b = 0; b < layer->blocks; b++) {
@@ -123,8 +123,8 @@ ALWAYS_INLINE void tiles(const struct linear *layer, size_t rows, size_t panels,
 #undef TILE
 }
 
-/* Compute the results of a chunk of rows for the outputs of some panels. `panels` must be a constant where this is inlined, so that the
-   compiler keeps the sums of a tile in registers. */
+/* Compute the results of a chunk of rows for the outputs of some panels. `panels` must be a constant where this is inlined, so that
+   the compiler keeps the sums of a tile in registers. */
 ALWAYS_INLINE void multiply_panels(const struct linear *layer, size_t rows, size_t panels, const struct rounded *rounded,
                                    size_t panel, uint8_t *repacked, float *result) {
     const size_t block_bytes = layer->block * PANEL;
@@ -142,7 +142,8 @@ ALWAYS_INLINE void multiply_panels(const struct linear *layer, size_t rows, size
 }
 
 static int linear(const struct linear *layer, struct range rows, struct range panels, const float *input, float *result) {
-    const size_t blocks = layer->blocks, padded = blocks * layer->block, fitting_rows = CHUNK_BYTES / padded / TILE_ROWS * TILE_ROWS;
+    const size_t blocks = layer->blocks, padded = blocks * layer->block;
+    const size_t fitting_rows = CHUNK_BYTES / padded / TILE_ROWS * TILE_ROWS;
     const size_t chunk = least(rows.last - rows.first, fitting_rows ? fitting_rows : TILE_ROWS);
     const size_t row_bytes = round_up(chunk * padded, 64), panel_bytes = REPACKS ? blocks * REPACKED_BYTES(layer->block) : 0;
     const size_t moved_bytes = MOVES ? chunk * padded / GROUP * sizeof(struct moved) : 0;

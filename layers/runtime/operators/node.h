@@ -9,7 +9,8 @@
 
 #define MAX_DIMENSIONS 5
 
-/* Work of fewer multiplications, or of operations that take as long, is not shared: waking another thread takes longer than it saves. */
+/* Work of fewer multiplications, or of operations that take as long, is not shared: waking another thread takes longer than it
+   saves. */
 #define SHARED_WORK 2000000
 
 #define TEXT_OF(value) #value

@@ -60,7 +60,8 @@ static Status *linear(const struct node *node, Context *context, const struct te
     const struct tensor *smoothing = &inputs[4];
     const int64_t *sizes = weights->sizes;
     EXPECT(node->api, weights->rank == 5 && sizes[3] == PANEL && sizes[4] == GROUP,
-           "Linear: weights are not (outputs / " TEXT(PANEL) ", blocks, block / " TEXT(GROUP) ", " TEXT(PANEL) ", " TEXT(GROUP) ")");
+           "Linear: weights are not (outputs / " TEXT(PANEL) ", blocks, block / " TEXT(GROUP) ", " TEXT(PANEL) ", " TEXT(GROUP)
+           ")");
     const struct linear layer = {
         .inputs = last(input),
         .outputs = elements(bias),
@@ -75,7 +76,8 @@ static Status *linear(const struct node *node, Context *context, const struct te
     const size_t padded = layer.block * layer.blocks, panels = (size_t)sizes[0], padded_outputs = panels * PANEL;
     EXPECT(node->api, node->integer == 0 || node->integer == 1, "Linear: gelu is neither 0 nor 1");
     EXPECT(node->api, padded <= MAX_INPUTS_OF_LINEAR, "Linear: there are more than " TEXT(MAX_INPUTS_OF_LINEAR) " inputs");
-    EXPECT(node->api, layer.inputs > 0 && layer.inputs <= padded && padded - layer.inputs < least(layer.block, GROUP * layer.blocks),
+    EXPECT(node->api,
+           layer.inputs > 0 && layer.inputs <= padded && padded - layer.inputs < least(layer.block, GROUP * layer.blocks),
            "Linear: the weights are for another number of inputs");
     EXPECT(node->api, layer.outputs > 0 && layer.outputs <= padded_outputs && padded_outputs - layer.outputs < PANEL,
            "Linear: the weights are for another number of outputs than the bias");
@@ -259,7 +261,7 @@ static Status *create_library(const Api *api, const struct kernels *kernels, siz
     return NULL;
 }
 
-/* Find the library for these kernels and threads, or create it. If two threads create it at the same time, the first one's is kept. */
+/* Find the library for these kernels and threads, or create it. If two threads create it at the same time, the first one is kept. */
 static Status *find_library(const Api *api, size_t set, size_t threads, struct library **library) {
     static struct library *libraries[SET_COUNT][MAX_THREADS + 1];
     struct library **slot = &libraries[set][threads], *stored = __atomic_load_n(slot, __ATOMIC_ACQUIRE);

@@ -2,7 +2,7 @@
 
    Each such file defines:
 
-   TILE_ROWS, TILE_PANELS      the rows and the panels of outputs of a tile, which is computed at a time: as many as registers can hold
+   TILE_ROWS, TILE_PANELS      the rows and the panels of outputs of a tile: as many as can be computed at a time in registers
    QUERIES, VECTORS, COLUMNS   the sizes of a tile in attention.h
    EXCESS                      the number that is added to each weight: a row's sums of products are too large by EXCESS times the
                                sum of its activations
@@ -26,8 +26,8 @@ _Static_assert(GROUP == sizeof(int32_t), "the activations of a group are not rea
 
 typedef int8_t bytes __attribute__((ext_vector_type(LANES)));
 
-/* The second and the fourth activation of a group that are multiplied separately from the others, or 0, and the place in their block
-   at which the group's weights start. */
+/* The second and the fourth activation of a group that are multiplied separately from the others, or 0, and the place in their
+   block at which the group's weights start. */
 struct moved {
     int16_t activations[2];
     uint32_t offset;

@@ -33,9 +33,9 @@ ALWAYS_INLINE bytes to_bytes(ints values) {
     return result;
 }
 
-/* VPMADDUBSW sums the products of two neighbouring bytes in 16 bits. With weights up to 255 the sum fits if the absolute value of the
-   sum of both activations is at most 128, since 255 * 128 = 32640. If it is larger, the second activation of the pair is moved out
-   of the row. Returns the number of groups with a moved activation. */
+/* VPMADDUBSW sums the products of two neighbouring bytes in 16 bits. With weights up to 255 the sum fits if the absolute value of
+   the sum of both activations is at most 128, since 255 * 128 = 32640. If it is larger, the second activation of the pair is moved
+   out of the row. Returns the number of groups with a moved activation. */
 ALWAYS_INLINE size_t separate(int8_t *row, size_t inputs, struct moved *moved) {
     size_t groups = 0;
     for (size_t start = 0; start < inputs; start += 128) {

@@ -1,5 +1,5 @@
-/* Products of bytes with SMMLA (Neoverse V1 and later), which multiplies two rows of eight bytes by two columns of eight and adds to
-   four numbers. It needs the weights in another order. For few rows that is not worth the time, and SDOT computes them. */
+/* Products of bytes with SMMLA (Neoverse V1 and later), which multiplies two rows of eight bytes by two columns of eight and adds
+   to four numbers. It needs the weights in another order. For few rows that is not worth the time, and SDOT computes them. */
 
 #ifndef PRODUCTS_I8MM_H
 #define PRODUCTS_I8MM_H
@@ -13,8 +13,8 @@
 
 ALWAYS_INLINE size_t repacked_bytes(size_t inputs) { return round_up(inputs, 2 * GROUP) * PANEL; }
 
-/* Combine every two groups of a block and make them signed: eight inputs of one output, then eight of the next. An odd group at the end
-   is followed by zeros. */
+/* Combine every two groups of a block and make them signed: eight inputs of one output, then eight of the next. An odd group at the
+   end is followed by zeros. */
 ALWAYS_INLINE void repack(const uint8_t *weights, size_t inputs, uint8_t *repacked) {
     for (size_t k = 0; k < inputs; k += 2 * GROUP)
         UNROLLED for (size_t q = 0; q < QUARTERS; q++) {
@@ -27,8 +27,8 @@ ALWAYS_INLINE void repack(const uint8_t *weights, size_t inputs, uint8_t *repack
         }
 }
 
-/* The last of an odd number of rows is paired with itself. An odd group at a block's end is read together with the bytes after it, which
-   are multiplied by zero. */
+/* The last of an odd number of rows is paired with itself. An odd group at a block's end is read together with the bytes after it,
+   which are multiplied by zero. */
 ALWAYS_INLINE void matrix_products(size_t rows, const int8_t *activations, size_t stride, size_t inputs, const uint8_t *weights,
                                    ints sums[TILE_ROWS][TILE_PANELS]) {
     for (size_t half = 0; half < 2; half++) {

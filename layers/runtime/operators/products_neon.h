@@ -34,13 +34,13 @@ ALWAYS_INLINE int8x16_t as_signed(const uint8_t *weights) {
 #define ADD_DOT_PRODUCTS(lane)                                                                                                     \
     UNROLLED for (size_t q = 0; q < QUARTERS; q++) {                                                                               \
         const uint8_t *from = weights + k * PANEL + (lane) * PANEL * GROUP + q * 16;                                               \
-        w[q] = is_signed ? vreinterpretq_s8_u8(vld1q_u8(from)) : as_signed(from);                                                   \
+        w[q] = is_signed ? vreinterpretq_s8_u8(vld1q_u8(from)) : as_signed(from);                                                  \
     }                                                                                                                              \
     UNROLLED for (size_t row = 0; row < rows; row++) UNROLLED for (size_t q = 0; q < QUARTERS; q++)                                \
         totals[row][q] = vdotq_laneq_s32(totals[row][q], w[q], a[row], lane);
 
-/* Compute the sums for up to four rows with SDOT, which adds four products to each of four numbers. It takes the activations of four
-   groups from one register, by element: a broadcast for each group would take as long as the products (llvm-mca, neoverse-n1). */
+/* Compute the sums for up to four rows with SDOT, which adds four products to each of four numbers. It takes the activations of
+   four groups from one register, by element: a broadcast for each group takes as long as the products (llvm-mca, neoverse-n1). */
 ALWAYS_INLINE void dot_products(size_t rows, int is_signed, const int8_t *activations, size_t stride, size_t inputs,
                                 const uint8_t *weights, ints sums[][1]) {
     int32x4_t totals[4][QUARTERS] = {0};

@@ -1,6 +1,6 @@
-/* Sixteen floats at a time, with the same bits on every processor: each result is rounded as IEEE 754 says, sums have one order, and
-   no function of a mathematical library is called. The compiler maps a vector to one register of AVX-512, two of AVX2 or four of
-   NEON. */
+/* Sixteen floats at a time, with the same bits on every processor: each result is rounded as IEEE 754 says, sums have one order,
+   and no function of a mathematical library is called. The compiler maps a vector to one register of AVX-512, two of AVX2 or four
+   of NEON. */
 
 #ifndef VECTORS_H
 #define VECTORS_H
@@ -71,9 +71,9 @@ ALWAYS_INLINE float largest(floats a) {
     return a[0];
 }
 
-/* Return 2 to the power of x for x up to 127, with a relative error of 1e-7: 2^n times a polynomial over -1/2 to 1/2, which was fitted
-   for the smallest maximum error. An x below -100 is taken as -100. Such a result is too small to matter next to the largest one,
-   which is 1, and much smaller results would be subnormal numbers, which processors compute with a hundred times slower. */
+/* Return 2 to the power of x for x up to 127, with a relative error of 1e-7: 2^n times a polynomial over -1/2 to 1/2, which was
+   fitted for the smallest maximum error. An x below -100 is taken as -100. Such a result is too small to matter next to the largest
+   one, which is 1, and much smaller results would be subnormal numbers, which processors compute with a hundred times slower. */
 ALWAYS_INLINE floats power_of_two(floats x) {
     x = larger(all(-100), x);
     const floats n = __builtin_elementwise_rint(x), r = x - n;
@@ -87,8 +87,8 @@ ALWAYS_INLINE floats power_of_two(floats x) {
 }
 
 /* Return x times the cumulative probability of the normal distribution at x (Hendrycks and Gimpel 2016, arXiv:1606.08415), with an
-   error of 1e-7: max(x, 0) minus |x| times the probability of values beyond |x|. The binary logarithm of that probability is nearly a
-   polynomial of degree 6. It was fitted over 0 to 6 for the smallest maximum error of the product, which is 0 beyond 6. */
+   error of 1e-7: max(x, 0) minus |x| times the probability of values beyond |x|. The binary logarithm of that probability is nearly
+   a polynomial of degree 6. It was fitted over 0 to 6 for the smallest maximum error of the product, which is 0 beyond 6. */
 ALWAYS_INLINE floats gelu(floats x) {
     const floats z = absolute(x) < all(6) ? absolute(x) : all(6);
     floats p = all(2.99241510e-5f);
