@@ -124,11 +124,11 @@ class Bucket:
 
     def _refusal(self, name: str, error: Exception) -> Backend:
         code = error_name(error)
-        reason = REASONS.get(code) or f"cannot be read ({code})"
+        reason = SENTENCE_ENDINGS.get(code) or f"cannot be read ({code})"
         return Backend(f"The file {name} in {self._place} {reason}")
 
 
-REASONS = {
+SENTENCE_ENDINGS = {
     "NoSuchBucket": "is missing: there is no such bucket",
     "NoSuchKey": "is missing",
     "404": "is missing",

@@ -13,9 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from handler.cache.key import Key
-
-type Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
-type Vectors = np.ndarray[tuple[int, int], np.dtype[np.float32]]
+from handler.vectors import Vector, Vectors
 
 HEADER = struct.Struct("<BHhI")
 BITS = 15

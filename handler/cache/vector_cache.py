@@ -6,12 +6,13 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from handler import telemetry
-from handler.cache.codec import Codec, Vector, Vectors
+from handler.cache.codec import Codec
 from handler.cache.key import CacheKeys, Key
 from handler.cache.memory import Memory
 from handler.cache.metrics import Usage, ignore
 from handler.cache.policy import Policy
 from handler.cache.table import NoTable, Table
+from handler.vectors import Vector, Vectors
 
 type Work = Callable[[float], None]
 """Work that can be deferred until the response has been sent. Its argument is the number of seconds that it may take."""

@@ -27,11 +27,11 @@ struct range {
 struct kernels {
     /* Compute `result` (rows, outputs) from `input` (rows, inputs), for a range of rows and of panels of outputs. Each row is
        rounded to bytes by itself, so its result does not depend on other rows. A row with a NaN or an infinity becomes NaN. Returns
-       0 without memory, else 1. */
+       0 if there is no memory. */
     int (*linear)(const struct linear *layer, struct range rows, struct range panels, const float *input, float *result);
 
     /* Compute softmax(Q K^T / sqrt(width) + bias) V of one text, for a range of heads, from `qkv` (tokens, 3, heads, width) and
-       `bias` (heads, tokens, tokens) or null. `result` is (tokens, heads, width). Returns 0 without memory, else 1. */
+       `bias` (heads, tokens, tokens) or null. `result` is (tokens, heads, width). Returns 0 if there is no memory. */
     int (*attention)(size_t tokens, size_t heads, size_t width, struct range part, const float *qkv, const float *bias,
                      float *result);
 

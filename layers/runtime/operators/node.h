@@ -85,7 +85,7 @@ static Status *create_result(const Api *api, Context *context, const struct tens
 
 /* Work on a number of items, divided into shares. Each share starts at a multiple of `step`. */
 struct division {
-    int (*compute)(const void *work, struct range range); /* returns 0 if memory cannot be allocated, else 1 */
+    int (*compute)(const void *work, struct range range); /* returns 0 if there is no memory */
     const void *work;
     size_t items, shares, step;
     int out_of_memory;

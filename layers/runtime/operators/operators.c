@@ -261,7 +261,7 @@ static Status *create_library(const Api *api, const struct kernels *kernels, siz
     return NULL;
 }
 
-/* Find the library for these kernels and threads, or create it. If two threads create it at the same time, the first one is kept. */
+/* Find the library for these kernels and threads, or create it. If two threads create one at the same time, one of them is kept. */
 static Status *find_library(const Api *api, size_t set, size_t threads, struct library **library) {
     static struct library *libraries[SET_COUNT][MAX_THREADS + 1];
     struct library **slot = &libraries[set][threads], *stored = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
