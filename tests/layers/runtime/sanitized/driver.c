@@ -58,19 +58,19 @@ static int open_session(Options *session, const char *kernels, size_t threads) {
 struct node {
     const char *operator;
     Value inputs[MOST_INPUTS];
-    size_t count;
+    size_t input_count;
     KernelInfo attributes;
 };
 
 /* Compute a node's result. `shared` becomes the number of times that its work was shared. */
 static Value run(const Options *session, const struct node *node, size_t *shared) {
-    for (size_t i = 0; i < session->domain->count; i++) {
+    for (size_t i = 0; i < session->domain->operator_count; i++) {
         const Operator *operator = session->domain->operators[i];
         if (strcmp(operator->GetName(operator), node->operator)) continue;
         void *kernel;
         CHECK(!operator->CreateKernelV2(operator, &API, &node->attributes, &kernel), "%s", node->operator);
         Context context = {0};
-        for (size_t input = 0; input < node->count; input++)
+        for (size_t input = 0; input < node->input_count; input++)
             if (node->inputs[input].rank) context.inputs[input] = &node->inputs[input];
         Status *status = operator->KernelComputeV2(kernel, &context);
         CHECK(!status, "%s: %s", node->operator, status->sentence);
@@ -156,13 +156,13 @@ static void check_add_norm(const struct node *node, const Value *result) {
     const size_t width = (size_t)a->sizes[a->rank - 1], rows = a->bytes / sizeof(float) / width;
     const size_t b_rows = b->bytes / sizeof(float) / width;
     for (size_t row = 0; row < rows; row++) {
-        const float *one = floats_of(a) + row * width, *other = floats_of(b) + row % b_rows * width;
+        const float *a_row = floats_of(a) + row * width, *b_row = floats_of(b) + row % b_rows * width;
         double mean = 0, squares = 0;
-        for (size_t i = 0; i < width; i++) mean += (double)(one[i] + other[i]) / (double)width;
-        for (size_t i = 0; i < width; i++) squares += pow(one[i] + other[i] - mean, 2) / (double)width;
+        for (size_t i = 0; i < width; i++) mean += (double)(a_row[i] + b_row[i]) / (double)width;
+        for (size_t i = 0; i < width; i++) squares += pow(a_row[i] + b_row[i] - mean, 2) / (double)width;
         const double deviation = sqrt(squares + node->attributes.epsilon);
         for (size_t i = 0; i < width; i++) {
-            const double y = (one[i] + other[i] - mean) / deviation * floats_of(&node->inputs[2])[i] + floats_of(&node->inputs[3])[i];
+            const double y = (a_row[i] + b_row[i] - mean) / deviation * floats_of(&node->inputs[2])[i] + floats_of(&node->inputs[3])[i];
             close_to(node, result, row * width + i, y, 4e-6 * fmax(1, 1 / deviation) * fmax(1, fabs(y)));
         }
     }
@@ -186,7 +186,7 @@ static struct node make_linear(uint64_t *state, int is_large) {
     const size_t outputs = is_large ? pick(state, 300, 310) : pick(state, 1, 140);
     const size_t blocks = (inputs + BLOCK - 1) / BLOCK, groups = (inputs + blocks * GROUP - 1) / (blocks * GROUP);
     const size_t padded = blocks * groups * GROUP, panels = (outputs + PANEL - 1) / PANEL;
-    struct node node = {"Linear", .count = 5, .attributes = {.integer = (int64_t)pick(state, 0, 1)}};
+    struct node node = {"Linear", .input_count = 5, .attributes = {.integer = (int64_t)pick(state, 0, 1)}};
     node.inputs[0] = RANDOM(state, 3, 1, rows, inputs);
     node.inputs[1] = TENSOR(1, panels, blocks, groups, PANEL, GROUP);
     for (size_t o = 0; o < panels * PANEL; o++)
@@ -205,7 +205,7 @@ static struct node make_linear(uint64_t *state, int is_large) {
 static struct node make_attention(uint64_t *state, int is_large) {
     const size_t texts = pick(state, 0, 2), tokens = is_large ? pick(state, 100, 110) : pick(state, 0, 60);
     const size_t heads = is_large ? pick(state, 2, 3) : pick(state, 1, 3), width = is_large ? 70 : pick(state, 1, 70);
-    struct node node = {"Attention", .count = 2, .attributes = {.integer = (int64_t)heads}};
+    struct node node = {"Attention", .input_count = 2, .attributes = {.integer = (int64_t)heads}};
     node.inputs[0] = RANDOM(state, 1, texts + (size_t)is_large, tokens, 3 * heads * width);
     if (pick(state, 0, 1)) node.inputs[1] = RANDOM(state, 1, 1, heads, tokens, tokens);
     return node;
@@ -213,7 +213,7 @@ static struct node make_attention(uint64_t *state, int is_large) {
 
 static struct node make_add_norm(uint64_t *state, int is_large) {
     const size_t texts = pick(state, 1, 3), rows = is_large ? 150 : pick(state, 0, 20), width = is_large ? 1000 : pick(state, 2, 420);
-    struct node node = {"AddNorm", .count = 4, .attributes = {.epsilon = 1e-3f}};
+    struct node node = {"AddNorm", .input_count = 4, .attributes = {.epsilon = 1e-3f}};
     node.inputs[0] = RANDOM(state, 1, texts, rows, width);
     node.inputs[1] = RANDOM(state, 1, 1, rows, width);
     node.inputs[2] = RANDOM(state, 1, width);
@@ -223,7 +223,7 @@ static struct node make_add_norm(uint64_t *state, int is_large) {
 
 static struct node make_mean(uint64_t *state, int is_large) {
     (void)is_large;
-    struct node node = {"Mean", .count = 1};
+    struct node node = {"Mean", .input_count = 1};
     node.inputs[0] = RANDOM(state, 1, pick(state, 0, 3), pick(state, 1, 60), pick(state, 1, 90));
     return node;
 }
@@ -241,8 +241,8 @@ struct task {
     const char *names[8];
 };
 
-static void same_bits(const struct node *node, const char *kernels, const Value *one, const Value *other) {
-    CHECK(one->bytes == other->bytes && !memcmp(one->data, other->data, one->bytes), "%s with %s", node->operator, kernels);
+static void same_bits(const struct node *node, const char *kernels, const Value *expected, const Value *found) {
+    CHECK(expected->bytes == found->bytes && !memcmp(expected->data, found->data, expected->bytes), "%s with %s", node->operator, kernels);
 }
 
 /* Compute the examples of a task with all of its sets, and check the results. */
@@ -258,28 +258,28 @@ static void *run_task(void *task) {
             size_t shared;
             CHECK(open_session(&alone, t->names[set], 1), "%s", t->names[set]);
             CHECK(open_session(&several, t->names[set], SHARED_THREADS), "%s", t->names[set]);
-            Value one = run(&alone, &node, &shared);
+            Value on_one = run(&alone, &node, &shared);
             CHECK(!shared, "one thread shares nothing");
-            Value other = run(&several, &node, &shared);
+            Value on_several = run(&several, &node, &shared);
             CHECK(!is_large || shared || kind == 3, "%s of this size is shared", node.operator);
             t->shared += shared;
-            if (!set) OPERATORS[kind].check(&node, &one);
-            same_bits(&node, t->names[set], &one, &other);
-            release(other.data, other.bytes);
-            if (set) same_bits(&node, t->names[set], &first, &one), release(one.data, one.bytes);
-            else first = one;
+            if (!set) OPERATORS[kind].check(&node, &on_one);
+            same_bits(&node, t->names[set], &on_one, &on_several);
+            release(on_several.data, on_several.bytes);
+            if (set) same_bits(&node, t->names[set], &first, &on_one), release(on_one.data, on_one.bytes);
+            else first = on_one;
         }
         release(first.data, first.bytes);
-        for (size_t i = 0; i < node.count; i++)
+        for (size_t i = 0; i < node.input_count; i++)
             if (node.inputs[i].rank) release(node.inputs[i].data, node.inputs[i].bytes);
     }
     return NULL;
 }
 
-int main(int count, char *arguments[]) {
-    CHECK(count > 3 && count < 12, "usage: driver SEED EXAMPLES KERNELS...");
+int main(int argument_count, char *arguments[]) {
+    CHECK(argument_count > 3 && argument_count < 12, "usage: driver SEED EXAMPLES KERNELS...");
     struct task task = {.examples = strtoul(arguments[2], NULL, 10)};
-    for (int i = 3; i < count; i++) {
+    for (int i = 3; i < argument_count; i++) {
         Options session;
         if (open_session(&session, arguments[i], 1)) task.names[task.sets++] = arguments[i];
         else printf("SKIPPED: %s, which this processor lacks\n", arguments[i]);

@@ -32,7 +32,7 @@ struct Options {
 
 struct Domain {
     const Operator *operators[MOST_OPERATORS];
-    size_t count;
+    size_t operator_count;
 };
 
 struct Value {
@@ -108,8 +108,8 @@ static Status *create_domain(const char *name, Domain **domain) {
 static void release_domain(Domain *domain) { free(domain); }
 
 static Status *add_operator(Domain *domain, const Operator *operator) {
-    CHECK(domain->count < MOST_OPERATORS, "%zu operators", domain->count);
-    domain->operators[domain->count++] = operator;
+    CHECK(domain->operator_count < MOST_OPERATORS, "%zu operators", domain->operator_count);
+    domain->operators[domain->operator_count++] = operator;
     return NULL;
 }
 
