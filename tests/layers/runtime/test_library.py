@@ -79,7 +79,8 @@ def test_two_builds_are_the_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "encoder_operators/operators.so").read_bytes() == encoder_operators.LIBRARY.read_bytes()
 
 
-DEFINITION = re.compile(r'"encoder\.\w+"|CreateCustomOpDomain\("|(?m:^(#define )?(PANEL|GROUP|ZERO_WEIGHT|MAX_THREADS) )')
+SHARED = "(PANEL|GROUP|ZERO_WEIGHT|MAX_THREADS)"
+DEFINITION = re.compile(rf'"encoder\.(kernels|threads)"|CreateCustomOpDomain\("|(?m:^(#define )?{SHARED} )')
 """A second definition of something in interface.h, in C or in Python."""
 
 
