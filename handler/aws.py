@@ -57,8 +57,8 @@ def connect_signed(url: str, service: str, region: str, content_type: str, *, re
         url: scheme and host; AWS_ENDPOINT_URL replaces it, as for clients.
         service: the name in the signature.
         region: the region in the signature.
-        content_type: of the bodies.
-        read_seconds: how long an answer is waited for.
+        content_type: the type of the bodies.
+        read_seconds: the time limit of a response.
     """
     session = _session()
     endpoint = ConfiguredEndpointProvider(session.full_config, session.get_scoped_config(), service).provide() or url

@@ -36,7 +36,7 @@ from handler.sinks.write_back import ATTRIBUTES, CONNECTIONS, WriteBack
 type Connect = Callable[..., Client]
 """Makes a client: handler.aws.connect, or a test's own."""
 type Address = Mapping[str, str]
-"""The fields of an address by name, and the chosen `format`."""
+"""The fields of an address by name, its `format`, and the whole `uri`."""
 
 READ_SECONDS, ATTEMPTS = 10, 3
 
@@ -140,7 +140,7 @@ DESTINATIONS: Sequence[Destination] = (
 
 
 def connect_to_domain(domain: str, region: str) -> Post:
-    """Make what posts to an OpenSearch domain."""
+    """Make the function that sends signed requests to an OpenSearch domain."""
     return connect_signed(f"https://{domain}", "es", region, "application/x-ndjson", read_seconds=READ_SECONDS)
 
 
