@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from handler import telemetry
 from handler.aws import error_name
-from handler.records import Failure, Gone, Record
+from handler.records import Deleted, Failure, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Refusal:
     transient: bool
 
 
-def to_failure(record: Record | Gone, refusal: Refusal) -> Failure:
+def to_failure(record: Record | Deleted, refusal: Refusal) -> Failure:
     """Make the failure of a record that was not written, or whose vector was not deleted."""
     kind = "Backend" if refusal.transient else "Validation"
     return Failure(record.id, refusal.error, kind, refusal.transient, record.origin)

@@ -15,7 +15,7 @@ import orjson
 from handler import telemetry
 from handler.aws import Client, error_name
 from handler.encoding import to_json
-from handler.records import Failure, Gone, Result
+from handler.records import Deleted, Failure, Result
 from handler.sinks.batches import split_into_batches
 from handler.sinks.refusals import Refusal, refuse_call, to_failure
 
@@ -72,7 +72,7 @@ class S3Vectors:
             failures += [to_failure(batch[position][0].record, refusal) for position, refusal in sorted(refused.items())]
         return failures
 
-    def delete(self, gone: Sequence[Gone]) -> list[Failure]:
+    def delete(self, gone: Sequence[Deleted]) -> list[Failure]:
         """Delete the vectors of deleted records, each of which has another id. An id that no index accepts is skipped."""
         failures: list[Failure] = []
         deletable = [one for one in gone if 1 <= len(one.id) <= LONGEST_KEY]

@@ -14,7 +14,7 @@ from handler import telemetry
 from handler.aws import Client, connect, error_name
 from handler.config import PipelineSettings
 from handler.errors import Validation
-from handler.pipeline.ports import Line, Objects
+from handler.pipeline.ports import ObjectLine, ObjectStore
 from handler.records import Failure, Origin, StoredObject
 from handler.sources.envelopes import continuation_of
 from handler.sources.record_parsing import parse_record
@@ -25,7 +25,7 @@ BUCKET_SLASHES = 2
 """The slashes of `s3://bucket`."""
 
 
-def objects_of(settings: PipelineSettings, client_of: Callable[[str], Client] | None = None) -> Objects:
+def objects_of(settings: PipelineSettings, client_of: Callable[[str], Client] | None = None) -> ObjectStore:
     """Make the pipeline's port for objects: it reads them, defers their rest, and recognizes this pipeline's own output.
 
     Args:
@@ -42,7 +42,7 @@ def objects_of(settings: PipelineSettings, client_of: Callable[[str], Client] | 
             return False
         return send_rest(client("sqs"), settings.continuation_queue, stored, offset)
 
-    def read(stored: StoredObject) -> Iterator[Line]:
+    def read(stored: StoredObject) -> Iterator[ObjectLine]:
         """Yield an object's records. A message can name any object: if reading it is forbidden, it is retried only within INPUT."""
         try:
             yield from records(client("s3"), stored, settings.text_field)
@@ -52,14 +52,14 @@ def objects_of(settings: PipelineSettings, client_of: Callable[[str], Client] | 
             msg = f"{error}; INPUT does not name it either"
             raise Validation(msg) from error
 
-    return Objects(
+    return ObjectStore(
         lines=read,
-        put_off=defer,
+        defer=defer,
         is_output=lambda stored: any(stored.uri.startswith(place) for place in outputs),
     )
 
 
-def records(client: Client, stored: StoredObject, text_field: str) -> Iterator[Line]:
+def records(client: Client, stored: StoredObject, text_field: str) -> Iterator[ObjectLine]:
     """Yield the records of an object, from its offset on. The origin of each names its place instead of quoting it.
 
     Raises:
@@ -76,9 +76,9 @@ def records(client: Client, stored: StoredObject, text_field: str) -> Iterator[L
         }
         origin = Origin(stored.origin.message, place)
         if isinstance(fields, Failure):
-            yield Line(start, end, replace(fields, origin=origin))
+            yield ObjectLine(start, end, replace(fields, origin=origin))
         else:
-            yield Line(start, end, parse_record(fields, str(start), origin, text_field))
+            yield ObjectLine(start, end, parse_record(fields, str(start), origin, text_field))
 
 
 def send_rest(client: Client, queue: str, stored: StoredObject, offset: int) -> bool:

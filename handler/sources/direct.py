@@ -13,8 +13,6 @@ from handler.sources.record_parsing import parse_record
 FIELDS_OF_OTHERS = frozenset({"Records", "Items", "detail-type", "requestContext", "eventSource", "deliveryStreamArn"})
 """An event with one of these fields is of another kind, whatever other fields it has."""
 
-NAME = "direct"
-
 
 def matches(event: object) -> bool:
     """Return whether this is a plain invocation."""

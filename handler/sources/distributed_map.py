@@ -13,10 +13,10 @@ from typing import Any, Self
 
 from handler.encoding import MOST_LEVELS, finite, is_deeper
 from handler.errors import Validation, kind, shown
+from handler.kinds import Event
 from handler.records import Content, Origin
 from handler.sources.record_parsing import parse_record
 
-NAME = "Step Functions"
 FIELDS = {"Items", "BatchInput"}
 MOST_SECONDS = 86_400
 
@@ -37,7 +37,7 @@ class BatchInput:
     seconds: float | None
 
     @classmethod
-    def of(cls, event: Any) -> Self:  # noqa: ANN401 - Lambda's own type
+    def of(cls, event: Event) -> Self:
         """Read the settings of a batch.
 
         Raises:
@@ -91,7 +91,7 @@ def matches(event: object) -> bool:
     return isinstance(event, dict) and isinstance(event.get("Items"), list) and event.keys() <= FIELDS
 
 
-def records(event: Any, text_field: str, *, use_cache: bool) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
+def records(event: Event, text_field: str, *, use_cache: bool) -> Iterator[Content]:
     """Yield one content for each item. An item without an `id` is named by its content, so that a repeat has the same name.
 
     `use_cache` applies to items that do not say so themselves.

@@ -10,20 +10,19 @@ NEW_AND_OLD_IMAGES.
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from handler.errors import Validation
-from handler.records import Content, Failure, Gone, Item, Nothing, Origin, Record
+from handler.kinds import Event
+from handler.records import Content, Deleted, Failure, Item, Origin, Record, Skipped
 from handler.sources.envelopes import only_from
 from handler.sources.exact_numbers import to_exact
 from handler.sources.isolation import find_text, isolate
 from handler.sources.record_parsing import add_metadata, parse_record
-from handler.sources.replies import BatchItemFailures, name_first_of_stream
 
-NAME = "DynamoDB Streams"
 VIEW = "NEW_AND_OLD_IMAGES"
 STREAM = r"(?P<table>arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:\d{12}:table/[\w.-]+)/stream/.+"
 TEXT = "S"
@@ -37,7 +36,7 @@ def matches(event: object) -> bool:
     return only_from(event, "eventSource", "aws:dynamodb")
 
 
-def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
+def records(event: Event, text_field: str) -> Iterator[Content]:
     """Yield one content for each change."""
     for record in event["Records"]:
         name = find_text(record, "dynamodb", "SequenceNumber")
@@ -58,15 +57,15 @@ def parse_change(record: Mapping[str, Any], text_field: str, name: str | int) ->
     key: Attributes = stream["Keys"]
     default_id, origin = make_id(key), Origin(name, record)
     if record["eventName"] == "REMOVE":
-        return Gone(default_id, "deleted", origin)
+        return Deleted(default_id, "deleted", origin)
     if stream.get("StreamViewType") != VIEW:
         msg = f"The table's stream must have the view {VIEW}: without old images, it is unknown whether the text changed"
         return Failure.of(Validation(msg), default_id, origin)
     new, old = stream["NewImage"], stream.get("OldImage", {})
     if text_field in old and old[text_field] == new.get(text_field):
-        return Nothing(default_id, "unchanged", origin)
+        return Skipped(default_id, "unchanged", origin)
     if text_field not in new:
-        return (Gone if text_field in old else Nothing)(default_id, "no text", origin)
+        return (Deleted if text_field in old else Skipped)(default_id, "no text", origin)
     keys = {field: to_botocore(value) for field, value in key.items()}
     item = Item(find_table(record["eventSourceARN"]), keys, text_field)
     return _parse_item(new, item, default_id, replace(origin, item=item))
@@ -143,8 +142,3 @@ def find_table(stream: str) -> str:
     if not (match := re.fullmatch(STREAM, stream)):
         raise ValueError
     return match["table"]
-
-
-def reply(back: Sequence[Failure]) -> BatchItemFailures:
-    """Name the earliest change to retry."""
-    return name_first_of_stream(back)

@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 
 from handler import telemetry
 from handler.errors import Validation
-from handler.records import Content, Failure, Nothing, Origin, StoredObject
+from handler.records import Content, Failure, Origin, Skipped, StoredObject
 from handler.sources.exact_numbers import restore_exact_id
 from handler.sources.isolation import isolate
 from handler.sources.record_parsing import Fields, parse_record
@@ -74,11 +74,11 @@ def read_eventbridge(event: Fields, default_id: str, origin: Origin, text_field:
     detail = event["detail"]
     if event["source"] == OWN_SOURCE:
         telemetry.log("own_event_skipped")
-        yield Nothing(default_id, "ours", origin)
+        yield Skipped(default_id, "ours", origin)
     elif event["source"] == "aws.s3":
         if event["detail-type"] != "Object Created":
             telemetry.log("object_event_skipped", kind=_name_to_log(event["detail-type"]))
-            yield Nothing(default_id, "deleted", origin)
+            yield Skipped(default_id, "deleted", origin)
             return
         stored = detail["object"]
         yield _stored(detail["bucket"]["name"], stored["key"], stored.get("version-id"), stored.get("etag"), origin)
@@ -99,7 +99,7 @@ def _read_notification(event: Fields, default_id: str, origin: Origin, text_fiel
         key = unquote_plus(stored["key"])  # S3 encodes keys in its own notifications, but not in EventBridge's events
         if not record["eventName"].startswith("ObjectCreated:"):
             telemetry.log("object_event_skipped", kind=_name_to_log(record["eventName"]))
-            yield Nothing(default_id, "deleted", origin)
+            yield Skipped(default_id, "deleted", origin)
             continue
         yield _stored(bucket, key, stored.get("versionId"), stored.get("eTag"), origin)
 
@@ -119,7 +119,7 @@ def _read_sns(fields: Fields, default_id: str, origin: Origin, text_field: str) 
 
 def _read_test(fields: Fields, default_id: str, origin: Origin, text_field: str) -> Iterator[Content]:
     del fields, text_field
-    yield Nothing(default_id, "test", origin)
+    yield Skipped(default_id, "test", origin)
 
 
 def _stored(bucket: object, key: object, version: object, etag: object, origin: Origin, offset: int = 0) -> StoredObject:

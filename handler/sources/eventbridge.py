@@ -5,16 +5,13 @@ The invocation is asynchronous: to retry it, the reply raises.
 IAM: no right of the function's own; the rule needs lambda:InvokeFunction.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
-from handler.records import Content, Failure, Origin
+from handler.kinds import Event
+from handler.records import Content, Origin
 from handler.sources.envelopes import is_eventbridge, read_eventbridge
 from handler.sources.isolation import find_text, isolate
-from handler.sources.replies import raise_if_unfinished
-
-NAME = "EventBridge"
 
 
 def matches(event: object) -> bool:
@@ -22,13 +19,8 @@ def matches(event: object) -> bool:
     return isinstance(event, dict) and is_eventbridge(event) and event["source"] != "aws.s3"
 
 
-def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
+def records(event: Event, text_field: str) -> Iterator[Content]:
     """Yield the record in the detail. Without an `id` of its own, it gets the event's."""
     name = find_text(event, "id")
     origin = Origin(name, event)
     return isolate(partial(read_eventbridge, event, name, origin, text_field), name, origin)
-
-
-def reply(back: Sequence[Failure]) -> None:
-    """Raise if there is anything to retry."""
-    raise_if_unfinished(back)

@@ -8,19 +8,17 @@ kinesis:ListStreams on the stream.
 """
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from handler.errors import Validation
+from handler.kinds import Event
 from handler.records import Content, Failure, Origin
 from handler.sources import kpl
 from handler.sources.envelopes import only_from, parse_message
 from handler.sources.isolation import find_text, isolate
-from handler.sources.replies import BatchItemFailures, name_first_of_stream
-
-NAME = "Kinesis"
 
 
 def matches(event: object) -> bool:
@@ -28,7 +26,7 @@ def matches(event: object) -> bool:
     return only_from(event, "eventSource", "aws:kinesis")
 
 
-def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
+def records(event: Event, text_field: str) -> Iterator[Content]:
     """Yield the contents of all records."""
     for record in event["Records"]:
         name = find_text(record, "eventID")
@@ -65,8 +63,3 @@ def _parse_text(content: bytes, default_id: str, origin: Origin, text_field: str
         yield Failure.of(Validation("The record's data is not text in UTF-8"), default_id, origin)
     else:
         yield from parse_message(body, default_id, origin, text_field)
-
-
-def reply(back: Sequence[Failure]) -> BatchItemFailures:
-    """Name the earliest record to retry."""
-    return name_first_of_stream(back)

@@ -10,13 +10,12 @@ from functools import partial
 from typing import Any
 
 from handler.errors import Validation
+from handler.kinds import Event
 from handler.records import Content, Failure, Origin, StoredObject
 from handler.sources import dynamodb, kinesis, sqs
 from handler.sources.envelopes import parse_message
 from handler.sources.isolation import find_text, isolate
 from handler.sources.record_parsing import parse_record
-
-NAME = "EventBridge Pipes"
 
 
 def matches(event: object) -> bool:
@@ -24,7 +23,7 @@ def matches(event: object) -> bool:
     return isinstance(event, list)
 
 
-def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
+def records(event: Event, text_field: str) -> Iterator[Content]:
     """Yield one content for each element of the list."""
     for position, element in enumerate(event):
         found = isolate(partial(_parse, element, position, text_field), str(position), Origin(position, element))

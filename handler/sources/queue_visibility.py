@@ -16,6 +16,7 @@ from typing import Any
 
 from handler import telemetry
 from handler.aws import Client, connect, error_name
+from handler.kinds import Event
 from handler.sources import sqs
 from handler.sources.isolation import find_text
 
@@ -47,7 +48,7 @@ def make_give_back(connect: Callable[..., Client] = connect, delay: Callable[[in
     def client(region: str) -> Client:
         return connect("sqs", read_seconds=READ_SECONDS, attempts=ATTEMPTS, region=region)
 
-    def give_back(event: Any, names: Collection[object] | None) -> None:  # noqa: ANN401 - Lambda's own type
+    def give_back(event: Event, names: Collection[object] | None) -> None:
         if not sqs.matches(event):
             return
         queues: dict[str, list[dict[str, Any]]] = {}

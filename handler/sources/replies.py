@@ -21,6 +21,11 @@ def name_failures(names: Iterable[object]) -> BatchItemFailures:
     return {"batchItemFailures": [{"itemIdentifier": name} for name in names]}
 
 
+def name_messages(failures: Sequence[Failure]) -> BatchItemFailures:
+    """Name each message to retry once. A queue deletes the others."""
+    return name_failures(dict.fromkeys(failure.origin.message for failure in failures))
+
+
 def name_first_of_stream(failures: Sequence[Failure]) -> BatchItemFailures:
     """Name the earliest record to retry. A stream is read again from there, so one name is enough."""
     return name_failures([min((failure.origin.message for failure in failures), key=_sequence)] if failures else [])

@@ -6,14 +6,11 @@ IAM: s3:GetObject and s3:GetObjectVersion on the objects, s3:ListBucket on their
 S3 needs lambda:InvokeFunction.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
-from handler.records import Content, Failure, Origin
+from handler.kinds import Event
+from handler.records import Content, Origin
 from handler.sources.envelopes import is_eventbridge, is_test, only_from, open_envelope
-from handler.sources.replies import raise_if_unfinished
-
-NAME = "S3"
 
 
 def matches(event: object) -> bool:
@@ -23,11 +20,6 @@ def matches(event: object) -> bool:
     return only_from(event, "eventSource", "aws:s3") or is_test(event) or (is_eventbridge(event) and event["source"] == "aws.s3")
 
 
-def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
+def records(event: Event, text_field: str) -> Iterator[Content]:
     """Yield the objects."""
     return open_envelope(event, "s3", Origin("s3", event), text_field)
-
-
-def reply(back: Sequence[Failure]) -> None:
-    """Raise if there is anything to retry."""
-    raise_if_unfinished(back)

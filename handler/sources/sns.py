@@ -5,16 +5,14 @@ The invocation is asynchronous: to retry it, the reply raises.
 IAM: no right of the function's own; the topic needs lambda:InvokeFunction.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from handler.records import Content, Failure, Origin
+from handler.kinds import Event
+from handler.records import Content, Origin
 from handler.sources.envelopes import only_from, parse_message
 from handler.sources.isolation import find_text, isolate
-from handler.sources.replies import raise_if_unfinished
-
-NAME = "SNS"
 
 
 def matches(event: object) -> bool:
@@ -22,7 +20,7 @@ def matches(event: object) -> bool:
     return only_from(event, "EventSource", "aws:sns")
 
 
-def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
+def records(event: Event, text_field: str) -> Iterator[Content]:
     """Yield the contents of all notifications."""
     for record in event["Records"]:
         name = find_text(record, "Sns", "MessageId")
@@ -32,8 +30,3 @@ def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 -
 
 def _parse(record: dict[str, Any], origin: Origin, text_field: str) -> Iterator[Content]:
     return parse_message(record["Sns"]["Message"], str(origin.message), origin, text_field)
-
-
-def reply(back: Sequence[Failure]) -> None:
-    """Raise if there is anything to retry."""
-    raise_if_unfinished(back)

@@ -4,16 +4,14 @@ IAM: sqs:ReceiveMessage, sqs:DeleteMessage, sqs:GetQueueAttributes on the queue;
 queue_visibility.py.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from handler.records import Content, Failure, Origin
+from handler.kinds import Event
+from handler.records import Content, Origin
 from handler.sources.envelopes import only_from, parse_message
 from handler.sources.isolation import find_text, isolate
-from handler.sources.replies import BatchItemFailures, name_failures
-
-NAME = "SQS"
 
 
 def matches(event: object) -> bool:
@@ -21,7 +19,7 @@ def matches(event: object) -> bool:
     return only_from(event, "eventSource", "aws:sqs")
 
 
-def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
+def records(event: Event, text_field: str) -> Iterator[Content]:
     """Yield the contents of all messages. Lambda keeps the messages of a FIFO queue's group in their order."""
     for message in event["Records"]:
         origin = origin_of(message)
@@ -39,8 +37,3 @@ def origin_of(message: dict[str, Any]) -> Origin:
     return Origin(
         find_text(message, "messageId"), original, find_text(message, "attributes", "MessageGroupId") if is_fifo else None
     )
-
-
-def reply(back: Sequence[Failure]) -> BatchItemFailures:
-    """Name the messages to retry, each of them once."""
-    return name_failures(dict.fromkeys(failure.origin.message for failure in back))

@@ -12,7 +12,7 @@ from handler.config import Settings
 from handler.embedding.manifest import Manifest
 from handler.embedding.tokenization import Token
 from handler.errors import Backend, TooLarge, Unembeddable, Validation
-from handler.records import Failure, Gone, Result
+from handler.records import Deleted, Failure, Result
 from handler.service import Embeddings, Options
 from handler.vectors import NEVER, Vectors
 from tests.conftest import INT8
@@ -107,7 +107,7 @@ class MemoryIndex(Memory):
 
     deleted: list[str] = field(default_factory=list)
 
-    def delete(self, gone: Sequence[Gone]) -> list[Failure]:
+    def delete(self, gone: Sequence[Deleted]) -> list[Failure]:
         taken = [one for one in gone if one.id not in self.refused]
         self.deleted += [one.id for one in taken]
         left = [one for one in gone if one not in taken]

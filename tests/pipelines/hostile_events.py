@@ -137,6 +137,20 @@ def _dynamodb(record: dict[str, Any], place: int, content: object) -> None:
     record["dynamodb"] |= {"SequenceNumber": str(100 + place), "Keys": key, "NewImage": image}
 
 
+def _kafka(contents: Sequence[object], odd: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON
+    """Make an event of Kafka: all contents in one partition."""
+    found = event("kafka")
+    first = found["records"]["documents-0"][0]
+    values = [base64.b64encode(as_text(content).encode("utf-8", "surrogatepass")).decode() for content in contents]
+    records = [first | {"offset": 100 + place, "value": value} for place, value in enumerate(values)]
+    records[0] |= {field: value for field, value in odd.items() if field in first}
+    return found | {"records": {"documents-0": records}}
+
+
+def _offsets(found: Any) -> list[object]:  # noqa: ANN401 - JSON
+    return [100 + place for place in range(len(found["records"]["documents-0"]))]
+
+
 def _numbers(found: Any) -> list[object]:  # noqa: ANN401 - JSON
     return [str(100 + place) for place in range(len(found["Records"]))]
 
@@ -152,6 +166,7 @@ ACKNOWLEDGED: dict[str, Hostile] = {
     "Kinesis": Hostile(_records("kinesis", _kinesis), _numbers),
     "Kinesis, aggregated": Hostile(_records("kinesis", _aggregated), _numbers),
     "DynamoDB": Hostile(_records("dynamodb", _dynamodb), _numbers),
+    "Kafka": Hostile(_kafka, _offsets),
 }
 """Sources that retry what failed, and whose events hold several records."""
 ANSWERED: dict[str, Callable[[Sequence[object]], Any]] = {

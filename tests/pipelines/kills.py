@@ -30,9 +30,10 @@ from typing import Any
 import numpy as np
 
 from events.aws import LocalAWS
-from handler.functions.pipeline import Parts, answering
+from handler.functions.pipeline import make_handler
+from handler.functions.setup import Setup
 from handler.pipeline.ports import Erasable, FailureDestination, Sink
-from handler.records import Failure, Gone, Record, Result
+from handler.records import Deleted, Failure, Record, Result
 from handler.sinks.s3_shards import S3Shards
 from tests.handler.functions.test_pipeline import Context
 from tests.pipelines.fakes import DIMENSION, FakeService, vector_of
@@ -99,7 +100,7 @@ class MortalSink:
         assert not failures
         return [throttled(result.record) for result in results if id(result) in refused]
 
-    def delete(self, gone: Sequence[Gone]) -> list[Failure]:
+    def delete(self, gone: Sequence[Deleted]) -> list[Failure]:
         assert isinstance(self.sink, Erasable)
         refused = {one.id for one in gone if self.chance.random() < REFUSED}
         assert not self.sink.delete([one for one in gone if one.id not in refused])
@@ -107,7 +108,7 @@ class MortalSink:
         return [throttled(one) for one in gone if one.id in refused]
 
 
-def throttled(record: Record | Gone) -> Failure:
+def throttled(record: Record | Deleted) -> Failure:
     """Return the transient failure of a record."""
     return Failure(record.id, "throttled", "Backend", transient=True, origin=record.origin)
 
@@ -151,7 +152,7 @@ class MortalDestination:
 class Function:
     """The pipeline function, which runs each event in a process of its own."""
 
-    def __init__(self, parts: Parts, chance: random.Random, seconds: float = 0, limit: float = 900) -> None:
+    def __init__(self, parts: Setup, chance: random.Random, seconds: float = 0, limit: float = 900) -> None:
         """Start no process yet. The function takes `seconds` for a text, and has `limit` seconds for an event."""
         self._parts = parts
         self._seconds, self._limit = seconds, limit
@@ -184,7 +185,7 @@ class Function:
         parts = self._parts
         assert parts.sink
         assert parts.destination
-        mortal = Parts(
+        mortal = Setup(
             parts.settings,
             MortalShards(parts.sink, fate) if isinstance(parts.sink, S3Shards) else MortalSink(parts.sink, fate, chance),
             MortalDestination(parts.destination, fate),
@@ -192,7 +193,7 @@ class Function:
             parts.named_sink,
         )
         try:
-            reply = answering(MortalService(fate, self._seconds), mortal)(event, Context(self._limit))
+            reply = make_handler(MortalService(fate, self._seconds), mortal)(event, Context(self._limit))
             fate.at("answered")
             with os.fdopen(writing, "wb") as answer:
                 answer.write(json.dumps(reply).encode())
@@ -247,7 +248,7 @@ def run_object(aws: LocalAWS, chance: random.Random, name: str) -> str:
     notice |= {"s3": {"bucket": {"name": name}, "object": {"key": "in/a.jsonl"}}}  # type: ignore[dict-item]
     queue.send([("", json.dumps({"Records": [notice]}))])
     settings = {"SINK": f"s3://{name}/out", "FAILURE_DESTINATION": f"s3://{name}/failed", "CONTINUATION_QUEUE": queue.url}
-    function = Function(Parts.of(settings), chance, SLOW_SECONDS, OBJECT_LIMIT)
+    function = Function(Setup.of(settings), chance, SLOW_SECONDS, OBJECT_LIMIT)
     events = poll(queue, function.invoke, 1, MOST_EVENTS)
     found: list[dict[str, Any]] = []
     failed = set()
@@ -274,7 +275,7 @@ def run_queue(aws: LocalAWS, chance: random.Random, name: str, *, fifo: bool = F
     make_index(vectors, index)
     queue, failed = Queue(sqs, f"{name}{'.fifo' if fifo else ''}"), Queue(sqs, f"{name}-failed")
     bodies, expected, broken = drawn(chance, fifo=fifo)
-    function = Function(Parts.of({"SINK": f"s3vectors://{name}/passages", "FAILURE_DESTINATION": failed.url}), chance)
+    function = Function(Setup.of({"SINK": f"s3vectors://{name}/passages", "FAILURE_DESTINATION": failed.url}), chance)
     events = 0
     for portion in batched(bodies, AT_ONCE, strict=False):
         queue.send(list(portion))
@@ -295,7 +296,7 @@ def run_stream(aws: LocalAWS, chance: random.Random, name: str) -> str:
     index = {"vectorBucketName": name, "indexName": "passages"}
     make_index(vectors, index)
     changes, expected, broken = drawn_changes(chance)
-    function = Function(Parts.of({"SINK": f"s3vectors://{name}/passages", "FAILURE_DESTINATION": failed.url}), chance)
+    function = Function(Setup.of({"SINK": f"s3vectors://{name}/passages", "FAILURE_DESTINATION": failed.url}), chance)
     events = poll_stream(changes, function.invoke, CHANGES_OF_AN_EVENT, MOST_EVENTS)
     hold(expected, vectors, index)
     kept = {one["record"]["dynamodb"]["SequenceNumber"] for one in map(json.loads, failed.bodies())}

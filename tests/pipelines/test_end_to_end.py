@@ -13,10 +13,11 @@ import pytest
 from events.aws import LocalAWS
 from events.invoke import DOCUMENT, PASSAGES
 from handler.bootstrap import Handler
-from handler.functions.pipeline import Parts, answering
+from handler.functions.pipeline import make_handler
+from handler.functions.setup import Setup
 from handler.service import Options, Service
 from tests.handler.functions.test_pipeline import Context
-from tests.handler.sources.test_sources import EVENTS
+from tests.handler.known_events import EVENTS
 from tests.pipelines.fakes import FakeService
 from tests.pipelines.poller import Queue, poll
 from tests.secrecy import overheard, say
@@ -96,7 +97,7 @@ def documents(aws_server: LocalAWS) -> None:
 
 def function(service: Service, **settings: str) -> Handler:
     """Make the pipeline function of settings, as a deployment does."""
-    return overheard(answering(service, Parts.of(settings)))
+    return overheard(make_handler(service, Setup.of(settings)))
 
 
 @pytest.mark.parametrize("sink", [s3_jsonl, s3_parquet, sqs, eventbridge, s3_vectors])

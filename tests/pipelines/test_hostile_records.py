@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 
 from handler.config import PipelineSettings
 from handler.errors import Empty, Unfinished, Validation
-from handler.functions.pipeline import Parts, answering
-from handler.pipeline.ports import Objects
-from handler.records import Failure, Nothing, Result, StoredObject
+from handler.functions.pipeline import make_handler
+from handler.functions.setup import Setup
+from handler.kinds import PIPELINE, kind_of, resolve
+from handler.pipeline.ports import ObjectStore
+from handler.records import Failure, Result, Skipped, StoredObject
 from handler.sinks.failures import to_body
 from handler.sinks.s3_vectors import to_storable
 from handler.sinks.shard_formats import FORMATS
-from handler.sources import source_of
 from handler.sources.continuations import records
 from tests.handler.sources.test_kpl import aggregated
 from tests.handler.test_pipeline import Queue
@@ -63,13 +64,13 @@ class Recorded(Kept):
         return super().write(failures)
 
 
-def parts(sink: Written | None, kept: Kept, objects: Objects | None = None) -> Parts:
+def parts(sink: Written | None, kept: Kept, objects: ObjectStore | None = None) -> Setup:
     """Make the function's parts of fakes."""
     made = sink or Written()
-    return Parts(PipelineSettings.from_environment({}), sink, kept, objects or Queue(lines=1).objects, lambda _: made)
+    return Setup(PipelineSettings.from_environment({}), sink, kept, objects or Queue(lines=1).objects, lambda _: made)
 
 
-FIELDS = ["body", "attributes", "eventSourceARN", "Sns", "kinesis", "dynamodb", "eventName", "eventID"]
+FIELDS = ["body", "attributes", "eventSourceARN", "Sns", "kinesis", "dynamodb", "eventName", "eventID", "value", "offset"]
 ODD = st.dictionaries(st.sampled_from(FIELDS), ANY_JSON, max_size=1)
 
 
@@ -88,20 +89,21 @@ def test_every_record_is_written_recorded_or_returned_and_a_good_neighbour_is_wr
     source, sink, kept = ACKNOWLEDGED[name], Written(), Recorded()
     found = source.make([*hostile, GOOD], odd)
     names = source.names(found)[
-        1 if odd.keys() & {"Sns", "kinesis", "dynamodb"} else 0 :
+        1 if odd.keys() & {"Sns", "kinesis", "dynamodb", "offset"} else 0 :
     ]  # these fields hold the first record's name
     returned: set[object] = set()
     try:
-        reply = answering(service(), parts(sink, kept))(found, None)
-        returned = {one["itemIdentifier"] for one in (reply or {"batchItemFailures": []})["batchItemFailures"]}
+        reply = make_handler(service(), parts(sink, kept))(found, None)
+        failed = [one["itemIdentifier"] for one in (reply or {"batchItemFailures": []})["batchItemFailures"]]
+        returned = {one["offset"] if isinstance(one, dict) else one for one in failed}
     except Unfinished:
         returned = set(names)
     written = {result.record.origin.message for result in sink.results}
     recorded = {failure.origin.message for failure, _ in kept.failures}
-    contents = list(source_of(found).records(found, "inputs"))
-    skipped = {one.origin.message for one in contents if isinstance(one, Nothing | StoredObject)}
+    contents = list(resolve(kind_of(found, PIPELINE).records)(found, "inputs"))
+    skipped = {one.origin.message for one in contents if isinstance(one, Skipped | StoredObject)}
     assert set(names) <= written | recorded | returned | skipped
-    assert len(contents) >= len(found["Records"])
+    assert len(contents) > len(hostile)
     assert ("good", GOOD["inputs"]) in {(result.record.id, result.record.text) for result in sink.results}
 
 
@@ -114,7 +116,7 @@ def test_every_record_is_written_recorded_or_returned_and_a_good_neighbour_is_wr
 @example(hostile=[{"id": "x" * 100_000, "inputs": "y"}])
 def test_every_record_of_a_reply_has_its_own_outcome_in_its_position(name: str, hostile: list[object]) -> None:
     """One failed record does not fail the event, and the reply is valid JSON."""
-    reply = answering(service(), parts(None, Recorded()))(ANSWERED[name]([*hostile, GOOD]), None)
+    reply = make_handler(service(), parts(None, Recorded()))(ANSWERED[name]([*hostile, GOOD]), None)
     outcomes = json.loads(reply, parse_constant=pytest.fail)
     assert len(outcomes) == len(hostile) + 1
     assert all({"embedding"} <= one.keys() or {"error", "error_type"} <= one.keys() or "skipped" in one for one in outcomes)
@@ -127,7 +129,7 @@ def test_every_record_of_a_reply_has_its_own_outcome_in_its_position(name: str, 
 def test_the_detail_of_an_event_is_written_or_recorded(detail: object) -> None:
     """An event of EventBridge holds one record."""
     sink, kept = Written(), Recorded()
-    answering(service(), parts(sink, kept))(event("eventbridge") | {"detail": detail}, None)
+    make_handler(service(), parts(sink, kept))(event("eventbridge") | {"detail": detail}, None)
     assert len(sink.results) + len(kept.failures) == 1
 
 
@@ -141,8 +143,8 @@ def test_every_line_of_an_object_is_written_or_recorded(hostile: list[object], r
     lines = [json.dumps(one).encode() for one in (*hostile, GOOD)] + [b"x" + raw.replace(b"\n", b""), json.dumps(GOOD).encode()]
     stored = {"Body": io.BytesIO(b"\n".join(lines)), "ETag": "e"}
     client = type("S3", (), {"get_object": lambda _, **__: stored})()
-    objects = Objects(partial(records, client, text_field="inputs"), lambda *_: False, lambda _: False)
-    answering(service(), parts(sink, kept, objects))(event("s3"), None)
+    objects = ObjectStore(partial(records, client, text_field="inputs"), lambda *_: False, lambda _: False)
+    make_handler(service(), parts(sink, kept, objects))(event("s3"), None)
     assert [result.record.id for result in sink.results].count("good") == 2
     assert len(sink.results) + len(kept.failures) == len(lines)
 
@@ -151,9 +153,10 @@ def test_every_line_of_an_object_is_written_or_recorded(hostile: list[object], r
 @given(ANY_JSON, ANY_JSON)
 def test_no_event_of_any_shape_is_an_internal_error(one: object, other: object) -> None:
     """An event is refused with a sentence, or its source gets a reply."""
-    for found in (one, {"Records": [one]}, {"eventSource": one, "source": other}, {"requestContext": one, "Records": other}):
+    kafka = {"eventSource": "aws:kafka", "records": {"t-0": [one, {"value": other}]}}
+    for found in (one, {"Records": [one]}, {"eventSource": one, "source": other}, {"requestContext": one, "Records": other}, kafka):
         with suppress(Validation, Empty, Unfinished):
-            answering(service(), parts(Written(), Recorded()))(found, None)
+            make_handler(service(), parts(Written(), Recorded()))(found, None)
 
 
 def test_an_aggregated_record_without_records_is_recorded_as_a_failure() -> None:
@@ -161,5 +164,5 @@ def test_an_aggregated_record_without_records_is_recorded_as_a_failure() -> None
     sink, kept = Written(), Recorded()
     found = ACKNOWLEDGED["Kinesis, aggregated"].make([GOOD, GOOD], {})
     found["Records"][0]["kinesis"]["data"] = base64.b64encode(aggregated([])).decode()
-    assert answering(service(), parts(sink, kept))(found, None) == {"batchItemFailures": []}
+    assert make_handler(service(), parts(sink, kept))(found, None) == {"batchItemFailures": []}
     assert (len(sink.results), len(kept.failures)) == (1, 1)

@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from handler.records import NOWHERE, Origin, Record, Result
+from handler.records import NO_ORIGIN, Origin, Record, Result
 from handler.service import Options
 from handler.vectors import Vector
 from tests.secrecy import say
 
 
 def result(
-    name: str = "a", vector: Vector | None = None, text: str = "Some text.", origin: Origin = NOWHERE, **metadata: object
+    name: str = "a", vector: Vector | None = None, text: str = "Some text.", origin: Origin = NO_ORIGIN, **metadata: object
 ) -> Result:
     """Make a result. If no vector is given, it has four numbers that depend on the name alone."""
     say(text)

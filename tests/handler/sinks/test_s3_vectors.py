@@ -11,7 +11,7 @@ import pytest
 
 from events.aws import LocalAWS
 from handler.pipeline.ports import Erasable
-from handler.records import NOWHERE, Failure, Gone, Origin, Result
+from handler.records import NO_ORIGIN, Deleted, Failure, Origin, Result
 from handler.sinks import sink_from
 from handler.sinks.s3_vectors import MOST_CALLS, to_storable
 from tests.handler.sinks.fake_api import Answer, FakeApi, fake_api
@@ -78,7 +78,7 @@ def test_vectors_of_deleted_records_are_deleted(index: tuple[Any, dict[str, str]
     sink = sink_from(uri(names))
     assert isinstance(sink, Erasable)
     sink.write(results(702))
-    gone = [Gone(name, "deleted") for name in [*map(str, range(2, 702)), "never there", "k" * 1025, ""]]
+    gone = [Deleted(name, "deleted") for name in [*map(str, range(2, 702)), "never there", "k" * 1025, ""]]
     assert sink.delete(gone) == []
     assert {kept["key"] for kept in client.list_vectors(**names)["vectors"]} == {"0", "1"}
 
@@ -87,7 +87,7 @@ def test_a_vector_that_could_not_be_deleted_is_retried(aws: LocalAWS) -> None:
     """The sentence has the name of AWS's error, and nothing of its message."""
     del aws
     failures: list[Failure] = []
-    gone = [Gone("a", "deleted", Origin("1")), Gone("b", "deleted", Origin("2"))]
+    gone = [Deleted("a", "deleted", Origin("1")), Deleted("b", "deleted", Origin("2"))]
 
     def answer(asked: Any) -> tuple[int, Any]:  # noqa: ANN401 - JSON
         return (400, {"__type": "AccessDeniedException", "message": "no"}) if "keys" in asked else (200, INDEX)
@@ -109,7 +109,7 @@ UNFIT: list[tuple[Result, str]] = [
     (result("k" * 1025), "An id must have 1 to 1024 characters in an index; this one has 1025"),
     (result(""), "An id must have 1 to 1024 characters in an index; this one has 0"),
     (
-        result("m", None, "", NOWHERE, **{f"field{number}": 1 for number in range(51)}),
+        result("m", None, "", NO_ORIGIN, **{f"field{number}": 1 for number in range(51)}),
         "A vector may have 50 fields of metadata in an index; this one has 51",
     ),
     (result("b", note="x" * 50_000), "A vector may have 40960 bytes of metadata in an index; this one has 50011"),

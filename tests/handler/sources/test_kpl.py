@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from handler.errors import Validation
 from handler.records import Content, Failure, Record
 from handler.sources import kinesis, kpl, pipes
-from tests.handler.sources.test_sources import EVENTS
+from tests.handler.known_events import EVENTS
 
 FIELD = descriptor_pb2.FieldDescriptorProto
 FIELDS: dict[str, list[tuple[str, int, int, int, str]]] = {

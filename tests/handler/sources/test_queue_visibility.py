@@ -9,12 +9,13 @@ import pytest
 
 from events.aws import LocalAWS
 from handler.errors import Backend
-from handler.functions.pipeline import Parts, answering
+from handler.functions.pipeline import make_handler
+from handler.functions.setup import Setup
 from handler.records import Failure
 from handler.sources.queue_visibility import ALL_SECONDS, MOST_SECONDS, backoff_seconds, make_give_back
 from tests.handler.functions.test_pipeline import answer_of
+from tests.handler.known_events import EVENTS
 from tests.handler.sinks.fake_api import fake_api
-from tests.handler.sources.test_sources import EVENTS
 from tests.infra.transformed import transformed
 from tests.pipelines.fakes import FakeService, Memory
 from tests.pipelines.poller import Queue
@@ -125,10 +126,10 @@ def test_a_message_given_back_is_received_again_long_before_its_visibility_time_
     queue = Queue(aws.client("sqs"), name)
     queue.send([("a", "busy")])
     event = {"Records": queue.messages()}
-    parts = Parts.of({"SINK": queue.url})
+    parts = Setup.of({"SINK": queue.url})
     sink = Memory(refused=["busy"])
-    waiting = Parts(parts.settings, sink, None, parts.objects, parts.named_sink, make_give_back(delay=lambda receives: receives))
-    assert len(overheard(answering(FakeService(), waiting))(event, None)["batchItemFailures"]) == 1
+    waiting = Setup(parts.settings, sink, None, parts.objects, parts.named_sink, make_give_back(delay=lambda receives: receives))
+    assert len(overheard(make_handler(FakeService(), waiting))(event, None)["batchItemFailures"]) == 1
     deadline = time.monotonic() + 60
     while not (found := queue.messages()):
         assert time.monotonic() < deadline
@@ -148,8 +149,10 @@ class Broken(Memory):
 
 def function(sink: Any) -> Any:  # noqa: ANN401 - any sink
     """Make the pipeline function with this sink. It gives messages back as it does when deployed."""
-    parts = Parts.of({})
-    return overheard(answering(FakeService(), Parts(parts.settings, sink, None, parts.objects, parts.named_sink, make_give_back())))
+    parts = Setup.of({})
+    return overheard(
+        make_handler(FakeService(), Setup(parts.settings, sink, None, parts.objects, parts.named_sink, make_give_back()))
+    )
 
 
 def connect_to(environment: pytest.MonkeyPatch, endpoint: str) -> None:

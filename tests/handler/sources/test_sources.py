@@ -1,8 +1,7 @@
-"""Every event belongs to one source, and every message holds records or failures with reasons."""
+"""Every message of a source holds records, or failures with reasons."""
 
 import base64
 import json
-from collections.abc import Callable
 from decimal import Decimal, localcontext
 from typing import Any
 
@@ -10,71 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.doors import door_of
-from handler.errors import Validation
-from handler.records import Content, Failure, Gone, Nothing, Origin, Record, StoredObject
+from handler.records import Content, Deleted, Failure, Origin, Record, Skipped, StoredObject
 from handler.service import Options
-from handler.sources import SOURCES, described, direct, distributed_map, dynamodb, kinesis, pipes, source_of, sqs
+from handler.sources import distributed_map, dynamodb, kinesis, pipes, sqs
 from handler.sources.envelopes import parse_message
 from handler.sources.exact_numbers import to_exact
 from handler.sources.files import read_file
 from handler.sources.record_parsing import LONGEST_TEXT
-from tests.conftest import ROOT
-from tests.handler.functions.test_api import NOT_HTTP
+from tests.handler.known_events import EVENTS
 from tests.handler.sources.test_files import Held
-
-EVENTS = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "events").glob("*.json"))}
-MATCHES: dict[str, Callable[[object], bool]] = {
-    **{source.NAME: source.matches for source in SOURCES},
-    "direct": direct.matches,
-    "Step Functions": distributed_map.matches,
-    "EventBridge Pipes": pipes.matches,
-    "HTTP": lambda event: isinstance(event, dict) and door_of(event) is not None,
-}
-HTTP = {"alb", "function_url", "http_api_v2", "rest_v1"}
-STRANGERS: dict[str, Any] = {name: event for name, event in NOT_HTTP.items() if name != "SQS"} | {
-    "CloudWatch Logs": {"awslogs": {"data": "H4sI"}},
-    "Kafka": {"eventSource": "aws:kafka", "records": {}, "bootstrapServers": "b"},
-    "Firehose": {"invocationId": "i", "deliveryStreamArn": "arn", "region": "us-east-1", "records": []},
-    "VPC Lattice, first version": {"raw_path": "/", "method": "POST", "headers": {}, "query_string_parameters": {}},
-    "two sources at once": {"Records": [EVENTS["sqs"]["Records"][0], EVENTS["s3"]["Records"][0]]},
-    "no records": {"Records": []},
-    "SES": {"Records": [{"eventSource": "aws:ses", "ses": {}}]},
-    "a number": 3,
-    "nothing at all": None,
-}
-
-
-@pytest.mark.parametrize("name", EVENTS)
-def test_every_example_event_belongs_to_one_source(name: str) -> None:
-    """Exactly one source or front door recognizes it."""
-    sources = [source for source, matches in MATCHES.items() if matches(EVENTS[name])]
-    assert len(sources) == 1, sources
-    assert (sources == ["HTTP"]) == (name in HTTP)
-
-
-@pytest.mark.parametrize("name", STRANGERS)
-def test_events_of_other_kinds_are_refused_by_name(name: str) -> None:
-    """Some of them have fields of events that we know."""
-    event = STRANGERS[name]
-    sources = [source for source, matches in MATCHES.items() if matches(event)]
-    assert sources == [], sources
-    with pytest.raises(Validation, match=r"^This function takes .* SQS, SNS, .* Given: ") as refused:
-        source_of(event)
-    assert str(refused.value).endswith(described(event))
-
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
 )
-
-
-@given(st.sampled_from(sorted(EVENTS)), st.sampled_from(sorted(EVENTS)), JSON)
-def test_no_mixture_of_events_belongs_to_two_sources(one: str, other: str, extra: Any) -> None:  # noqa: ANN401 - any JSON
-    """An event may have fields of two sources, or any other JSON."""
-    mixed = EVENTS[one] | EVENTS[other] if isinstance(EVENTS[one], dict) and isinstance(EVENTS[other], dict) else extra
-    assert sum(matches(mixed) for name, matches in MATCHES.items() if name != "HTTP") <= 1
 
 
 def found(body: object) -> list[Content]:
@@ -176,7 +124,7 @@ def test_a_body_without_a_record_is_a_permanent_failure_with_its_reason(name: st
 @given(st.text() | JSON.map(json.dumps) | JSON.map(lambda value: json.dumps({**SNS, "Message": value})))
 def test_no_body_raises(body: str) -> None:
     """Every body gives a record, an object, a failure or nothing to do."""
-    assert all(isinstance(one, Record | Failure | Nothing | StoredObject) for one in found(body))
+    assert all(isinstance(one, Record | Failure | Skipped | StoredObject) for one in found(body))
 
 
 def test_fields_that_are_no_options_become_metadata() -> None:
@@ -190,7 +138,7 @@ def test_a_test_event_of_s3_and_our_own_events_are_skipped() -> None:
     """Reports of deleted objects are skipped, too."""
     own = EVENTS["eventbridge"] | {"source": "embeddings-on-lambda"}
     gone = json.loads(json.dumps(EVENTS["s3"]).replace("ObjectCreated:Put", "ObjectRemoved:Delete"))
-    assert [[one.reason for one in found(body) if isinstance(one, Nothing)] for body in (EVENTS["s3_test"], own, gone)] == [
+    assert [[one.reason for one in found(body) if isinstance(one, Skipped)] for body in (EVENTS["s3_test"], own, gone)] == [
         ["test"],
         ["ours"],
         ["deleted"],
@@ -216,7 +164,7 @@ def test_a_name_of_an_event_that_its_sender_made_up_is_not_logged(
     else:
         body["detail-type"] = "My secret diary of today"
     (skipped,) = found(body)
-    assert isinstance(skipped, Nothing)
+    assert isinstance(skipped, Skipped)
     logged = capsys.readouterr().err
     assert "_event_skipped" in logged
     assert "diary" not in logged
@@ -259,7 +207,7 @@ def test_only_a_changed_text_of_a_table_is_embedded() -> None:
         "arn:aws:dynamodb:us-east-1:123456789012:table/documents",
         {"pk": {"S": "weather-2"}},
     )
-    assert (same, gone) == (Nothing("weather-3", "unchanged", same.origin), Gone("weather-4", "deleted", gone.origin))
+    assert (same, gone) == (Skipped("weather-3", "unchanged", same.origin), Deleted("weather-4", "deleted", gone.origin))
 
 
 def test_an_item_that_loses_its_text_counts_as_deleted() -> None:
@@ -268,8 +216,8 @@ def test_an_item_that_loses_its_text_counts_as_deleted() -> None:
     lost, never = event["Records"][1], event["Records"][0]
     del lost["dynamodb"]["NewImage"]["inputs"], never["dynamodb"]["NewImage"]["inputs"]
     without, neither = (dynamodb.parse_change(record, "inputs", "n") for record in (lost, never))
-    assert without == Gone("weather-2", "no text", without.origin)
-    assert neither == Nothing("weather-1", "no text", neither.origin)
+    assert without == Deleted("weather-2", "no text", without.origin)
+    assert neither == Skipped("weather-1", "no text", neither.origin)
 
 
 def test_a_stream_without_old_images_is_refused() -> None:
@@ -402,7 +350,7 @@ def test_each_element_of_a_pipe_gives_one_content() -> None:
     queued = EVENTS["sqs"]["Records"][0] | {"body": json.dumps(EVENTS["s3"])}
     event = [*EVENTS["pipes"], *changes, data, {"id": "a", "inputs": "b"}, "It rained.", queued, 3]
     made = list(pipes.records(event, "inputs"))
-    assert [type(content) for content in made] == [Record] * 4 + [Nothing, Gone] + [Record] * 3 + [Failure] * 2
+    assert [type(content) for content in made] == [Record] * 4 + [Skipped, Deleted] + [Record] * 3 + [Failure] * 2
     assert [content.origin.message for content in made] == list(range(len(event)))
 
 
@@ -445,7 +393,7 @@ ENVELOPE = {"account": "1", "region": "r", "time": "t", "detail": {"object": {"k
 def test_no_text_in_the_place_of_an_event_s_name_is_logged(body: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     """A message can look like an event of S3 and have any text there."""
     (content,) = parse_message(json.dumps(body), "default", Origin("m"), "inputs")
-    assert isinstance(content, Nothing)
+    assert isinstance(content, Skipped)
     logged = capsys.readouterr().err
     assert "skipped" in logged
     assert PRIVATE not in logged

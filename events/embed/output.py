@@ -1,4 +1,4 @@
-"""The files that vectors of a corpus are written to, a part after the other."""
+"""The formats of OUT, each written part by part."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -10,54 +10,55 @@ from handler.sinks.shard_formats import to_jsonl, to_rows
 
 
 class Output(Protocol):
-    """A format of OUT, written part by part."""
+    """A format of OUT."""
 
     def begin(self) -> bytes:
-        """What a file begins with."""
+        """Return the first bytes of a file."""
         ...
 
     def part(self, results: Sequence[Result], offset: int) -> tuple[bytes, Any]:
-        """The bytes of a part that stands at `offset`, and what `end` is to know of it, as JSON."""
+        """Return the bytes of a part that begins at `offset`, and what `end` must know of it, as JSON."""
         ...
 
     def end(self, parts: Iterable[Any]) -> bytes:
-        """What a file of these parts ends with."""
+        """Return the last bytes of a file that has these parts."""
         ...
 
 
 class Jsonl:
-    """Lines, and nothing around them."""
+    """Lines of JSON, with nothing before or after them."""
 
     def begin(self) -> bytes:
-        """Nothing."""
+        """Return nothing."""
         return b""
 
     def part(self, results: Sequence[Result], offset: int) -> tuple[bytes, None]:
-        """Lines."""
+        """Return a line for each result."""
         del offset
         return to_jsonl(results), None
 
     def end(self, parts: Iterable[Any]) -> bytes:
-        """Nothing."""
+        """Return nothing."""
         del parts
         return b""
 
 
 class Parquet:
-    """Row groups, told of in a footer."""
+    """Row groups of Parquet, which the footer lists."""
 
     def begin(self) -> bytes:
-        """The format's mark."""
+        """Return the format's magic number."""
         return MAGIC
 
     def part(self, results: Sequence[Result], offset: int) -> tuple[bytes, Any]:
-        """A row group."""
+        """Return a row group, and its entry in the footer."""
         content, group = write_row_group(to_rows(results), offset)
         return content, asdict(group)
 
     def end(self, parts: Iterable[Any]) -> bytes:
-        """The footer."""
+        """Return the footer."""
         return write_footer([RowGroup(part["rows"], tuple(Chunk(**chunk) for chunk in part["chunks"])) for part in parts])
 
 
 OUTPUTS: Mapping[str, Callable[[], Output]] = {".jsonl": Jsonl, ".parquet": Parquet}
+"""The formats, by the ending of OUT."""
