@@ -12,7 +12,7 @@ from typing import Any
 
 from handler.aws import Post
 from handler.encoding import to_json
-from handler.records import Failure, Gone, Record, Result
+from handler.records import Deleted, Failure, Record, Result
 from handler.sinks.batches import send_in_batches
 from handler.sinks.channel import to_fields
 from handler.sinks.refusals import Refusal, refuse_call, to_failure
@@ -23,7 +23,7 @@ LONGEST_ID = 512
 """Bytes. Because of a longer id, OpenSearch would refuse the whole call."""
 FIRST_ERROR, BAD_REQUEST, NOT_FOUND = 300, 400, 404
 
-type Action = tuple[Record | Gone, bytes]
+type Action = tuple[Record | Deleted, bytes]
 """A record, and the lines of a bulk request that write or delete its document."""
 
 
@@ -40,7 +40,7 @@ class OpenSearch:
         """Write `results`. Of two results with the same id, the later one is kept."""
         return self._send([(result.record, _lines("index", result.record.id, to_json(to_fields(result)))) for result in results])
 
-    def delete(self, gone: Sequence[Gone]) -> list[Failure]:
+    def delete(self, gone: Sequence[Deleted]) -> list[Failure]:
         """Delete the documents of deleted records. An id that no index accepts is skipped."""
         return self._send([(one, _lines("delete", one.id)) for one in gone if _is_id(one.id)])
 

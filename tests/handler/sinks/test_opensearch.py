@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from handler.pipeline.ports import Erasable, Sink
-from handler.records import Failure, Gone, Origin
+from handler.records import Deleted, Failure, Origin
 from handler.sinks import sink_from
 from tests.handler.sinks.results import result, results
 
@@ -183,7 +183,7 @@ def test_documents_of_deleted_records_are_deleted() -> None:
     with serving(domain) as sink:
         assert isinstance(sink, Erasable)
         sink.write([result("1"), result("3")])
-        (failure,) = sink.delete([Gone(name, "deleted") for name in ("1", "2", "missing", "k" * 513)])
+        (failure,) = sink.delete([Deleted(name, "deleted") for name in ("1", "2", "missing", "k" * 513)])
     assert (failure.id, failure.transient) == ("2", True)
     assert domain.documents.keys() == {"3"}
 
