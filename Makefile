@@ -69,6 +69,10 @@ mpnet: models ## Build and check all-mpnet-base-v2 alone
 model-references: .venv/installed build/peers/torch/installed ## Make the vectors that `make models` checks against, with torch (1 GB)
 	@$(PY) -m tests.golden.references
 
+.PHONY: coverage
+coverage: .venv/installed ## Say of 60 much used models which are taken, how, or why not
+	@$(PY) -m tests.layers.model.coverage
+
 # A model folder of one's own is not made here.
 %/manifest.json:
 	@echo "$@ is missing: build it with 'make model MODEL=… OUT=$(@D)', or name another MODEL_DIR" >&2; exit 1
