@@ -103,6 +103,23 @@ def read(specification: Specification) -> Network:
     return Export(specification, network.path, layers)
 
 
+def check_files(specification: Specification) -> None:
+    """See that the files are there that `read` needs.
+
+    Raises:
+        Unsupported: one is missing.
+    """
+    for module in specification.dense:
+        weights.check_files(specification.folder / module.folder)
+    if isinstance(specification.network, Shape):
+        weights.check_files(specification.transformer)
+
+
+def kind(specification: Specification) -> type[Written] | type[Export]:
+    """Return the way by which the model's graph is made."""
+    return Written if isinstance(specification.network, Shape) else Export
+
+
 def check(network: Network, precision: str) -> None:
     """See that the network can be written in `precision`.
 
