@@ -22,11 +22,12 @@ from handler.cache.vector_cache import NOWHERE, Remote, VectorCache, Work
 from handler.config import CacheSettings, KeySettings, Settings, processes
 from handler.embedding.encoder import Encoder
 from handler.embedding.tokenization import Tokenization
+from handler.embedding_service import EmbeddingService
 from handler.errors import Backend
 from handler.keys import FixedKeys, Keys, SecretKeys, value_of, versions_of
 from handler.kinds import Context, Event
 from handler.runtime_extension import RuntimeExtension
-from handler.service import EmbeddingService, NoService, Options, Service
+from handler.service import Options, Service
 
 type Handler = Callable[[Event, Context], Any]
 """Takes an event and Lambda's context; returns the function's response."""
@@ -70,7 +71,9 @@ def load_service(environment: Mapping[str, str], defer: Defer | None = None) -> 
         if snapshot.is_taken(environment):
             raise  # a version without a model must not be published
         # A layer never changes. A model in S3 may be there, and readable, when the service tries again.
-        return NoService(error, load if environment.get("MODEL_URI") else None)
+        from handler.unloaded_service import UnloadedService  # noqa: PLC0415 - only if there is no model
+
+        return UnloadedService(error, load if environment.get("MODEL_URI") else None)
 
 
 def _service(environment: Mapping[str, str], defer: Defer | None) -> Service:

@@ -10,9 +10,9 @@ from handler.doors import DIRECT, remaining_ms
 from handler.encoding import encode_vectors, row_bytes
 from handler.functions.outcomes import check_response, encode_outcomes
 from handler.kinds import Context, Event, Kind
-from handler.parsing import embedding_request
+from handler.parsing import check_batch, embedding_request
 from handler.pipeline.batching import embed_contents
-from handler.service import Service, check_batch
+from handler.service import Service
 from handler.sources import direct
 
 
@@ -45,8 +45,7 @@ def _embed_inputs(event: Event, service: Service, deadline: float) -> bytes:
     Raises:
         EmbeddingError: a vector cannot be made.
     """
-    request = embedding_request(event)
-    check_batch(service, len(request.texts))
+    request = embedding_request(event, service.settings.max_client_batch_size)
     dimension = request.options.dimensions or service.manifest.dimension
     DIRECT.check_response(len(request.texts), row_bytes(dimension, request.encoding_format))
     embeddings = service.embed(request.texts, request.options, deadline)
@@ -60,6 +59,6 @@ def _embed_records(event: Event, service: Service, text_field: str, deadline: fl
         Validation: `records` is not a list, or has too many records.
     """
     records = list(direct.records(event, text_field))
-    check_batch(service, len(records))
+    check_batch(service.settings.max_client_batch_size, len(records))
     check_response(service, records, DIRECT.check_response)
     return encode_outcomes(embed_contents(service, records, deadline))

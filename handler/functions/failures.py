@@ -4,14 +4,9 @@ from collections.abc import Sequence
 
 from handler import telemetry
 from handler.bootstrap import Handler
-from handler.errors import Backend, EmbeddingError, Empty, Internal, Tokenizer, Unfinished, Validation, error_type
+from handler.errors import PUBLIC, EmbeddingError, Internal, Unfinished, error_type
 from handler.kinds import Context, Event
 from handler.records import Failure
-
-PUBLIC: dict[str, type[EmbeddingError]] = {
-    kind.__name__: kind for kind in (Empty, Validation, Tokenizer, Backend, Unfinished, Internal)
-}
-"""The exceptions that a function raises, by their `error_type`."""
 
 
 def with_public_errors(handler: Handler) -> Handler:

@@ -11,7 +11,7 @@ import pytest
 
 from handler.config import Settings
 from handler.functions.api import make_handler
-from handler.functions.request_log import Metered
+from handler.functions.request_log import MeteredService
 from handler.service import Options, Service
 from tests.conftest import INT8, ROOT, Client, LocalS3, serve
 
@@ -37,7 +37,7 @@ def test_threads_of_one_process_get_the_answers_that_each_would_get_alone(servic
 
 def test_each_thread_counts_its_own_event(service: Service) -> None:
     """The figures of one event are not those of another that is handled at the same time."""
-    metered = Metered(service)
+    metered = MeteredService(service)
 
     def count(texts: int) -> int:
         metered.figures.clear()

@@ -20,8 +20,9 @@ from handler.config import Settings
 from handler.doors import door_of
 from handler.embedding.manifest import Manifest
 from handler.embedding.tokenization import Tokenization
+from handler.embedding_service import EmbeddingService
 from handler.functions.api import make_handler
-from handler.service import EmbeddingService, Service
+from handler.service import Service
 from handler.vectors import TokenIds, Vectors
 from tests.conftest import INT8, ROOT, Client, ClientOf, serve
 from tests.handler.known_events import HTTP_EVENTS, NOT_HTTP
