@@ -47,7 +47,7 @@ def load_service(environment: Mapping[str, str], later: Later | None = None) -> 
     Callers get a general sentence and an id: the reason may hold a bucket's name or a setting's value, and /health needs no key.
 
     Args:
-        environment: the settings; README.md lists them.
+        environment: the settings; handler/README.md lists them.
         later: how work is put off until the answer has left; None if it cannot be.
 
     Raises:

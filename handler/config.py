@@ -54,7 +54,7 @@ class CacheSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One deployment's settings; README.md lists the environment variables."""
+    """One deployment's settings; handler/README.md lists the environment variables."""
 
     model_dir: Path
     model_uri: str
@@ -90,7 +90,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class PipelineSettings:
-    """What a pipeline reads and where it writes; README.md lists the environment variables."""
+    """What a pipeline reads and where it writes; handler/README.md lists the environment variables."""
 
     text_field: str
     sink: str
