@@ -1,6 +1,6 @@
-"""AWS's services on this machine: moto's server, a process of its own that answers the real APIs over HTTP.
+"""AWS's services on this machine: moto's server, in a process of its own, answers the real APIs over HTTP.
 
-It keeps nothing beyond its own life, and neither throttles nor expires anything.
+Its data is lost when it ends. It never throttles a call, and nothing in it expires.
 """
 
 import socket
@@ -18,7 +18,7 @@ START_SECONDS = 30.0
 POLL_SECONDS = 0.05
 HOST = "127.0.0.1"
 REGION = "us-east-1"
-# Ends when its standard input does, which is when whoever started it is gone, in whatever way.
+# The server ends when its standard input is closed, so also when the process that started it is killed.
 SERVER = """
 import os, sys, threading
 from moto.server import main
@@ -28,7 +28,7 @@ main(sys.argv[1:])
 
 
 class LocalAWS:
-    """A server, for a `with` block."""
+    """A server of AWS's APIs, for a `with` block."""
 
     def __enter__(self) -> Self:
         """Start the server."""
@@ -40,28 +40,28 @@ class LocalAWS:
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            start_new_session=True,  # an interrupt from the terminal is for whoever started this
+            start_new_session=True,  # an interrupt from the terminal goes to the process that started this one
         )
         try:
             self._wait_until_listening()
-            self._furnish()
+            self._create_resources()
         except BaseException:
             self._stop()
             raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Stop the server; what it held is gone with it."""
+        """Stop the server; its data is lost."""
         self._stop()
 
     @property
     def endpoint(self) -> str:
-        """Where it listens."""
+        """The server's URL."""
         return f"http://{HOST}:{self.port}"
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What botocore needs to find it, for every service."""
+        """The environment variables with which botocore sends the calls of every service to this server."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_ACCESS_KEY_ID": "local",
@@ -70,13 +70,13 @@ class LocalAWS:
         }
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - botocore makes its classes at run time
-        """A client of its own, whatever the environment says."""
+        """Make a client of this server, whatever the environment says."""
         session = botocore.session.get_session()
         session.set_credentials("local", "local")
         return session.create_client(service, REGION, endpoint_url=self.endpoint)
 
-    def _furnish(self) -> None:
-        """Make what is to be there from the start."""
+    def _create_resources(self) -> None:
+        """Make what must exist when the block begins; subclasses do."""
 
     def _wait_until_listening(self) -> None:
         deadline = time.monotonic() + START_SECONDS

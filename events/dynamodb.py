@@ -1,4 +1,4 @@
-"""A DynamoDB on this machine, with a table as template.yaml makes it."""
+"""DynamoDB on this machine, with the table that template.yaml makes."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,24 +9,24 @@ KEY = "key"
 
 
 class LocalDynamoDB(LocalAWS):
-    """A server with one table, for a `with` block."""
+    """A server of DynamoDB's API with one table, for a `with` block."""
 
     def __init__(self, table: str = "vectors") -> None:
-        """Name the table."""
+        """Choose the table's name."""
         self.table = table
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What botocore needs to find it, and the handler its table."""
-        theirs = dict(super().environment)
-        # The other services stay where they are.
-        return {"AWS_ENDPOINT_URL_DYNAMODB": theirs.pop("AWS_ENDPOINT_URL"), **theirs, "CACHE_TABLE": self.table}
+        """The environment variables with which botocore finds this server, and the handler its table."""
+        general = dict(super().environment)
+        # Calls of other services still go to AWS.
+        return {"AWS_ENDPOINT_URL_DYNAMODB": general.pop("AWS_ENDPOINT_URL"), **general, "CACHE_TABLE": self.table}
 
     def client(self, service: str = "dynamodb") -> Any:  # noqa: ANN401 - botocore makes its classes at run time
-        """Its own client, whatever the environment says."""
+        """Make a client of this server, whatever the environment says."""
         return super().client(service)
 
-    def _furnish(self) -> None:
+    def _create_resources(self) -> None:
         self.client().create_table(
             TableName=self.table,
             AttributeDefinitions=[{"AttributeName": KEY, "AttributeType": "B"}],

@@ -1,6 +1,6 @@
-"""AWS's Runtime Interface Emulator around a handler: real START, END and REPORT lines, real time-outs, real limits.
+"""Run a handler in AWS's Runtime Interface Emulator, with its START, END and REPORT lines, its time-outs and its limits.
 
-The emulator comes with aws-sam-cli. It does not enforce memory, and answers one invocation at a time.
+The emulator comes with aws-sam-cli. It does not enforce memory, and handles one invocation at a time.
 """
 
 import os
@@ -31,12 +31,12 @@ class EmulatorError(Exception):
 
 
 class Emulator:
-    """One emulated Lambda environment for a `with` block: started on entering and stopped on leaving.
+    """One emulated Lambda environment, which runs as long as a `with` block.
 
-    The handler is initialised by the first invocation, as the emulator does it.
+    The emulator initialises the handler at the first invocation.
     """
 
-    def __init__(  # noqa: PLR0913 - what a function's configuration has, each with a default
+    def __init__(  # noqa: PLR0913 - a function's configuration has these, and each has a default
         self,
         handler: str = "handler.functions.api.handler",
         *,
@@ -55,8 +55,8 @@ class Emulator:
             env: the function's environment; this process's own if None.
             python: the interpreter, which must have awslambdaric.
             pythonpath: folders with the function's code and layers, before the interpreter's own.
-            timeout_seconds: after this the emulator kills the handler.
-            memory_mb: what the function is told it has.
+            timeout_seconds: the emulator kills the handler after this time.
+            memory_mb: the memory size in the function's environment.
         """
         self._command = [python, "-m", "awslambdaric", handler]
         self._cwd = cwd
@@ -70,10 +70,10 @@ class Emulator:
         self._invocations = 0
 
     def __enter__(self) -> Self:
-        """Start the emulator and wait until it takes invocations."""
+        """Start the emulator and wait until it accepts invocations."""
         binary = _binary()
         self._port, runtime_port = _free_ports()
-        # Files, not pipes: nobody has to read them for the function to go on.
+        # Files instead of pipes: a full pipe that nobody reads would stop the function.
         self._folder = tempfile.TemporaryDirectory(prefix="emulator-")
         self._output, self._events = Path(self._folder.name, "output"), Path(self._folder.name, "events")
         with self._output.open("wb") as output, self._events.open("wb") as events:
@@ -107,14 +107,14 @@ class Emulator:
         self._stop()
 
     def invoke(self, event: bytes, timeout: float = 60.0) -> bytes:
-        """Send one event and return the function's reply; a failed function replies an `errorMessage`.
+        """Send one event and return the function's response, which has an `errorMessage` if the function failed.
 
         Args:
             event: JSON.
-            timeout: seconds to wait for the reply, the handler's initialisation included.
+            timeout: seconds to wait for the response; the handler's initialisation is part of that.
 
         Raises:
-            TimeoutError: no reply came in time.
+            TimeoutError: no response came in time.
         """
         connection = HTTPConnection("127.0.0.1", self._port, timeout=timeout)
         try:
@@ -128,29 +128,29 @@ class Emulator:
 
     @property
     def output(self) -> list[str]:
-        """START, what the function printed, END and REPORT, in order: what CloudWatch Logs would show."""
-        # awslambdaric keeps a traceback in one log event by ending its lines with carriage returns.
+        """The lines that CloudWatch Logs would show: START, everything that the function printed, END, REPORT."""
+        # awslambdaric ends the lines of a traceback with carriage returns, to keep it in one log event.
         return self._output.read_text(errors="replace").splitlines()
 
     @property
     def reports(self) -> list[str]:
-        """The REPORT line of every invocation: durations and memory size. The emulator measures no memory."""
+        """The REPORT line of each invocation, with durations and memory size. The emulator measures no memory."""
         return [line for line in self.output if line.startswith("REPORT ")]
 
     @property
     def init_reports(self) -> list[str]:
-        """The INIT REPORT of every initialisation, since REPORT's Init Duration leaves the lazy start out."""
+        """The INIT REPORT line of each initialisation: the Init Duration in REPORT does not count a late start."""
         return [line.partition("(rapid) ")[2] for line in self.log.splitlines() if "(rapid) INIT REPORT" in line]
 
     @property
     def log(self) -> str:
-        """Everything: the output, then the emulator's own lines, INIT REPORT among them."""
+        """The whole log: the output, then the emulator's own lines, which include INIT REPORT."""
         return self._output.read_text(errors="replace") + self._events.read_text(errors="replace")
 
     def _wait_until_listening(self) -> None:
         _within(START_SECONDS, lambda: self._listens() or self._process.poll() is not None)
         if self._process.poll() is not None or not self._listens():
-            msg = f"The Runtime Interface Emulator did not start: {self.log[-500:].strip() or 'it said nothing'}"
+            msg = f"The Runtime Interface Emulator did not start: {self.log[-500:].strip() or 'it printed nothing'}"
             raise EmulatorError(msg)
 
     def _listens(self) -> bool:
@@ -159,11 +159,11 @@ class Emulator:
         return False
 
     def _stop(self) -> None:
-        # On SIGTERM the emulator kills the runtime, which has a process group of its own, and ends.
+        # On SIGTERM the emulator kills the runtime, which has a process group of its own, and ends itself.
         self._process.terminate()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_SECONDS)
-        # Whatever outlived that is still in the session made for this emulator alone.
+        # A process that is still alive is in the session that was made for this emulator only.
         for process in _session(self._process.pid):
             with suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
@@ -181,7 +181,7 @@ def _binary() -> Path:
 
 
 def _free_ports() -> tuple[int, int]:
-    # Both are held at once, so that they differ.
+    # Both sockets are open at the same time, so that the ports differ.
     with socket.socket() as first, socket.socket() as second:
         for held in (first, second):
             held.bind(("127.0.0.1", 0))
@@ -189,11 +189,11 @@ def _free_ports() -> tuple[int, int]:
 
 
 def _session(leader: int) -> list[int]:
-    """The processes of the session of `leader`, read from /proc: the emulator runs on Linux only."""
+    """Return the processes in the session of `leader`. It reads /proc, as the emulator runs on Linux only."""
     processes = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
-            # After the name, which may hold anything but ends at the last parenthesis: state, parent, group, session.
+            # The process's name may contain anything and ends at the last parenthesis; then come state, parent, group, session.
             session = stat.read_text().rpartition(")")[2].split()[3]
             if int(session) == leader:
                 processes.append(int(stat.parent.name))

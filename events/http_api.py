@@ -1,6 +1,6 @@
-"""What an API Gateway HTTP API does between an HTTP client and a Lambda function: payload format 2.0, both ways.
+"""Translate between HTTP and a Lambda function as an HTTP API of API Gateway does, in payload format 2.0.
 
-Law: pure functions. No clock, no randomness, no network: the caller hands in the time and the request's id.
+Law: pure functions without clock, randomness or network: the caller hands in the time and the request's id.
 """
 
 import base64
@@ -13,18 +13,18 @@ from urllib.parse import parse_qsl, unquote
 from uuid import UUID
 
 TEXT_TYPES = frozenset({"application/json", "application/xml", "application/javascript"})
-"""Sent to the function as text, as is text/*. All else, forms and bodies without a type included, is base64.
+"""Bodies of these types, and of text/*, are sent to the function as text. All others, such as forms, are sent as base64.
 
-AWS does not document the list; ministackorg/ministack pull request 766 measured it against a real HTTP API.
+AWS does not document the list. ministackorg/ministack pull request 766 measured it on a real HTTP API.
 """
 
 HOP_BY_HOP = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
-"""These describe one connection, so the gateway makes its own on either side."""
+"""These headers describe one connection. The gateway makes its own on both sides."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request as it came over the wire: path and query still percent-encoded."""
+    """An HTTP request as the client sent it, with path and query percent-encoded."""
 
     method: str
     path: str
@@ -45,7 +45,7 @@ class Reply:
 
 
 def event(request: Request, *, received: datetime, request_id: UUID) -> dict[str, Any]:
-    """The event a function gets for `request`; like AWS, it leaves out what the request does not have."""
+    """Make the event of a request. Like AWS, it leaves out fields for what the request does not have."""
     headers, cookies = _combined(request.headers)
     text = _is_text(headers)
     forwarded = headers.get("x-forwarded-for")
@@ -93,13 +93,13 @@ def event(request: Request, *, received: datetime, request_id: UUID) -> dict[str
 
 
 def reply(payload: bytes) -> Reply:
-    """The response a client gets for what the function returned.
+    """Make the HTTP response from what the function returned.
 
-    Without a `statusCode` the gateway takes the whole payload for a JSON body of a 200 (API Gateway developer guide,
+    If that has no `statusCode`, the whole payload becomes the JSON body of a 200 response (API Gateway developer guide,
     "Lambda function response for format 2.0").
 
     Raises:
-        ValueError, TypeError, AttributeError: the payload is no reply; a gateway answers 500.
+        ValueError, TypeError, AttributeError: the payload is no response; the gateway answers 500.
     """
     returned = json.loads(payload)
     if not (isinstance(returned, dict) and "statusCode" in returned):
@@ -119,7 +119,7 @@ def reply(payload: bytes) -> Reply:
 
 
 def body(returned: dict[str, Any]) -> bytes:
-    """The bytes of the body of a reply that has a `statusCode`."""
+    """Return the body, as bytes, of a function's response that has a `statusCode`."""
     content = returned.get("body") or ""
     if returned.get("isBase64Encoded"):
         return base64.b64decode(content, validate=True)
@@ -127,13 +127,13 @@ def body(returned: dict[str, Any]) -> bytes:
 
 
 def message(status: int, sentence: str) -> Reply:
-    """The answer the gateway gives itself, when the function is not asked or did not answer."""
+    """Make the response of the gateway itself, when it does not call the function or the function fails."""
     content = json.dumps({"message": sentence}, separators=(",", ":")).encode()
     return Reply(status, [("content-type", "application/json"), ("content-length", str(len(content)))], content)
 
 
 def _combined(headers: Sequence[tuple[str, str]]) -> tuple[dict[str, str], list[str]]:
-    """Lower-cased headers, duplicates joined with commas; the cookies move out of them into a list of their own."""
+    """Return headers in lower case, with duplicates joined by commas, and the cookies, which are not among these headers."""
     combined: dict[str, str] = {}
     cookies: list[str] = []
     for name, value in ((name.lower(), value) for name, value in headers):
@@ -145,7 +145,7 @@ def _combined(headers: Sequence[tuple[str, str]]) -> tuple[dict[str, str], list[
 
 
 def _is_text(headers: dict[str, str]) -> bool:
-    # JSON cannot carry compressed bytes as text. AWS documents this for its load balancers only.
+    # JSON cannot hold compressed bytes as text. AWS documents this rule for load balancers only.
     if headers.get("content-encoding", "identity") != "identity":
         return False
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -153,9 +153,9 @@ def _is_text(headers: dict[str, str]) -> bool:
 
 
 def _decoded(path: str) -> str:
-    """The path as an HTTP API hands it over: percent-decoded in spite of the name `rawPath`, and cut at a decoded `?`.
+    """Return the path as an HTTP API sends it: decoded, in spite of the name `rawPath`, and truncated at a decoded `?`.
 
-    REST APIs, function URLs and load balancers leave it encoded. Seen on AWS: honojs/hono issue 2156,
+    REST APIs, function URLs and load balancers send it encoded. Seen on AWS: honojs/hono issue 2156,
     fastify/aws-lambda-fastify issue 169, and the captures cited in middleapi/standard-server pull request 93.
     """
     return unquote(path).partition("?")[0]

@@ -1,7 +1,7 @@
-"""Send one event to the handler under AWS's Runtime Interface Emulator; show the reply, the log and the REPORT line.
+"""Send one event to its function under AWS's Runtime Interface Emulator; show the response, the log and the REPORT line.
 
-An event of a pipeline is sent to the pipeline function. Where the environment names no SINK for its vectors, they go into a bucket
-on this machine, and are shown, too.
+The table in handler/kinds.py says which function an event is for. If that is the pipeline, and the environment names no SINK for
+its vectors, they go into a bucket on this machine, and are shown as well.
 """
 
 import argparse
@@ -16,13 +16,14 @@ from typing import Any
 from events import http_api
 from events.aws import LocalAWS
 from events.emulator import Emulator, EmulatorError
+from handler.kinds import PIPELINE, function_of
 
 LONG = 8
-"""Lists of more numbers than this are shortened."""
+"""A list of more numbers is shortened."""
 
 
 def shown(value: object) -> str:
-    """JSON for the eye: vectors are shortened to their beginning and their length, and stand on lines of their own."""
+    """Return JSON that is easy to read: a vector is shortened to its beginning and its length, and has a line of its own."""
     match value:
         case [float() | int() as first, float() | int() as second, *_] if len(value) > LONG:
             return f"[{first:.4g}, {second:.4g}, … {len(value)} floats]"
@@ -36,8 +37,8 @@ def shown(value: object) -> str:
             return json.dumps(value, ensure_ascii=False)
 
 
-def described(reply: bytes, *, full: bool) -> Iterator[str]:
-    """The lines of a reply: status and headers if it is an HTTP reply, then the body."""
+def lines_of(reply: bytes, *, full: bool) -> Iterator[str]:
+    """Yield the lines of a response: status and headers if it is an HTTP response, then the body."""
     returned = _parsed(reply)
     if _is_http(returned):
         yield f"HTTP {returned['statusCode']}"
@@ -49,7 +50,7 @@ def described(reply: bytes, *, full: bool) -> Iterator[str]:
 
 
 def succeeded(reply: bytes) -> bool:
-    """Whether `reply` is an HTTP reply below 400 or, for a direct event, JSON that is no error."""
+    """Return True if a response has an HTTP status below 400, or is JSON that is no error."""
     returned = _parsed(reply)
     if _is_http(returned):
         return int(returned["statusCode"]) < 400  # noqa: PLR2004 - the first status that is an error
@@ -68,7 +69,7 @@ def _is_http(returned: object) -> bool:
 
 
 def _headers(returned: dict[str, Any]) -> Iterator[str]:
-    """Headers as any front door takes them: one value (`headers`), several (`multiValueHeaders`), cookies apart."""
+    """Yield the headers of a response: those of one value (`headers`), of several (`multiValueHeaders`), and cookies."""
     several = returned.get("multiValueHeaders") or {}
     for name, value in (returned.get("headers") or {}).items():
         if name not in several:
@@ -78,17 +79,11 @@ def _headers(returned: dict[str, Any]) -> Iterator[str]:
     yield from (f"set-cookie: {cookie}" for cookie in returned.get("cookies") or [])
 
 
-def handler_of(event: object) -> str:
-    """The function that an event is for."""
-    is_api = isinstance(event, dict) and not event.keys().isdisjoint({"requestContext", "inputs", "records"})
-    return f"handler.functions.{'api' if is_api else 'pipeline'}.handler"
-
-
 @contextmanager
-def _surroundings(event: object) -> Iterator[tuple[Mapping[str, str], list[str]]]:
-    """The environment of the function, and, filled in when it was run, the lines of what it wrote on this machine."""
+def _environment(function: str) -> Iterator[tuple[Mapping[str, str], list[str]]]:
+    """Provide a function's environment, and a list that, after the block, has the lines of what it wrote on this machine."""
     written: list[str] = []
-    if handler_of(event) == "handler.functions.api.handler" or "SINK" in os.environ:
+    if function != PIPELINE or "SINK" in os.environ:
         yield os.environ, written
         return
     with LocalAWS() as aws:
@@ -109,7 +104,7 @@ PASSAGES = b"""\
 {"id": "weather-1", "inputs": "Today is a sunny day and I will get some ice cream."}
 {"id": "weather-2", "inputs": "It rained all morning, so the picnic moved indoors."}
 """
-"""What the events of S3 in this folder tell of."""
+"""The object that the events of S3 in this folder name."""
 
 
 def _event(path: Path) -> bytes:
@@ -131,8 +126,9 @@ def main() -> None:
     arguments = parser.parse_args()
     event = _event(arguments.event)
     try:
-        content = json.loads(event)
-        with _surroundings(content) as (environment, written), Emulator(handler_of(content), env=environment) as emulator:
+        function = function_of(json.loads(event))
+        handler = f"handler.functions.{function}.handler"
+        with _environment(function) as (environment, written), Emulator(handler, env=environment) as emulator:
             reply = emulator.invoke(event)
             log = [*emulator.init_reports, *emulator.output]
     except EmulatorError as error:
@@ -141,7 +137,7 @@ def main() -> None:
         sys.exit("The emulator did not reply within 60 s.")
     except KeyboardInterrupt:
         sys.exit(130)
-    print("\n".join(described(reply, full=arguments.full)))
+    print("\n".join(lines_of(reply, full=arguments.full)))
     if written:
         print("\n" + "\n".join(written))
     print("\n" + "\n".join(log))

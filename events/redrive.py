@@ -1,11 +1,11 @@
-"""Put back what a deployed stack gave up, each kind in its own way. `make redrive` runs this once the cause is gone.
+"""Put back the dead letters of a deployed stack, each kind in its own way. `make redrive` runs this when the cause is gone.
 
 - QueueDeadLetters: messages of the queue. SQS itself moves them back (StartMessageMoveTask).
 - RuleDeadLetters: events that EventBridge could not send to the queue. They are sent to it.
 - DeadLetters: asynchronous invocations. The function is invoked again with the same event.
-- StreamDeadLetters: places in a stream. Their records are read again, as long as the stream has them, and the function is invoked.
+- StreamDeadLetters: places in a stream. Their records are read again, if the stream still has them, and the function is invoked.
 
-A message is deleted once it is put back, and stays where it is if that fails.
+A dead letter is deleted after it was put back. If that fails, it stays in its queue.
 """
 
 import argparse
@@ -20,28 +20,28 @@ import botocore.session
 from botocore.exceptions import ClientError
 
 type Client = Any
-"""botocore makes its clients' classes at run time."""
+"""A client of botocore, which makes the classes at run time."""
 
 BATCH = 10
-"""The most messages of one ReceiveMessage."""
+"""The most messages in one call of ReceiveMessage."""
 HIDDEN_SECONDS = 960
-"""A received message is not seen by others for as long as an invocation can take."""
+"""The visibility time-out of a received message: as long as an invocation can take, and a minute more."""
 
 
-class NotPutBack(Exception):  # noqa: N818 - it is the answer for one message
-    """A message stays in its queue; the text says why."""
+class NotPutBack(Exception):  # noqa: N818 - it is the outcome of one message
+    """A dead letter could not be put back; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """The outputs of a deployed stack, and clients for the services that they name."""
+    """The outputs of a deployed stack, and what makes clients of the services that they name."""
 
     outputs: dict[str, str]
     client: Callable[[str], Client]
 
     @classmethod
     def of(cls, name: str, client: Callable[[str], Client]) -> "Stack":
-        """Ask CloudFormation for a stack's outputs."""
+        """Read a stack's outputs from CloudFormation."""
         (stack,) = client("cloudformation").describe_stacks(StackName=name)["Stacks"]
         return cls({output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}, client)
 
@@ -58,17 +58,17 @@ class Stack:
 
 
 def queue(stack: Stack) -> str:
-    """Have SQS move the queue's dead letters back to the queue."""
+    """Have SQS move the dead letters of the queue back to the queue."""
     sqs = stack.client("sqs")
     arn = sqs.get_queue_attributes(QueueUrl=stack.outputs["QueueDeadLetters"], AttributeNames=["QueueArn"])["Attributes"][
         "QueueArn"
     ]
     sqs.start_message_move_task(SourceArn=arn)
-    return "SQS moves them; `aws sqs list-message-move-tasks` shows how far it is"
+    return "SQS moves them; `aws sqs list-message-move-tasks` shows its progress"
 
 
 def rules(stack: Stack) -> str:
-    """Send EventBridge's events to the queue."""
+    """Send the events that EventBridge could not send to the queue."""
 
     def send(body: str) -> None:
         stack.client("sqs").send_message(QueueUrl=stack.outputs["SourceQueue"], MessageBody=body)
@@ -77,14 +77,14 @@ def rules(stack: Stack) -> str:
 
 
 def invocations(stack: Stack) -> str:
-    """Invoke the function again with the events of failed asynchronous invocations."""
+    """Invoke the function again with the event of each failed asynchronous invocation."""
     return _each(stack, "DeadLetters", lambda body: stack.invoke(json.loads(body)["requestPayload"], "Event"))
 
 
 def stream(stack: Stack) -> str:
-    """Read the records of a stream again from the places that were given up, and invoke the function with them."""
+    """Read the failed records of a stream again, and invoke the function with them."""
 
-    def again(body: str) -> None:
+    def retry(body: str) -> None:
         letter = json.loads(body)
         name = next(name for name in READERS if name in letter)
         place = letter[name]
@@ -97,11 +97,11 @@ def stream(stack: Stack) -> str:
             msg = f"failed again from record {failures[0]['itemIdentifier']} on"
             raise NotPutBack(msg)
 
-    return _each(stack, "StreamDeadLetters", again)
+    return _each(stack, "StreamDeadLetters", retry)
 
 
 def _each(stack: Stack, name: str, put_back: Callable[[str], object]) -> str:
-    """Put back the messages of a queue of dead letters, and count them."""
+    """Put back the messages of a queue of dead letters; return how many were put back, and why the others were not."""
     sqs, url = stack.client("sqs"), stack.outputs[name]
     done, left = 0, []
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=BATCH, VisibilityTimeout=HIDDEN_SECONDS).get(
@@ -166,7 +166,7 @@ def _table_number(record: dict[str, Any]) -> int:
 def _until(
     read: Callable[[str], dict[str, Any]], iterator: str, place: dict[str, Any], number: Callable[[dict[str, Any]], int]
 ) -> Iterator[dict[str, Any]]:
-    """Read a shard up to the end of a batch, or to the shard's own."""
+    """Yield the records of a shard up to the end of a batch, or of the shard."""
     first, last = int(place["startSequenceNumber"]), int(place["endSequenceNumber"])
     following: str | None = iterator
     while following:
@@ -203,7 +203,7 @@ KINDS: dict[str, Callable[[Stack], str]] = {"queue": queue, "rules": rules, "inv
 
 def main() -> None:
     """Read the command line and put back one kind, or every kind."""
-    parser = argparse.ArgumentParser(prog="python -m events.redrive", description="Put back what a stack gave up.")
+    parser = argparse.ArgumentParser(prog="python -m events.redrive", description="Put back the dead letters of a stack.")
     parser.add_argument("stack")
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"{', '.join(KINDS)}; all of them if none is named")
     arguments = parser.parse_args()

@@ -1,7 +1,7 @@
 """Serve the Lambda handler on this machine: HTTP request, API Gateway event, handler(event, context), HTTP response.
 
-The request goes the way it goes in AWS, so that what is tried here is what is deployed. The limits are the gateway's on bodies and
-Lambda's on replies; its 30 s time-out is not kept here.
+A request takes the same way as in AWS, so that the code that is tried here is the code that is deployed. The gateway's limit on
+requests and Lambda's limit on responses count here as well. The gateway's time-out of 30 s does not.
 """
 
 import argparse
@@ -29,18 +29,18 @@ from events import http_api
 HANDLER = "handler.functions.api.handler"
 SENTENCE = "Today is a sunny day and I will get some ice cream."
 MAX_REQUEST_BYTES = 10 * 1024 * 1024
-"""The most an HTTP API takes (API Gateway quotas)."""
+"""The largest request body of an HTTP API (API Gateway quotas)."""
 MAX_RESPONSE_BYTES = 6_291_556
-"""The most Lambda carries back, as the Runtime Interface Emulator enforces it too."""
+"""The largest response of a Lambda function; the Runtime Interface Emulator has the same limit."""
 TIMEOUT_SECONDS = 29
-"""An HTTP API gives up after 30 s; the function must be done before."""
+"""The function's time-out. It is shorter than the 30 s after which an HTTP API gives up."""
 
 type Handler = Callable[[dict[str, Any], "Context"], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What awslambdaric's LambdaContext tells a handler about its invocation."""
+    """The fields of awslambdaric's LambdaContext."""
 
     aws_request_id: str
     deadline: float
@@ -55,18 +55,18 @@ class Context:
     tenant_id: None = None
 
     def get_remaining_time_in_millis(self) -> int:
-        """Milliseconds until the invocation would be stopped."""
+        """Return the milliseconds until Lambda would stop the invocation."""
         return max(0, int((self.deadline - time.monotonic()) * 1000))
 
 
 class Environment:
-    """One Lambda environment: the handler, loaded once, on the only thread that ever runs it.
+    """One Lambda environment: the handler is loaded once, and one thread runs it.
 
-    One environment answers one request at a time, and the handler's own event loop belongs to the thread that made it.
+    A Lambda environment handles one request at a time, and the handler's event loop belongs to the thread that made it.
     """
 
     def __init__(self, handler: str) -> None:
-        """Import the handler and let it load the model, as Lambda does in its init phase.
+        """Import the handler and have it load the model, as Lambda does in the init phase.
 
         Args:
             handler: dotted name, as in template.yaml.
@@ -77,7 +77,7 @@ class Environment:
         self._thread.submit(self._invoke, health, datetime.now(UTC)).result()
 
     async def answer(self, request: http_api.Request) -> http_api.Reply:
-        """Wait for the thread's turn and answer, as the gateway would."""
+        """Send a request to the handler, when the thread is free, and return the response that the gateway would send."""
         received = datetime.now(UTC)
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._invoke, request, received)
 
@@ -89,23 +89,23 @@ class Environment:
             returned = self._handler(event, context)
             payload = returned if isinstance(returned, bytes) else json.dumps(returned, ensure_ascii=False).encode()
             if len(payload) > MAX_RESPONSE_BYTES:
-                print(f"The reply has {len(payload):,} bytes; Lambda carries {MAX_RESPONSE_BYTES:,}.", file=sys.stderr)
+                print(f"The response has {len(payload):,} bytes; Lambda allows {MAX_RESPONSE_BYTES:,}.", file=sys.stderr)
                 return http_api.message(500, "Internal Server Error")
             return http_api.reply(payload)
-        except Exception:  # noqa: BLE001 - whatever the handler raises, the gateway answers the same
+        except Exception:  # noqa: BLE001 - the gateway answers every exception in the same way
             traceback.print_exc()
             return http_api.message(500, "Internal Server Error")
 
 
 class Gateway:
-    """The ASGI application: reads a request whole, as the gateway does, and sends the reply."""
+    """The ASGI application. Like the gateway, it reads the whole request before it calls the function."""
 
     def __init__(self, environment: Environment) -> None:
-        """Put the gateway before `environment`."""
+        """Send requests to `environment`."""
         self._environment = environment
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request and print its line: method, path, status, milliseconds. Never a body or a query."""
+        """Answer one request and print method, path, status and milliseconds, but never a body or a query."""
         started = time.perf_counter()
         body, complete = await _read(receive)
         if not complete:
@@ -135,9 +135,9 @@ class Gateway:
 
 
 async def _read(receive: Receive) -> tuple[bytearray, bool]:
-    """The body, and whether the client stayed to the end of it.
+    """Return the body, and True if the client sent all of it.
 
-    What is beyond the limit is read and dropped: a client that is still sending would not see an answer.
+    Bytes beyond the limit are read and dropped: a client that is still sending would not read the response.
     """
     body = bytearray()
     while True:
@@ -157,11 +157,11 @@ def _imported(handler: str) -> Handler:
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    """A socket on the address, not yet listening: bound before the model is loaded, to tell at once of a taken port."""
+    """Return a socket on the address, not yet listening. It is bound before the model is loaded, to report a taken port at once."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Inherited by every connection. asyncio sets it only on sockets that name their protocol; without it the body of an answer
-    # waits 40 ms for the client to acknowledge its headers.
+    # Every connection inherits this option. asyncio sets it only on sockets that name their protocol; without it the body of a
+    # response waits 40 ms, until the client acknowledges the headers.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         listener.bind((host, port))
@@ -192,7 +192,10 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=8080, help="port to listen on (%(default)s)")
     parser.add_argument(
-        "--cache", choices=["memory", "dynamodb"], default="memory", help="with dynamodb, a local one beside this process's memory"
+        "--cache",
+        choices=["memory", "dynamodb"],
+        default="memory",
+        help="dynamodb: a local table in addition to this process's memory (%(default)s)",
     )
     arguments = parser.parse_args()
     try:
@@ -205,7 +208,7 @@ def main() -> None:
                 print(f"The table `{dynamodb.table}` is at {dynamodb.endpoint}")
             serve(arguments.host, arguments.port)
     except KeyboardInterrupt:
-        # uvicorn has answered what was under way and passes the interrupt on; there is nothing left to say.
+        # uvicorn has finished the open requests before it raises the interrupt again.
         sys.exit(130)
 
 

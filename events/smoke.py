@@ -1,4 +1,4 @@
-"""Try a deployed stack over HTTP: that it is there, that it refuses a stranger, and that it embeds. `make smoke` runs this."""
+"""Try a deployed stack over HTTP: it must be healthy, refuse a request without a key, and embed a text. `make smoke` runs this."""
 
 import json
 import sys
@@ -12,24 +12,24 @@ import botocore.session
 from events.redrive import Client, Stack
 
 SECONDS = 60
-"""A first request can wait for a cold start, and for a model that is fetched from S3."""
+"""The first request may wait for a cold start and for a model that is fetched from S3."""
 TEXT = {"inputs": "Today is a sunny day and I will get some ice cream."}
 
 
-def answer(url: str, key: str = "", body: object = None) -> tuple[int, Any]:
-    """Send a request; returns the status and the JSON of the response."""
+def send(url: str, key: str = "", body: object = None) -> tuple[int, Any]:
+    """Send a request; return the response's status and JSON."""
     headers = {"content-type": "application/json"} | ({"authorization": f"Bearer {key}"} if key else {})
     request = Request(url, json.dumps(body).encode() if body else None, headers)  # noqa: S310 - the URL is the stack's own output
     try:
-        with urlopen(request, timeout=SECONDS) as response:  # noqa: S310 - likewise
+        with urlopen(request, timeout=SECONDS) as response:  # noqa: S310 - the URL is the stack's own output
             return response.status, json.load(response)
     except HTTPError as error:
         with error:
             return error.code, None
 
 
-def a_key(secret: str) -> str:
-    """Return the key of a secret, or the first one of its JSON object."""
+def first_key(secret: str) -> str:
+    """Return the key in a secret, or the first key if the secret is a JSON object of keys by name."""
     try:
         named = json.loads(secret)
     except ValueError:
@@ -38,14 +38,18 @@ def a_key(secret: str) -> str:
 
 
 def smoke(name: str, client: Callable[[str], Client]) -> str:
-    """Try a stack; returns what was found, and raises AssertionError with a sentence if it does not answer as it should."""
+    """Try a stack; return a sentence about its vector.
+
+    Raises:
+        AssertionError: a response does not have the expected status; the sentence says which one.
+    """
     outputs = Stack.of(name, client).outputs
     url = outputs["Url"].rstrip("/")
-    key = a_key(client("secretsmanager").get_secret_value(SecretId=outputs["ApiKey"])["SecretString"])
+    key = first_key(client("secretsmanager").get_secret_value(SecretId=outputs["ApiKey"])["SecretString"])
     checks = (("/health", "", None, 200), ("/", "", TEXT, 401), ("/", key, TEXT, 200))
     found: Any = None
     for path, given, body, expected in checks:
-        status, found = answer(url + path, given, body)
+        status, found = send(url + path, given, body)
         if status != expected:
             msg = f"{url}{path} {'with' if given else 'without'} a key answered {status}, not {expected}"
             raise AssertionError(msg)

@@ -1,6 +1,6 @@
-"""Joins settings, model, cache and service: the composition root, and the only reader of os.environ.
+"""Makes the service from settings, model and cache, and the Lambda handler around it: the only reader of os.environ.
 
-Law: knows nothing of HTTP or of event sources; a function hands in how it answers.
+Law: knows nothing of HTTP or of event sources; each function hands in what makes its handler.
 """
 
 import gc
@@ -22,41 +22,43 @@ from handler.cache.vector_cache import NOWHERE, Remote, VectorCache, Work
 from handler.config import CacheSettings, KeySettings, Settings, processes
 from handler.embedding.encoder import Encoder
 from handler.embedding.tokenization import Tokenization
+from handler.embedding_service import EmbeddingService
 from handler.errors import Backend
 from handler.keys import FixedKeys, Keys, SecretKeys, value_of, versions_of
+from handler.kinds import Context, Event
 from handler.runtime_extension import RuntimeExtension
-from handler.service import EmbeddingService, NoService, Options, Service
+from handler.service import Options, Service
 
-type Event = Any
-type Context = Any
 type Handler = Callable[[Event, Context], Any]
-
-
-type Later = Callable[[Work], None]
-"""How work is put off until the answer has left."""
+"""Takes an event and Lambda's context; returns the function's response."""
+type Defer = Callable[[Work], None]
+"""Runs work after the response was sent."""
+type MakeHandler = Callable[[Mapping[str, str], Defer | None], Handler]
+"""Makes a function's handler from the environment; the second argument is None if no work can be deferred."""
 
 MANAGED_INSTANCES = "lambda-managed-instances"
 """The initialisation type on EC2 instances (Lambda developer guide, "Lambda Managed Instances")."""
 CODECS: dict[str, type[Scaled16 | Exact32]] = {"fp32": Exact32}
-"""By the model's precision; a quantized model's vectors are not worth more than 16 bits a number."""
+"""The codec by the model's precision. All others store 16 bits a number: a quantized model's vectors are no more exact."""
 
 
-def load_service(environment: Mapping[str, str], later: Later | None = None) -> Service:
-    """The service that `environment` describes; without a usable model, one that refuses every caller.
+def load_service(environment: Mapping[str, str], defer: Defer | None = None) -> Service:
+    """Make the service that the environment describes; without a usable model, one that refuses every request.
 
-    Callers get a general sentence and an id: the reason may hold a bucket's name or a setting's value, and /health needs no key.
+    Callers get a general sentence and an id. The reason is only logged: it may have a bucket's name or a setting's value, and
+    /health requires no key.
 
     Args:
         environment: the settings; handler/README.md lists them.
-        later: how work is put off until the answer has left; None if it cannot be.
+        defer: runs work after the response was sent; None if no work can be deferred.
 
     Raises:
-        Backend: there is no usable model, and a snapshot would be taken of that.
+        Backend: there is no usable model, and a snapshot is about to be taken of this environment.
     """
 
     def load() -> Service:
         try:
-            return _service(environment, later)
+            return _service(environment, defer)
         except Backend as error:
             incident = telemetry.new_incident()
             telemetry.log("model_not_loaded", incident=incident, reason=str(error))
@@ -67,12 +69,14 @@ def load_service(environment: Mapping[str, str], later: Later | None = None) -> 
         return load()
     except Backend as error:
         if snapshot.is_taken(environment):
-            raise  # a version that could never answer is better not published
-        # A layer stays as it is; what is in S3 may be there, and readable, at another try.
-        return NoService(error, load if environment.get("MODEL_URI") else None)
+            raise  # a version without a model must not be published
+        # A layer never changes. A model in S3 may be there, and readable, when the service tries again.
+        from handler.unloaded_service import UnloadedService  # noqa: PLC0415 - only if there is no model
+
+        return UnloadedService(error, load if environment.get("MODEL_URI") else None)
 
 
-def _service(environment: Mapping[str, str], later: Later | None) -> Service:
+def _service(environment: Mapping[str, str], defer: Defer | None) -> Service:
     settings = Settings.from_environment(environment)
     folder, manifest = model_store.opened(settings)
     tokenization = Tokenization(folder, manifest.max_length)
@@ -91,20 +95,20 @@ def _service(environment: Mapping[str, str], later: Later | None) -> Service:
         CacheKeys(encoder.fingerprint, codec.version, secret or ""),
         codec,
         Memory(settings.cache.memory_bytes),
-        _remote(table, codec, settings, later),
+        _remote(table, codec, settings, defer),
     )
     service = EmbeddingService(settings, manifest, tokenization, encoder, cache)
     snapshot.after_restore(environment, random.seed)
     if snapshot.is_taken(environment):
-        service.embed(["What the first run sets up is in the snapshot too."], Options(use_cache=False))
+        service.embed(["The first run sets up memory that belongs into the snapshot."], Options(use_cache=False))
     return service
 
 
 def _key_secret(settings: CacheSettings, environment: Mapping[str, str]) -> str | None:
-    """Return the secret of the cache's keys, "" for none; None if it cannot be read: then the table is left alone.
+    """Return the secret of the cache's keys, "" if there is none, or None if it cannot be read: then the table is not used.
 
     Raises:
-        Backend: it cannot be read, and a snapshot would be taken of that.
+        Backend: it cannot be read, and a snapshot is about to be taken of this environment.
     """
     if not settings.key_secret_arn:
         return settings.key_secret
@@ -119,9 +123,10 @@ def _key_secret(settings: CacheSettings, environment: Mapping[str, str]) -> str 
 
 
 def _table(settings: CacheSettings, environment: Mapping[str, str]) -> Table:
-    """The table of the settings, with a client that is ready to call.
+    """Make the table that the settings name, with a client that is ready to call.
 
-    Made now, in the init phase and before a snapshot, never on a request; on a thread beside the model's loading it is no sooner.
+    It connects in the init phase and before a snapshot, never during a request. Connecting on a second thread while the model loads
+    is not faster (measured).
     """
     if not settings.table:
         return NoTable()
@@ -136,10 +141,10 @@ def _table(settings: CacheSettings, environment: Mapping[str, str]) -> Table:
     return table
 
 
-def _remote(table: Table, codec: Codec, settings: Settings, later: Later | None) -> Remote:
+def _remote(table: Table, codec: Codec, settings: Settings, defer: Defer | None) -> Remote:
     if isinstance(table, NoTable):
         return NOWHERE
-    # Prices and what is made of them: 5 ms that a deployment without a table does not spend.
+    # Importing the prices takes 5 ms, which a deployment without a table does not spend.
     from handler.cache.accounts import Accounts  # noqa: PLC0415
     from handler.cache.cost import ATTRIBUTES_BYTES, CostModel  # noqa: PLC0415
 
@@ -147,13 +152,13 @@ def _remote(table: Table, codec: Codec, settings: Settings, later: Later | None)
     return Remote(
         table,
         Policy(settings.cache.min_tokens),
-        later or (lambda work: work(settings.cache.budget_seconds)),
+        defer or (lambda work: work(settings.cache.budget_seconds)),
         Accounts(cost, settings.cache.table).settle,
     )
 
 
 def load_keys(environment: Mapping[str, str]) -> Keys | None:
-    """Who may call over HTTP; None is everyone, and only where the deployment says so."""
+    """Load the keys of HTTP callers; None if `AUTH=none` says that no key is required."""
     settings = KeySettings.from_environment(environment)
     if settings.open:
         return None
@@ -166,50 +171,51 @@ def load_keys(environment: Mapping[str, str]) -> Keys | None:
     return FixedKeys(settings.keys)
 
 
-def lambda_function(answering: Callable[[Mapping[str, str], Later | None], Handler]) -> Handler:
-    """A Lambda handler that answers as `answering` says, given the environment and how work is put off (None if it cannot be).
+def lambda_function(make_handler: MakeHandler) -> Handler:
+    """Make the handler that Lambda calls.
 
-    Under Lambda everything is loaded now, in the init phase; elsewhere at the first event, so that importing has no effect.
+    Under Lambda it is loaded now, in the init phase. Elsewhere the first event loads it, so that importing a function has no
+    effect.
     """
-    answer: Handler | None = None
+    loaded: Handler | None = None
     owner = os.getpid()
     loading = threading.Lock()
 
-    def handler(event: Event, context: Context) -> Any:  # noqa: ANN401 - whatever the function answers with
-        nonlocal answer, owner
-        if answer is None or owner != os.getpid():
+    def handler(event: Event, context: Context) -> object:
+        nonlocal loaded, owner
+        if loaded is None or owner != os.getpid():
             with loading:
                 # A forked process has none of the threads that encode and write, and would wait for them for ever: it loads anew.
-                if answer is None or owner != os.getpid():
-                    answer, owner = answering(os.environ, None), os.getpid()
-        return answer(event, context)
+                if loaded is None or owner != os.getpid():
+                    loaded, owner = make_handler(os.environ, None), os.getpid()
+        return loaded(event, context)
 
     if api := os.environ.get("AWS_LAMBDA_RUNTIME_API"):
-        answer = _under_lambda(answering, api)
-        # All that there is now stays: the collector, which rested since handler/functions/__init__.py, need never look through it.
+        loaded = _load_under_lambda(make_handler, api)
+        # Everything loaded so far stays, so the garbage collector, off since handler/functions/__init__.py, never looks through it.
         gc.freeze()
         gc.enable()
     return handler
 
 
-def _under_lambda(answering: Callable[[Mapping[str, str], Later | None], Handler], api: str) -> Handler:
-    """The function, ready to answer; with a table, its writes are done after the answer where the runtime allows it."""
+def _load_under_lambda(make_handler: MakeHandler, api: str) -> Handler:
+    """Load a function's handler. With a table, its writes are done after the response was sent, if the runtime allows that."""
     # An environment on Managed Instances has several processes and invocations at once, and refuses extensions that ask for INVOKE.
     managed = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == MANAGED_INSTANCES or processes(os.environ) > 1
     if managed or not os.environ.get("CACHE_TABLE"):
-        return answering(os.environ, None)
+        return make_handler(os.environ, None)
     try:
         extension = RuntimeExtension.registered(api)
     except (OSError, HTTPException) as error:
         telemetry.log("no_extension", error=type(error).__name__)
-        return answering(os.environ, None)
-    answer = answering(os.environ, extension.later)
+        return make_handler(os.environ, None)
+    loaded = make_handler(os.environ, extension.later)
     extension.start()
 
-    def answer_and_say_so(event: Event, context: Context) -> Any:  # noqa: ANN401 - whatever the function answers with
+    def handler(event: Event, context: Context) -> object:
         try:
-            return answer(event, context)
+            return loaded(event, context)
         finally:
             extension.answered(context.aws_request_id)
 
-    return answer_and_say_so
+    return handler

@@ -1,6 +1,6 @@
-"""Front doors: the ways an HTTP request reaches the function, and what each can carry.
+"""Front doors: the AWS services through which an HTTP request reaches the function, and what each of them can carry.
 
-Figures are AWS's quotas (Lambda, API Gateway and Elastic Load Balancing developer guides, November 2026).
+The figures are AWS's quotas (Lambda, API Gateway and Elastic Load Balancing developer guides, November 2026).
 """
 
 import time
@@ -9,49 +9,51 @@ from dataclasses import dataclass
 from typing import Any
 
 from handler.errors import TooLarge
+from handler.kinds import Context
 
-type Event = Mapping[str, Any]
+type Request = Mapping[str, Any]
+"""The event of an HTTP request."""
 
 LAMBDA_BYTES = 6_291_556
-"""The most that Lambda takes or gives back in one synchronous invocation, envelope included."""
+"""The most bytes of one event, and of one response, of a synchronous invocation, envelope included."""
 ENVELOPE_BYTES = 8_192
-"""Room for what stands around a body in its JSON: status and headers of a reply, headers and context of an event."""
+"""Room for the JSON around a body: status and headers of a response, headers and context of an event."""
 MARGIN_S = 1.0
-"""Kept back of the time there is, for writing the answer and for the way to the client."""
+"""Kept of the time left, for writing the response and sending it to the client."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrontDoor:
-    """One way in. `compressed`: whether it hands a base64 body on as bytes, so that an answer may be gzip.
+    """One service that brings HTTP requests.
 
-    `patience_s` is how long it waits for the function, counted from the time that `received_ms` finds in the event; where that is
-    None only the function's own time-out counts.
+    `patience_s` is how long it waits for the function, from the time that `received_ms` finds in the event; if that is None, from
+    the time when the function gets the event. `compressed` is True if it decodes a base64 body, so that a response may be gzip.
     """
 
     name: str
-    matches: Callable[[Event], bool]
-    path: Callable[[Event], str]
-    received_ms: Callable[[Event], int | None]
+    matches: Callable[[Request], bool]
+    path: Callable[[Request], str]
+    received_ms: Callable[[Request], int | None]
     patience_s: float
     request_bytes: int
     response_bytes: int
     compressed: bool
 
     def check_request(self, size: int) -> None:
-        """Refuse a body that this door would not have carried.
+        """Refuse a request body that is larger than this door carries.
 
         Raises:
-            TooLarge: with the limit and the size.
+            TooLarge: the sentence has the limit and the size.
         """
         if size > self.request_bytes:
             msg = f"the request body has {size} bytes > {self.request_bytes}, the most that fits through {self.name}"
             raise TooLarge(msg)
 
     def check_response(self, count: int, bytes_each: int, what: str = "inputs") -> None:
-        """Refuse, before anything is computed, an answer of `count` parts of at most `bytes_each` that might not fit.
+        """Refuse, before anything is computed, a response of `count` parts of at most `bytes_each` that might not fit.
 
         Raises:
-            TooLarge: with the largest count that fits.
+            TooLarge: the sentence has the largest count that fits.
         """
         room = self.response_bytes - ENVELOPE_BYTES
         if count * bytes_each > room:
@@ -61,12 +63,13 @@ class FrontDoor:
             )
             raise TooLarge(msg)
 
-    def deadline(self, event: Event, remaining_ms: float | None) -> float:
-        """The time.monotonic() by which an answer must be under way; `remaining_ms` is the function's own time left."""
+    def deadline(self, event: Request, remaining_ms: float | None) -> float:
+        """Return the time.monotonic() until which texts are encoded; `remaining_ms` is what is left of the function's own time."""
         now_s = time.time()
         left = [self.patience_s]
         received = self.received_ms(event)
-        # The door's clock started before ours: a cold start is in it. An old stamp is that of an event sent again by hand.
+        # The door's clock started before ours: it includes a cold start. An old time is that of an event that was sent again by
+        # hand.
         if received is not None and 0 <= now_s - received / 1000 <= self.patience_s:
             left.append(received / 1000 + self.patience_s - now_s)
         if remaining_ms is not None:
@@ -74,36 +77,41 @@ class FrontDoor:
         return time.monotonic() + min(left) - MARGIN_S
 
 
-def remaining_ms(context: Any) -> float | None:  # noqa: ANN401 - Lambda's own type
-    """Milliseconds until Lambda stops the function, where a context tells them."""
+def remaining_ms(context: Context) -> float | None:
+    """Return the milliseconds until Lambda stops the function, or None if the context does not know them."""
     return context.get_remaining_time_in_millis() if hasattr(context, "get_remaining_time_in_millis") else None
 
 
-def door_of(event: Event) -> FrontDoor | None:
-    """The front door that `event` came through, or None where it is no HTTP request.
+def is_request(event: object) -> bool:
+    """Return True if the event is an HTTP request of a known front door."""
+    return isinstance(event, dict) and door_of(event) is not None
 
-    Proven by the parts that only its own kind has. Mangum guesses by less, and would take authorizer, VPC Lattice and Lambda
-    Destinations events for requests too.
+
+def door_of(event: Request) -> FrontDoor | None:
+    """Return the front door that the event came through, or None if it is no HTTP request.
+
+    A door is recognised by fields that only its own events have. Mangum checks fewer, and would take the events of authorizers, of
+    VPC Lattice and of Lambda Destinations for requests.
     """
     if not isinstance(event.get("requestContext"), dict) or "type" in event:
         return None  # authorizer events alone have a `type`
     return next((door for door in FRONT_DOORS if door.matches(event)), None)
 
 
-def _http_path(event: Event) -> str:
-    """The path as the API's routes see it: behind a custom domain only `rawPath` is promised to lack the mapping's base path."""
+def _http_path(event: Request) -> str:
+    """Return the path as the API's routes see it: behind a custom domain, only `rawPath` surely lacks the mapping's base path."""
     context = event["requestContext"]
     return _without_stage(str(event.get("rawPath") or context["http"].get("path") or "/"), context.get("stage"))
 
 
-def _rest_path(event: Event) -> str:
-    """The path as the API's own resources see it: a custom domain puts a base path before it, which `proxy` lacks."""
+def _rest_path(event: Request) -> str:
+    """Return the path as the API's own resources see it: a custom domain puts a base path before it, which `proxy` lacks."""
     proxy = (event.get("pathParameters") or {}).get("proxy")
     if event.get("resource") == "/{proxy+}" and isinstance(proxy, str):
         return f"/{proxy}"
     path, context = str(event.get("path") or "/"), event["requestContext"]
     stage = context.get("stage")
-    # The stage is in requestContext.path alone, as a rule; a path that begins like it need not contain it.
+    # As a rule, only requestContext.path begins with the stage. A path may begin like the stage without containing it.
     return path if context.get("path") == f"/{stage}{path}" else _without_stage(path, stage)
 
 
@@ -114,7 +122,7 @@ def _without_stage(path: str, stage: str | None) -> str:
     return path.removeprefix(prefix) if path == prefix or path.startswith(f"{prefix}/") else path
 
 
-def _is_url(event: Event) -> bool:
+def _is_url(event: Request) -> bool:
     return ".lambda-url." in str(event["requestContext"].get("domainName", ""))
 
 
@@ -160,7 +168,7 @@ FRONT_DOORS = (
         compressed=False,  # it would hand the base64 text on, unless its binaryMediaTypes are set
     ),
 )
-"""In the order in which they are tried."""
+"""They are tried in this order: a function URL's events look like an HTTP API's."""
 
 DIRECT = FrontDoor(
     name="an invocation",
@@ -172,4 +180,4 @@ DIRECT = FrontDoor(
     response_bytes=LAMBDA_BYTES,
     compressed=False,
 )
-"""No HTTP at all: the function invoked with `{"inputs": …}`."""
+"""A plain invocation with `{"inputs": …}` or `{"records": […]}`, without HTTP."""

@@ -1,4 +1,4 @@
-"""Vectors, and records with them, to the bytes of an answer or a file, and the most bytes that vectors can take."""
+"""Vectors and records to the bytes of a response or a file, and upper bounds for the bytes of vectors."""
 
 import base64
 import json
@@ -15,11 +15,11 @@ from handler.vectors import EncodingFormat
 NUMBER_BYTES = 17
 """The most that orjson writes for a finite float32 (16, as in -0.0000063184107) and a comma."""
 ROW_BYTES = 16
-"""The brackets or quotes around a row, a comma, and the backslashes that Lambda's envelope puts before quotes."""
+"""Bytes of the brackets or quotes around a row, a comma, and the backslashes that Lambda's envelope puts before quotes."""
 
 
 def encode_vectors(vectors: NDArray[np.float32], encoding_format: EncodingFormat) -> bytes:
-    """An array of arrays of numbers, or an array of base64 strings of little-endian float32.
+    """Encode vectors as an array of arrays of numbers, or as an array of base64 strings of little-endian float32.
 
     orjson writes the shortest decimal that reads back as the same float32, always with a point or an exponent: about 12 bytes a
     number, half of what the standard library writes, and 30 times faster.
@@ -30,19 +30,19 @@ def encode_vectors(vectors: NDArray[np.float32], encoding_format: EncodingFormat
 
 
 def encode_nested(vectors: list[NDArray[np.float32]]) -> bytes:
-    """An array of arrays of arrays of numbers: vectors (tokens, hidden) of texts of different lengths."""
+    """Encode the vectors (tokens, hidden) of texts of different lengths as an array of arrays of arrays of numbers."""
     return orjson.dumps(vectors, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def base64_rows(vectors: NDArray[np.float32]) -> list[str]:
-    """Each vector's little-endian float32 in base64."""
+    """Encode each vector's little-endian float32 as base64."""
     return [base64.b64encode(row).decode("ascii") for row in np.ascontiguousarray(vectors, dtype="<f4")]
 
 
 def row_bytes(dimension: int, encoding_format: EncodingFormat) -> int:
-    """The most bytes that one vector takes in an answer, whatever its numbers.
+    """Return the most bytes that one vector takes in a response, whatever its numbers.
 
-    Compressed answers take no more: numbers shrink by more than the third that base64 adds to them, and base64 strings are
+    A compressed response takes no more: numbers shrink by more than the third that base64 adds to them, and base64 strings are
     counted with that third.
     """
     if encoding_format == "base64":
@@ -51,17 +51,17 @@ def row_bytes(dimension: int, encoding_format: EncodingFormat) -> int:
 
 
 MOST_LEVELS = 100
-"""Of lists and objects within each other, in what a pipeline writes. The standard library takes some thousand, then it raises."""
+"""The most levels of nested lists and objects that a pipeline writes. The standard library raises after some thousand levels."""
 
 
 def to_json(value: object) -> bytes:
-    """Compact JSON, the numbers of vectors in the shortest form that reads back as the same float32.
+    """Write compact JSON, with the numbers of vectors in the shortest form that reads back as the same float32.
 
-    A number that is not finite becomes null. What orjson does not take (half of a surrogate pair, numbers over 64 bits, nesting of
-    255 levels) the standard library writes.
+    A number that is not finite becomes null. The standard library writes values that orjson refuses: half of a surrogate pair,
+    numbers over 64 bits, nesting of 255 levels.
 
     Raises:
-        RecursionError: it is nested some thousand levels deep.
+        RecursionError: `value` is nested some thousand levels deep.
     """
     try:
         return orjson.dumps(value, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS)
@@ -70,7 +70,7 @@ def to_json(value: object) -> bytes:
 
 
 def finite(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """The same JSON with null for each number that is not finite, as orjson writes it: JSON has no word for NaN or infinity."""
+    """Replace each number that is not finite with null, as orjson does: JSON has no word for NaN or infinity."""
     match value:
         case float():
             return value if math.isfinite(value) else None
@@ -82,7 +82,7 @@ def finite(value: Any) -> Any:  # noqa: ANN401 - JSON
 
 
 def is_deeper(value: object, most: int) -> bool:
-    """Return whether lists and objects stand within each other on more than `most` levels. Takes no more stack for a deep one."""
+    """Return whether lists and objects are nested more than `most` levels deep. It needs no more stack for a deep value."""
     level = [value]
     for _ in range(most + 1):
         level = [inner for outer in level for inner in _inside(outer)]
@@ -92,7 +92,7 @@ def is_deeper(value: object, most: int) -> bool:
 
 
 def shallow(value: Any, most: int) -> Any:  # noqa: ANN401 - JSON
-    """The same JSON with a note in place of each list or object that stands below `most` others."""
+    """Replace each list or object that is nested in `most` others with a note."""
     match value:
         case Mapping():
             return {name: shallow(inner, most - 1) for name, inner in value.items()} if most else LEFT_OUT
@@ -114,7 +114,7 @@ def _inside(value: object) -> Iterable[object]:
 
 
 def _plain(value: object) -> object:
-    """What JSON has for a value that it has no form for."""
+    """Convert a value that JSON has no form for."""
     if isinstance(value, np.ndarray):
         return orjson.loads(orjson.dumps(np.ascontiguousarray(value), option=orjson.OPT_SERIALIZE_NUMPY))
     return dict(value) if isinstance(value, Mapping) else str(value)

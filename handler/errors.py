@@ -1,18 +1,19 @@
-"""What can go wrong, as a caller sees it.
+"""The errors that a caller sees.
 
-Every failure is one sentence that names what was wrong, the limit and the value. The class names are the wire's `error_type`s
-and the names that Step Functions' Retry and Catch match, so they carry no `Error` suffix.
+Each error is one sentence that names what was wrong, the limit and the value. The names of the classes directly below
+EmbeddingError are public: they are the `error_type` of responses, and Step Functions' Retry and Catch match them. That is why they
+have no suffix `Error`.
 
 Law: knows nothing of HTTP (statuses are handler/http/errors.py's) and nothing of models or AWS.
 """
 
 
 class EmbeddingError(Exception):
-    """Base of all failures that are told to the caller. `str(error)` is the sentence."""
+    """Base of all errors that a caller sees. `str(error)` is the sentence."""
 
 
 class Unauthorized(EmbeddingError):
-    """No key, or a wrong one."""
+    """The request has no key, or a wrong one."""
 
 
 class Empty(EmbeddingError):
@@ -24,41 +25,45 @@ class Validation(EmbeddingError):
 
 
 class Tokenizer(EmbeddingError):
-    """A text that the tokenizer cannot encode."""
+    """The tokenizer cannot encode a text."""
 
 
 class Backend(EmbeddingError):
-    """The model or the deployment is missing, damaged or misconfigured, or produced a vector that is not finite."""
+    """The model is missing or damaged, the deployment is misconfigured, or a vector is not finite."""
 
 
 class Unembeddable(Backend):
-    """The model gives no vector for this very text, and would give none if asked again."""
+    """The model returns no finite vector for one text, and a retry would not change that."""
 
 
 class Unfinished(EmbeddingError):
-    """Records are left over that may succeed if they are tried again."""
+    """Some records are not done, and may succeed in a retry."""
 
 
 class Internal(EmbeddingError):
-    """Anything else. Carries an id to look up in the log, never the cause."""
+    """An error that no code expected. Its sentence has an id to look up in the log, never the cause."""
 
 
 class Malformed(Validation):
-    """The body cannot be read as a request at all."""
+    """The body cannot be read as a request."""
 
 
 class TooLarge(Validation):
-    """More than one request may carry."""
+    """The request has more than one request may have, or than can be done in time."""
+
+
+PUBLIC = {kind.__name__: kind for kind in EmbeddingError.__subclasses__()}
+"""The public types of errors by name. No other module derives one from EmbeddingError itself; a test makes sure of it."""
 
 
 def error_type(error: EmbeddingError) -> str:
-    """The wire's name for `error`: its class directly below EmbeddingError (`TooLarge` is a `Validation`)."""
+    """Return the public name of an error: its class directly below EmbeddingError (`TooLarge` is a `Validation`)."""
     lineage = type(error).__mro__
     return lineage[lineage.index(EmbeddingError) - 1].__name__
 
 
 def shown(value: object) -> str:
-    """A value as a sentence may tell it: sentences get into logs, so a string that is more than a name is only described."""
+    """Describe a value for a sentence. Sentences are logged, so only a string that looks like a name is quoted."""
     if isinstance(value, str):
         is_name = len(value) <= LONGEST_NAME and value.replace("-", "_").isidentifier()
         return f"'{value}'" if is_name else f"a string of {len(value)} characters"
@@ -72,7 +77,7 @@ LARGEST_SHOWN = 1e15
 
 
 def kind(value: object) -> str:
-    """A JSON value's type, in JSON's words."""
+    """Name the type of a JSON value in JSON's words."""
     return KINDS[type(value)]
 
 

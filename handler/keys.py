@@ -1,8 +1,8 @@
-"""Who may call over HTTP: API keys from the environment or from one secret of Secrets Manager.
+"""API keys for HTTP requests, from the environment or from one secret in Secrets Manager.
 
-Keys are kept and compared as hashes, in constant time. A secret holds one key, or a JSON object of names and keys. Of one key the
-secret's current and previous version are both valid, so that it can be rotated while clients still use the old one. Of an object
-only the current version is valid, so that each key can be revoked by itself; its name is logged, never the key.
+Keys are kept and compared as hashes, in constant time. A secret holds one key, or a JSON object of names and keys. If it holds one
+key, its current and its previous version are both valid, so that the key can be rotated while clients still use the old one. If it
+holds an object, only its current version is valid, so that each key can be revoked by itself. Keys are never logged; names are.
 """
 
 import hashlib
@@ -17,19 +17,19 @@ from typing import Any, Protocol
 from handler import telemetry
 from handler.errors import Backend
 
-REFRESH_S = 300
-"""The secret is read again after so long: a rotated key is known within this time."""
-FAILED_REFRESH_S = 1
-"""Until it was read once, it is tried again so soon: no request can be answered before."""
-UNKNOWN_KEY_REFRESH_S = 30
-"""Nor is it read more often than this for the sake of keys it does not hold: guessing keys must not cost requests to the store."""
+REFRESH_SECONDS = 300
+"""The secret is read again after this time, so that a rotated key is valid within it."""
+FAILED_REFRESH_SECONDS = 1
+"""A secret that was never read is read again after this time: until then every request fails."""
+UNKNOWN_KEY_REFRESH_SECONDS = 30
+"""An unknown key makes the secret be read again, but not before this time: guessing keys must not cost requests."""
 
 
 class Keys(Protocol):
-    """Tells valid keys."""
+    """A set of valid keys."""
 
     def accepts(self, key: str) -> bool:
-        """Whether `key` is valid."""
+        """Return whether `key` is valid."""
         ...
 
     def name_of(self, key: str) -> str:
@@ -38,13 +38,13 @@ class Keys(Protocol):
 
 
 class FixedKeys:
-    """Keys given once."""
+    """Keys that do not change."""
 
     def __init__(self, keys: Iterable[str]) -> None:
         self._hashes = _hashes(keys)
 
     def accepts(self, key: str) -> bool:
-        """Whether `key` is one of them."""
+        """Return whether `key` is one of them."""
         return _among(_hash(key), self._hashes)
 
     def name_of(self, key: str) -> str:
@@ -54,14 +54,14 @@ class FixedKeys:
 
 
 class SecretKeys:
-    """The versions of a secret, read at the start, every few minutes, and when a key is unknown.
+    """The keys of a secret, which is read at the start, every few minutes, and for an unknown key.
 
-    Read within a request, never beside it: Lambda freezes an environment once it has answered, and with it whatever was under way.
-    While the store fails the last known keys stay valid.
+    The secret is read during a request, never between requests, because Lambda freezes an environment that has responded. While
+    Secrets Manager fails, the last known keys stay valid.
     """
 
     def __init__(self, read: Callable[[], Iterable[str]], clock: Callable[[], float] = time.monotonic) -> None:
-        """Read the keys for the first time; `read` gives the valid ones, as a mapping to their names if they have any."""
+        """Read the keys for the first time; `read` returns the valid keys, as a mapping to their names if they have names."""
         self._read = read
         self._names: Mapping[bytes, str] = {}
         self._clock = clock
@@ -69,20 +69,20 @@ class SecretKeys:
         self._refresh()
 
     def accepts(self, key: str) -> bool:
-        """Whether `key` is in the secret now, or was when the store last answered.
+        """Return whether `key` is in the secret, as it was when it was last read.
 
         Raises:
-            Backend: the store has never answered, so that no key can be told from another.
+            Backend: the secret could never be read, so that no key is known to be valid or wrong.
         """
-        age = self._clock() - self._asked
-        if age >= (FAILED_REFRESH_S if self._hashes is None else REFRESH_S):
+        age = self._clock() - self._read_at
+        if age >= (FAILED_REFRESH_SECONDS if self._hashes is None else REFRESH_SECONDS):
             self._refresh()
             age = 0
         if self._hashes is None:
             msg = "The API keys cannot be read; the log says why"
             raise Backend(msg)
         hashed = _hash(key)
-        if not _among(hashed, self._hashes) and age >= UNKNOWN_KEY_REFRESH_S:
+        if not _among(hashed, self._hashes) and age >= UNKNOWN_KEY_REFRESH_SECONDS:
             self._refresh()
         return _among(hashed, self._hashes)
 
@@ -91,17 +91,17 @@ class SecretKeys:
         return self._names.get(_hash(key), "")
 
     def renew(self) -> None:
-        """Read the keys anew, and over a new connection."""
+        """Read the keys again, over a new connection."""
         _client.cache_clear()
         self._refresh()
 
     def _refresh(self) -> None:
-        self._asked = self._clock()
+        self._read_at = self._clock()
         try:
             keys = self._read()
             self._hashes = _hashes(keys)
             self._names = {_hash(key.strip()): name for key, name in keys.items()} if isinstance(keys, Mapping) else {}
-        except Exception as error:  # noqa: BLE001 - whatever the store's trouble is, the known keys stay valid
+        except Exception as error:  # noqa: BLE001 - whatever fails, the known keys stay valid
             telemetry.log("keys_not_read", error=type(error).__name__)
             return
         if not self._hashes:
@@ -109,14 +109,14 @@ class SecretKeys:
 
 
 def versions_of(secret: str) -> dict[str, str]:
-    """The valid keys of a secret in Secrets Manager, each with its name: "" if it has none."""
+    """Read the valid keys of a secret in Secrets Manager, each with its name: "" if it has none."""
     client = _client()
     current = value_of(secret)
     named = _named(current)
     if named is not None:
         return named
     versions = [current]
-    with suppress(client.exceptions.ResourceNotFoundException):  # where it was never rotated
+    with suppress(client.exceptions.ResourceNotFoundException):  # the secret was never rotated
         versions.append(client.get_secret_value(SecretId=secret, VersionStage="AWSPREVIOUS")["SecretString"])
     return {version.strip(): "" for version in versions if version.strip() and _named(version) is None}
 
@@ -128,7 +128,7 @@ def value_of(secret: str) -> str:
 
 
 def _named(value: str) -> dict[str, str] | None:
-    """Read a JSON object of names and keys; None if `value` is no object. An entry that is no text, or empty, is no key."""
+    """Read a JSON object of names and keys; None if `value` is not an object. An entry that is empty or not a string is no key."""
     try:
         found = json.loads(value)
     except ValueError:
@@ -146,7 +146,7 @@ def _client() -> Any:  # noqa: ANN401 - botocore makes its clients' types at run
 
 
 def _hashes(keys: Iterable[str]) -> frozenset[bytes]:
-    """The hashes of all keys but empty ones: a secret of white space must not let in whoever sends no key."""
+    """Hash all keys except empty ones: a secret of white space must not be valid for requests without a key."""
     return frozenset(_hash(key) for key in keys if key.strip())
 
 
@@ -155,7 +155,7 @@ def _hash(key: str) -> bytes:
 
 
 def _among(hashed: bytes, known: Iterable[bytes]) -> bool:
-    """Whether one of `known` is `hashed`, in the same time wherever it stands."""
+    """Return whether `hashed` is one of `known`; the time is the same wherever it is."""
     found = False
     for one in known:
         found |= hmac.compare_digest(one, hashed)

@@ -1,46 +1,55 @@
-"""A request's fields, as JSON gave them, to texts and options: checked once, here.
+"""The fields of a request, as JSON has them, to texts and options. They are checked here and nowhere else.
 
-Law: knows the contract's field names and types, nothing of HTTP; which names and limits a model has is the service's.
+Law: knows the contract's field names and types, nothing of HTTP. The service knows the model's names and limits.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from handler.embedding.tokenization import check_encodable
-from handler.errors import Empty, Validation, kind, shown
+from handler.errors import Empty, TooLarge, Validation, kind, shown
 from handler.service import Options
 from handler.vectors import DIRECTIONS, ENCODING_FORMATS, EncodingFormat
 
 LARGEST_INTEGER = 2**31 - 1
-"""Python reads integers of thousands of digits, and raises when it is to write more: none gets further than here."""
+"""Python reads integers of thousands of digits but refuses to write them into a sentence: larger ones are refused here."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingRequest:
-    """What a client asks to be embedded, and how the answer is to be written."""
+    """The texts that a client wants embedded, with the options, and the encoding of the response."""
 
     texts: list[str]
     options: Options
     encoding_format: EncodingFormat
 
 
-def embedding_request(fields: Mapping[str, Any], name: str = "inputs") -> EmbeddingRequest:
-    """Read the fields of the feature-extraction contract, its texts under `name`; unknown ones are ignored.
+def embedding_request(
+    fields: Mapping[str, Any], limit: int, name: str = "inputs", decode: Callable[[list[Any]], list[Any]] | None = None
+) -> EmbeddingRequest:
+    """Read the fields of the feature-extraction contract, its texts from the field `name`; unknown fields are ignored.
+
+    Args:
+        fields: of the request.
+        limit: the most texts of one request.
+        name: the field with the texts.
+        decode: turns a list of that field into texts, once its length is within the limit.
 
     Raises:
         Empty: there is no text, or one is empty.
         Validation: a field is missing or has the wrong type; the sentence names it, what it must be and what was given.
+        TooLarge: there are more texts than `limit`.
     """
     return EmbeddingRequest(
-        texts=texts(fields, name),
+        texts=texts(fields, name, limit, decode),
         options=options(fields),
         encoding_format=_choice(fields, "encoding_format", ENCODING_FORMATS),
     )
 
 
 def options(fields: Mapping[str, Any]) -> Options:
-    """How texts are to be embedded.
+    """Read the options of an embedding.
 
     Raises:
         Validation: an option has the wrong type.
@@ -55,12 +64,15 @@ def options(fields: Mapping[str, Any]) -> Options:
     )
 
 
-def texts(fields: Mapping[str, Any], name: str) -> list[str]:
-    """The texts in the field `name`: one string, or a list of them.
+def texts(
+    fields: Mapping[str, Any], name: str, limit: int = 1, decode: Callable[[list[Any]], list[Any]] | None = None
+) -> list[str]:
+    """Read the texts of the field `name`: one string, or a list of strings.
 
     Raises:
         Empty: there is no text, or one is empty.
-        Validation: it is neither.
+        Validation: the field has neither.
+        TooLarge: there are more texts than `limit`.
         Tokenizer: a text holds half of a surrogate pair.
     """
     value = fields.get(name)
@@ -70,6 +82,9 @@ def texts(fields: Mapping[str, Any], name: str) -> list[str]:
         given = f"Given: {kind(value)}" if name in fields else "It is missing"
         msg = f"`{name}` must be a string or a list of strings. {given}"
         raise Validation(msg)
+    check_batch(limit, len(value))
+    if decode:
+        value = decode(value)
     for index, text in enumerate(value):
         if not isinstance(text, str):
             msg = f"`{name}[{index}]` must be a string. Given: {kind(text)}"
@@ -81,8 +96,19 @@ def texts(fields: Mapping[str, Any], name: str) -> list[str]:
     return value
 
 
+def check_batch(limit: int, count: int) -> None:
+    """Refuse more inputs or records than the deployment accepts in one request.
+
+    Raises:
+        TooLarge: with the limit and the count.
+    """
+    if count > limit:
+        msg = f"batch size {count} > maximum allowed batch size {limit}"
+        raise TooLarge(msg)
+
+
 def add_special_tokens(fields: Mapping[str, Any]) -> bool:
-    """Whether a text is to be shown with the tokens that the tokenizer puts around it; true unless said otherwise."""
+    """Read whether tokens are returned with the special ones that the tokenizer puts around a text; true by default."""
     return _boolean(fields, "add_special_tokens", default=True)
 
 
@@ -114,7 +140,7 @@ def _integer(fields: Mapping[str, Any], name: str) -> int | None:
 
 
 def _choice(fields: Mapping[str, Any], name: str, choices: tuple[Any, ...]) -> Any:  # noqa: ANN401 - one of `choices`
-    """One of the choices, the first being the default; upper and lower case are the same (`Left`, `left`)."""
+    """Read one of the choices; the first is the default. Upper and lower case are the same (`Left`, `left`)."""
     value = fields.get(name)
     if value is None:
         return choices[0]

@@ -1,6 +1,7 @@
-"""What flows through a pipeline: a record in, a result or a failure out.
+"""The values that flow through a pipeline: a record comes in, a result or a failure goes out.
 
-Law: plain values. Sources make records, the pipeline makes results of them, sinks write those; none of it knows the others.
+Law: plain values. Sources make records, the pipeline makes results of them, sinks write results; none of the three knows the
+others.
 """
 
 from collections.abc import Hashable, Mapping
@@ -14,7 +15,7 @@ from handler.vectors import Vector
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A DynamoDB item that a text came from.
+    """The DynamoDB item that holds a record's text.
 
     `table` is its table's ARN, `keys` its primary key as botocore takes it, and `text_field` the attribute that holds the text.
     """
@@ -26,10 +27,10 @@ class Item:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Origin:
-    """Where a record came from.
+    """The message that carried a record.
 
-    `message` is how its source calls the message that carried it, `original` what the failure destination gets, as JSON. The
-    messages of one `group` are done in their order. A write-back finds the `item` again.
+    `message` is the name that its source gives to the message. `original` is the message as JSON, for the failure destination. The
+    messages of one `group` are written in their order. `item` is where a write-back puts the vector.
     """
 
     message: Hashable
@@ -38,57 +39,58 @@ class Origin:
     item: Item | None = None
 
 
-NOWHERE = Origin("")
+NO_ORIGIN = Origin("")
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """One text to embed.
 
-    `id` names it in every result; where two of an event share it, the later one holds. `metadata` is what else the record carried.
+    `id` names it in every result; where two records of an event have the same id, the later one counts. `metadata` is every other
+    field that the record had.
     """
 
     id: str
     text: str
     options: Options = field(default_factory=Options)
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    origin: Origin = NOWHERE
+    origin: Origin = NO_ORIGIN
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object in S3 whose lines are records, from the byte `offset` on. `version` or `etag` hold it to one state."""
+    """An object in S3 whose lines are records, read from the byte `offset` on. `version` or `etag` fix the state that is read."""
 
     bucket: str
     key: str
     version: str | None = None
     etag: str | None = None
     offset: int = 0
-    origin: Origin = NOWHERE
+    origin: Origin = NO_ORIGIN
 
     @property
     def uri(self) -> str:
-        """Its address."""
+        """The object's address."""
         return f"s3://{self.bucket}/{self.key}"
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
-    """A message without a text to embed, and why that is right: `reason` is one word (deleted, unchanged, …)."""
+class Skipped:
+    """A message that rightly has no text to embed; `reason` says why in a word or two (deleted, unchanged, …)."""
 
     id: str
     reason: str
-    origin: Origin = NOWHERE
+    origin: Origin = NO_ORIGIN
 
 
 @dataclass(frozen=True, slots=True)
-class Gone(Nothing):
-    """A record that was there before, under this `id`, and has no text any more: nor is its vector to stay."""
+class Deleted(Skipped):
+    """A record that existed under this `id` and has no text any more, so that its vector must be deleted as well."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A record's finished vector (dimensions,), float32; `tokens` counts what of the text was embedded."""
+    """A record with its finished vector (dimensions,), float32; `tokens` counts the tokens that were embedded."""
 
     record: Record
     vector: Vector
@@ -98,22 +100,25 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A record that has no vector, or whose vector was not written, and why, in one sentence.
+    """A record that has no vector, or whose vector was not written, with the reason in one sentence.
 
-    A `transient` failure may pass if the record is tried again; any other goes to the failure destination, with its reason.
+    A `transient` failure may succeed when the record is retried. Any other is permanent and goes to the failure destination.
     """
 
     id: str
     error: str
     error_type: str
     transient: bool
-    origin: Origin = NOWHERE
+    origin: Origin = NO_ORIGIN
 
     @classmethod
     def of(cls, error: EmbeddingError, id: str, origin: Origin, *, transient: bool = False) -> Self:  # noqa: A002 - the wire's name
-        """What `error` says of a record."""
+        """Make the failure of the record `id` that `error` describes."""
         return cls(id, str(error), error_type(error), transient, origin)
 
 
-type Content = Record | StoredObject | Nothing | Failure
-"""What a source finds in a message."""
+type Content = Record | StoredObject | Skipped | Failure
+"""One thing that a source finds in a message."""
+
+type Outcome = Result | StoredObject | Skipped | Failure
+"""One thing that a message holds after its records were embedded."""

@@ -17,7 +17,7 @@ from events import http_api
 from events.aws import LocalAWS
 from events.dynamodb import LocalDynamoDB
 from handler.bootstrap import Handler, load_service
-from handler.functions.api import answering
+from handler.functions.api import make_handler
 from handler.service import Service
 from tests.secrecy import leaks, say, strings
 
@@ -117,19 +117,19 @@ def exact_service() -> Service:
 @pytest.fixture(scope="session")
 def client(service: Service) -> Client:
     """A client of the default model."""
-    return Client(answering(service, None))
+    return Client(make_handler(service, None))
 
 
 @pytest.fixture
 def client_of() -> ClientOf:
     """A client of the model in a folder, with settings."""
-    return lambda model, **settings: Client(answering(serve(model, **settings), None))
+    return lambda model, **settings: Client(make_handler(serve(model, **settings), None))
 
 
 @pytest.fixture(scope="session")
 def plain() -> Client:
     """A client of the default model in a deployment that remembers nothing."""
-    return Client(answering(serve(INT8, CACHE_MEMORY_MB="0"), None))
+    return Client(make_handler(serve(INT8, CACHE_MEMORY_MB="0"), None))
 
 
 @pytest.fixture(scope="session")

@@ -140,8 +140,8 @@ def test_every_block_that_is_not_run_is_checked(kind: str, block: str) -> None:
 def test_a_shell_variable_is_set_before_it_is_used(document: Document) -> None:
     """By an output of the stack, or by a command above: nobody needs the console to find a value."""
     shell = "".join(document.written_in("sh"))
-    set_at = {match[1]: match.start() for match in reversed(list(re.finditer(r"^([A-Z]+)=", shell, re.MULTILINE)))}
-    used_at = {match[1]: match.start() for match in reversed(list(re.finditer(r"\$([A-Z]+)", shell)))}
+    set_at = {match[1]: match.start() for match in reversed(list(re.finditer(r"^([A-Z_]+)=", shell, re.MULTILINE)))}
+    used_at = {match[1]: match.start() for match in reversed(list(re.finditer(r"\$([A-Z_]+)", shell)))}
     assert document.path != "handler/DEPLOYING.md" or used_at.keys() >= {"SECRET", "URL", "BULK", "EXECUTION"}
     assert all(set_at.get(name, len(shell)) < place for name, place in used_at.items()), (set_at, used_at)
     outputs = (ROOT / "template.yaml").read_text().partition("\nOutputs:\n")[2]

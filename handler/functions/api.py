@@ -1,47 +1,66 @@
-"""The HTTP function: requests from API Gateway, Function URLs and load balancers, and plain invocations."""
+"""The HTTP function: it answers requests from API Gateway, function URLs and load balancers, and plain invocations."""
 
 import asyncio
+from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 from mangum import Mangum
 
 from handler import telemetry
 from handler.bootstrap import Handler, lambda_function, load_keys, load_service
 from handler.config import KeySettings
-from handler.doors import door_of
 from handler.errors import Malformed
 from handler.http.app import create_app
 from handler.http.errors import STATUS
 from handler.keys import Keys
+from handler.kinds import API, HTTP, Context, Event, Kind, find
 from handler.service import Service
 
 
-def answering(service: Service, keys: Keys | None, *, pages: bool = True) -> Handler:
-    """Make the handler of events: HTTP requests require one of `keys`, and the pages do too unless they are open."""
-    http = Mangum(create_app(service, keys, pages=pages), lifespan="off")
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """Who may call the function over HTTP. `keys` is None if no key is required; `pages` is True if the pages require none."""
+
+    keys: Keys | None
+    pages: bool = True
+    text_field: str = "inputs"
+
+
+def make_handler(service: Service, keys: Keys | None, *, pages: bool = True) -> Handler:
+    """Make the function's handler."""
+    setup = Setup(keys, pages)
+    http = make_http_handler(service, setup, HTTP)
 
     @cache
-    def plain() -> Handler:
-        from handler.functions import direct  # noqa: PLC0415 - with records and all sources, for which no HTTP request should wait
+    def other() -> Handler:
+        from handler.functions.dispatch import dispatch  # noqa: PLC0415 - HTTP requests do not wait for what only records need
 
-        return direct.answering(service)
+        return dispatch(API, service, setup)
 
-    def answer(event: Any, context: Any) -> Any:  # noqa: ANN401 - Lambda's own types
-        if not isinstance(event, dict) or door_of(event) is None:
-            return plain()(event, context)
+    def handle(event: Event, context: Context) -> object:
+        return (http if find(event, API) is HTTP else other())(event, context)
+
+    return handle
+
+
+def make_http_handler(service: Service, setup: Setup, kind: Kind) -> Handler:
+    """Make the handler of HTTP requests."""
+    del kind
+    app = Mangum(create_app(service, setup.keys, pages=setup.pages), lifespan="off")
+
+    def handle(event: Event, context: Context) -> object:
         try:
             _provide_event_loop()
-            return http(event, context)
+            return app(event, context)
         except (ValueError, TypeError, AttributeError, KeyError) as error:
             telemetry.log("unreadable_request", error=type(error).__name__)
             return UNREADABLE
 
-    return answer
+    return handle
 
 
 def _provide_event_loop() -> None:
-    """Make an event loop for this thread if it has none: Mangum makes one for the thread that it is made on alone."""
+    """Make an event loop for this thread if it has none: Mangum makes one only for the thread that constructs it."""
     try:
         asyncio.get_event_loop()
     except RuntimeError:
@@ -54,11 +73,11 @@ UNREADABLE = {
     "body": '{"error":"The request cannot be read: its host, port, headers or base64 are malformed","error_type":"Validation"}',
     "isBase64Encoded": False,
 }
-"""For what Mangum cannot make a request of. Nothing in the application raises to here: the gate answers all of that."""
+"""The response to an event that Mangum cannot read. The application's own failures are answered by its middleware."""
 
 
 handler = lambda_function(
-    lambda environment, later: answering(
-        load_service(environment, later), load_keys(environment), pages=KeySettings.from_environment(environment).pages
+    lambda environment, defer: make_handler(
+        load_service(environment, defer), load_keys(environment), pages=KeySettings.from_environment(environment).pages
     )
 )

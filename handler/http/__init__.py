@@ -1,13 +1,14 @@
-"""The wire: HTTP requests to texts and options, vectors and errors to responses.
+"""The HTTP interface: requests to texts and options, vectors and errors to responses.
 
-gate.py lets in who may and tells every failure; app.py joins the dialects
-into one FastAPI application: feature_extraction.py, similarity.py (Hugging Face), openai.py, tei.py (text-embeddings-inference),
-and what a browser is shown, documentation.py: openapi.py, the document, and pages.py, which puts the files of page/ together.
-Each takes a call.py and answers by answers.py; errors.py owns every status.
+routes.py is the table of routes. app.py makes the FastAPI application from it. middleware.py stands around all routes: it checks
+keys, turns every error into JSON and logs. Each dialect is a file whose functions take an HttpRequest (request.py) and return a
+response (responses.py): feature_extraction.py and similarity.py (Hugging Face), openai.py, tei.py (text-embeddings-inference).
+errors.py has the status of every error. documentation.py responds to browsers: openapi.py makes the document, pages.py assembles
+the files of page/.
 
-lazy_fastapi.py imports FastAPI without what no embedding asks for.
+lazy_fastapi.py imports FastAPI without the models that no embedding needs.
 
-Law: the only folder, with functions/api.py, that knows FastAPI and Mangum.
+Law: only this folder and functions/api.py know FastAPI and Mangum.
 """
 
 from handler.http import lazy_fastapi as lazy_fastapi  # before any module here imports FastAPI

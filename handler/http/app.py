@@ -1,6 +1,8 @@
-"""The FastAPI application: which path is answered by which dialect."""
+"""The FastAPI application: joins the table of routes, the middleware and CORS."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
+from functools import cache
+from importlib import import_module
 
 from fastapi import FastAPI, Request, Response
 from fastapi.telemetry import TelemetryConfig
@@ -8,84 +10,58 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import Match
 
-from handler.http import documentation, openai, tei
+from handler.http import feature_extraction  # noqa: F401 - imported in the init phase: most requests are for it
 from handler.http.errors import routing_failure
-from handler.http.feature_extraction import feature_extraction
-from handler.http.middleware import Gate
-from handler.http.request import Call
-from handler.http.similarity import similarity
+from handler.http.middleware import RequestMiddleware
+from handler.http.request import HttpRequest
+from handler.http.responses import EXPOSED_HEADERS
+from handler.http.routes import ROUTES
 from handler.keys import Keys
 from handler.service import Service
 
-type Dialect = Callable[[Call], Response]
-
-READ = ("GET", "HEAD")
-WRITE = ("POST",)
-TASKS = ("feature-extraction", "sentence-similarity")
-ROUTES: list[tuple[Sequence[str], str, Dialect]] = [
-    (WRITE, "/", feature_extraction),
-    (WRITE, "/embed", feature_extraction),
-    (WRITE, "/v1/embeddings", openai.embeddings),
-    (WRITE, "/embeddings", openai.embeddings),
-    (WRITE, "/invocations", feature_extraction),
-    *((WRITE, f"/pipeline/{task}/{{model:path}}", feature_extraction) for task in TASKS),
-    *((WRITE, f"/hf-inference/models/{{model:path}}/pipeline/{task}", feature_extraction) for task in TASKS),
-    *((WRITE, f"/models/{{model:path}}/pipeline/{task}", feature_extraction) for task in TASKS),
-    (WRITE, "/models/{model:path}", feature_extraction),
-    (WRITE, "/similarity", similarity),
-    (WRITE, "/embed_all", tei.embed_all),
-    (WRITE, "/tokenize", tei.tokenize),
-    (WRITE, "/predict", tei.refused),
-    (WRITE, "/rerank", tei.refused),
-    (WRITE, "/embed_sparse", tei.refused),
-    (READ, "/", documentation.root),
-    (READ, "/try", documentation.try_page),
-    (READ, "/health", tei.health),
-    (READ, "/ping", tei.health),
-    (READ, "/info", tei.info),
-    (READ, "/docs", documentation.docs),
-    (READ, "/docs/{asset}", documentation.asset),
-    (READ, "/openapi.json", documentation.document),
-    (READ, "/v1/models", openai.models),
-]
-EXPOSED_HEADERS = (
-    "x-compute-type", "x-compute-time", "x-total-time", "x-tokenization-time", "x-inference-time", "x-compute-characters",
-    "x-compute-tokens", "x-cache-hits", "x-cache-misses", "x-model-sha", "x-request-id", "x-hf-warning",
-)  # fmt: skip
+type Dialect = Callable[[HttpRequest], Response]
 
 
 def create_app(service: Service, keys: Keys | None, *, pages: bool = True) -> FastAPI:
-    """The application over `service`, for the holders of `keys`; None leaves it open. Without `pages` these require a key too."""
-    # Telemetry is handler/telemetry.py's: FastAPI's own would follow whatever OTEL_ variables the environment holds.
+    """Make the application. It requires one of `keys`; None requires no key. Unless `pages`, the pages require a key too."""
+    # handler/telemetry.py is the only telemetry: FastAPI's own would follow any OTEL_ variables of the environment.
     off = TelemetryConfig(tracing=False, metrics=False, logs=False)
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False, telemetry=off)
-    for methods, path, dialect in ROUTES:
-        # As FastAPI adds its own pages: for an endpoint that takes the request as it came, an API route would look for parameters
-        # in vain, which is a quarter of what the framework takes of a request.
-        app.add_route(path, _endpoint(path, dialect, service), methods=list(methods))
+    for route in ROUTES:
+        for path in route.paths:
+            # Not `add_api_route`: it would look for the parameters of an endpoint, which takes a quarter of the framework's time.
+            app.add_route(path, _endpoint(path, route.dialect, service), methods=list(route.methods))
     app.add_exception_handler(HTTPException, _no_route)
-    app.add_middleware(Gate, keys=keys, pages=pages)  # within the next one, so that a browser may read its refusals
+    app.add_middleware(RequestMiddleware, keys=keys, pages=pages)  # inside the next one, so that browsers can read errors
     app.add_middleware(
         CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"], expose_headers=EXPOSED_HEADERS
     )
     return app
 
 
-def _endpoint(pattern: str, dialect: Dialect, service: Service) -> Callable[[Request], Awaitable[Response]]:
-    # `async`: for a plain function a thread would be started, which takes 1 ms under Mangum.
+def _endpoint(pattern: str, dialect: str, service: Service) -> Callable[[Request], Awaitable[Response]]:
+    # `async`, because Starlette would run a plain function on a thread, which takes 1 ms under Mangum.
     async def endpoint(request: Request) -> Response:
         request.scope["pattern"] = pattern
-        return dialect(await Call.of(request, service))
+        return resolve(dialect)(await HttpRequest.read(request, service))
 
     return endpoint
 
 
+@cache
+def resolve(dialect: str) -> Dialect:
+    """Import the function that a row of the table names."""
+    module, _, name = dialect.partition(":")
+    found: Dialect = getattr(import_module(f"handler.http.{module}"), name)
+    return found
+
+
 async def _no_route(request: Request, error: Exception) -> Response:
-    """The answer where the framework has its own 404 or 405; OPTIONS is answered on every path."""
+    """Respond to a request that matches no route; OPTIONS has a response on every path."""
     del error
     found = (route for route in request.app.router.routes if route.matches(request.scope)[0] is not Match.NONE)
     allowed = [method for route in found for method in sorted(route.methods)]
     if request.method == "OPTIONS":
         return Response(status_code=204, headers={"allow": ", ".join([*allowed, "OPTIONS"])})
-    # Not `request.url`, which is made of the host that the client names: `Host: [` is none.
+    # Not `request.url`: it is made from the client's Host header, and raises for `Host: [`.
     return routing_failure(request.method, request.scope["path"], allowed)

@@ -1,6 +1,6 @@
-"""What a browser is shown: the page to try the endpoint, and the documentation.
+"""Responses for browsers: the page to try the endpoint, and the documentation.
 
-Law: nothing of it is imported, read or put together until it is asked for; it is not on an embedding's way.
+Law: no module, page or file is imported, read or assembled before a request asks for it.
 """
 
 import hashlib
@@ -12,63 +12,61 @@ import orjson
 from fastapi import Response
 
 from handler.http import tei
-from handler.http.errors import NotFound
-from handler.http.request import Call
-
-ASSETS = {"swagger-ui.css": "text/css", "swagger-ui-bundle.js": "text/javascript"}
-"""Swagger UI's own files under /docs/, by name. Only these two of its package are in the runtime layer."""
+from handler.http.request import HttpRequest
 
 
-def root(call: Call) -> Response:
-    """The page for whoever takes HTML, and whether the model is loaded for all others."""
-    response = try_page(call) if "text/html" in call.headers.get("accept", "") else tei.health(call)
+def root(request: HttpRequest) -> Response:
+    """Send the page to clients that accept HTML, and the health of the endpoint to all others."""
+    response = try_page(request) if "text/html" in request.headers.get("accept", "") else tei.health(request)
     response.headers["vary"] = "Accept"
     return response
 
 
-def try_page(call: Call) -> Response:
-    """The page to try the endpoint by eye."""
-    from handler.http.pages import page  # noqa: PLC0415 - as the module says
+def try_page(request: HttpRequest) -> Response:
+    """Send the page to try the endpoint."""
+    from handler.http.pages import page  # noqa: PLC0415 - see the law above
 
-    del call
+    del request
     return page("try")
 
 
-def document(call: Call) -> Response:
-    """The OpenAPI document."""
-    from handler.http import openapi  # noqa: PLC0415 - as the module says
+def document(request: HttpRequest) -> Response:
+    """Send the OpenAPI document."""
+    from handler.http import openapi  # noqa: PLC0415 - see the law above
 
-    del call
+    del request
     return Response(orjson.dumps(openapi.document()), media_type="application/json")
 
 
-def docs(call: Call) -> Response:
-    """Swagger UI over the document."""
-    from handler.http.pages import page  # noqa: PLC0415 - as the module says
+def docs(request: HttpRequest) -> Response:
+    """Send the page on which Swagger UI shows the document."""
+    from handler.http.pages import page  # noqa: PLC0415 - see the law above
 
-    del call
+    del request
     return page("docs", script="'self'", style="'self'")
 
 
-def asset(call: Call) -> Response:
-    """One of Swagger UI's files, from its package.
+def style(request: HttpRequest) -> Response:
+    """Send Swagger UI's style sheet."""
+    return _file(request, "swagger-ui.css", "text/css")
 
-    Raises:
-        NotFound: it is none of them.
-    """
-    name = call.path_params["asset"]
-    if name not in ASSETS:
-        msg = f"There is nothing at /docs/{name[:200]}"
-        raise NotFound(msg)
-    content, etag = _asset(name)
+
+def script(request: HttpRequest) -> Response:
+    """Send Swagger UI's script."""
+    return _file(request, "swagger-ui-bundle.js", "text/javascript")
+
+
+def _file(request: HttpRequest, name: str, media_type: str) -> Response:
+    """Send a file of Swagger UI's package, or 304 if the browser has it. The runtime layer holds only the two that are sent."""
+    content, etag = _content(name)
     headers = {"cache-control": "public, max-age=604800, immutable", "etag": etag}
-    if etag in call.headers.get("if-none-match", ""):
+    if etag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
-    return Response(content, headers=headers, media_type=ASSETS[name])
+    return Response(content, headers=headers, media_type=media_type)
 
 
 @cache
-def _asset(name: str) -> tuple[bytes, str]:
+def _content(name: str) -> tuple[bytes, str]:
     """Read a file of Swagger UI's package; returns it with its ETag."""
     package = find_spec("flask_swagger_ui")  # found and not imported, since it would import Flask
     assert package and package.submodule_search_locations  # noqa: S101, PT018 - it is among the runtime layer's requirements

@@ -1,6 +1,6 @@
-"""Failures to responses: the one table of statuses, and the one shape every failure has on the wire."""
+"""Errors to responses: the status of each type of error, and the shape of its body for each kind of client."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import orjson
 from fastapi import Response
@@ -15,22 +15,23 @@ from handler.errors import (
     Tokenizer,
     TooLarge,
     Unauthorized,
-    Unembeddable,
+    Unfinished,
     Validation,
     error_type,
 )
+from handler.http.routes import ErrorForm, error_form
 
 
 class UnsupportedMediaType(Malformed):
-    """The body neither is JSON nor says it is."""
+    """The body is not JSON, and its content type does not say that it is."""
 
 
 class NotFound(Validation):
-    """No such path."""
+    """The path does not exist, or names another model."""
 
 
 class MethodNotAllowed(Validation):
-    """The path is there, for other methods."""
+    """The path exists for other methods only."""
 
 
 STATUS: dict[type[EmbeddingError], int] = {
@@ -43,34 +44,43 @@ STATUS: dict[type[EmbeddingError], int] = {
     UnsupportedMediaType: 415,
     Validation: 422,
     Tokenizer: 422,
-    Backend: 424,  # never 503: clients answer it with a storm of retries
-    Unembeddable: 424,
+    Backend: 424,  # never 503: clients retry it many times at once
     Internal: 500,
+    Unfinished: 500,  # only the pipeline raises it
 }
+"""A type that is not in the table has the status of its base class."""
+STATUS_HEADERS = {STATUS[Unauthorized]: {"www-authenticate": "Bearer"}}
+"""Headers that HTTP requires with a status (RFC 9110)."""
+BODIES: dict[ErrorForm, Callable[[int, str, str], dict[str, object]]] = {
+    ErrorForm.OURS: lambda _, kind, sentence: {"error": sentence, "error_type": kind},
+    ErrorForm.OPENAI: lambda status, kind, sentence: {
+        "error": {"message": sentence, "type": kind, "code": status},
+        "error_type": kind,
+    },
+}
+"""Bodies of errors by their form: functions of status, error_type and sentence."""
+
+
+def status_of(error: type[EmbeddingError]) -> int:
+    """Return the status of the closest type in the table: the error's own or a base class."""
+    return next(STATUS[kind] for kind in error.__mro__ if kind in STATUS)
 
 
 def failure(error: EmbeddingError, path: str, headers: Mapping[str, str] | None = None) -> Response:
-    """The response that tells `error`, on OpenAI's routes in OpenAI's form."""
-    status, kind, sentence = STATUS[type(error)], error_type(error), str(error)
-    told: object = sentence
-    if path.startswith("/v1/") or path == "/embeddings":
-        told = {"message": sentence, "type": kind, "code": status}
-    content = orjson.dumps({"error": told, "error_type": kind})
-    return Response(content, status, {**HEADERS.get(status, {}), **(headers or {})}, media_type="application/json")
-
-
-HEADERS = {STATUS[Unauthorized]: {"www-authenticate": "Bearer"}}
-"""What HTTP asks of a status (RFC 9110)."""
+    """Make the response for an error, in the form that clients of `path` read."""
+    status = status_of(type(error))
+    content = orjson.dumps(BODIES[error_form(path)](status, error_type(error), str(error)))
+    return Response(content, status, {**STATUS_HEADERS.get(status, {}), **(headers or {})}, media_type="application/json")
 
 
 def unexpected(error: Exception, path: str) -> Response:
-    """The response to a failure nobody foresaw: an id to look up in the log, and nothing of its cause."""
+    """Log an error that no code expected, and make a response that has only its id in the log."""
     incident = telemetry.log_unexpected(error)
     return failure(Internal(f"Internal error; its id in the log is {incident}"), path)
 
 
 def routing_failure(method: str, path: str, allowed: Sequence[str]) -> Response:
-    """The response where no route is: the path takes the methods in `allowed`, or is not there at all."""
+    """Make the response if no route matches: 405 if the path has the methods in `allowed`, 404 if it has none."""
     shown = path[:200]
     if not allowed:
         return failure(NotFound(f"There is nothing at {shown}"), path)

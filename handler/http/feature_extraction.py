@@ -1,4 +1,4 @@
-"""Hugging Face's feature extraction: `{"inputs": …}` in, an array of arrays out."""
+"""Hugging Face's feature extraction: the request is `{"inputs": …}`, the response an array of arrays."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,33 +7,32 @@ from fastapi import Response
 
 from handler.encoding import encode_vectors, row_bytes
 from handler.errors import Validation, shown
-from handler.http.request import Call
-from handler.http.responses import answer
+from handler.http.request import HttpRequest
+from handler.http.responses import embedding_response
 from handler.http.similarity import asks_for_similarity, similarities
-from handler.parsing import embedding_request
 
 ERAS = ("parameters", "options")
-"""Objects in which clients of different years put the options; a later one wins over an earlier one and over the root."""
+"""Objects in which clients of different years put the options; the later of two wins, and both win over the root."""
 
 
-def feature_extraction(call: Call) -> Response:
-    """Embed the inputs of one request, or compare them where the body asks for that: the two tasks share their paths."""
-    call.check_model()
-    fields = merged(call.json())
+def feature_extraction(request: HttpRequest) -> Response:
+    """Embed the inputs, or compare them if the body asks for similarities: the two tasks share their paths."""
+    request.check_model()
+    fields = merged(request.json())
     if asks_for_similarity(fields):
-        return similarities(call, fields)
-    asked = embedding_request(fields)
-    dimension = asked.options.dimensions or call.service.manifest.dimension
-    call.check(len(asked.texts), row_bytes(dimension, asked.encoding_format))
-    result = call.embed(asked.texts, asked.options)
-    return answer(call, encode_vectors(result.vectors, asked.encoding_format), result)
+        return similarities(request, fields)
+    asked = request.parse(fields)
+    dimension = asked.options.dimensions or request.service.manifest.dimension
+    request.door.check_response(len(asked.texts), row_bytes(dimension, asked.encoding_format))
+    result = request.embed(asked.texts, asked.options)
+    return embedding_response(request, encode_vectors(result.vectors, asked.encoding_format), result)
 
 
 def merged(body: Any) -> Mapping[str, Any]:  # noqa: ANN401 - whatever JSON holds
-    """The fields of a body of any era, at one level. A bare string or list is taken as `inputs`.
+    """Bring the fields of a body from any year to one level. A bare string or list is taken as `inputs`.
 
     Raises:
-        Validation: the body, or one of its eras' objects, is no object.
+        Validation: the body, `parameters` or `options` is not an object.
     """
     if isinstance(body, str | list):
         return {"inputs": body}

@@ -1,12 +1,11 @@
-"""FastAPI, imported without building what no embedding asks for.
+"""Imports FastAPI without building the models that no embedding needs.
 
-Importing FastAPI defines the models of OpenAPI's documents, forty of them, and pydantic builds a validator for each: a third of the
-whole import, for documents that this application writes without them. pydantic has a setting for it, `defer_build`: a validator is
-built when it is first used. Here it holds for the models that are defined while FastAPI is imported; the rebuilding that FastAPI
-asks for at the end of them would build nearly all of them at once, and is left to their first use too. Nothing else differs: the
-modules and models are FastAPI's own, and whoever uses one finds it whole.
+Importing FastAPI defines forty models of OpenAPI documents, and pydantic builds a validator for each. That takes a third of the
+import, and this application writes its document without them. With pydantic's setting `defer_build`, a validator is built at its
+first use. The setting is on while FastAPI is imported. FastAPI also calls `model_rebuild`, which would build nearly all models at
+once: those calls are left to the first use too. Nothing else differs: a model that is used is complete.
 
-Law: imported before anything that imports FastAPI, which handler/http/__init__.py sees to.
+Law: this module is imported before any other that imports FastAPI; handler/http/__init__.py does it.
 """
 
 from collections.abc import Iterator
@@ -18,11 +17,11 @@ from pydantic import BaseModel
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """While this lasts, models are defined and not built; their first use builds them, then or later."""
+    """Define models without building them while the context lasts; the first use of a model builds it."""
     rebuild = vars(BaseModel)["model_rebuild"]
 
-    def at_first_use(model: type[BaseModel], **how: Any) -> bool | None:  # noqa: ANN401 - pydantic's own
-        # A first use says how; a call that only wants it done by now says nothing.
+    def at_first_use(model: type[BaseModel], **how: Any) -> bool | None:  # noqa: ANN401 - pydantic's own arguments
+        # pydantic passes arguments at a first use. FastAPI's calls have none.
         built: bool | None = rebuild.__get__(None, model)(**how) if how else None
         return built
 
@@ -36,4 +35,4 @@ def deferred() -> Iterator[None]:
 
 
 with deferred():
-    import fastapi  # noqa: F401 - all that matters is that it is imported here first
+    import fastapi  # noqa: F401 - only the import matters

@@ -1,4 +1,4 @@
-"""What stands between Mangum and the routes: where a request came in, whether it may, and that every failure is told as JSON."""
+"""The middleware around all routes: it checks keys, compresses responses, turns every failure into JSON and logs each request."""
 
 import re
 import sys
@@ -16,72 +16,69 @@ from handler import telemetry
 from handler.doors import DIRECT, door_of
 from handler.errors import Backend, EmbeddingError, Internal, Unauthorized
 from handler.http.errors import STATUS, failure, unexpected
+from handler.http.responses import REQUEST_ID
+from handler.http.routes import Key, operations
 from handler.keys import Keys
 
 GZIP_LEVEL = 1
-"""200 vectors shrink to 44 % in 10 ms; level 6 takes 62 ms to get them to 39 %."""
-PAGE_PATHS = frozenset({"/try", "/docs", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js", "/openapi.json"})
-"""Require no key unless the pages are closed, and only as they stand here: the HTTP API limits their rate by these paths."""
-WITHOUT_SLASH = {"/try/": "../try", "/docs/": "../docs"}
-"""Where a browser is sent that asks for a page with a slash behind it: a page has a rate of its own under one path only."""
-OPEN_PATHS = frozenset({"/", "/health", "/ping"})
-"""Require no key to be read."""
-READING = frozenset({"GET", "HEAD"})
+"""200 vectors shrink to 44 % in 10 ms; level 6 takes 62 ms to shrink them to 39 %."""
+REDIRECTS = {"/try/": "../try", "/docs/": "../docs"}
+"""Where a browser is sent that adds a slash to a page's path: only the path without it has a rate limit of its own."""
+PAGES, NO_KEY_REQUIRED = operations(Key.PAGE), operations(Key.NOT_REQUIRED)
 BACKEND, INTERNAL = STATUS[Backend], STATUS[Internal]
-"""The statuses that are our fault: from the latter on all are."""
+"""The statuses of failures that are not the caller's: BACKEND, and all from INTERNAL on."""
 
 
-class Gate:
-    """The outermost ASGI application of ours. Puts the front door into the scope as `door`."""
+class RequestMiddleware:
+    """Stands between Mangum and the routes. It puts the front door of the request into the scope as `door`."""
 
     def __init__(self, app: ASGIApp, keys: Keys | None, *, pages: bool = True) -> None:
-        """Guard `app` with these keys; None leaves it open. Without `pages` these require a key too."""
+        """Require one of `keys` for requests to `app`; None requires no key. Unless `pages`, the pages require a key too."""
         self._app = app
-        self._pages = PAGE_PATHS if pages else frozenset[str]()
-        # A thread for compressing, which the middleware would take for large answers, costs more than it saves here.
+        self._pages = PAGES if pages else frozenset[tuple[str, str]]()
+        # Compressing on a thread, as Starlette does for large responses, costs more than it saves here.
         self._compressing = GZipMiddleware(app, minimum_size=1024, compresslevel=GZIP_LEVEL, thread_minimum_size=sys.maxsize)
         self._keys = keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, whatever happens."""
-        event = scope.get("aws.event", {})
-        door = door_of(event) or DIRECT
-        scope["door"] = door
-        sent = door.path(event) if event else scope["path"]
-        scope["path"] = _plain(unquote(sent) if event else sent)
-        request = Request(scope)
+        """Respond to one request, whatever happens, and log it."""
         started = time.perf_counter_ns()
-        reply = Reply(send, scope["method"], scope.get("aws.context"))
-        send = reply.send
+        event = scope.get("aws.event", {})
+        scope["door"] = door = door_of(event) or DIRECT
+        sent_path = door.path(event) if event else scope["path"]
+        scope["path"] = _normalized(unquote(sent_path) if event else sent_path)
+        sender = ResponseSender(send, scope["method"], scope.get("aws.context"))
         try:
-            reads = scope["method"] in READING
-            if self._keys and reads and sent in WITHOUT_SLASH and sent[:-1] in self._pages:
-                await Response(status_code=HTTPStatus.PERMANENT_REDIRECT, headers={"location": WITHOUT_SLASH[sent]})(
-                    scope, receive, send
-                )
-                return
-            if self._keys and not _is_open(scope) and not (reads and sent in self._pages):
-                scope["caller"] = authorize(self._keys, request)
-            compress = door.compressed and _takes_gzip(request.headers.get("accept-encoding", ""))
-            await (self._compressing if compress else self._app)(scope, receive, send)
+            await self._app_for(scope, sent_path)(scope, receive, sender.send)
         except EmbeddingError as error:
-            await failure(error, scope["path"])(scope, receive, send)
-        except Exception as error:  # noqa: BLE001 - the last line before the wire: nothing else may tell the client
-            await unexpected(error, scope["path"])(scope, receive, send)
+            await failure(error, scope["path"])(scope, receive, sender.send)
+        except Exception as error:  # noqa: BLE001 - nothing above this line would send the client a response
+            await unexpected(error, scope["path"])(scope, receive, sender.send)
         finally:
-            milliseconds = (time.perf_counter_ns() - started) / 1e6
-            failed = reply.status >= INTERNAL or reply.status == BACKEND
-            figures = {"method": scope["method"], "status": reply.status, "ms": round(milliseconds, 3), **scope.get("figures", {})}
-            if caller := scope.get("caller"):
-                figures["caller"] = caller
-            telemetry.request(scope.get("aws.context"), scope.get("pattern", "none"), failed=failed, **figures)
+            _log(scope, sender.status, started)
+
+    def _app_for(self, scope: Scope, sent_path: str) -> ASGIApp:
+        """Return what responds to the request, after its key is checked.
+
+        Raises:
+            Unauthorized: the route requires a key, and the request has no valid one.
+        """
+        method, request = scope["method"], Request(scope)
+        if self._keys:
+            if sent_path in REDIRECTS and (method, sent_path[:-1]) in self._pages:
+                return Response(status_code=HTTPStatus.PERMANENT_REDIRECT, headers={"location": REDIRECTS[sent_path]})
+            no_key = method == "OPTIONS" or (method, scope["path"]) in NO_KEY_REQUIRED or (method, sent_path) in self._pages
+            if not no_key:
+                scope["caller"] = authorize(self._keys, request)
+        compress = scope["door"].compressed and _accepts_gzip(request.headers.get("accept-encoding", ""))
+        return self._compressing if compress else self._app
 
 
 def authorize(keys: Keys, request: Request) -> str:
-    """Let a request with a valid key pass; returns the key's name, "" if it has none.
+    """Check the key of a request; returns the key's name, "" if it has none.
 
     Raises:
-        Unauthorized: it has none, or one that is malformed, repeated or wrong.
+        Unauthorized: there is no key, or one that is malformed, repeated or wrong.
     """
     sent = request.headers.getlist("authorization")
     scheme, _, key = sent[0].partition(" ") if len(sent) == 1 else ("", "", "")
@@ -91,37 +88,42 @@ def authorize(keys: Keys, request: Request) -> str:
     return keys.name_of(key.strip())
 
 
-def _is_open(scope: Scope) -> bool:
-    return scope["method"] == "OPTIONS" or (scope["method"] in READING and scope["path"] in OPEN_PATHS)
+def _log(scope: Scope, status: int, started_ns: int) -> None:
+    milliseconds = (time.perf_counter_ns() - started_ns) / 1e6
+    figures = {"method": scope["method"], "status": status, "ms": round(milliseconds, 3), **scope.get("figures", {})}
+    if caller := scope.get("caller"):
+        figures["caller"] = caller
+    failed = status >= INTERNAL or status == BACKEND
+    telemetry.request(scope.get("aws.context"), scope.get("pattern", "none"), failed=failed, **figures)
 
 
-def _plain(path: str) -> str:
-    """The path without doubled and trailing slashes, which clients make when they join a base URL to a path."""
+def _normalized(path: str) -> str:
+    """Remove repeated and trailing slashes, which clients make when they join a base URL and a path."""
     return re.sub("/{2,}", "/", path).rstrip("/") or "/"
 
 
-def _takes_gzip(accept_encoding: str) -> bool:
-    """Whether an Accept-Encoding names gzip, and not with the quality 0 that refuses it (RFC 9110, section 12.5.3)."""
+def _accepts_gzip(accept_encoding: str) -> bool:
+    """Return whether Accept-Encoding names gzip without the quality 0, which refuses it (RFC 9110, section 12.5.3)."""
     found = re.search(r"gzip\s*(?:;\s*q=([\d.]+))?", accept_encoding, re.IGNORECASE)
     return found is not None and found[1] not in {"0", "0.", "0.0", "0.00", "0.000"}
 
 
-class Reply:
-    """What goes out: with Lambda's id of the invocation, under which the log has it, and without a body where HEAD asks."""
+class ResponseSender:
+    """Sends a response with the id of the Lambda invocation, and without its body if the request is HEAD."""
 
     def __init__(self, send: Send, method: str, context: object) -> None:
         self._send = send
-        self._head = method == "HEAD"
+        self._is_head = method == "HEAD"
         self._request_id = getattr(context, "aws_request_id", None)
         self.status = INTERNAL
-        """What was answered; until then, what it is if nothing is."""
+        """The status that was sent; INTERNAL until one is."""
 
     async def send(self, message: Message) -> None:
-        """Send one part of it on."""
+        """Send one part of the response."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             if self._request_id is not None:
-                MutableHeaders(scope=message)["x-request-id"] = self._request_id
-        elif message["type"] == "http.response.body" and self._head:
+                MutableHeaders(scope=message)[REQUEST_ID] = self._request_id
+        elif message["type"] == "http.response.body" and self._is_head:
             message = {**message, "body": b""}
         await self._send(message)

@@ -1,8 +1,11 @@
-"""The OpenAPI document of the wire, by hand: the routes take raw requests, so the framework knows nothing of their bodies."""
+"""The OpenAPI document. Its schemas are written by hand: the routes take raw requests, so FastAPI does not know their bodies."""
 
+import re
 from typing import Any
 
 from handler import VERSION
+from handler.http.responses import HEADERS
+from handler.http.routes import ROUTES, Key, Route
 
 TEXT = "Today is a sunny day and I will get some ice cream."
 TEXTS = {
@@ -10,18 +13,30 @@ TEXTS = {
 }
 COUNT = {"type": "integer", "minimum": 0}
 VECTOR = {"type": "array", "items": {"type": "number"}}
-TOKEN_IDS = {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0}, "description": "Of the model served."}
-BASE64 = {"type": "string", "description": "Little-endian float32, in base64."}
+TOKEN_IDS = {
+    "type": "array",
+    "minItems": 1,
+    "items": {"type": "integer", "minimum": 0},
+    "description": "Token ids of the model that is served.",
+}
+BASE64 = {"type": "string", "description": "Little-endian float32 in base64."}
 OPTIONS: dict[str, Any] = {
-    "normalize": {"type": ["boolean", "null"], "default": True, "description": "Bring each vector to the length 1."},
-    "prompt_name": {"type": ["string", "null"], "description": "A key of the model's prompts, which /info lists."},
-    "truncate": {"type": ["boolean", "null"], "description": "Cut a text over the model's limit; false refuses it."},
+    "normalize": {"type": ["boolean", "null"], "default": True, "description": "Scale each vector to the length 1."},
+    "prompt_name": {"type": ["string", "null"], "description": "The name of a prompt of the model; /info lists them."},
+    "truncate": {
+        "type": ["boolean", "null"],
+        "description": "true truncates a text that is longer than the model's limit; false refuses it.",
+    },
     "truncation_direction": {
         "enum": ["Left", "left", "Right", "right", None],
         "default": "right",
-        "description": "The end that is cut.",
+        "description": "The end from which a text is truncated.",
     },
-    "dimensions": {"type": ["integer", "null"], "minimum": 1, "description": "Keep the first ones, then normalise."},
+    "dimensions": {
+        "type": ["integer", "null"],
+        "minimum": 1,
+        "description": "Keep this many dimensions from the first, then normalize.",
+    },
 }
 ENCODING_FORMAT = {"encoding_format": {"enum": ["float", "base64", None], "default": "float"}}
 
@@ -30,9 +45,9 @@ def _object(properties: dict[str, Any], *required: str, **more: Any) -> dict[str
     return {"type": "object", "properties": properties, "required": list(required), **more}
 
 
-CUTTING = ("prompt_name", "truncate", "truncation_direction")
-"""The options that decide which tokens there are."""
-_ERA = {"type": ["object", "null"], "properties": OPTIONS, "description": "Options, where clients of other years put them."}
+TOKEN_OPTIONS = ("prompt_name", "truncate", "truncation_direction")
+"""The options that change which tokens are embedded."""
+OPTIONS_OBJECT = {"type": ["object", "null"], "properties": OPTIONS, "description": "Options, as older clients send them."}
 COMPARISON = _object({"source_sentence": {"type": "string", "minLength": 1}, "sentences": TEXTS}, "source_sentence", "sentences")
 SCHEMAS: dict[str, Any] = {
     "Request": {
@@ -49,8 +64,8 @@ SCHEMAS: dict[str, Any] = {
             "inputs": TEXTS,
             **OPTIONS,
             **ENCODING_FORMAT,
-            "parameters": _ERA,
-            "options": _ERA,
+            "parameters": OPTIONS_OBJECT,
+            "options": OPTIONS_OBJECT,
         },
         "inputs",
         examples=[{"inputs": TEXT}, {"inputs": [TEXT, "It rained all morning."], "dimensions": 64}],
@@ -58,7 +73,7 @@ SCHEMAS: dict[str, Any] = {
     "Comparison": _object({"inputs": COMPARISON, **OPTIONS}, "inputs", examples=[
         {"inputs": {"source_sentence": TEXT, "sentences": ["It rained all morning."]}}
     ]),
-    "Texts": _object({"inputs": TEXTS} | {name: OPTIONS[name] for name in CUTTING}, "inputs", examples=[{"inputs": TEXT}]),
+    "Texts": _object({"inputs": TEXTS} | {name: OPTIONS[name] for name in TOKEN_OPTIONS}, "inputs", examples=[{"inputs": TEXT}]),
     "Tokenization": _object(
         {
             "inputs": TEXTS,
@@ -77,7 +92,7 @@ SCHEMAS: dict[str, Any] = {
                     {"type": "array", "minItems": 1, "items": TOKEN_IDS},
                 ]
             },
-            "model": {"type": "string", "description": "Any: there is one model here."},
+            "model": {"type": "string", "description": "Any string: the endpoint has one model."},
             "dimensions": OPTIONS["dimensions"],
             **ENCODING_FORMAT,
             "user": {"type": "string"},
@@ -99,7 +114,7 @@ SCHEMAS: dict[str, Any] = {
                     "id": {"type": "integer"},
                     "text": {"type": "string"},
                     "special": {"type": "boolean"},
-                    "start": {"type": ["integer", "null"], "description": "In characters."},
+                    "start": {"type": ["integer", "null"], "description": "Position in characters."},
                     "stop": {"type": ["integer", "null"]},
                 },
                 "id", "text", "special", "start", "stop",
@@ -152,94 +167,41 @@ USE_CACHE = {
     "name": "x-use-cache",
     "in": "header",
     "schema": {"type": "boolean", "default": True},
-    "description": "false neither reads nor writes remembered vectors.",
+    "description": "false neither reads nor writes the cache.",
 }
-HEADERS = {
-    "x-compute-type": "`cpu`, or `cache` where every vector was remembered.",
-    "x-compute-time": "Milliseconds in all.",
-    "x-total-time": "Milliseconds in all.",
-    "x-tokenization-time": "Milliseconds of tokenising.",
-    "x-inference-time": "Milliseconds in the model.",
-    "x-compute-characters": "Characters of all texts.",
-    "x-compute-tokens": "Tokens of all texts, as cut.",
-    "x-cache-hits": "Texts whose vector was remembered.",
-    "x-cache-misses": "Texts whose vector was not.",
-    "x-model-sha": "Digest of the model's manifest.",
-    "x-hf-warning": "Only where texts were cut: how many, and to how many tokens.",
-}
-HEADERS_SENT = {name: {"description": text, "schema": {"type": "string"}} for name, text in HEADERS.items()}
-"""Of every answer with something embedded in it."""
+HEADERS_SENT = {name: {"description": text, "schema": {"type": "string"}} for name, (text, _) in HEADERS.items()}
+"""Of every response with vectors, or numbers made of vectors, in it."""
 
 FAILURES = {
     "400": "A text is empty, or the body is not JSON.",
-    "401": "No key, or a wrong one.",
-    "404": "There is no such path, or it names another model.",
-    "413": "More than one request may carry, or than can be done in time.",
-    "415": "The body is not JSON and does not say it is, or is compressed in another way than gzip.",
-    "422": "A field is wrong, or a text too long that must not be cut.",
-    "424": "The model is missing or damaged, or it is of another kind than the task.",
-    "500": "Anything else; the sentence has an id to look up in the log.",
+    "401": "The request has no key, or a wrong one.",
+    "404": "The path does not exist, or names another model.",
+    "413": "The request has more than one request may have, or than can be done in time.",
+    "415": "The body is not JSON and its content type does not say it is, or it is compressed, but not by gzip.",
+    "422": "A field is wrong, or a text is too long and `truncate` is false.",
+    "424": "The model is missing or damaged, or cannot do this task.",
+    "500": "An unexpected error; the sentence has an id to look up in the log.",
 }
 
-FEATURE_EXTRACTION = ("Feature extraction or sentence similarity", "Request", "VectorsOrSimilarities")
-POSTS: dict[str, tuple[str, str, str]] = {
-    "/": FEATURE_EXTRACTION,
-    "/embed": FEATURE_EXTRACTION,
-    "/invocations": FEATURE_EXTRACTION,
-    "/pipeline/feature-extraction/{model}": FEATURE_EXTRACTION,
-    "/models/{model}": FEATURE_EXTRACTION,
-    "/models/{model}/pipeline/feature-extraction": FEATURE_EXTRACTION,
-    "/hf-inference/models/{model}/pipeline/feature-extraction": FEATURE_EXTRACTION,
-    "/pipeline/sentence-similarity/{model}": FEATURE_EXTRACTION,
-    "/models/{model}/pipeline/sentence-similarity": FEATURE_EXTRACTION,
-    "/hf-inference/models/{model}/pipeline/sentence-similarity": FEATURE_EXTRACTION,
-    "/similarity": ("Similarity of a sentence to others", "Comparison", "Similarities"),
-    "/v1/embeddings": ("OpenAI's embeddings", "OpenAIEmbedding", "OpenAIEmbeddings"),
-    "/embeddings": ("OpenAI's embeddings", "OpenAIEmbedding", "OpenAIEmbeddings"),
-    "/embed_all": ("The vector of every token", "Texts", "TokenVectors"),
-    "/tokenize": ("Tokens", "Tokenization", "Tokens"),
-}
-"""By path: what it does, the schema of its body, the schema of its answer."""
-REFUSED = ("/predict", "/rerank", "/embed_sparse")
-"""Tasks of other models: 424 for everyone who may ask."""
-GETS: dict[str, tuple[str, str, bool]] = {
-    "/": ("Whether the model is loaded", "Health", True),
-    "/health": ("Whether the model is loaded", "Health", True),
-    "/ping": ("Whether the model is loaded", "Health", True),
-    "/info": ("The model and its limits", "Info", False),
-    "/v1/models": ("The model, as OpenAI lists it", "Models", False),
-    "/openapi.json": ("This document", "Health", True),
-}
-"""By path: what it does, the schema of its answer, whether it is open without a key."""
+REFUSALS = ("401", "424", "500")
+"""The statuses of a route that refuses every request."""
 
 
 def document() -> dict[str, Any]:
-    """The OpenAPI 3.1 document."""
+    """Make the OpenAPI 3.1 document."""
     paths: dict[str, Any] = {}
-    for path, (summary, body, answer) in POSTS.items():
-        paths.setdefault(path, {})["post"] = {
-            "summary": summary,
-            "requestBody": {"required": True, "content": {"application/json": {"schema": _reference(body)}}},
-            "responses": _responses(path, answer),
-        }
-        if path != "/tokenize":
-            paths[path]["post"]["parameters"] = [USE_CACHE]
-            paths[path]["post"]["responses"]["200"]["headers"] = HEADERS_SENT
-        if "{model}" in path:
-            paths[path]["parameters"] = [
-                {"name": "model", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
-            ]
-    for path in REFUSED:
-        paths[path] = {"post": {"summary": "Not a task of this model", "responses": _failures(path, "401", "424", "500")}}
-    for path, (summary, answer, is_open) in GETS.items():
-        operation: dict[str, Any] = {"summary": summary, "responses": _responses(path, answer)}
-        paths.setdefault(path, {})["get"] = operation | ({"security": []} if is_open else {})
+    for route in ROUTES:
+        for path in route.paths if route.summary else ():
+            item = paths.setdefault(path.replace(":path}", "}"), {})
+            item[route.methods[0].lower()] = _operation(route)
+            if names := re.findall(r"{(\w+)", path):
+                item["parameters"] = [_path_parameter(name) for name in names]
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Embeddings on Lambda",
             "version": VERSION,
-            "description": "Text to vectors as Hugging Face, text-embeddings-inference and OpenAI clients ask for them.",
+            "description": "Turns text into vectors, for clients of Hugging Face, text-embeddings-inference and OpenAI.",
         },
         "paths": paths,
         "components": {"schemas": SCHEMAS, "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
@@ -247,14 +209,31 @@ def document() -> dict[str, Any]:
     }
 
 
-def _responses(path: str, answer: str) -> dict[str, Any]:
-    found = {"description": "The answer.", "content": {"application/json": {"schema": _reference(answer)}}}
-    return {"200": found, **_failures(path, *FAILURES)}
+def _operation(route: Route) -> dict[str, Any]:
+    operation: dict[str, Any] = {"summary": route.summary, "responses": _responses(route)}
+    if route.request:
+        content = {"application/json": {"schema": _reference(route.request)}}
+        operation["requestBody"] = {"required": True, "content": content}
+    if route.embeds:
+        operation["parameters"] = [USE_CACHE]
+    if route.key is not Key.REQUIRED:
+        operation["security"] = []
+    return operation
 
 
-def _failures(path: str, *statuses: str) -> dict[str, Any]:
-    schema = _reference("OpenAIError" if path.startswith("/v1/") or path == "/embeddings" else "Error")
-    return {status: {"description": FAILURES[status], "content": {"application/json": {"schema": schema}}} for status in statuses}
+def _responses(route: Route) -> dict[str, Any]:
+    content = {"application/json": {"schema": _reference(route.errors.value)}}
+    failures = {status: {"description": FAILURES[status], "content": content} for status in FAILURES}
+    if not route.response:
+        return {status: failures[status] for status in REFUSALS}
+    success: dict[str, Any] = {"description": "Success.", "content": {"application/json": {"schema": _reference(route.response)}}}
+    if route.embeds:
+        success["headers"] = HEADERS_SENT
+    return {"200": success, **failures}
+
+
+def _path_parameter(name: str) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
 
 
 def _reference(schema: str) -> dict[str, str]:

@@ -1,6 +1,6 @@
-"""Pages for a browser: each one response, with a policy that lets its own style and script run and no others.
+"""Pages for browsers. Each is one response, with a content security policy that allows only its own style and script.
 
-page/ has them as plain HTML, CSS and JavaScript; a page is put together when it is first asked for, and kept.
+page/ has them as plain HTML, CSS and JavaScript. A page is assembled at the first request for it, and kept.
 """
 
 import base64
@@ -22,7 +22,7 @@ HEADERS = {"cache-control": "no-cache", "referrer-policy": "no-referrer", "x-con
 
 
 def page(name: str, *, script: str = "", style: str = "") -> Response:
-    """The page `name` of the folder; `script` and `style` are what its policy allows beside its own."""
+    """Send the page `name` of the folder; its policy also allows the sources `script` and `style`."""
     html, scripts, styles = _assembled(name)
     policy = POLICY.format(script=f"{scripts} {script}".strip(), style=f"{styles} {style}".strip())
     return Response(html, headers={**HEADERS, "content-security-policy": policy}, media_type="text/html; charset=utf-8")
@@ -30,7 +30,7 @@ def page(name: str, *, script: str = "", style: str = "") -> Response:
 
 @cache
 def _assembled(name: str) -> tuple[str, str, str]:
-    """The HTML with what it links to inside, and the hashes of the scripts and of the styles for its policy."""
+    """Return the HTML with the linked files inside, and the hashes of its scripts and styles for the policy."""
     html, scripts = _inlined((FOLDER / f"{name}.html").read_text("utf-8"), SCRIPT, '<script type="module">', "</script>")
     html, styles = _inlined(html, STYLE, "<style>", "</style>")
     return html, scripts, styles

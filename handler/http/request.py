@@ -1,8 +1,8 @@
-"""One request, as a dialect sees it: its body read once, and what bounds the answer."""
+"""The HTTP request that a dialect gets: headers, body, and the limits of its response."""
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -13,20 +13,21 @@ from handler.doors import LAMBDA_BYTES, FrontDoor, remaining_ms
 from handler.errors import Malformed, TooLarge, Validation, shown
 from handler.gunzip import GzipError, gunzip
 from handler.http.errors import NotFound, UnsupportedMediaType
-from handler.service import Embeddings, Options, Service, check_batch
+from handler.parsing import EmbeddingRequest, embedding_request
+from handler.service import Embeddings, Options, Service
 from handler.vectors import Vectors
 
 INFLATED_BYTES = LAMBDA_BYTES
-"""The most that a compressed body may become: what Lambda would have carried uncompressed."""
+"""The most bytes that a compressed body may inflate to: as many as Lambda would have carried uncompressed."""
 STEP_BYTES = 1 << 20
-"""Decompressed at a time."""
+"""Bytes that are decompressed at a time."""
 
 FALSE = frozenset({"false", "0", "no", "off"})
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """A request to a dialect. `started_ns` and `deadline` are readings of the monotonic clock, in ns and in seconds."""
+class HttpRequest:
+    """A request to a dialect. `started_ns` and `deadline` are times of monotonic clocks, in nanoseconds and in seconds."""
 
     headers: Mapping[str, str]
     path_params: Mapping[str, str]
@@ -36,11 +37,11 @@ class Call:
     started_ns: int
     deadline: float
     figures: dict[str, int]
-    """What the log tells of the request; the dialect's answer fills it in."""
+    """Counts and durations for the log; the dialect's response adds them."""
 
     @classmethod
-    async def of(cls, request: Request, service: Service) -> Self:
-        """Read a request whole."""
+    async def read(cls, request: Request, service: Service) -> Self:
+        """Read the whole request."""
         scope = request.scope
         door: FrontDoor = scope["door"]
         return cls(
@@ -54,22 +55,23 @@ class Call:
             deadline=door.deadline(scope.get("aws.event", {}), remaining_ms(scope.get("aws.context"))),
         )
 
-    def check(self, count: int, bytes_each: int, what: str = "inputs") -> None:
-        """Refuse, before anything is computed, more inputs than the deployment takes, or than can be answered through the door.
+    def parse(
+        self, fields: Mapping[str, Any], name: str = "inputs", decode: Callable[[list[Any]], list[Any]] | None = None
+    ) -> EmbeddingRequest:
+        """Read texts and options from the fields of a body, with the deployment's limit of texts.
 
         Raises:
-            TooLarge: with the limit.
+            EmbeddingError: for the same reasons as parsing.embedding_request.
         """
-        check_batch(self.service, count)
-        self.door.check_response(count, bytes_each, what)
+        return embedding_request(fields, self.service.settings.max_client_batch_size, name, decode)
 
     def json(self) -> Any:  # noqa: ANN401 - whatever JSON holds
-        """The body as JSON, whatever content type it says it has.
+        """Read the body as JSON, whatever its content type.
 
         Raises:
-            Malformed: it is not JSON.
-            UnsupportedMediaType: it is not JSON and does not say it is, or is compressed in another way than gzip.
-            TooLarge: it is more than its front door carries, or than it may inflate to.
+            Malformed: the body is not JSON.
+            UnsupportedMediaType: the body is not JSON and its content type says so, or it is compressed, but not by gzip.
+            TooLarge: the body is larger than its front door carries, or inflates to more than INFLATED_BYTES.
         """
         self.door.check_request(len(self.body))
         body = self._inflated()
@@ -87,10 +89,11 @@ class Call:
         raise Malformed(msg)
 
     def fields(self) -> dict[str, Any]:
-        """The body as an object.
+        """Read the body as a JSON object.
 
         Raises:
-            Validation: it is JSON, but no object; and as `json`.
+            Validation: the body is JSON, but not an object.
+            Malformed, UnsupportedMediaType, TooLarge: for the same reasons as `json`.
         """
         body = self.json()
         if not isinstance(body, dict):
@@ -99,10 +102,10 @@ class Call:
         return body
 
     def check_model(self) -> None:
-        """Compare the model in the path, if there is one, with the one served; its organisation may be left out.
+        """Compare the model in the path, if there is one, with the model that is served; its organisation may be left out.
 
         Raises:
-            NotFound: it is another one.
+            NotFound: the path names another model.
         """
         served, asked = self.service.manifest.model_id, self.path_params.get("model")
         if asked is not None and asked.lower() not in {served.lower(), served.rpartition("/")[2].lower()}:
@@ -110,10 +113,10 @@ class Call:
             raise NotFound(msg)
 
     def embed(self, texts: Sequence[str], options: Options) -> Embeddings[Vectors]:
-        """Embed before the deadline, and without the cache if the header `x-use-cache` says so too.
+        """Embed before the deadline; the cache is not used if the options or the header `x-use-cache` exclude it.
 
         Raises:
-            EmbeddingError: as Service.embed.
+            EmbeddingError: for the same reasons as Service.embed.
         """
         cached = self.headers.get("x-use-cache", "true").strip().lower() not in FALSE
         return self.service.embed(texts, replace(options, use_cache=options.use_cache and cached), self.deadline)
@@ -148,10 +151,10 @@ NOT_GZIP = "The body says it is gzip, and is not, or not whole"
 
 
 def _with_surrogates(body: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
-    """JSON that escapes half a character, which is valid JSON: the tokenizer refuses it by the index of its text.
+    """Read JSON that escapes half of a surrogate pair: it is valid JSON, and the error that follows names the text's index.
 
     Raises:
-        Malformed: it is no JSON for another reason.
+        Malformed: the body is not JSON for another reason.
     """
     try:
         return json.loads(body, parse_constant=_no_constant)

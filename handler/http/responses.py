@@ -1,34 +1,60 @@
-"""The response of a dialect that embedded something: its content, and headers that say what it took."""
+"""The response of a dialect that embedded texts: its content, and headers that say what the work took.
+
+HEADERS is the one table of them: they are sent, exposed to browsers by CORS, and documented from it.
+"""
 
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from fastapi import Response
 
-from handler.http.request import Call
+from handler.http.request import HttpRequest
 from handler.service import Embeddings
 
 NS_PER_MS = 1_000_000
 
 
-def answer(call: Call, content: bytes, result: Embeddings[Any]) -> Response:
-    """A JSON response; durations in whole milliseconds, as text-embeddings-inference tells them."""
-    total = str((time.perf_counter_ns() - call.started_ns) // NS_PER_MS)
-    call.figures.update(result.figures)
-    headers = {
-        "x-compute-type": "cache" if result.hits == len(result.vectors) else "cpu",
-        "x-cache-hits": str(result.hits),
-        "x-cache-misses": str(result.misses),
-        "x-compute-time": total,
-        "x-total-time": total,
-        "x-tokenization-time": str(result.tokenization_ns // NS_PER_MS),
-        "x-inference-time": str(result.inference_ns // NS_PER_MS),
-        "x-compute-characters": str(result.characters),
-        "x-compute-tokens": str(result.tokens),
-        "x-model-sha": call.service.manifest.digest,
-    }
-    if result.truncated:
-        headers["x-hf-warning"] = (
-            f"truncation; {result.truncated} of {len(result.vectors)} inputs were cut to {result.max_length} tokens"
-        )
+class Work(NamedTuple):
+    """One request's work."""
+
+    result: Embeddings[Any]
+    total_ms: int
+    model_sha: str
+
+
+HEADERS: dict[str, tuple[str, Callable[[Work], object]]] = {
+    "x-compute-type": (
+        "`cpu`, or `cache` if every vector came from the cache.",
+        lambda work: "cache" if work.result.hits == len(work.result.vectors) else "cpu",
+    ),
+    "x-cache-hits": ("Number of texts whose vector came from the cache.", lambda work: work.result.hits),
+    "x-cache-misses": ("Number of texts whose vector was not in the cache.", lambda work: work.result.misses),
+    "x-compute-time": ("Milliseconds in total.", lambda work: work.total_ms),
+    "x-total-time": ("Milliseconds in total.", lambda work: work.total_ms),
+    "x-tokenization-time": ("Milliseconds of tokenization.", lambda work: work.result.tokenization_ns // NS_PER_MS),
+    "x-inference-time": ("Milliseconds in the model.", lambda work: work.result.inference_ns // NS_PER_MS),
+    "x-compute-characters": ("Characters of all texts.", lambda work: work.result.characters),
+    "x-compute-tokens": ("Tokens of all texts, after truncation.", lambda work: work.result.tokens),
+    "x-model-sha": ("Digest of the model's manifest.", lambda work: work.model_sha),
+    "x-hf-warning": ("Sent only if texts were truncated: how many, and to how many tokens.", lambda work: _warning(work.result)),
+}
+"""By name: the description, and the value; None leaves the header out."""
+REQUEST_ID = "x-request-id"
+"""Every response has Lambda's id of its invocation, under which the log has it; the middleware adds it."""
+EXPOSED_HEADERS = (*HEADERS, REQUEST_ID)
+
+
+def embedding_response(request: HttpRequest, content: bytes, result: Embeddings[Any]) -> Response:
+    """Make a JSON response with the table's headers; durations are whole milliseconds, as in text-embeddings-inference."""
+    request.figures.update(result.figures)
+    work = Work(result, (time.perf_counter_ns() - request.started_ns) // NS_PER_MS, request.service.manifest.digest)
+    values = {name: value(work) for name, (_, value) in HEADERS.items()}
+    headers = {name: str(value) for name, value in values.items() if value is not None}
     return Response(content, headers=headers, media_type="application/json")
+
+
+def _warning(result: Embeddings[Any]) -> str | None:
+    if not result.truncated:
+        return None
+    return f"truncation; {result.truncated} of {len(result.vectors)} inputs were cut to {result.max_length} tokens"

@@ -1,4 +1,4 @@
-"""Sentence similarity: one text compared with others by the model's own similarity function."""
+"""Sentence similarity: compares one text with others by the model's own similarity function."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -9,9 +9,9 @@ from fastapi import Response
 
 from handler.encoding import NUMBER_BYTES, encode_vectors
 from handler.errors import Validation
-from handler.http.request import Call
-from handler.http.responses import answer
-from handler.parsing import embedding_request, texts
+from handler.http.request import HttpRequest
+from handler.http.responses import embedding_response
+from handler.parsing import texts
 from handler.vectors import Vectors
 
 FUNCTIONS: dict[str, Callable[[Vectors, Vectors], Vectors]] = {
@@ -20,29 +20,29 @@ FUNCTIONS: dict[str, Callable[[Vectors, Vectors], Vectors]] = {
     "euclidean": lambda source, others: -np.sqrt(np.square(others - source).sum(axis=1)),
     "manhattan": lambda source, others: -np.abs(others - source).sum(axis=1),
 }
-"""By their Sentence Transformers names: the vectors of one text (dimension) and of others (n, dimension) to numbers (n).
+"""By their names in Sentence Transformers: from the vectors of one text (dimension) and of others (n, dimension) to numbers (n).
 
-A distance is negative there, so that a larger number always means nearer.
+Distances are negative, so that a larger number always means more similar.
 """
 
 
 def asks_for_similarity(fields: Mapping[str, Any]) -> bool:
-    """Whether a body asks to compare: `source_sentence` stands beside `inputs`, or in them."""
+    """Return whether a body asks for similarities: `source_sentence` is next to `inputs`, or in it."""
     inputs = fields.get("inputs")
     return "source_sentence" in fields or (isinstance(inputs, dict) and "source_sentence" in inputs)
 
 
-def similarity(call: Call) -> Response:
-    """Answer the route that is for comparing alone."""
-    fields = call.fields()
+def similarity(request: HttpRequest) -> Response:
+    """Respond on the route for similarities alone."""
+    fields = request.fields()
     if not asks_for_similarity(fields):
         msg = '`inputs` must be an object like {"source_sentence": "a text", "sentences": ["others"]}'
         raise Validation(msg)
-    return similarities(call, fields)
+    return similarities(request, fields)
 
 
-def similarities(call: Call, fields: Mapping[str, Any]) -> Response:
-    """An array of numbers, one for each of `sentences`."""
+def similarities(request: HttpRequest, fields: Mapping[str, Any]) -> Response:
+    """Respond with an array of numbers, one for each of `sentences`."""
     inputs = fields.get("inputs")
     if isinstance(inputs, dict):
         fields = {**fields, **inputs}
@@ -50,10 +50,10 @@ def similarities(call: Call, fields: Mapping[str, Any]) -> Response:
         msg = "`source_sentence` must be a string. Given: a list"
         raise Validation(msg)
     (source,) = texts(fields, "source_sentence")
-    asked = embedding_request(fields, "sentences")
-    call.check(len(asked.texts), NUMBER_BYTES, "sentences")
-    function = call.service.manifest.similarity
+    asked = request.parse(fields, "sentences")
+    request.door.check_response(len(asked.texts), NUMBER_BYTES, "sentences")
+    function = request.service.manifest.similarity
     options = replace(asked.options, normalize=function == "cosine")
-    result = call.embed([source, *asked.texts], options)
+    result = request.embed([source, *asked.texts], options)
     scores = FUNCTIONS[function](result.vectors[0], result.vectors[1:])
-    return answer(call, encode_vectors(scores.astype(np.float32), "float"), result)
+    return embedding_response(request, encode_vectors(scores.astype(np.float32), "float"), result)

@@ -1,10 +1,34 @@
-"""The one way of a pipeline: contents of messages in, vectors to a sink, and back what is to be tried again.
+"""The way of an event's records to a sink: read, embed, write, settle.
 
-    messages.py  the contents of an event: embedded together, written, in the order of their groups
-    objects.py   the lines of an object in S3, shard by shard, and its rest put off
-    batching.py  records to results or failures, as many in a call as their time allows
-    parts.py     what is handed in: sinks, a failure destination, objects
+    pipeline.py  an event: its records in batches, its groups in their order
+    objects.py   an object of S3: its lines shard by shard, the rest deferred when the time is over
+    batching.py  records to results or failures, as many in one call of the service as their time allows
+    settling.py  permanent failures to the failure destination
+    groups.py    which messages must wait for an earlier one of their group
+    ports.py     the interfaces that are handed in: sinks, the failure destination, the store of objects
 
-Law: knows no source, no sink and no AWS: they are handed in. Nothing is lost: whatever was read is written, kept by the failure
-destination, or given back.
+Theory of operation
+
+1. A source turns an event into contents, in the event's order: records, objects of S3 to read, messages that are rightly skipped,
+   and failures of messages that hold no record.
+2. An event is read in batches: up to 1000 contents, or one object. Each batch is embedded, written and settled before the next one
+   is read, so that memory is bounded, and what is done is done when the time runs out.
+3. Every failure is either transient (no model, no time left, a sink that refuses for now) or permanent (no text, not JSON, an
+   unknown prompt). A permanent failure is settled when the failure destination has recorded it. What is left is retried: every
+   transient failure, and every permanent one that was not recorded. Without a failure destination that is every failure.
+4. Messages of one group are written one after the other. A batch is therefore written in rounds: the first message of each group,
+   then the second of each, and so on; messages without a group are all in the first round. As soon as one message of a group has to
+   be retried, the group is closed: no later message of it is written in this event, and all of them are retried, in their order.
+5. An object is written shard by shard. The bytes of the lines alone decide where a shard ends, so that a repeat makes the same
+   shards, and those that are there already are not made again. A shard's failures are settled before it is written: a shard that is
+   there is complete. When the time runs out, the rest of the object is deferred: its offset is sent to the continuation queue. An
+   object is retried instead if no progress was made (deferring without progress would loop for ever), if the queue does not take
+   it, or if it is in a group (what comes later would overtake it) and its turn found no time left.
+6. The pipeline acknowledges nothing. It returns the failures to retry, and the source's `reply` (handler/kinds.py) has their
+   messages delivered again: by name, from the first one on, or by an exception. A message that is in no returned failure is
+   acknowledged.
+
+So nothing is lost: everything that was read is written, recorded by the failure destination, deferred, or retried.
+
+Law: knows no source, no sink and no AWS: they are handed in.
 """

@@ -1,67 +1,77 @@
-"""Records embedded together, whatever messages they came in: one that fails takes no other with it."""
+"""Embeds records of many messages together; a record that fails does not fail the others.
+
+Law: knows the service and records, nothing of messages and sinks.
+"""
 
 import time
 from collections.abc import Sequence
 
 from handler import telemetry
 from handler.errors import Backend, EmbeddingError, Internal, TooLarge, Unembeddable, Unfinished
-from handler.records import Failure, Record, Result
+from handler.records import Content, Failure, Outcome, Record, Result
 from handler.service import Embeddings, Options, Service
 from handler.vectors import NEVER, Vectors
 
 FIRST_CALL, LEAST_CALL, MOST_CALL = 64, 8, 512
-"""Texts of one call of the service: the first, then as many as take CALL_SECONDS. What a deadline interrupts is one call."""
+"""Texts in one call of the service: in the first call, and the fewest and the most in later ones, which are to take CALL_SECONDS.
+When the time runs out, the work of one call is lost."""
 CALL_SECONDS = 1.0
 
 
-def embedded(service: Service, records: Sequence[Record], deadline: float = NEVER) -> list[Result | Failure]:
-    """A result or a failure for each record, in their order.
+def embed_contents(service: Service, contents: Sequence[Content], deadline: float = NEVER) -> list[Outcome]:
+    """Replace each record by its result or its failure; every other content stays in its place.
 
-    Records with the same options are embedded together. One that fails takes no other with it. `deadline` is the reading of
-    time.monotonic() after which nothing is begun: what is left then are transient failures.
+    Records with the same options are embedded together. After `deadline`, a reading of time.monotonic(), no call is begun: the
+    records that are left become transient failures.
     """
-    by_options: dict[Options, list[int]] = {}
-    for place, record in enumerate(records):
-        by_options.setdefault(record.options, []).append(place)
-    found: dict[int, Result | Failure] = {}
-    calling = FIRST_CALL
-    for places in by_options.values():
-        begun = 0
-        while begun < len(places):
-            part = places[begun : begun + calling]
+    places: dict[Options, list[int]] = {}
+    outcomes: dict[int, Outcome] = {}
+    for place, content in enumerate(contents):
+        if isinstance(content, Record):
+            places.setdefault(content.options, []).append(place)
+        else:
+            outcomes[place] = content
+    records = {place: content for place, content in enumerate(contents) if isinstance(content, Record)}
+    size = FIRST_CALL
+    for same_options in places.values():
+        begin = 0
+        while begin < len(same_options):
+            batch = same_options[begin : begin + size]
             started = time.monotonic()
-            found.update(zip(part, _called(service, [records[place] for place in part], deadline), strict=True))
+            outcomes.update(zip(batch, _embed(service, [records[place] for place in batch], deadline), strict=True))
             seconds = time.monotonic() - started
-            begun += len(part)
-            calling = min(MOST_CALL, max(LEAST_CALL, int(len(part) * CALL_SECONDS / max(seconds, 1e-3))))
-    return [found[place] for place in range(len(records))]
+            begin += len(batch)
+            size = min(MOST_CALL, max(LEAST_CALL, int(len(batch) * CALL_SECONDS / max(seconds, 1e-3))))
+    return [outcomes[place] for place in range(len(contents))]
 
 
-def _called(service: Service, records: Sequence[Record], deadline: float) -> list[Result | Failure]:
-    """One call of the service. Where it fails, each half has its own, so that a bad text ends up alone."""
-    made: Embeddings[Vectors] | None = None
+def _embed(service: Service, records: Sequence[Record], deadline: float) -> list[Result | Failure]:
+    """Call the service once. If the call fails, embed each half by itself, until a bad text is alone."""
+    embeddings: Embeddings[Vectors] | None = None
     try:
         if time.monotonic() > deadline:
             raise TooLarge  # noqa: TRY301 - as the service would
-        made = service.embed([record.text for record in records], records[0].options, deadline)
+        embeddings = service.embed([record.text for record in records], records[0].options, deadline)
     except TooLarge:
-        return _all_fail(records, Unfinished("the time ran out"))
+        return _fail_all(records, Unfinished("the time ran out"))
     except EmbeddingError as error:
         if isinstance(error, Backend) and not isinstance(error, Unembeddable):
-            return _all_fail(records, error)  # the deployment's failure, whatever the text
+            return _fail_all(records, error)  # the deployment fails, whatever the text
         if len(records) == 1:
             return [Failure.of(error, records[0].id, records[0].origin)]
-    except Exception as error:  # noqa: BLE001 - one record's surprise must not be every record's
+    except Exception as error:  # noqa: BLE001 - an unforeseen failure of one record must not fail the others
         if len(records) == 1:
-            return _all_fail(records, Internal(f"Internal error; its id in the log is {telemetry.log_unexpected(error)}"))
-    if made is None:
+            return _fail_all(records, Internal(f"Internal error; its id in the log is {telemetry.log_unexpected(error)}"))
+    if embeddings is None:
         half = len(records) // 2
-        return _called(service, records[:half], deadline) + _called(service, records[half:], deadline)
+        return _embed(service, records[:half], deadline) + _embed(service, records[half:], deadline)
     return [
-        Result(record, vector, tokens, cut)
-        for record, vector, tokens, cut in zip(records, made.vectors, made.tokens_each, made.cut, strict=True)
+        Result(record, vector, tokens, truncated)
+        for record, vector, tokens, truncated in zip(
+            records, embeddings.vectors, embeddings.tokens_each, embeddings.cut, strict=True
+        )
     ]
 
 
-def _all_fail(records: Sequence[Record], error: EmbeddingError) -> list[Result | Failure]:
+def _fail_all(records: Sequence[Record], error: EmbeddingError) -> list[Result | Failure]:
     return [Failure.of(error, record.id, record.origin, transient=True) for record in records]

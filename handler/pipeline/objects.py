@@ -1,110 +1,117 @@
-"""An object's lines to vectors, shard by shard: what of it the time does not allow is put off."""
+"""One object of S3 on its way to the sink, shard by shard: read, embed, settle, write. When the time is over, defer the rest."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from handler import telemetry
 from handler.errors import Backend, EmbeddingError, Unfinished
-from handler.pipeline.batching import embedded
-from handler.pipeline.ports import Line, Objects, Shards, Sink
-from handler.records import Failure, Record, Result, StoredObject
+from handler.pipeline.batching import embed_contents
+from handler.pipeline.ports import FailureDestination, ObjectLine, ObjectStore, Shards, Sink
+from handler.pipeline.settling import settle
+from handler.records import Failure, Result, StoredObject
 from handler.service import Service
 
 SHARD_RECORDS, SHARD_BYTES = 1000, 4_000_000
-"""A shard ends where it has so many lines, or its lines so many bytes: that much of an object is held at a time."""
+"""A shard ends when it has so many lines, or its lines have so many bytes. No more of an object is in memory at a time."""
 SPARE = 1.5
-"""A shard is begun where this many times the longest one so far is left."""
-
-type Settle = Callable[[Iterable[Failure]], list[Failure]]
-"""Hands what can never succeed to the failure destination; returns what is to be tried again."""
+"""A shard is begun only if the time left is at least this many times what the longest shard so far took."""
 
 
 class ObjectPipeline:
-    """Embeds objects. It remembers how long a shard takes."""
+    """Embeds objects. It keeps the longest time that a shard took, to know whether another one fits into the time left."""
 
-    def __init__(self, service: Service, sink: Sink, settled: Settle, objects: Objects) -> None:
-        """Join them."""
+    def __init__(self, service: Service, sink: Sink, destination: FailureDestination | None, objects: ObjectStore) -> None:
+        """Connect the parts."""
         self._service = service
         self._sink = sink
-        self._settled = settled
+        self._destination = destination
         self._objects = objects
         self._longest_shard = 0.0
 
-    def embed(self, contents: Sequence[StoredObject], deadline: float, *, done: bool) -> list[Failure]:
-        """Embed an object shard by shard; what the time does not allow is put off. Only a whole failure gives it back.
+    def run(self, stored: StoredObject, deadline: float, *, used_time: bool) -> list[Failure]:
+        """Embed an object as far as the time allows and defer the rest; return a failure if the whole object must be retried.
 
-        `done` tells whether something before it in its event was: an object that the others left no time for is put off whole.
-        To give it back would count as one of the few times that its queue tries it.
+        `used_time` is True if an earlier message of the event has used part of the time. An object for which that left no time is
+        deferred unread: to retry it would count as one of the few attempts that its queue makes.
         """
-        (stored,) = contents
         if self._objects.is_output(stored):
             telemetry.log("own_object_skipped", uri=stored.uri)
             return []
-        if done and time.monotonic() + SPARE * self._longest_shard > deadline:
-            return self._rest(stored, stored.offset)
+        if used_time and not self._is_time_for_a_shard(deadline):
+            return self._defer(stored, stored.offset)
         try:
-            return self._embed(stored, deadline, done=done)
+            return self._run_shards(stored, deadline, used_time=used_time)
         except EmbeddingError as error:
-            return self._settled([Failure.of(error, stored.uri, stored.origin, transient=isinstance(error, Backend))])
-        except Exception as error:  # noqa: BLE001 - a store can fail in any way, and may not the next time
-            reason = Unfinished(f"{stored.uri} could not be read: {type(error).__name__}")
-            return [Failure.of(reason, stored.uri, stored.origin, transient=True)]
+            failure = Failure.of(error, stored.uri, stored.origin, transient=isinstance(error, Backend))
+            return settle([failure], self._destination)
+        except Exception as error:  # noqa: BLE001 - a store can fail in any way, and succeed the next time
+            return [_unfinished(stored, f"{stored.uri} could not be read: {type(error).__name__}")]
 
-    def _embed(self, stored: StoredObject, deadline: float, *, done: bool) -> list[Failure]:
+    def _run_shards(self, stored: StoredObject, deadline: float, *, used_time: bool) -> list[Failure]:
         for lines in shards(self._objects.lines(stored)):
             start, stop = lines[0].start, lines[-1].stop
             name = f"{stored.bucket}/{stored.key}/{_state(stored)}/{start:015}-{stop:015}"
             started = time.monotonic()
-            progress = done or start > stored.offset  # without any, to put it off would be to go round
-            if progress and started + SPARE * self._longest_shard > deadline:
-                return self._rest(stored, start)
+            # Without progress the object is retried: deferring it would loop for ever.
+            made_progress = used_time or start > stored.offset
+            if made_progress and not self._is_time_for_a_shard(deadline):
+                return self._defer(stored, start)
             if isinstance(self._sink, Shards) and self._sink.receipt(name) is not None:
                 continue
-            failures = self._shard(name, [line.content for line in lines], deadline)
-            if failures and time.monotonic() > deadline and progress:
-                return self._rest(stored, start)
+            failures = self._run_shard(name, lines, deadline)
+            if failures and time.monotonic() > deadline and made_progress:
+                return self._defer(stored, start)
             if failures:
-                reason = Unfinished(f"{stored.uri} is not done from byte {start}: {failures[0].error}")
-                return [Failure.of(reason, stored.uri, stored.origin, transient=True)]
+                return [_unfinished(stored, f"{stored.uri} is not done from byte {start}: {failures[0].error}")]
             self._longest_shard = max(self._longest_shard, time.monotonic() - started)
         return []
 
-    def _shard(self, name: str, contents: Sequence[Record | Failure], deadline: float) -> list[Failure]:
-        """What is left over of a shard. Failures are kept before the shard is written: one that is there is whole."""
-        records = [content for content in contents if isinstance(content, Record)]
-        made = iter(embedded(self._service, records, deadline))
-        outcomes = [next(made) if isinstance(content, Record) else content for content in contents]
-        left = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-        if any(failure.transient for failure in left) or (left := self._settled(left)):
-            return left
+    def _run_shard(self, name: str, lines: Sequence[ObjectLine], deadline: float) -> list[Failure]:
+        """Embed a shard's lines, settle the failures, then write the results; return the failures to retry.
+
+        Nothing is written while a failure is left to retry: a shard that is there is complete.
+        """
+        outcomes = embed_contents(self._service, [line.content for line in lines], deadline)
+        failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
+        if any(failure.transient for failure in failures):
+            return failures
+        if to_retry := settle(failures, self._destination):
+            return to_retry
         results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
         if isinstance(self._sink, Shards):
-            # Also of no results: what is there is not read again.
+            # A shard without results is written as well: its receipt keeps these lines from being read again.
             written = self._sink.write_shard(results, name)
             return written if isinstance(written, list) else []
-        return self._settled(self._sink.write(results)) if results else []
+        return settle(self._sink.write(results), self._destination) if results else []
 
-    def _rest(self, stored: StoredObject, offset: int) -> list[Failure]:
-        if self._objects.put_off(stored, offset):
+    def _is_time_for_a_shard(self, deadline: float) -> bool:
+        return time.monotonic() + SPARE * self._longest_shard <= deadline
+
+    def _defer(self, stored: StoredObject, offset: int) -> list[Failure]:
+        """Send the rest of an object to the continuation queue; return a failure if the queue does not take it."""
+        if self._objects.defer(stored, offset):
             return []
-        reason = Unfinished(f"the time ran out at byte {offset} of {stored.uri}, and the rest could not be put off")
-        return [Failure.of(reason, stored.uri, stored.origin, transient=True)]
+        return [_unfinished(stored, f"the time ran out at byte {offset} of {stored.uri}, and the rest could not be deferred")]
 
 
-def shards(lines: Iterable[Line]) -> Iterator[list[Line]]:
-    """Lines in parts whose borders depend on nothing but the lines, so that a repeat has the same ones."""
-    part: list[Line] = []
+def shards(lines: Iterable[ObjectLine]) -> Iterator[list[ObjectLine]]:
+    """Divide lines into shards whose borders depend on the lines alone, so that a repeat makes the same shards."""
+    shard: list[ObjectLine] = []
     size = 0
     for line in lines:
-        part.append(line)
+        shard.append(line)
         size += line.stop - line.start
-        if len(part) == SHARD_RECORDS or size >= SHARD_BYTES:
-            yield part
-            part, size = [], 0
-    if part:
-        yield part
+        if len(shard) == SHARD_RECORDS or size >= SHARD_BYTES:
+            yield shard
+            shard, size = [], 0
+    if shard:
+        yield shard
+
+
+def _unfinished(stored: StoredObject, sentence: str) -> Failure:
+    return Failure.of(Unfinished(sentence), stored.uri, stored.origin, transient=True)
 
 
 def _state(stored: StoredObject) -> str:
-    """What tells one state of an object from another under the same key."""
+    """Return the version or the ETag, which distinguish the states that an object had under the same key."""
     return stored.version or (stored.etag or "any").strip('"')

@@ -1,53 +1,53 @@
-"""What a pipeline is handed: where vectors go, where failures do, and how objects are read."""
+"""The interfaces that a pipeline needs from outside: sinks, a failure destination, and a store of objects."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from handler.records import Failure, Gone, Record, Result, StoredObject
+from handler.records import Deleted, Failure, Record, Result, StoredObject
 
 
 class Sink(Protocol):
-    """Where finished vectors go."""
+    """A destination of finished vectors."""
 
     def write(self, results: Sequence[Result]) -> list[Failure]:
-        """Write `results`; returns a failure for each that was not written, and never raises on their account."""
+        """Write `results`; return a failure for each that was not written. Never raise because of a result."""
         ...
 
 
 @runtime_checkable
 class Erasable(Protocol):
-    """A sink from which vectors can be deleted again."""
+    """A sink that can delete vectors."""
 
-    def delete(self, gone: Sequence[Gone]) -> list[Failure]:
-        """Delete their vectors; one that is not there is deleted. Returns a failure for each that was not, and never raises."""
+    def delete(self, deleted: Sequence[Deleted]) -> list[Failure]:
+        """Delete their vectors; return a failure for each that was not deleted. One that does not exist counts as deleted."""
         ...
 
 
 @runtime_checkable
 class Shards(Protocol):
-    """A sink of whole files: one that is there need not be made again."""
+    """A sink of whole files, which need not be made again if they are there."""
 
     def receipt(self, name: str) -> object:
-        """What tells a shard that is there; None if it is not. Raises anything where that is not known."""
+        """Return the receipt of a shard that is there, or None if it is not. Raise anything if that is not known."""
         ...
 
     def write_shard(self, results: Sequence[Result], name: str) -> object:
-        """Write one, also of no results; a list of failures if that fails."""
+        """Write a shard, also one without results. Return a list of failures if it was not written."""
         ...
 
 
 class FailureDestination(Protocol):
-    """Where records go that can never be embedded."""
+    """A destination of records that can never be embedded."""
 
     def write(self, failures: Sequence[tuple[Failure, object]]) -> list[Failure]:
-        """Write each with its original, and tell what was not written. Never raises."""
+        """Record each failure with its original message; return those that were not recorded. Never raise."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """A record of an object, or why it is none, and the bytes it takes there."""
+class ObjectLine:
+    """A line of an object: the record that it holds, or the reason why it holds none, and its place in bytes."""
 
     start: int
     stop: int
@@ -55,13 +55,13 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Objects:
-    """How objects are read, and how what is left of one is put off.
+class ObjectStore:
+    """The store from which objects are read, and through which their rest is deferred.
 
-    `lines` reads from the object's offset on. `put_off` sends the rest to the continuation queue and tells whether it was taken.
-    `is_output` tells what this pipeline wrote itself.
+    `lines` reads an object from its offset on. `defer` sends the rest, from a byte on, to the continuation queue and returns True
+    if the queue took it. `is_output` returns True for an object that this pipeline wrote itself.
     """
 
-    lines: Callable[[StoredObject], Iterator[Line]]
-    put_off: Callable[[StoredObject, int], bool]
+    lines: Callable[[StoredObject], Iterator[ObjectLine]]
+    defer: Callable[[StoredObject, int], bool]
     is_output: Callable[[StoredObject], bool]

@@ -1,6 +1,16 @@
-"""Where a pipeline's vectors go, and where its failures do: one file a destination, and the table of how each is named.
+"""Destinations: where a pipeline writes vectors (sinks), and where it keeps failures (failure destinations).
 
-Law: knows records, what the pipeline asks of a sink, and AWS by handler/aws.py; nothing of sources, HTTP, or how vectors are made.
+DESTINATIONS has a row for each, with the forms of its address. To add a sink: write NAME.py here and add its row;
+write test_NAME.py and an example of each form (examples.py) in tests/handler/sinks; add a line to the table of sinks in the
+documentation. The tests in tests/handler/sinks/test_destinations.py fail while one of these is missing.
+
+    refusals.py       why a destination did not accept a record, and the failure that this makes
+    batches.py        batches within the limits of a call
+    channel.py        destinations of one message for each record
+    failures.py       failures as messages
+    shard_formats.py  JSONL and Parquet; parquet.py writes the latter
+
+Law: knows records, the pipeline's ports, and AWS through handler/aws.py; nothing of sources, of HTTP, or of how vectors are made.
 """
 
 import re
@@ -15,116 +25,172 @@ from handler.pipeline.ports import Sink
 from handler.sinks.channel import Channel, MessageSink
 from handler.sinks.eventbridge import Bus
 from handler.sinks.failures import FailureDestination
-from handler.sinks.s3_shards import Objects, S3Shards
+from handler.sinks.s3_shards import ObjectWriter, S3Shards
 from handler.sinks.s3_vectors import S3Vectors
-from handler.sinks.shards import FORMATS
+from handler.sinks.shard_formats import FORMATS
 from handler.sinks.sns import Topic
 from handler.sinks.sqs import Queue
 from handler.sinks.write_back import ATTRIBUTES, CONNECTIONS, WriteBack
 
 type Connect = Callable[..., Client]
-"""handler.aws.connect, or what stands for it."""
-type Parts = Mapping[str, str]
+"""Makes a client: handler.aws.connect, or a test's own."""
+type Address = Mapping[str, str]
+"""The fields of an address by name, and the chosen `format`."""
 
 READ_SECONDS, ATTEMPTS = 10, 3
 
+FIELDS: Mapping[str, str] = {
+    "ACCOUNT": r"\d{12}",
+    "ATTRIBUTE": r"[^/?]{1,255}",
+    "BUCKET": r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+    "BUS": r"[\w./-]+",
+    "HOST": r"(?:sqs\.(?P<REGION>[a-z0-9-]+)\.)?[^/]+",
+    "INDEX": r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+    "PREFIX": r".*",
+    "QUEUE": r"[\w-]{1,80}(?:\.fifo)?",
+    "REGION": r"[a-z0-9-]+",
+    "TOPIC": r"[\w-]+(?:\.fifo)?",
+    "VECTOR_BUCKET": r"[a-z0-9-]{3,63}",
+}
+"""The values that each field of a form accepts."""
+VARIANTS: Mapping[str, str] = {r"^https:": "https?:", r"^arn:aws:": "arn:aws[a-z-]*:"}
+"""A form is written for AWS's public regions; addresses of a local emulator and of other partitions match it, too."""
+
 
 @dataclass(frozen=True, slots=True)
-class Form[Made]:
-    """One way of naming a destination: `shown` to people, matched by `pattern`, with one choice of `choices` in its query."""
+class Destination:
+    """One kind of destination. `name` is its module, `title` what people call it, `rights` the IAM actions that its sink needs.
 
-    shown: str
-    pattern: str
-    make: Callable[[Connect, Parts, str], Made]
-    choices: Sequence[str] = ()
+    In its `forms`, words in capitals are FIELDS and brackets enclose what may be missing. An address may end in `?format=` and one
+    of `formats`; the first is the default. `sink` and `failures` make it, or are None if it cannot carry results or failures.
+    """
 
-    def read(self, uri: str) -> tuple[Parts, str] | None:
-        """The parts of a URI of this form, and the choice it makes (the first, if it says nothing); None if it has another form."""
-        address, _, query = uri.partition("?")
-        asked = dict(parse_qsl(query, keep_blank_values=True))
-        choice = asked.pop("format", None) if self.choices else None
-        if not (match := re.fullmatch(self.pattern, address)) or asked or (query and choice not in self.choices):
-            return None
-        return match.groupdict(), choice or next(iter(self.choices), "")
+    name: str
+    title: str
+    forms: tuple[str, ...]
+    rights: frozenset[str] = frozenset()
+    sink: Callable[[Connect, Address], Sink] | None = None
+    failures: Callable[[Connect, Address], Channel] | None = None
+    formats: tuple[str, ...] = ()
+
+    def describe(self, formats: Sequence[str]) -> str:
+        """Return the title and the forms, as the sentence of a refusal lists them."""
+        ending = f"?format={' or '.join(formats)}" if formats else ""
+        return f"{self.title} ({' or '.join(form + ending for form in self.forms)})"
 
 
-S3 = r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(?P<prefix>.*))?"
-QUEUE = r"(?P<url>https?://(?:sqs\.(?P<region>[a-z0-9-]+)\.)?[^/]+/\d{12}/[\w-]{1,80}(?:\.fifo)?)"
-BUS = r"(?P<arn>arn:aws[a-z-]*:events:(?P<region>[a-z0-9-]+):\d{12}:event-bus/[\w./-]+)"
-TOPIC = r"(?P<arn>arn:aws[a-z-]*:sns:(?P<region>[a-z0-9-]+):\d{12}:[\w-]+(?:\.fifo)?)"
-VECTOR_BUCKET, INDEX = r"(?P<bucket>[a-z0-9-]{3,63})", r"(?P<index>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])"
-
-SINKS: Sequence[Form[Sink]] = (
-    Form(
-        "s3://BUCKET/PREFIX?format=jsonl or parquet",
-        S3,
-        lambda client, parts, kind: S3Shards(client("s3"), parts["bucket"], parts["prefix"] or "", kind),
+DESTINATIONS: Sequence[Destination] = (
+    Destination(
+        "s3_shards",
+        "an S3 prefix",
+        ("s3://BUCKET[/PREFIX]",),
+        frozenset({"s3:PutObject", "s3:GetObject", "s3:ListBucket"}),
+        lambda client, to: S3Shards(client("s3"), to["BUCKET"], to["PREFIX"], to["format"]),
+        lambda client, to: ObjectWriter(client("s3"), to["BUCKET"], to["PREFIX"]),
         tuple(FORMATS),
     ),
-    Form("an SQS queue's URL", QUEUE, lambda client, parts, _: MessageSink(Queue(client("sqs"), parts["url"]))),
-    Form("an event bus's ARN", BUS, lambda client, parts, _: MessageSink(Bus(client("events"), parts["arn"], "Embedding"))),
-    Form(
-        "s3vectors://BUCKET/INDEX",
-        rf"s3vectors://{VECTOR_BUCKET}/{INDEX}",
-        lambda client, parts, _: S3Vectors(client("s3vectors"), parts["bucket"], parts["index"]),
+    Destination(
+        "sqs",
+        "an SQS queue",
+        ("https://HOST/ACCOUNT/QUEUE",),
+        frozenset({"sqs:SendMessage"}),
+        lambda client, to: MessageSink(Queue(client("sqs"), to["uri"])),
+        lambda client, to: Queue(client("sqs"), to["uri"]),
     ),
-    Form(
-        "an S3 Vectors index's ARN",
-        rf"arn:aws[a-z-]*:s3vectors:(?P<region>[a-z0-9-]+):\d{{12}}:bucket/{VECTOR_BUCKET}/index/{INDEX}",
-        lambda client, parts, _: S3Vectors(client("s3vectors"), parts["bucket"], parts["index"]),
+    Destination(
+        "eventbridge",
+        "an event bus",
+        ("arn:aws:events:REGION:ACCOUNT:event-bus/BUS",),
+        frozenset({"events:PutEvents"}),
+        lambda client, to: MessageSink(Bus(client("events"), to["uri"], "Embedding")),
+        lambda client, to: Bus(client("events"), to["uri"], "EmbeddingFailed"),
     ),
-    Form(
-        "dynamodb://ATTRIBUTE?format=list or binary",
-        r"dynamodb://(?P<attribute>[^/?]{1,255})",
-        lambda client, parts, kind: WriteBack(partial(client, "dynamodb"), parts["attribute"], kind),
-        tuple(ATTRIBUTES),
+    Destination(
+        "s3_vectors",
+        "an S3 Vectors index",
+        ("s3vectors://VECTOR_BUCKET/INDEX", "arn:aws:s3vectors:REGION:ACCOUNT:bucket/VECTOR_BUCKET/index/INDEX"),
+        frozenset({"s3vectors:PutVectors", "s3vectors:DeleteVectors", "s3vectors:GetIndex"}),
+        lambda client, to: S3Vectors(client("s3vectors"), to["VECTOR_BUCKET"], to["INDEX"]),
     ),
-)
-
-FAILURE_DESTINATIONS: Sequence[Form[Channel]] = (
-    Form("s3://BUCKET/PREFIX", S3, lambda client, parts, _: Objects(client("s3"), parts["bucket"], parts["prefix"] or "")),
-    Form("an SQS queue's URL", QUEUE, lambda client, parts, _: Queue(client("sqs"), parts["url"])),
-    Form("an SNS topic's ARN", TOPIC, lambda client, parts, _: Topic(client("sns"), parts["arn"])),
-    Form("an event bus's ARN", BUS, lambda client, parts, _: Bus(client("events"), parts["arn"], "EmbeddingFailed")),
+    Destination(
+        "write_back",
+        "an attribute of the DynamoDB item",
+        ("dynamodb://ATTRIBUTE",),
+        frozenset({"dynamodb:UpdateItem"}),
+        lambda client, to: WriteBack(partial(client, "dynamodb"), to["ATTRIBUTE"], to["format"]),
+        formats=tuple(ATTRIBUTES),
+    ),
+    Destination(
+        "sns",
+        "an SNS topic",
+        ("arn:aws:sns:REGION:ACCOUNT:TOPIC",),
+        failures=lambda client, to: Topic(client("sns"), to["uri"]),
+    ),
 )
 
 
 def sink_from(uri: str, name: str = "SINK", connect: Connect = connect) -> Sink:
-    """The sink that `uri` names, its client made: call it at init.
+    """Make the sink that `uri` addresses, with its client. Call it at init.
 
     Args:
-        uri: of one of the forms of SINKS.
-        name: of the setting, for the sentence that refuses it.
-        connect: makes a client; tests hand in their own.
+        uri: an address in a form of DESTINATIONS.
+        name: the setting that holds it, for the sentence of a refusal.
+        connect: makes a client; tests pass their own.
 
     Raises:
-        Backend: it names none.
+        Backend: no sink has such an address.
     """
-    return _made(SINKS, uri, name, connect)
+    rows = [(row, row.formats, row.sink) for row in DESTINATIONS if row.sink]
+    return _make(rows, uri, name, connect)
 
 
 def failure_destination_from(uri: str, name: str = "FAILURE_DESTINATION", connect: Connect = connect) -> FailureDestination:
-    """The failure destination that `uri` names, its client made.
+    """Make the failure destination that `uri` addresses, with its client. It has no choice of formats.
 
     Args:
-        uri: of one of the forms of FAILURE_DESTINATIONS.
-        name: of the setting, for the sentence that refuses it.
-        connect: makes a client; tests hand in their own.
+        uri: an address in a form of DESTINATIONS.
+        name: the setting that holds it, for the sentence of a refusal.
+        connect: makes a client; tests pass their own.
 
     Raises:
-        Backend: it names none.
+        Backend: no failure destination has such an address.
     """
-    return FailureDestination(_made(FAILURE_DESTINATIONS, uri, name, connect))
+    rows = [(row, (), row.failures) for row in DESTINATIONS if row.failures]
+    return FailureDestination(_make(rows, uri, name, connect))
 
 
-def _made[Made](forms: Sequence[Form[Made]], uri: str, name: str, connect: Connect) -> Made:
-    for form in forms:
-        if read := form.read(uri):
-            parts, choice = read
-            client = partial(
-                connect, read_seconds=READ_SECONDS, attempts=ATTEMPTS, connections=CONNECTIONS, region=parts.get("region")
+def _make[Made](
+    rows: Sequence[tuple[Destination, Sequence[str], Callable[[Connect, Address], Made]]], uri: str, name: str, connect: Connect
+) -> Made:
+    for row, formats, make in rows:
+        if address := parse_address(uri, row.forms, formats):
+            region = address.get("REGION")
+            return make(
+                partial(connect, read_seconds=READ_SECONDS, attempts=ATTEMPTS, connections=CONNECTIONS, region=region), address
             )
-            return form.make(client, parts, choice)
-    known = ", ".join(form.shown for form in forms[:-1])
-    msg = f"{name} must be {known} or {forms[-1].shown}; it is {uri!r}"
+    *others, last = (row.describe(formats) for row, formats, _ in rows)
+    msg = f"{name} must be {', '.join(others)} or {last}; it is {uri!r}"
     raise Backend(msg)
+
+
+def parse_address(uri: str, forms: Sequence[str], formats: Sequence[str]) -> Address | None:
+    """Return the fields of an address, its `format` and the whole `uri`; None if the address has none of the forms."""
+    address, _, query = uri.partition("?")
+    parameters = dict(parse_qsl(query, keep_blank_values=True))
+    chosen = parameters.pop("format", None)
+    if parameters or (query and chosen not in formats):
+        return None
+    matches = (re.fullmatch(form_pattern(form), address) for form in forms)
+    found = next(filter(None, matches), None)
+    if found is None:
+        return None
+    fields = {field: value for field, value in found.groupdict("").items() if value or field != "REGION"}
+    return {**fields, "format": chosen or next(iter(formats), ""), "uri": uri}
+
+
+def form_pattern(form: str) -> str:
+    """Return the regular expression of the addresses of a form."""
+    pattern = form.replace("[", "(?:").replace("]", ")?")
+    for public, any_of in VARIANTS.items():
+        pattern = re.sub(public, any_of, pattern)
+    return re.sub(r"[A-Z_]{3,}", lambda field: f"(?P<{field[0]}>{FIELDS[field[0]]})", pattern)

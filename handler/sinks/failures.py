@@ -1,4 +1,4 @@
-"""The failure destination: records that have no vector and never will, each with its reason and as it came."""
+"""The failure destination: it keeps each record that can never be embedded, with the reason and the original message."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -6,75 +6,75 @@ from typing import Any
 
 from handler.encoding import MOST_LEVELS, is_deeper, shallow, to_json
 from handler.records import Failure
-from handler.sinks.channel import Channel, Message, sendable
+from handler.sinks.channel import Channel, Message, escape
 
 TRUNCATED = "truncated to what the failure destination takes: {whole}"
 SHARES = {"id": 8, "error": 4}
-"""Of the largest body, the part that each may take where not all fits; the record has what is left."""
+"""If a body is too large, its id may take an eighth of the limit and its error a quarter. The record gets the rest."""
 
 type Original = Any
-"""A record as it came: JSON's values, a string, or bytes."""
+"""A record as the source received it: a value of JSON, a string, or bytes."""
 
 
 class FailureDestination:
-    """Records failures by way of a channel."""
+    """Sends failures through a channel."""
 
     def __init__(self, channel: Channel) -> None:
-        """Send by way of `channel`."""
+        """Send through `channel`."""
         self._channel = channel
 
     def write(self, failures: Sequence[tuple[Failure, Original]]) -> list[Failure]:
-        """Record failures with what they failed for; returns those that could not be recorded, now transient."""
-        messages = [Message(failure.id, body_of(failure, original, self._channel.most_bytes)) for failure, original in failures]
+        """Send each failure with its original; return those that were refused, which are transient from now on."""
+        messages = [Message(failure.id, to_body(failure, original, self._channel.most_bytes)) for failure, original in failures]
         refused = self._channel.send(messages)
         return [
-            replace(failures[place][0], error=f"{failures[place][0].error} (and: {refusal.error})", transient=True)
-            for place, refusal in sorted(refused.items())
+            replace(failures[position][0], error=f"{failures[position][0].error} (and: {refusal.error})", transient=True)
+            for position, refusal in sorted(refused.items())
         ]
 
 
-def body_of(failure: Failure, original: Original, most_bytes: int | None) -> bytes:
-    """Return what is recorded: if it is too large, id, error and record are truncated, and `note` says from how many bytes.
+def to_body(failure: Failure, original: Original, most_bytes: int | None) -> bytes:
+    """Return a failure as JSON of at most `most_bytes`. If it must be truncated, the field `note` names the full sizes.
 
-    A failure that its destination could not take would be tried again for ever, and a stream would wait for it.
+    A body that its destination refuses would be retried for ever, and its stream would wait for it.
     """
     if isinstance(original, bytes):
         original = original.decode("utf-8", "backslashreplace")
     if is_deeper(original, MOST_LEVELS):
         original = shallow(original, MOST_LEVELS)
-    said = {"id": failure.id, "error": failure.error, "error_type": failure.error_type}
-    body = _joined({**{name: _sendable(value) for name, value in said.items()}, "record": _sendable(original)})
+    fields = {"id": failure.id, "error": failure.error, "error_type": failure.error_type}
+    encoded = {name: _encode(value) for name, value in fields.items()}
+    body = _join({**encoded, "record": _encode(original)})
     if most_bytes is None or len(body) <= most_bytes:
         return body
-    kept = {name: _sendable(value) for name, value in said.items()}
     text = original if isinstance(original, str) else to_json(original).decode()
     whole = {"record": len(text.encode("utf-8", "surrogatepass"))}
     for name, share in SHARES.items():
-        if len(kept[name]) > most_bytes // share:
-            whole[name] = len(said[name].encode("utf-8", "surrogatepass"))
-            kept[name] = truncated(said[name], most_bytes // share)
-    kept["note"] = to_json(TRUNCATED.format(whole=", ".join(f"{name} of {size} bytes" for name, size in sorted(whole.items()))))
-    room = most_bytes - len(_joined({**kept, "record": b""}))
-    return _joined({**kept, "record": truncated(text, room)})
+        if len(encoded[name]) > most_bytes // share:
+            whole[name] = len(fields[name].encode("utf-8", "surrogatepass"))
+            encoded[name] = truncate(fields[name], most_bytes // share)
+    encoded["note"] = to_json(TRUNCATED.format(whole=", ".join(f"{name} of {size} bytes" for name, size in sorted(whole.items()))))
+    room = most_bytes - len(_join({**encoded, "record": b""}))
+    return _join({**encoded, "record": truncate(text, room)})
 
 
-def truncated(text: str, room: int) -> bytes:
-    """The JSON of as much of a text, from its beginning, as takes `room` bytes; of none of it where there is no room for any."""
-    fits, over = 0, min(len(text), max(room, 0)) + 1  # a character takes a byte at least
-    while over - fits > 1:
-        middle = (fits + over) // 2
-        if len(_sendable(text[:middle])) <= room:
+def truncate(text: str, room: int) -> bytes:
+    """Return the JSON of the longest beginning of a text that takes at most `room` bytes, or of the empty text."""
+    fits, too_many = 0, min(len(text), max(room, 0)) + 1  # a character takes at least one byte
+    while too_many - fits > 1:
+        middle = (fits + too_many) // 2
+        if len(_encode(text[:middle])) <= room:
             fits = middle
         else:
-            over = middle
-    return _sendable(text[:fits])
+            too_many = middle
+    return _encode(text[:fits])
 
 
-def _joined(fields: Mapping[str, bytes]) -> bytes:
-    """A JSON object of fields that are JSON already, so that the length of each counts alone."""
+def _join(fields: Mapping[str, bytes]) -> bytes:
+    """Make a JSON object of values that are JSON already, so that their lengths add up."""
     return b"{" + b",".join(to_json(name) + b":" + value for name, value in fields.items()) + b"}"
 
 
-def _sendable(value: object) -> bytes:
-    """A value's JSON as it is counted and sent."""
-    return sendable(to_json(value))
+def _encode(value: object) -> bytes:
+    """Return a value's JSON in the characters that every channel accepts."""
+    return escape(to_json(value))

@@ -1,14 +1,16 @@
-"""Parquet files of vectors, as plain as the format allows, written without its library (pyarrow has 165 MB; Lambda's limit is 250).
+"""Parquet files of vectors, in the simplest encoding of the format, written without pyarrow (165 MB; Lambda's limit is 250).
 
-One row group for each call, one uncompressed PLAIN page for each of its columns:
+Each call writes one row group with one uncompressed PLAIN page for each column:
 
     id         text
     embedding  list of float32
     tokens     int32
     truncated  boolean
-    metadata   text, JSON
+    metadata   text (JSON)
 
-No column has nulls. The same rows give the same bytes. Law: knows the format alone; rows in, bytes out.
+No column has nulls. The same rows give the same bytes.
+
+Law: rows in, bytes out; knows the format alone.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +24,7 @@ MAGIC = b"PAR1"
 CREATED_BY = "embeddings-on-lambda"
 LARGEST_PAGE = 2**31 - 1
 
-# Numbers of the format's own enumerations (parquet.thrift).
+# The numbers of enumerations in parquet.thrift.
 BOOLEAN, INT32, FLOAT, BYTE_ARRAY = 0, 1, 4, 6
 REQUIRED, REPEATED = 0, 2
 UTF8, LIST = 0, 3
@@ -34,7 +36,7 @@ DATA_PAGE = 0
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row: `metadata` is JSON."""
+    """One row. `metadata` is JSON."""
 
     id: bytes
     embedding: NDArray[np.float32]
@@ -45,7 +47,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Where a row group has one column: `values` counts the numbers of a list, too."""
+    """The place of one column in the file. `values` counts each number of a list."""
 
     offset: int
     size: int
@@ -54,14 +56,14 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """What the footer says of a row group."""
+    """The footer's entry for a row group."""
 
     rows: int
     chunks: tuple[Chunk, ...]
 
 
-def row_group(rows: Sequence[Row], offset: int) -> tuple[bytes, RowGroup]:
-    """The bytes of `rows`, of which there is one at least, and their entry in the footer, if they stand at `offset` in the file."""
+def write_row_group(rows: Sequence[Row], offset: int) -> tuple[bytes, RowGroup]:
+    """Return the bytes of at least one row, and their entry in the footer if they are written at `offset` of the file."""
     pages = [
         _page(len(rows), _texts(row.id for row in rows)),
         _page(sum(row.embedding.size for row in rows), _lists([row.embedding for row in rows])),
@@ -77,27 +79,27 @@ def row_group(rows: Sequence[Row], offset: int) -> tuple[bytes, RowGroup]:
     return b"".join(pages), RowGroup(len(rows), tuple(chunks))
 
 
-def footer(groups: Sequence[RowGroup]) -> bytes:
-    """What ends a file of these row groups, whose first stands behind the MAGIC that begins it."""
+def write_footer(groups: Sequence[RowGroup]) -> bytes:
+    """Return the end of a file of these row groups. The file begins with MAGIC, and the first row group follows it."""
     metadata = _struct(
         (1, _int32(1)),
         (2, _list(STRUCT, _SCHEMA)),
         (3, _int64(sum(group.rows for group in groups))),
-        (4, _list(STRUCT, [_row_group(group) for group in groups])),
+        (4, _list(STRUCT, [_describe_row_group(group) for group in groups])),
         (6, _binary(CREATED_BY.encode())),
     )
     return metadata + len(metadata).to_bytes(4, "little") + MAGIC
 
 
-def whole_file(rows: Sequence[Row]) -> bytes:
-    """A file of `rows`, of which there may be none."""
+def write_file(rows: Sequence[Row]) -> bytes:
+    """Return a whole file, which may have no rows."""
     if not rows:
-        return MAGIC + footer([])
-    body, group = row_group(rows, len(MAGIC))
-    return MAGIC + body + footer([group])
+        return MAGIC + write_footer([])
+    body, group = write_row_group(rows, len(MAGIC))
+    return MAGIC + body + write_footer([group])
 
 
-# --- Pages: the values of a column ------------------------------------------------------------------------
+# --- Pages, which hold the values of a column ------------------------------------------------------------------------
 
 
 def _page(values: int, body: bytes) -> bytes:
@@ -114,9 +116,10 @@ def _texts(texts: Iterable[bytes]) -> bytes:
 
 
 def _lists(vectors: Sequence[NDArray[np.float32]]) -> bytes:
-    """Two levels before the numbers: repetition, 0 where a list begins and 1 within it, and definition, 1 where there is a number.
+    """Return the numbers of all lists, after their repetition levels and their definition levels.
 
-    Both in runs of equal levels, a run being its doubled length and its level.
+    The repetition level is 0 at the first number of a list and 1 at the others. The definition level of a number is 1. Levels are
+    written as runs: twice the length of the run, then the level.
     """
     repetition = b"".join(
         (_varint(1 << 1) + b"\0" + (_varint(length - 1 << 1) + b"\1" if length > 1 else b"")) * len(list(same))
@@ -127,15 +130,15 @@ def _lists(vectors: Sequence[NDArray[np.float32]]) -> bytes:
     return b"".join([*levels, *(np.ascontiguousarray(vector, "<f4").tobytes() for vector in vectors)])
 
 
-# --- Thrift's compact protocol, in which the format writes what it says of itself -------------------------
+# --- Thrift's compact protocol, which encodes all metadata of a file --------------------------------------
 
 I32, I64, BINARY, LIST_OF, STRUCT = 5, 6, 8, 9, 12
 SHORT_LIST = 15
 CONTINUED = 0x80
-"""Marks a byte of a number that more bytes follow; each has seven bits of it, the lowest first."""
+"""The bit that says that another byte of the number follows. Each byte has seven bits of it, the lowest first."""
 
 type Value = tuple[int, bytes]
-"""A type of the protocol, and the encoded value."""
+"""A type of the protocol, and an encoded value of that type."""
 
 
 def _varint(number: int) -> bytes:
@@ -148,7 +151,7 @@ def _varint(number: int) -> bytes:
 
 
 def _int32(number: int) -> Value:
-    return I32, _varint(number << 1)  # zigzag, of numbers that are never negative here
+    return I32, _varint(number << 1)  # zigzag: our numbers are never negative
 
 
 def _int64(number: int) -> Value:
@@ -166,7 +169,7 @@ def _list(kind: int, items: Sequence[bytes]) -> Value:
 
 
 def _struct(*fields: tuple[int, Value]) -> bytes:
-    """Fields in the order of their numbers, each of which is at most 15 above the one before."""
+    """Encode fields in the order of their numbers. Each number is at most 15 above the one before."""
     encoded, last = b"", 0
     for number, (kind, value) in fields:
         encoded += bytes([number - last << 4 | kind]) + value
@@ -174,30 +177,30 @@ def _struct(*fields: tuple[int, Value]) -> bytes:
     return encoded + b"\0"
 
 
-# --- The footer's parts -----------------------------------------------------------------------------------
+# --- Parts of the footer -----------------------------------------------------------------------------------
 
 
 def _element(name: str, *fields: tuple[int, Value], repetition: int = REQUIRED) -> bytes:
-    """One element of the schema; its own fields are its type (1), its children (5), and what it stands for (6 and 10)."""
+    """Encode one element of the schema. `fields` are its type (1), the number of its children (5), and its meaning (6 and 10)."""
     return _struct(*sorted([(3, _int32(repetition)), (4, _binary(name.encode())), *fields]))
 
 
-def _stands_for(converted: int, logical: int) -> tuple[tuple[int, Value], ...]:
-    """What older readers and newer ones take an element for."""
+def _meaning(converted: int, logical: int) -> tuple[tuple[int, Value], ...]:
+    """Return the meaning of an element: its converted type for older readers, its logical type for newer ones."""
     return (6, _int32(converted)), (10, (STRUCT, _struct((logical, (STRUCT, _struct())))))
 
 
 _SCHEMA = [
     _struct((4, _binary(b"schema")), (5, _int32(5))),
-    _element("id", (1, _int32(BYTE_ARRAY)), *_stands_for(UTF8, AS_STRING)),
-    _element("embedding", (5, _int32(1)), *_stands_for(LIST, AS_LIST)),
+    _element("id", (1, _int32(BYTE_ARRAY)), *_meaning(UTF8, AS_STRING)),
+    _element("embedding", (5, _int32(1)), *_meaning(LIST, AS_LIST)),
     _element("list", (5, _int32(1)), repetition=REPEATED),
     _element("element", (1, _int32(FLOAT))),
     _element("tokens", (1, _int32(INT32))),
     _element("truncated", (1, _int32(BOOLEAN))),
-    _element("metadata", (1, _int32(BYTE_ARRAY)), *_stands_for(UTF8, AS_STRING)),
+    _element("metadata", (1, _int32(BYTE_ARRAY)), *_meaning(UTF8, AS_STRING)),
 ]
-"""Depth first: an element of n children is followed by them."""
+"""Depth first: the children of an element follow it."""
 
 _COLUMNS: tuple[tuple[int, tuple[bytes, ...], tuple[int, ...]], ...] = (
     (BYTE_ARRAY, (b"id",), (PLAIN,)),
@@ -206,10 +209,10 @@ _COLUMNS: tuple[tuple[int, tuple[bytes, ...], tuple[int, ...]], ...] = (
     (BOOLEAN, (b"truncated",), (PLAIN,)),
     (BYTE_ARRAY, (b"metadata",), (PLAIN,)),
 )
-"""Each column's type, path in the schema, and the encodings in its pages."""
+"""The type of each column, its path in the schema, and the encodings of its pages."""
 
 
-def _row_group(group: RowGroup) -> bytes:
+def _describe_row_group(group: RowGroup) -> bytes:
     chunks = []
     for (kind, path, encodings), chunk in zip(_COLUMNS, group.chunks, strict=True):
         size = _int64(chunk.size)

@@ -1,4 +1,8 @@
-"""Shards in S3: one object for all results of a write, there whole or not at all."""
+"""Shards in S3: one object for all results of a write. It is written whole or not at all.
+
+IAM: s3:PutObject and s3:GetObject on the objects; s3:ListBucket on the bucket, without which S3 answers 403 instead of 404 for a
+shard that does not exist. A failure destination needs s3:PutObject alone.
+"""
 
 import base64
 import hashlib
@@ -7,15 +11,16 @@ from dataclasses import dataclass
 
 from handler.aws import Client, error_status
 from handler.records import Failure, Result
-from handler.sinks.channel import Message, Refusal, failure_of, unanswered
-from handler.sinks.shards import FORMATS, name_of
+from handler.sinks.channel import Message
+from handler.sinks.refusals import Refusal, refuse_call, to_failure
+from handler.sinks.shard_formats import FORMATS, name_shard
 
 NOT_FOUND = 404
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What tells a shard, small enough for the state of a workflow: `sha256` is of its bytes, in hexadecimal."""
+    """Proof that a shard was written, small enough for the state of a workflow. `sha256` is of its bytes, in hexadecimal."""
 
     bucket: str
     key: str
@@ -23,23 +28,23 @@ class Receipt:
     sha256: str
 
 
-class Objects:
-    """Objects below a prefix, written whole."""
+class ObjectWriter:
+    """Writes whole objects under one prefix. As a channel, it writes the messages of a call as the lines of one object."""
 
     most_bytes: int | None = None
 
     def __init__(self, client: Client, bucket: str, prefix: str) -> None:
-        """Write to `bucket`, under `prefix` with a slash behind it."""
+        """Write to `bucket`, under `prefix`, with one slash between prefix and name."""
         self._client = client
         self.bucket = bucket
         self._prefix = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
         self.name = f"The bucket {bucket}"
 
     def put(self, name: str, body: bytes, count: int) -> Receipt:
-        """Write one object; S3 holds the bytes against their digest, and keeps digest and count with them.
+        """Write one object. S3 checks the bytes against their digest, and stores digest and count as metadata.
 
         Raises:
-            Exception: it was not surely written.
+            Exception: the object may not have been written.
         """
         digest = hashlib.sha256(body)
         receipt = Receipt(self.bucket, self._prefix + name, count, digest.hexdigest())
@@ -50,62 +55,62 @@ class Objects:
             ChecksumSHA256=base64.b64encode(digest.digest()).decode(),
             Metadata={"count": str(count), "sha256": receipt.sha256},
         )
-        # Where an answer is cut, botocore can give a response without any of its fields: that is no success.
+        # If a connection breaks, botocore can return a response without any fields. That is no success.
         _ = response["ETag"]
         return receipt
 
     def receipt(self, name: str) -> Receipt | None:
-        """The receipt of an object that is there already; None if it is not.
+        """Return the receipt of an object that was written before; None if there is no such object.
 
         Raises:
-            Exception: S3 does not say.
+            Exception: S3 did not say whether there is one.
         """
         key = self._prefix + name
         try:
-            kept = self._client.head_object(Bucket=self.bucket, Key=key)["Metadata"]
+            stored = self._client.head_object(Bucket=self.bucket, Key=key)["Metadata"]
         except Exception as error:
             if error_status(error) == NOT_FOUND:
                 return None
             raise
-        return Receipt(self.bucket, key, int(kept["count"]), kept["sha256"]) if {"count", "sha256"} <= kept.keys() else None
+        return Receipt(self.bucket, key, int(stored["count"]), stored["sha256"]) if {"count", "sha256"} <= stored.keys() else None
 
     def send(self, messages: Sequence[Message]) -> dict[int, Refusal]:
-        """Write `messages` as the lines of one object named by its content; all of them are refused or none."""
+        """Write `messages` as the lines of one object that is named by its content; all of them are refused or none."""
         if not messages:
             return {}
         body = b"".join(message.body + b"\n" for message in messages)
         try:
             self.put(f"{hashlib.sha256(body).hexdigest()[:32]}.jsonl", body, len(messages))
-        except Exception as error:  # noqa: BLE001 - whatever befalls the call, the object was not surely written
-            return dict.fromkeys(range(len(messages)), unanswered(self.name, error))
+        except Exception as error:  # noqa: BLE001 - after any error at all, the object may not have been written
+            return dict.fromkeys(range(len(messages)), refuse_call(self.name, error))
         return {}
 
 
 class S3Shards:
-    """Writes all results of a call into one shard: named by its records, or by its caller, so that a repeat writes the same key."""
+    """Writes all results of a call into one shard. Its records or its caller name it, so a repeat writes the same key."""
 
-    def __init__(self, client: Client, bucket: str, prefix: str, kind: str) -> None:
-        """Write shards of a `kind` of FORMATS to `bucket`, under `prefix`."""
-        self._objects = Objects(client, bucket, prefix)
-        self._kind = kind
+    def __init__(self, client: Client, bucket: str, prefix: str, file_format: str) -> None:
+        """Write shards in one of FORMATS to `bucket`, under `prefix`."""
+        self._objects = ObjectWriter(client, bucket, prefix)
+        self._format = file_format
 
     def write(self, results: Sequence[Result]) -> list[Failure]:
-        """Write one shard named by its records; where that fails, every result does."""
-        written = self.write_shard(results, name_of(results)) if results else []
+        """Write one shard that is named by its records. If that fails, every result fails."""
+        written = self.write_shard(results, name_shard(results)) if results else []
         return [] if isinstance(written, Receipt) else written
 
     def write_shard(self, results: Sequence[Result], name: str) -> Receipt | list[Failure]:
-        """Write one shard under a name of the caller's, to which the format's ending is added. It may have no results."""
+        """Write one shard under the caller's name, followed by the format's ending. It may have no results."""
         try:
-            return self._objects.put(f"{name}.{self._kind}", FORMATS[self._kind](results), len(results))
-        except Exception as error:  # noqa: BLE001 - whatever befalls the call, the shard was not surely written
-            refusal = unanswered(self._objects.name, error)
-            return [failure_of(result.record, refusal) for result in results]
+            return self._objects.put(f"{name}.{self._format}", FORMATS[self._format](results), len(results))
+        except Exception as error:  # noqa: BLE001 - after any error at all, the shard may not have been written
+            refusal = refuse_call(self._objects.name, error)
+            return [to_failure(result.record, refusal) for result in results]
 
     def receipt(self, name: str) -> Receipt | None:
-        """The receipt of a shard that is there already, under the name that `write_shard` was given; None if it is not.
+        """Return the receipt of a shard that `write_shard` wrote under this name before; None if there is none.
 
         Raises:
-            Exception: S3 does not say.
+            Exception: S3 did not say whether there is one.
         """
-        return self._objects.receipt(f"{name}.{self._kind}")
+        return self._objects.receipt(f"{name}.{self._format}")

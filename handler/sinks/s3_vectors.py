@@ -1,4 +1,7 @@
-"""An index of S3 Vectors: a vector a record, under the record's id, so that a repeat overwrites; gone where the record is."""
+"""An index of S3 Vectors: each vector is stored under its record's id, so a repeat overwrites it and a deleted record deletes it.
+
+IAM: s3vectors:PutVectors, s3vectors:DeleteVectors and s3vectors:GetIndex on the index.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,8 +15,9 @@ import orjson
 from handler import telemetry
 from handler.aws import Client, error_name
 from handler.encoding import to_json
-from handler.records import Failure, Gone, Result
-from handler.sinks.channel import Refusal, batches, failure_of, unanswered
+from handler.records import Deleted, Failure, Result
+from handler.sinks.batches import split_into_batches
+from handler.sinks.refusals import Refusal, refuse_call, to_failure
 
 # Amazon S3 user guide, "S3 Vectors: Limitations and restrictions".
 VECTORS_PER_CALL, BYTES_PER_CALL = 500, 20 * 1024 * 1024
@@ -21,97 +25,102 @@ MOST_METADATA_KEYS, MOST_METADATA_BYTES, MOST_FILTERABLE_BYTES = 50, 40 * 1024, 
 LONGEST_KEY = 1024
 
 FAULTS_OF_A_VECTOR = {"ValidationException", "SerializationException", "ParamValidationError"}
-"""By the name of S3 Vectors or botocore: something in the call is refused for good, and halving it finds what."""
+"""Errors, by the names of S3 Vectors and botocore, for which one vector of the call is to blame. Halving the call finds it."""
 BYTES_AROUND_A_VECTOR = 64
-"""Its field names and brackets in a call."""
+"""The field names and brackets of one vector in a call."""
 MOST_CALLS = 100
-"""One refused vector is found in 2 x log2(500) calls; where more than five of a batch are refused, its rest waits for a repeat."""
+"""Finding one refused vector among 500 takes 2 x log2(500) calls. If more than five are refused, the rest is retried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """What an index takes: dimension and unfilterable metadata are None where it could not be asked."""
+    """The properties of an index. Without the right to ask, dimension and non-filterable metadata are None."""
 
     dimension: int | None = None
-    unfilterable: frozenset[str] | None = None
-    cosine: bool = True
+    non_filterable: frozenset[str] | None = None
+    is_cosine: bool = True
 
 
 class S3Vectors:
-    """Puts vectors into one index."""
+    """Puts vectors into one index, and deletes them."""
 
     def __init__(self, client: Client, bucket: str, index: str) -> None:
-        """Ask what the index takes, once; where that is not allowed, S3 Vectors itself refuses what it does not take."""
+        """Ask once what the index accepts. If that is not allowed, S3 Vectors refuses unfit vectors itself."""
         self._client = client
-        self._to = {"vectorBucketName": bucket, "indexName": index}
+        self._address = {"vectorBucketName": bucket, "indexName": index}
         self._name = f"The index {index}"
-        self._index = self._described()
+        self._index = self._describe()
 
     def write(self, results: Sequence[Result]) -> list[Failure]:
-        """Put `results`; of two with the same id the later stays."""
+        """Put `results`. Of two results with the same id, the later one is kept."""
         failures = []
         vectors: dict[str, tuple[Result, dict[str, Any], int]] = {}
         for result in results:
-            metadata = storable(result.record.metadata)
-            if reason := self._unfit(result, metadata):
-                failures.append(failure_of(result.record, Refusal(reason, transient=False)))
+            metadata = to_storable(result.record.metadata)
+            if reason := self._reason_against(result, metadata):
+                failures.append(to_failure(result.record, Refusal(reason, transient=False)))
                 continue
-            # As short decimals that read back as the same float32: half of what their float64 would take.
-            written = orjson.dumps(result.vector, option=orjson.OPT_SERIALIZE_NUMPY)
-            vector = {"key": result.record.id, "data": {"float32": orjson.loads(written)}, "metadata": metadata}
-            size = len(written) * 5 // 4 + len(to_json(metadata)) + 6 * len(result.record.id) + BYTES_AROUND_A_VECTOR
+            # The shortest decimals that read back as the same float32 take half the bytes of their float64.
+            decimals = orjson.dumps(result.vector, option=orjson.OPT_SERIALIZE_NUMPY)
+            vector = {"key": result.record.id, "data": {"float32": orjson.loads(decimals)}, "metadata": metadata}
+            size = len(decimals) * 5 // 4 + len(to_json(metadata)) + 6 * len(result.record.id) + BYTES_AROUND_A_VECTOR
             vectors[result.record.id] = (result, vector, size)
         everything = list(vectors.values())
-        for batch in batches(everything, [size for _, _, size in everything], VECTORS_PER_CALL, BYTES_PER_CALL):
+        sizes = [size for _, _, size in everything]
+        for batch in split_into_batches(everything, sizes, VECTORS_PER_CALL, BYTES_PER_CALL):
             refused = self._put([vector for _, vector, _ in batch])
-            failures += [failure_of(batch[place][0].record, refusal) for place, refusal in sorted(refused.items())]
+            failures += [to_failure(batch[position][0].record, refusal) for position, refusal in sorted(refused.items())]
         return failures
 
-    def delete(self, gone: Sequence[Gone]) -> list[Failure]:
-        """Delete the vectors of records that are gone, each under another id; what an index cannot have is not in it."""
+    def delete(self, gone: Sequence[Deleted]) -> list[Failure]:
+        """Delete the vectors of deleted records, each of which has another id. An id that no index accepts is skipped."""
         failures: list[Failure] = []
-        there = [one for one in gone if 1 <= len(one.id) <= LONGEST_KEY]
-        for batch in batched(there, VECTORS_PER_CALL, strict=False):
+        deletable = [one for one in gone if 1 <= len(one.id) <= LONGEST_KEY]
+        for batch in batched(deletable, VECTORS_PER_CALL, strict=False):
             try:
-                response = self._client.delete_vectors(**self._to, keys=[one.id for one in batch])
-                _ = response["ResponseMetadata"]["HTTPStatusCode"]  # as of a put
-            except Exception as error:  # noqa: BLE001 - whatever befalls the call, its vectors were not surely deleted
-                refusal = unanswered(self._name, error)
-                failures += [failure_of(one, refusal) for one in batch]
+                response = self._client.delete_vectors(**self._address, keys=[one.id for one in batch])
+                _ = response["ResponseMetadata"]["HTTPStatusCode"]  # as in _put
+            except Exception as error:  # noqa: BLE001 - after any error at all, the vectors may not have been deleted
+                refusal = refuse_call(self._name, error)
+                failures += [to_failure(one, refusal) for one in batch]
         return failures
 
     def _put(self, vectors: Sequence[dict[str, Any]]) -> dict[int, Refusal]:
-        """Put vectors, and find those that make S3 Vectors refuse a call by halving it; returns the refused ones by their place."""
+        """Put vectors; return the refusals, by the position of the vector. A refused call is halved until the cause is found."""
         refused: dict[int, Refusal] = {}
         ranges, calls = [range(len(vectors))], 0
         while ranges:
-            places = ranges.pop()
+            positions = ranges.pop()
             if calls == MOST_CALLS:
-                refused.update(dict.fromkeys(places, Refusal(f"{self._name} refuses too many others beside it", transient=True)))
+                too_many = Refusal(f"{self._name} refuses too many other vectors of the same batch", transient=True)
+                refused.update(dict.fromkeys(positions, too_many))
                 continue
             calls += 1
             try:
-                response = self._client.put_vectors(**self._to, vectors=[vectors[place] for place in places])
-                # A whole answer is empty; botocore can return without any.
+                response = self._client.put_vectors(**self._address, vectors=[vectors[position] for position in positions])
+                # A success has an empty body. If a connection breaks, botocore can return a response without any fields.
                 _ = response["ResponseMetadata"]["HTTPStatusCode"]
-            except Exception as error:  # noqa: BLE001 - whatever befalls the call, its vectors were not surely put
+            except Exception as error:  # noqa: BLE001 - after any error at all, the vectors may not have been put
                 if error_name(error) not in FAULTS_OF_A_VECTOR:
-                    refused.update(dict.fromkeys(places, unanswered(self._name, error)))
-                elif len(places) == 1:
-                    refused[places[0]] = Refusal(f"{self._name} refuses it: {error_name(error)}", transient=False)
+                    refused.update(dict.fromkeys(positions, refuse_call(self._name, error)))
+                elif len(positions) == 1:
+                    refused[positions[0]] = Refusal(f"{self._name} refuses it: {error_name(error)}", transient=False)
                 else:
-                    middle = len(places) // 2
-                    ranges += [places[middle:], places[:middle]]
+                    middle = len(positions) // 2
+                    ranges += [positions[middle:], positions[:middle]]
         return refused
 
-    def _unfit(self, result: Result, metadata: Mapping[str, Any]) -> str | None:
-        """Why the index cannot take a result, if that can be told beforehand."""
+    def _reason_against(self, result: Result, metadata: Mapping[str, Any]) -> str | None:
+        """Return why the index will refuse a result, or None if nothing known speaks against it."""
         vector, size = result.vector, len(to_json(metadata))
-        unfilterable = self._index.unfilterable
-        filterable = len(to_json({name: metadata[name] for name in metadata.keys() - (unfilterable or ())}))
+        non_filterable = self._index.non_filterable
+        filterable = len(to_json({name: metadata[name] for name in metadata.keys() - (non_filterable or ())}))
         reasons = (
             (not np.isfinite(vector).all(), "The vector has a number that is not finite"),
-            (self._index.cosine and not vector.any(), f"{self._name} compares by cosine, which a vector of zeros has none of"),
+            (
+                self._index.is_cosine and not vector.any(),
+                f"{self._name} compares by cosine, which is undefined for a vector of zeros",
+            ),
             (
                 self._index.dimension not in {None, vector.size},
                 f"{self._name} takes vectors of {self._index.dimension} numbers; this one has {vector.size}",
@@ -129,35 +138,38 @@ class S3Vectors:
                 f"A vector may have {MOST_METADATA_BYTES} bytes of metadata in an index; this one has {size}",
             ),
             (
-                unfilterable is not None and filterable > MOST_FILTERABLE_BYTES,
+                non_filterable is not None and filterable > MOST_FILTERABLE_BYTES,
                 f"A vector may have {MOST_FILTERABLE_BYTES} bytes of filterable metadata in an index; this one has {filterable}",
             ),
         )
         return next((reason for applies, reason in reasons if applies), None)
 
-    def _described(self) -> Index:
+    def _describe(self) -> Index:
         try:
-            index = self._client.get_index(**self._to)["index"]
+            index = self._client.get_index(**self._address)["index"]
             configured = index.get("metadataConfiguration") or {}
             return Index(
                 index["dimension"], frozenset(configured.get("nonFilterableMetadataKeys", ())), index["distanceMetric"] == "cosine"
             )
-        except Exception as error:  # noqa: BLE001 - it may be written to without the right to ask
+        except Exception as error:  # noqa: BLE001 - writing needs no answer to this question
             telemetry.log("index_not_described", error=error_name(error))
             return Index()
 
 
-def storable(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata as an index keeps it: strings, numbers, booleans, lists of them; anything else as its JSON, and nothing for null."""
-    return {str(name): _storable(value) for name, value in metadata.items() if not _is_null(value)}
+def to_storable(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metadata in the types of an index: strings, numbers, booleans and lists of them.
+
+    Any other value becomes its JSON, as a string. A null is left out.
+    """
+    return {str(name): _to_storable(value) for name, value in metadata.items() if not _is_null(value)}
 
 
-def _storable(value: object) -> object:
-    if isinstance(value, list) and all(isinstance(one, str | int | float) and not _is_null(one) for one in value):
+def _to_storable(value: object) -> object:
+    if isinstance(value, list) and all(isinstance(element, str | int | float) and not _is_null(element) for element in value):
         return value
     return value if isinstance(value, str | int | float) else to_json(value).decode()
 
 
 def _is_null(value: object) -> bool:
-    """Whether JSON has nothing else for it than null."""
+    """Return whether JSON can write a value as null only: None, NaN and infinity."""
     return value is None or (isinstance(value, float) and not math.isfinite(value))

@@ -1,19 +1,24 @@
-"""An SQS queue: one message a record."""
+"""An SQS queue: one message for each record.
 
-import hashlib
+IAM: sqs:SendMessage on the queue.
+"""
+
 from collections.abc import Sequence
 from typing import Any
 
 from handler.aws import Client
-from handler.sinks.channel import Message, Refusal, send_in_batches, sendable, unanswered
+from handler.sinks.batches import send_in_batches
+from handler.sinks.channel import Message, digest, escape
+from handler.sinks.refusals import Refusal, refuse_call
 
 MESSAGES_PER_CALL, BYTES_PER_CALL = 10, 1024 * 1024
-"""The most that SendMessageBatch takes; one message may have as many bytes as a call."""
+"""The limits of SendMessageBatch. One message may have as many bytes as a call."""
 FAULTS_OF_THE_MESSAGE = {"InvalidMessageContents", "InvalidParameterValue", "MessageTooLong"}
+"""The error codes of messages that SQS will never accept."""
 
 
 class Queue:
-    """One queue. In a FIFO queue each record is a group of its own, so that none waits for another."""
+    """One queue. In a FIFO queue, each record is a message group of its own, so that no record waits for another."""
 
     most_bytes: int | None = BYTES_PER_CALL
 
@@ -22,38 +27,33 @@ class Queue:
         self._client = client
         self._url = url
         self._name = f"The queue {url.rsplit('/', 1)[-1]}"
-        self._fifo = url.endswith(".fifo")
+        self._is_fifo = url.endswith(".fifo")
 
     def send(self, messages: Sequence[Message]) -> dict[int, Refusal]:
-        """Send `messages`; returns what was not taken, by its place among them."""
-        bodies = [sendable(message.body) for message in messages]
+        """Send `messages`; return the refusals, by the position of the message."""
+        bodies = [escape(message.body) for message in messages]
 
-        def send(places: Sequence[int]) -> dict[int, Refusal]:
-            entries = [self._entry(place, messages[place].id, bodies[place]) for place in places]
+        def send(positions: Sequence[int]) -> dict[int, Refusal]:
+            entries = [self._entry(position, messages[position].id, bodies[position]) for position in positions]
             try:
                 response = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
-                # Where a body is cut, botocore can give a response without any of its fields: only what is listed was sent.
+                # If a connection breaks, botocore can return a response without any fields. Only what it lists was sent.
                 sent = {int(entry["Id"]) for entry in response.get("Successful", [])}
                 failed = {int(entry["Id"]): self._refusal(entry) for entry in response.get("Failed", [])}
-            except Exception as error:  # noqa: BLE001 - whatever befalls the call, its messages were not surely sent
-                return dict.fromkeys(places, unanswered(self._name, error))
-            lost = Refusal(f"{self._name} gave no answer for it", transient=True)
-            return {place: failed.get(place, lost) for place in places if place not in sent}
+            except Exception as error:  # noqa: BLE001 - after any error at all, the messages may not have been sent
+                return dict.fromkeys(positions, refuse_call(self._name, error))
+            unlisted = Refusal(f"{self._name} did not say that it accepted it", transient=True)
+            return {position: failed.get(position, unlisted) for position in positions if position not in sent}
 
         return send_in_batches(list(map(len, bodies)), MESSAGES_PER_CALL, BYTES_PER_CALL, send)
 
-    def _entry(self, place: int, record: str, body: bytes) -> dict[str, Any]:
-        entry = {"Id": str(place), "MessageBody": body.decode()}
-        if self._fifo:
-            entry["MessageGroupId"] = digest(record.encode("utf-8", "surrogatepass"))
+    def _entry(self, position: int, record_id: str, body: bytes) -> dict[str, Any]:
+        entry = {"Id": str(position), "MessageBody": body.decode()}
+        if self._is_fifo:
+            entry["MessageGroupId"] = digest(record_id.encode("utf-8", "surrogatepass"))
             entry["MessageDeduplicationId"] = digest(body)
         return entry
 
     def _refusal(self, entry: dict[str, Any]) -> Refusal:
         code = entry.get("Code", "Unknown").rsplit(".", 1)[-1]
-        return Refusal(f"{self._name} did not take it: {code}", transient=code not in FAULTS_OF_THE_MESSAGE)
-
-
-def digest(content: bytes) -> str:
-    """A name for `content`, of the letters and the length that FIFO queues and topics take."""
-    return hashlib.sha256(content).hexdigest()
+        return Refusal(f"{self._name} did not accept it: {code}", transient=code not in FAULTS_OF_THE_MESSAGE)

@@ -1,7 +1,9 @@
-"""DynamoDB items: the vector is written into the item that the text came from, if its text is still the same.
+"""DynamoDB: each vector is written into the item that its text came from, if the item still has that text.
 
-The condition makes a repeat harmless and keeps a late vector from standing next to a newer text: if the text has changed or the
-item was deleted, an event about that is under way, and nothing is to be written. The log tells these two apart.
+The condition makes a repeat harmless, and never puts an old vector next to a newer text. If the text has changed or the item was
+deleted, another event about that is on its way, and nothing is written. The log says which of the two it was.
+
+IAM: dynamodb:UpdateItem on the table.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,87 +17,86 @@ from numpy.typing import NDArray
 from handler import telemetry
 from handler.aws import Client, error_name
 from handler.records import Failure, Item, Result
-from handler.sinks.channel import Refusal, failure_of, unanswered
+from handler.sinks.refusals import Refusal, refuse_call, to_failure
 
 CONNECTIONS = 8
 FAULTS_OF_THE_ITEM = {
-    "ValidationException",  # among others an item of more than 400 KB
+    "ValidationException",  # for example, an item of more than 400 KB
     "ItemCollectionSizeLimitExceededException",
-    "ParamValidationError",  # botocore's own: a key that is none
-    "SerializationException",  # JSON that DynamoDB does not read
+    "ParamValidationError",  # raised by botocore: the key is not a key
+    "SerializationException",  # JSON that DynamoDB cannot read
 }
 
 type Attribute = dict[str, Any]
 
 
-def numbers(vector: NDArray[np.float32]) -> Attribute:
-    """A list of numbers: what other services read."""
+def to_list(vector: NDArray[np.float32]) -> Attribute:
+    """Return a list of numbers, which other services can read."""
     decimals = orjson.dumps(vector, option=orjson.OPT_SERIALIZE_NUMPY).decode().strip("[]").split(",")
     return {"L": [{"N": decimal} for decimal in decimals]}
 
 
-def binary(vector: NDArray[np.float32]) -> Attribute:
-    """Little-endian float32, a quarter of the write units."""
+def to_binary(vector: NDArray[np.float32]) -> Attribute:
+    """Return little-endian float32, which takes a quarter of the write units of a list."""
     return {"B": np.ascontiguousarray(vector, "<f4").tobytes()}
 
 
-ATTRIBUTES: Mapping[str, Callable[[NDArray[np.float32]], Attribute]] = {"list": numbers, "binary": binary}
+ATTRIBUTES: Mapping[str, Callable[[NDArray[np.float32]], Attribute]] = {"list": to_list, "binary": to_binary}
 
 
 class WriteBack:
-    """Writes vectors into one attribute of the items they were made for."""
+    """Writes vectors into one attribute of the items that their texts came from."""
 
-    def __init__(self, connect: Callable[..., Client], attribute: str, kind: str) -> None:
-        """Write to `attribute`, in a `kind` of ATTRIBUTES. `connect` makes a client, of another `region` where one is given."""
+    def __init__(self, connect: Callable[..., Client], attribute: str, attribute_format: str) -> None:
+        """Write to `attribute`, in one of ATTRIBUTES. `connect` makes a client; its `region` is the default one if not given."""
         self._connect = connect
         client = connect()
         self._clients = {client.meta.region_name: client}
         self._attribute = attribute
-        self._value = ATTRIBUTES[kind]
+        self._to_attribute = ATTRIBUTES[attribute_format]
         self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="write-back")
 
     def write(self, results: Sequence[Result]) -> list[Failure]:
-        """Write each result into its item; one whose text has changed meanwhile needs nothing, and is no failure."""
+        """Write each result into its item. If the item's text has changed meanwhile, that is no failure."""
         for item in filter(None, (result.record.origin.item for result in results)):
-            region = region_of(item)
-            if region not in self._clients:  # not made by the threads: botocore makes one client at a time
+            region = find_region(item)
+            if region not in self._clients:  # made here and not by the threads: botocore makes one client at a time
                 self._clients[region] = self._connect(region=region)
         refusals = self._threads.map(self._update, results)
-        return [failure_of(result.record, refusal) for result, refusal in zip(results, refusals, strict=True) if refusal]
+        return [to_failure(result.record, refusal) for result, refusal in zip(results, refusals, strict=True) if refusal]
 
     def _update(self, result: Result) -> Refusal | None:
         item = result.record.origin.item
         if item is None:
-            return Refusal(
-                "The record does not come from a DynamoDB stream, so that it has no item to be written into", transient=True
-            )
+            error = "The record does not come from a DynamoDB stream, so there is no item to write its vector into"
+            return Refusal(error, transient=True)
         if item.text_field == self._attribute:
-            error = f"The attribute {self._attribute} has the text; the vector needs another"
+            error = f"The attribute {self._attribute} holds the text; the vector needs another attribute"
             return Refusal(error, transient=False)
         try:
-            response = self._clients[region_of(item)].update_item(
+            response = self._clients[find_region(item)].update_item(
                 TableName=item.table,
                 Key=item.keys,
                 UpdateExpression="SET #vector = :vector",
                 ConditionExpression="#text = :text",
                 ExpressionAttributeNames={"#vector": self._attribute, "#text": item.text_field},
-                ExpressionAttributeValues={":vector": self._value(result.vector), ":text": {"S": result.record.text}},
+                ExpressionAttributeValues={":vector": self._to_attribute(result.vector), ":text": {"S": result.record.text}},
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
-            # A whole answer is empty; botocore can return without any.
+            # A success has an empty body. If a connection breaks, botocore can return a response without any fields.
             _ = response["ResponseMetadata"]["HTTPStatusCode"]
-        except Exception as error:  # noqa: BLE001 - whatever befalls the call, the item was not surely written
+        except Exception as error:  # noqa: BLE001 - after any error at all, the item may not have been written
             name = error_name(error)
             if name == "ConditionalCheckFailedException":
-                reason = "its text has changed" if "Item" in getattr(error, "response", {}) else "there is no such item any more"
+                reason = "text_changed" if "Item" in getattr(error, "response", {}) else "item_deleted"
                 telemetry.log("vector_not_written_back", reason=reason)
                 return None
             if name in FAULTS_OF_THE_ITEM:
-                return Refusal(f"The table does not take the item with its vector: {name}", transient=False)
-            return unanswered("The table", error)
+                return Refusal(f"The table does not accept the item with its vector: {name}", transient=False)
+            return refuse_call("The table", error)
         return None
 
 
-def region_of(item: Item) -> str:
-    """The region in its table's ARN."""
+def find_region(item: Item) -> str:
+    """Return the region in the ARN of the item's table."""
     return item.table.split(":")[3]

@@ -1,4 +1,4 @@
-"""Objects of S3 as a pipeline reads them, and the queue to which what is left of one is put off.
+"""Objects of S3 for the pipeline: their records, and the queue to which the rest of an object is deferred.
 
 IAM: s3:GetObject and s3:GetObjectVersion on the objects, s3:ListBucket on their bucket; sqs:SendMessage on the continuation queue.
 """
@@ -14,57 +14,58 @@ from handler import telemetry
 from handler.aws import Client, connect, error_name
 from handler.config import PipelineSettings
 from handler.errors import Validation
-from handler.pipeline.ports import Line, Objects
+from handler.pipeline.ports import ObjectLine, ObjectStore
 from handler.records import Failure, Origin, StoredObject
-from handler.sources.objects import Forbidden, lines
-from handler.sources.reading import continuation_of, record_of
+from handler.sources.envelopes import continuation_of
+from handler.sources.record_parsing import parse_record
+from handler.sources.s3_objects import Forbidden, read_fields
 
 READ_SECONDS, ATTEMPTS = 10, 3
 BUCKET_SLASHES = 2
-"""Of `s3://bucket`."""
+"""The slashes of `s3://bucket`."""
 
 
-def objects_of(settings: PipelineSettings, client_of: Callable[[str], Client] | None = None) -> Objects:
-    """Make what reads objects, defers the rest of one, and knows this pipeline's own output.
+def objects_of(settings: PipelineSettings, client_of: Callable[[str], Client] | None = None) -> ObjectStore:
+    """Make the pipeline's port for objects: it reads them, defers their rest, and recognizes this pipeline's own output.
 
     Args:
         settings: where objects are read and written.
-        client_of: makes the client of a service; tests hand in their own.
+        client_of: makes the client of a service; tests pass their own.
     """
     outputs = [f"{place.partition('?')[0].rstrip('/')}/" for place in settings.outputs.values() if place.startswith("s3://")]
     inputs = [place if place.count("/") > BUCKET_SLASHES else f"{place}/" for place in settings.inputs if place.startswith("s3://")]
     client = cache(client_of or (lambda service: connect(service, read_seconds=READ_SECONDS, attempts=ATTEMPTS)))
 
-    def put_off(stored: StoredObject, offset: int) -> bool:
+    def defer(stored: StoredObject, offset: int) -> bool:
         if not settings.continuation_queue:
             telemetry.log("not_continued", uri=stored.uri, offset=offset, reason="CONTINUATION_QUEUE is not set")
             return False
         return send_rest(client("sqs"), settings.continuation_queue, stored, offset)
 
-    def read(stored: StoredObject) -> Iterator[Line]:
-        """Read an object's records. A message can name any object: one that may not be read and is not in INPUT is final."""
+    def read(stored: StoredObject) -> Iterator[ObjectLine]:
+        """Yield an object's records. A message can name any object: if reading it is forbidden, it is retried only within INPUT."""
         try:
             yield from records(client("s3"), stored, settings.text_field)
         except Forbidden as error:
             if any(stored.uri.startswith(place) for place in inputs):
-                raise  # a right that is missing for now
+                raise  # the right to read it may still be granted
             msg = f"{error}; INPUT does not name it either"
             raise Validation(msg) from error
 
-    return Objects(
+    return ObjectStore(
         lines=read,
-        put_off=put_off,
+        defer=defer,
         is_output=lambda stored: any(stored.uri.startswith(place) for place in outputs),
     )
 
 
-def records(client: Client, stored: StoredObject, text_field: str) -> Iterator[Line]:
-    """The lines of an object as records, from its offset on. Their failures name the place instead of quoting it.
+def records(client: Client, stored: StoredObject, text_field: str) -> Iterator[ObjectLine]:
+    """Yield the records of an object, from its offset on. The origin of each names its place instead of quoting it.
 
     Raises:
-        As handler.sources.objects.lines.
+        As handler.sources.s3_objects.read_fields.
     """
-    for start, end, fields in lines(client, stored, text_field):
+    for start, end, fields in read_fields(client, stored, text_field):
         place = {
             "bucket": stored.bucket,
             "key": stored.key,
@@ -75,22 +76,22 @@ def records(client: Client, stored: StoredObject, text_field: str) -> Iterator[L
         }
         origin = Origin(stored.origin.message, place)
         if isinstance(fields, Failure):
-            yield Line(start, end, replace(fields, origin=origin))
+            yield ObjectLine(start, end, replace(fields, origin=origin))
         else:
-            yield Line(start, end, record_of(fields, str(start), origin, text_field))
+            yield ObjectLine(start, end, parse_record(fields, str(start), origin, text_field))
 
 
 def send_rest(client: Client, queue: str, stored: StoredObject, offset: int) -> bool:
-    """Send what goes on with an object at a byte; whether the queue took it."""
+    """Send the message that resumes an object at a byte; return whether the queue accepted it."""
     body = json.dumps(continuation_of(stored, offset), sort_keys=True, allow_nan=False)
     fifo = {}
     if urlsplit(queue).path.endswith(".fifo"):
         digest = hashlib.sha256(body.encode()).hexdigest()
         fifo = {"MessageGroupId": hashlib.sha256(stored.uri.encode()).hexdigest(), "MessageDeduplicationId": digest}
     try:
-        sent = bool(client.send_message(QueueUrl=queue, MessageBody=body, **fifo).get("MessageId"))
-    except Exception as error:  # noqa: BLE001 - whatever befalls the call, the message was not surely sent
+        is_sent = bool(client.send_message(QueueUrl=queue, MessageBody=body, **fifo).get("MessageId"))
+    except Exception as error:  # noqa: BLE001 - after any error at all, the message may not have been sent
         telemetry.log("not_continued", uri=stored.uri, offset=offset, reason=error_name(error))
         return False
     telemetry.log("continued", uri=stored.uri, offset=offset)
-    return sent
+    return is_sent

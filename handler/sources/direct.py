@@ -1,6 +1,6 @@
-"""Plain invocations: `{"inputs": …}` and `{"records": […]}`, which a state machine's Task sends too.
+"""Plain invocations: `{"inputs": …}` and `{"records": […]}`, also from a Task of a state machine.
 
-IAM: none of the function's own; who invokes it needs lambda:InvokeFunction.
+IAM: no right of the function's own; the caller needs lambda:InvokeFunction.
 """
 
 from collections.abc import Iterator
@@ -8,27 +8,25 @@ from typing import Any
 
 from handler.errors import Validation, kind
 from handler.records import Content, Origin
-from handler.sources.reading import record_of
+from handler.sources.record_parsing import parse_record
 
-MARKS = frozenset({"Records", "Items", "detail-type", "requestContext", "eventSource", "deliveryStreamArn"})
-"""Of events of other kinds, whatever fields they have beside."""
-
-NAME = "direct"
+FIELDS_OF_OTHERS = frozenset({"Records", "Items", "detail-type", "requestContext", "eventSource", "deliveryStreamArn"})
+"""An event with one of these fields is of another kind, whatever other fields it has."""
 
 
 def matches(event: object) -> bool:
-    """Whether this is a plain invocation."""
-    return isinstance(event, dict) and ("inputs" in event or "records" in event) and MARKS.isdisjoint(event)
+    """Return whether this is a plain invocation."""
+    return isinstance(event, dict) and ("inputs" in event or "records" in event) and FIELDS_OF_OTHERS.isdisjoint(event)
 
 
 def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - whatever was sent
-    """One content for each of `records`; one without an `id` is named by its place.
+    """Yield one content for each of `records`. A record without an `id` gets its position.
 
     Raises:
-        Validation: they are no list.
+        Validation: `records` is not a list.
     """
     found = event["records"]
     if not isinstance(found, list):
         msg = f"`records` must be a list. Given: {kind(found)}"
         raise Validation(msg)
-    return (record_of(fields, str(place), Origin(place, fields), text_field) for place, fields in enumerate(found))
+    return (parse_record(fields, str(position), Origin(position, fields), text_field) for position, fields in enumerate(found))

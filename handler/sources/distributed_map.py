@@ -1,6 +1,6 @@
-"""Step Functions' Distributed Map: a batch of `Items`, with what its ItemBatcher's `BatchInput` says of all of them.
+"""Step Functions' Distributed Map: a batch of `Items`, with settings for the batch in its ItemBatcher's `BatchInput`.
 
-IAM: none of the function's own; the state machine's role may invoke it (lambda:InvokeFunction).
+IAM: no right of the function's own; the state machine's role needs lambda:InvokeFunction.
 """
 
 import hashlib
@@ -13,21 +13,21 @@ from typing import Any, Self
 
 from handler.encoding import MOST_LEVELS, finite, is_deeper
 from handler.errors import Validation, kind, shown
+from handler.kinds import Event
 from handler.records import Content, Origin
-from handler.sources.reading import record_of
+from handler.sources.record_parsing import parse_record
 
-NAME = "Step Functions"
 FIELDS = {"Items", "BatchInput"}
 MOST_SECONDS = 86_400
 
 
 @dataclass(frozen=True, slots=True)
 class BatchInput:
-    """What a batch says of itself; None stands for the deployment's own setting.
+    """The settings of one batch. None means that the deployment's own setting applies.
 
-    A corpus has each text once: to remember its vectors would cost four times what they do. Whoever wants that says `use_cache`.
-    A batch may have so many `seconds` from when it `started` (seconds since 1970; when it arrives, if that is not given), since a
-    state of a workflow ends long before a function must.
+    `use_cache` is false by default: a corpus has each text once, and to cache a vector costs four times as much as to compute it.
+    The batch must be done so many `seconds` after it `started` (seconds since 1970; by default when it arrives): a state of a
+    workflow can time out long before the function does.
     """
 
     sink: str | None
@@ -37,11 +37,11 @@ class BatchInput:
     seconds: float | None
 
     @classmethod
-    def of(cls, event: Any) -> Self:  # noqa: ANN401 - Lambda's own type
-        """Read a batch's own settings.
+    def of(cls, event: Event) -> Self:
+        """Read the settings of a batch.
 
         Raises:
-            Validation: it, or one of them, is of the wrong type.
+            Validation: `BatchInput` or one of its fields has the wrong type.
         """
         given = event.get("BatchInput") or {}
         if not isinstance(given, dict):
@@ -58,7 +58,7 @@ class BatchInput:
         return cls(given.get("sink"), given.get("text_field"), use_cache or False, _started(given), _seconds(given))
 
     def seconds_left(self, now: float) -> float:
-        """Seconds from `now` (seconds since 1970) until the batch must be done; infinity if it does not say."""
+        """Return the seconds from `now` (seconds since 1970) until the batch must be done; infinity if it has no limit."""
         if self.seconds is None:
             return math.inf
         return self.seconds - max(0.0, now - (now if self.started is None else self.started))
@@ -87,21 +87,21 @@ def _seconds(given: Mapping[str, Any]) -> float | None:
 
 
 def matches(event: object) -> bool:
-    """Whether this is a batch of a map."""
+    """Return whether this is a batch of a map."""
     return isinstance(event, dict) and isinstance(event.get("Items"), list) and event.keys() <= FIELDS
 
 
-def records(event: Any, text_field: str, *, use_cache: bool) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
-    """One content for each item. One without an `id` is named by what it holds, so that a repeat gives it the same name.
+def records(event: Event, text_field: str, *, use_cache: bool) -> Iterator[Content]:
+    """Yield one content for each item. An item without an `id` is named by its content, so that a repeat has the same name.
 
-    `use_cache` is for the items that do not say so themselves.
+    `use_cache` applies to items that do not say so themselves.
     """
-    for place, item in enumerate(event["Items"]):
-        says = not isinstance(item, dict) or item.get("use_cache") not in (None, "")  # the latter in CSV
-        fields = item if says else item | {"use_cache": use_cache}
-        name = str(place) if is_deeper(item, MOST_LEVELS) else _name(item)
-        yield record_of(fields, name, Origin(place, item), text_field)
+    for position, item in enumerate(event["Items"]):
+        is_given = not isinstance(item, dict) or item.get("use_cache") not in (None, "")  # CSV has an empty string
+        fields = item if is_given else item | {"use_cache": use_cache}
+        name = str(position) if is_deeper(item, MOST_LEVELS) else _hash(item)
+        yield parse_record(fields, name, Origin(position, item), text_field)
 
 
-def _name(item: object) -> str:
+def _hash(item: object) -> str:
     return hashlib.sha256(json.dumps(finite(item), sort_keys=True, allow_nan=False).encode()).hexdigest()[:32]

@@ -1,7 +1,7 @@
-"""DynamoDB Streams: an attribute of a new or changed item is the text; the stream comes again from the first that is left over.
+"""DynamoDB Streams: one attribute of a new or changed item is the text. The stream is read again from the earliest failure.
 
-Only a text that changed is embedded, so that writing a vector back into its item starts nothing new. Where an item or its text is
-gone, so is its vector, if the sink is one that can delete.
+Only a changed text is embedded, so writing a vector back into its item starts nothing new. If an item or its text is deleted, its
+vector is deleted too, if the sink can delete.
 
 IAM: dynamodb:GetRecords, dynamodb:GetShardIterator, dynamodb:DescribeStream, dynamodb:ListStreams on the stream, whose view must be
 NEW_AND_OLD_IMAGES.
@@ -10,96 +10,98 @@ NEW_AND_OLD_IMAGES.
 import base64
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from handler.errors import Validation
-from handler.records import Content, Failure, Gone, Item, Nothing, Origin, Record
-from handler.sources.guarded import guarded, text_in
-from handler.sources.numbers import exact
-from handler.sources.reading import record_of, with_metadata
-from handler.sources.replies import Partial, first_of_stream, of_one_kind
+from handler.kinds import Event
+from handler.records import Content, Deleted, Failure, Item, Origin, Record, Skipped
+from handler.sources.envelopes import only_from
+from handler.sources.exact_numbers import to_exact
+from handler.sources.isolation import find_text, isolate
+from handler.sources.record_parsing import add_metadata, parse_record
 
-NAME = "DynamoDB Streams"
 VIEW = "NEW_AND_OLD_IMAGES"
 STREAM = r"(?P<table>arn:aws[a-z-]*:dynamodb:[a-z0-9-]+:\d{12}:table/[\w.-]+)/stream/.+"
 TEXT = "S"
-"""The one type of attribute that holds a text."""
+"""The only type of attribute that holds a text."""
 
 type Attributes = Mapping[str, Mapping[str, Any]]
 
 
 def matches(event: object) -> bool:
-    """Whether these are changes of a table's items."""
-    return of_one_kind(event, "eventSource", "aws:dynamodb")
+    """Return whether an event is a batch of changes to a table's items."""
+    return only_from(event, "eventSource", "aws:dynamodb")
 
 
-def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
-    """The changed texts."""
+def records(event: Event, text_field: str) -> Iterator[Content]:
+    """Yield one content for each change."""
     for record in event["Records"]:
-        name = text_in(record, "dynamodb", "SequenceNumber")
-        yield from guarded(partial(_changes, record, text_field, name), name, Origin(name, record))
+        name = find_text(record, "dynamodb", "SequenceNumber")
+        yield from isolate(partial(_parse, record, text_field, name), name, Origin(name, record))
 
 
-def _changes(record: Mapping[str, Any], text_field: str, name: str) -> list[Content]:
-    return [change(record, text_field, name)]
+def _parse(record: Mapping[str, Any], text_field: str, name: str) -> list[Content]:
+    return [parse_change(record, text_field, name)]
 
 
-def change(record: Mapping[str, Any], text_field: str, name: str | int) -> Content:
-    """Read one change: a text to embed, or none. `name` is how the source calls it.
+def parse_change(record: Mapping[str, Any], text_field: str, name: str | int) -> Content:
+    """Return the text of one change, or why there is none. `name` is the source's name for the change.
 
     Raises:
-        Exception: it is not as DynamoDB writes it.
+        Exception: the change is not as DynamoDB writes it.
     """
     stream = record["dynamodb"]
     key: Attributes = stream["Keys"]
-    default_id, origin = item_id(key), Origin(name, record)
+    default_id, origin = make_id(key), Origin(name, record)
     if record["eventName"] == "REMOVE":
-        return Gone(default_id, "deleted", origin)
+        return Deleted(default_id, "deleted", origin)
     if stream.get("StreamViewType") != VIEW:
-        msg = f"The table's stream must have the view {VIEW}, or a change of the text cannot be told from any other"
+        msg = f"The table's stream must have the view {VIEW}: without old images, it is unknown whether the text changed"
         return Failure.of(Validation(msg), default_id, origin)
     new, old = stream["NewImage"], stream.get("OldImage", {})
     if text_field in old and old[text_field] == new.get(text_field):
-        return Nothing(default_id, "unchanged", origin)
+        return Skipped(default_id, "unchanged", origin)
     if text_field not in new:
-        return (Gone if text_field in old else Nothing)(default_id, "no text", origin)
-    item = Item(table_of(record["eventSourceARN"]), {field: native(value) for field, value in key.items()}, text_field)
-    return _text_of(new, item, default_id, replace(origin, item=item))
+        return (Deleted if text_field in old else Skipped)(default_id, "no text", origin)
+    keys = {field: to_botocore(value) for field, value in key.items()}
+    item = Item(find_table(record["eventSourceARN"]), keys, text_field)
+    return _parse_item(new, item, default_id, replace(origin, item=item))
 
 
-def _text_of(new: Attributes, item: Item, default_id: str, origin: Origin) -> Record | Failure:
-    """The text of an item, and its other attributes: those are its own, none of them says how the text is to be embedded."""
+def _parse_item(new: Attributes, item: Item, default_id: str, origin: Origin) -> Record | Failure:
+    """Make a record of an item's text. All other attributes are metadata: none of them is an option of the embedding."""
     ((kind, text),) = new[item.text_field].items()
     if kind != TEXT:
         given = TYPES.get(kind, "a type that DynamoDB does not have")
         return Failure.of(Validation(f"The attribute `{item.text_field}` must be a string. Given: {given}"), default_id, origin)
-    made = record_of({item.text_field: text}, default_id, origin, item.text_field)
-    if not isinstance(made, Record):
-        return made
-    return with_metadata(made, {field: plain(value) for field, value in new.items() if field not in {*item.keys, item.text_field}})
+    record = parse_record({item.text_field: text}, default_id, origin, item.text_field)
+    if not isinstance(record, Record):
+        return record
+    metadata = {field: to_plain(value) for field, value in new.items() if field not in {*item.keys, item.text_field}}
+    return add_metadata(record, metadata)
 
 
-def item_id(key: Attributes) -> str:
-    """An item's key as a name: its value where it is one attribute, else all of them as JSON."""
-    values = {field: plain(value) for field, value in key.items()}
+def make_id(key: Attributes) -> str:
+    """Return an item's id: the value of its key, or, if the key has two attributes, both of them as JSON."""
+    values = {field: to_plain(value) for field, value in key.items()}
     first, *others = values.values()
     return str(first) if not others else json.dumps(values, sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
-def plain(value: Mapping[str, Any]) -> Any:  # noqa: ANN401 - whatever JSON holds
-    """An attribute's value without DynamoDB's type around it; binary ones stay base64."""
+def to_plain(value: Mapping[str, Any]) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """Return an attribute's value without DynamoDB's type. Binary values stay base64."""
     ((kind, content),) = value.items()
     return PLAIN[kind](content)
 
 
-def native(value: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A key's attribute as botocore takes it: Lambda hands binary ones over as base64, which botocore would encode once more.
+def to_botocore(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an attribute of a key as botocore expects it. Lambda has encoded binary values as base64, which botocore does again.
 
     Raises:
-        ValueError: it is not base64.
+        ValueError: a binary value is not base64.
     """
     return {"B": base64.b64decode(value["B"], validate=True)} if "B" in value else value
 
@@ -115,32 +117,28 @@ TYPES = {
     "L": "a list",
     "M": "a map",
 }
-"""The types that hold no text, as a sentence names them."""
+"""The types of attributes that hold no text, as a sentence names them."""
 PLAIN: dict[str, Any] = {
     "S": str,
     "B": str,
-    "N": exact,
+    "N": to_exact,
     "BOOL": bool,
     "NULL": lambda _: None,
     "SS": list,
     "BS": list,
-    "NS": lambda numbers: [exact(number) for number in numbers],
-    "L": lambda values: [plain(value) for value in values],
-    "M": lambda values: {field: plain(value) for field, value in values.items()},
+    "NS": lambda numbers: [to_exact(number) for number in numbers],
+    "L": lambda values: [to_plain(value) for value in values],
+    "M": lambda values: {field: to_plain(value) for field, value in values.items()},
 }
+"""The function that turns the content of each type into a value of JSON."""
 
 
-def table_of(stream: str) -> str:
-    """The ARN of the table that a stream's ARN names.
+def find_table(stream: str) -> str:
+    """Return the ARN of the table in the ARN of its stream.
 
     Raises:
-        ValueError: it is not the ARN of a table's stream.
+        ValueError: this is not the ARN of a table's stream.
     """
     if not (match := re.fullmatch(STREAM, stream)):
         raise ValueError
     return match["table"]
-
-
-def reply(back: Sequence[Failure]) -> Partial:
-    """The earliest change that is to come again."""
-    return first_of_stream(back)

@@ -1,32 +1,26 @@
-"""EventBridge: an event's detail is a record. Asynchronous: what is left over has the event come again.
+"""EventBridge: an event's detail is a record.
 
-IAM: none of the function's own; the rule may invoke it (lambda:InvokeFunction).
+The invocation is asynchronous: to retry it, the reply raises.
+
+IAM: no right of the function's own; the rule needs lambda:InvokeFunction.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
 
-from handler.records import Content, Failure, Origin
-from handler.sources.guarded import guarded, text_in
-from handler.sources.reading import from_eventbridge, is_eventbridge
-from handler.sources.replies import raised
-
-NAME = "EventBridge"
+from handler.kinds import Event
+from handler.records import Content, Origin
+from handler.sources.envelopes import is_eventbridge, read_eventbridge
+from handler.sources.isolation import find_text, isolate
 
 
 def matches(event: object) -> bool:
-    """Whether this is an event of a bus; what S3 says there is the S3 source's."""
+    """Return whether this is an event of a bus. Events that S3 puts there belong to the S3 source."""
     return isinstance(event, dict) and is_eventbridge(event) and event["source"] != "aws.s3"
 
 
-def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
-    """The detail. Its `id`, where it has one, names the record, else the event's own."""
-    name = text_in(event, "id")
+def records(event: Event, text_field: str) -> Iterator[Content]:
+    """Yield the record in the detail. Without an `id` of its own, it gets the event's."""
+    name = find_text(event, "id")
     origin = Origin(name, event)
-    return guarded(partial(from_eventbridge, event, name, origin, text_field), name, origin)
-
-
-def reply(back: Sequence[Failure]) -> None:
-    """Nothing, or an exception."""
-    raised(back)
+    return isolate(partial(read_eventbridge, event, name, origin, text_field), name, origin)

@@ -1,8 +1,8 @@
-"""EventBridge Pipes, as its enrichment: an array in, an array of the same length and order out.
+"""EventBridge Pipes, with this function as enrichment: a list goes in, a list of the same length and order comes out.
 
-A pipe hands over messages of SQS, Kinesis and DynamoDB as it read them, or whatever its input template makes of them.
+A pipe passes on messages of SQS, Kinesis and DynamoDB as it read them, or whatever its input template makes of them.
 
-IAM: none of the function's own; the pipe's role may invoke it (lambda:InvokeFunction).
+IAM: no right of the function's own; the pipe's role needs lambda:InvokeFunction.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,51 +10,54 @@ from functools import partial
 from typing import Any
 
 from handler.errors import Validation
+from handler.kinds import Event
 from handler.records import Content, Failure, Origin, StoredObject
 from handler.sources import dynamodb, kinesis, sqs
-from handler.sources.guarded import guarded, text_in
-from handler.sources.reading import contents, record_of
-
-NAME = "EventBridge Pipes"
+from handler.sources.envelopes import parse_message
+from handler.sources.isolation import find_text, isolate
+from handler.sources.record_parsing import parse_record
 
 
 def matches(event: object) -> bool:
-    """Whether this is an array: no other source sends one."""
+    """Return whether this is a list. No other source sends one."""
     return isinstance(event, list)
 
 
-def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
-    """One content for each place of the array."""
-    for place, element in enumerate(event):
-        found = guarded(partial(_contents, element, place, text_field), str(place), Origin(place, element))
-        yield _only(list(found), place, element)
+def records(event: Event, text_field: str) -> Iterator[Content]:
+    """Yield one content for each element of the list."""
+    for position, element in enumerate(event):
+        found = isolate(partial(_parse, element, position, text_field), str(position), Origin(position, element))
+        yield _only_content(list(found), position, element)
 
 
-def _contents(element: Any, place: int, text_field: str) -> list[Content]:  # noqa: ANN401 - whatever the pipe sends
+def _parse(element: Any, position: int, text_field: str) -> list[Content]:  # noqa: ANN401 - whatever the pipe sends
     source = element.get("eventSource") if isinstance(element, dict) else None
-    read = ELEMENTS.get(str(source))
-    if read:
-        return read(element, place, text_field)
+    parse = ELEMENTS.get(str(source))
+    if parse:
+        return parse(element, position, text_field)
     if isinstance(element, str):
-        return list(contents(element, str(place), Origin(place, element), text_field))
-    return [record_of(element, str(place), Origin(place, element), text_field)]
+        return list(parse_message(element, str(position), Origin(position, element), text_field))
+    return [parse_record(element, str(position), Origin(position, element), text_field)]
 
 
-def _only(found: list[Content], place: int, element: object) -> Content:
-    """An enrichment has one answer for each element, so it cannot be for an object's many lines."""
+def _only_content(found: list[Content], position: int, element: object) -> Content:
+    """Return the one content of an element. An object has many lines, and an enrichment returns one result for each element."""
     match found:
         case [content] if not isinstance(content, StoredObject):
             return content
-    error = Validation("An element of a pipe must hold one record; objects of S3 are for the function as a target")
-    return Failure.of(error, str(place), Origin(place, element))
+    error = Validation("An element of a pipe must hold one record. To embed objects of S3, make this function the pipe's target")
+    return Failure.of(error, str(position), Origin(position, element))
 
 
 ELEMENTS: dict[str, Callable[[dict[str, Any], int, str], list[Content]]] = {
-    "aws:sqs": lambda element, place, text_field: list(
-        contents(element["body"], text_in(element, "messageId"), Origin(place, sqs.origin_of(element).original), text_field)
+    "aws:sqs": lambda element, position, text_field: list(
+        parse_message(
+            element["body"], find_text(element, "messageId"), Origin(position, sqs.origin_of(element).original), text_field
+        )
     ),
-    "aws:kinesis": lambda element, place, text_field: list(
-        kinesis.data(element["data"], text_in(element, "eventID"), Origin(place, element), text_field)
+    "aws:kinesis": lambda element, position, text_field: list(
+        kinesis.parse_data(element["data"], find_text(element, "eventID"), Origin(position, element), text_field)
     ),
-    "aws:dynamodb": lambda element, place, text_field: [dynamodb.change(element, text_field, place)],
+    "aws:dynamodb": lambda element, position, text_field: [dynamodb.parse_change(element, text_field, position)],
 }
+"""The parser for the elements of each service."""

@@ -1,4 +1,4 @@
-"""How sources are answered: by naming what is to come again, or, where no answer is read, by an exception.
+"""Replies: how a source learns what to retry, either by the names of messages or by an exception.
 
 Law: pure functions.
 """
@@ -10,39 +10,39 @@ from handler.errors import Unfinished
 from handler.records import Failure
 
 LONGEST_SEQUENCE = 128
-"""Digits of a sequence number of Kinesis, which are 56 as a rule."""
+"""Digits of a sequence number of Kinesis, which usually has 56."""
 
-type Partial = dict[str, list[dict[str, Any]]]
-
-
-def of_one_kind(event: object, field: str, source: str) -> bool:
-    """Whether an event is a list of `Records`, all of them from `source`."""
-    found = event.get("Records") if isinstance(event, dict) and len(event) == 1 else None
-    return isinstance(found, list) and bool(found) and all(isinstance(one, dict) and one.get(field) == source for one in found)
+type BatchItemFailures = dict[str, list[dict[str, Any]]]
+"""Lambda's reply for a queue or a stream: `batchItemFailures` names the messages to retry."""
 
 
-def items(names: Iterable[object]) -> Partial:
-    """`batchItemFailures`: none of them means that everything is done."""
+def name_failures(names: Iterable[object]) -> BatchItemFailures:
+    """Name the messages to retry. If there are none, every message is done."""
     return {"batchItemFailures": [{"itemIdentifier": name} for name in names]}
 
 
-def first_of_stream(back: Sequence[Failure]) -> Partial:
-    """A stream comes again from the earliest record that is named, so that one alone is."""
-    return items([min((failure.origin.message for failure in back), key=_sequence)] if back else [])
+def name_messages(failures: Sequence[Failure]) -> BatchItemFailures:
+    """Name each message to retry once. A queue deletes the others."""
+    return name_failures(dict.fromkeys(failure.origin.message for failure in failures))
+
+
+def name_first_of_stream(failures: Sequence[Failure]) -> BatchItemFailures:
+    """Name the earliest record to retry. A stream is read again from there, so one name is enough."""
+    return name_failures([min((failure.origin.message for failure in failures), key=_sequence)] if failures else [])
 
 
 def _sequence(name: object) -> int:
-    """A record's place in its stream; before all others one without it, which has Lambda send the whole batch again."""
+    """Return a record's place in its stream. A name that is no number comes first: it makes Lambda send the whole batch again."""
     digits = str(name)
     return int(digits) if digits.isdecimal() and len(digits) <= LONGEST_SEQUENCE else -1
 
 
-def raised(back: Sequence[Failure]) -> None:
-    """An asynchronous invocation is tried again where it raises, and only there.
+def raise_if_unfinished(failures: Sequence[Failure]) -> None:
+    """Raise if there is anything to retry: an asynchronous invocation is retried only if the function raises.
 
     Raises:
-        Unfinished: something is left over.
+        Unfinished: there are failures.
     """
-    if back:
-        msg = f"{len(back)} of the event's records are not done, the first because: {back[0].error}"
+    if failures:
+        msg = f"{len(failures)} of the event's records are not done, the first because: {failures[0].error}"
         raise Unfinished(msg)

@@ -1,31 +1,25 @@
-"""S3: objects made, as S3 itself tells of them or through EventBridge. Asynchronous: what is left over has the event come again.
+"""S3: objects that were created, as S3 reports them itself or through EventBridge.
+
+The invocation is asynchronous: to retry it, the reply raises.
 
 IAM: s3:GetObject and s3:GetObjectVersion on the objects, s3:ListBucket on their bucket; sqs:SendMessage on the continuation queue.
-S3 may invoke the function.
+S3 needs lambda:InvokeFunction.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
-from handler.records import Content, Failure, Origin
-from handler.sources.reading import is_eventbridge, is_test, opened
-from handler.sources.replies import of_one_kind, raised
-
-NAME = "S3"
+from handler.kinds import Event
+from handler.records import Content, Origin
+from handler.sources.envelopes import is_eventbridge, is_test, only_from, open_envelope
 
 
 def matches(event: object) -> bool:
-    """Whether S3 tells of objects, or tries whether it can."""
+    """Return whether S3 reports objects, or sends its test event."""
     if not isinstance(event, dict):
         return False
-    return of_one_kind(event, "eventSource", "aws:s3") or is_test(event) or (is_eventbridge(event) and event["source"] == "aws.s3")
+    return only_from(event, "eventSource", "aws:s3") or is_test(event) or (is_eventbridge(event) and event["source"] == "aws.s3")
 
 
-def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
-    """The objects."""
-    return opened(event, "s3", Origin("s3", event), text_field)
-
-
-def reply(back: Sequence[Failure]) -> None:
-    """Nothing, or an exception."""
-    raised(back)
+def records(event: Event, text_field: str) -> Iterator[Content]:
+    """Yield the objects."""
+    return open_envelope(event, "s3", Origin("s3", event), text_field)

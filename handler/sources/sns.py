@@ -1,37 +1,32 @@
-"""SNS: a topic's message holds a plain text, a record, or an envelope. Asynchronous: what is left over has the event come again.
+"""SNS: each notification holds a plain text, a record or an envelope.
 
-IAM: none of the function's own; the topic may invoke it (lambda:InvokeFunction).
+The invocation is asynchronous: to retry it, the reply raises.
+
+IAM: no right of the function's own; the topic needs lambda:InvokeFunction.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from handler.records import Content, Failure, Origin
-from handler.sources.guarded import guarded, text_in
-from handler.sources.reading import contents
-from handler.sources.replies import of_one_kind, raised
-
-NAME = "SNS"
+from handler.kinds import Event
+from handler.records import Content, Origin
+from handler.sources.envelopes import only_from, parse_message
+from handler.sources.isolation import find_text, isolate
 
 
 def matches(event: object) -> bool:
-    """Whether these are notifications of a topic."""
-    return of_one_kind(event, "EventSource", "aws:sns")
+    """Return whether an event is a notification of a topic."""
+    return only_from(event, "EventSource", "aws:sns")
 
 
-def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - Lambda's own type
-    """What the notifications hold."""
+def records(event: Event, text_field: str) -> Iterator[Content]:
+    """Yield the contents of all notifications."""
     for record in event["Records"]:
-        name = text_in(record, "Sns", "MessageId")
+        name = find_text(record, "Sns", "MessageId")
         origin = Origin(name, record)
-        yield from guarded(partial(_contents, record, origin, text_field), name, origin)
+        yield from isolate(partial(_parse, record, origin, text_field), name, origin)
 
 
-def _contents(record: dict[str, Any], origin: Origin, text_field: str) -> Iterator[Content]:
-    return contents(record["Sns"]["Message"], str(origin.message), origin, text_field)
-
-
-def reply(back: Sequence[Failure]) -> None:
-    """Nothing, or an exception."""
-    raised(back)
+def _parse(record: dict[str, Any], origin: Origin, text_field: str) -> Iterator[Content]:
+    return parse_message(record["Sns"]["Message"], str(origin.message), origin, text_field)

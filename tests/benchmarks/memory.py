@@ -12,7 +12,7 @@ from typing import Any
 
 from handler.bootstrap import Handler, load_service
 from handler.config import MEMORY_PER_VCPU_MB
-from handler.functions.api import answering
+from handler.functions.api import make_handler
 
 from .effort import Effort
 from .machine import cores
@@ -50,7 +50,7 @@ def _function(vcpus: int, allowed: list[int]) -> tuple[Handler, list[int]]:
     bound = allowed[:vcpus]
     _bind(bound)
     memory = {"MODEL_DIR": str(INT8), "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(vcpus * MEMORY_PER_VCPU_MB)}
-    answer = answering(load_service(memory), None)
+    answer = make_handler(load_service(memory), None)
     answer(_event(vcpus * 2, 8), None)
     return answer, bound
 

@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 
 from handler.bootstrap import load_service
 from handler.config import PipelineSettings
-from handler.functions.pipeline import Parts, answering
-from handler.pipeline.ports import Objects
+from handler.functions.pipeline import make_handler
+from handler.functions.setup import Setup
+from handler.pipeline.ports import ObjectStore
 from handler.records import Failure, Result
 from layers.model.corpus import passages
 
@@ -39,9 +40,9 @@ def tables(effort: Effort) -> Iterator[Table]:
     sequences = [tokens.ids for tokens in tokenization().tokenize(texts, "right")]
     sink = Counting()
     service = load_service({"MODEL_DIR": str(INT8), "THREADS": str(threads), "CACHE_MEMORY_MB": "0"})
-    objects = Objects(lambda _: iter(()), lambda *_: False, lambda _: False)
-    parts = Parts(PipelineSettings.from_environment({}), sink, None, objects, lambda _: sink)
-    answer, event = answering(service, parts), _event(texts)
+    objects = ObjectStore(lambda _: iter(()), lambda *_: False, lambda _: False)
+    parts = Setup(PipelineSettings.from_environment({}), sink, None, objects, lambda _: sink)
+    answer, event = make_handler(service, parts), _event(texts)
     contenders = {"encoder": lambda: encoder.encode(sequences), "pipeline": lambda: answer(event, None)}
     encoder.encode(sequences[:WARM_UP])
     answer(_event(texts[:WARM_UP]), None)

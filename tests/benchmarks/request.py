@@ -17,13 +17,13 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from handler.cache.vector_cache import VectorCache
 from handler.embedding.encoder import Encoder
 from handler.embedding.tokenization import Tokenization
+from handler.embedding_service import EmbeddingService
 from handler.encoding import encode_vectors
 from handler.functions.api import handler
 from handler.http.feature_extraction import feature_extraction
-from handler.http.middleware import Gate
-from handler.http.request import Call
-from handler.http.responses import answer
-from handler.service import EmbeddingService
+from handler.http.middleware import RequestMiddleware
+from handler.http.request import HttpRequest
+from handler.http.responses import embedding_response
 from handler.vectors import ENCODING_FORMATS
 
 from .effort import Effort
@@ -94,15 +94,15 @@ TOKENISE, ENCODE, REST = "tokenise", "encode", "Lambda's JSON, and finding the f
 STEPS: dict[str, list[Callable[..., Any]]] = {
     "Mangum: event to scope, event loop, reply": [Mangum.__call__],
     "FastAPI and Starlette: middleware, routing": [FastAPI.__call__, ExceptionMiddleware.__call__],
-    "gate: front door, key, failures": [Gate.__call__],
-    "the request read": [Call.of],
+    "gate: front door, key, failures": [RequestMiddleware.__call__],
+    "the request read": [HttpRequest.read],
     "fields to texts and options": [feature_extraction],
     "service: keys, length 1": [EmbeddingService.embed],
     TOKENISE: [Tokenization.tokenize],
     "codec": [VectorCache.encode],
     ENCODE: [Encoder.encode],
     "vectors to JSON": [encode_vectors],
-    "response and its headers": [answer],
+    "response and its headers": [embedding_response],
 }
 """By name, in the order in which they begin; a step lasts until the next begins, and goes on when that has ended."""
 

@@ -1,4 +1,4 @@
-"""A browser, and endpoints for it to look at: one that asks for a key and whose model has prompts, and one that is open.
+"""A browser, and two endpoints for it: one that requires a key and whose model has prompts, and one that requires no key.
 
 `make test-browser` runs this in an environment of its own: nothing of handler/ is imported here.
 """
@@ -32,13 +32,13 @@ if not os.environ.get("RUN_BROWSER"):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where one listens, and the key it asks for."""
+    """The address of an endpoint, and the key that it requires."""
 
     url: str
     key: str = ""
 
     def ask(self, path: str = "", body: object = None) -> tuple[Any, dict[str, str]]:
-        """What a plain request with the key gets: content and headers."""
+        """Send a request with the key; returns content and headers."""
         sent = Request(self.url + path, json.dumps(body).encode() if body else None, {"Authorization": f"Bearer {self.key}"})  # noqa: S310 - ours
         with urlopen(sent, timeout=SECONDS) as response:  # noqa: S310 - ours
             return json.load(response), {name.lower(): value for name, value in response.headers.items()}
@@ -46,7 +46,7 @@ class Endpoint:
 
 @contextmanager
 def served(log: Path, **variables: str) -> Iterator[str]:
-    """The handler behind HTTP; the address at which it listens."""
+    """Serve the handler by HTTP; yields the address."""
     environment = {name: value for name, value in os.environ.items() if name not in {"AUTH", "API_KEYS"}}
     with log.open("w") as output:
         server = subprocess.Popen(
@@ -70,7 +70,7 @@ def served(log: Path, **variables: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    """It asks for a key; its model is the default one, given prompts."""
+    """Serve an endpoint that requires a key, with the default model and prompts."""
     folder = tmp_path_factory.mktemp("model")
     manifest = json.loads((MODEL / "manifest.json").read_text())
     for name in manifest["files"]:
@@ -82,14 +82,14 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
 
 @pytest.fixture(scope="session")
 def unguarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    """It is open, as `make run` is, and remembers nothing."""
+    """Serve an endpoint that requires no key, as `make run` does, without a cache."""
     with served(tmp_path_factory.mktemp("open") / "log", MODEL_DIR=str(MODEL), AUTH="none", CACHE_MEMORY_MB="0") as url:
         yield Endpoint(url)
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    """Debian's chromium, without a screen."""
+    """Start Debian's chromium without a screen."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only in the browser's own environment
 
     with sync_playwright() as playwright:
@@ -105,7 +105,7 @@ def browser() -> Iterator[Any]:
 
 @dataclass(frozen=True)
 class Seen:
-    """What the browser did beside showing the page: whom it asked, and what it complained of."""
+    """The requests and the complaints of the browser."""
 
     requests: list[str]
     complaints: list[str]
@@ -113,13 +113,13 @@ class Seen:
 
 @pytest.fixture
 def seen() -> Seen:
-    """Filled while the test's page is open."""
+    """Make a record that is filled while the test's page is open."""
     return Seen([], [])
 
 
 @pytest.fixture
 def page(browser: Any, seen: Seen) -> Iterator[Any]:  # noqa: ANN401 - playwright's, whose types are not known to `make lint`
-    """An empty tab that can reach nothing but this machine."""
+    """Open an empty tab that can reach only this machine."""
     with browser.new_context(viewport={"width": 1280, "height": 1180}) as context:
         context.route(lambda url: not url.startswith("http://127.0.0.1:"), lambda route: route.abort())
         context.on("request", lambda request: seen.requests.append(request.url))

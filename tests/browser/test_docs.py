@@ -14,7 +14,7 @@ else:
 
 @pytest.mark.parametrize("path", ["docs", "docs/"])
 def test_the_documentation_needs_no_network(page: Page, guarded: Endpoint, seen: Seen, path: str) -> None:
-    """Every operation of the document is there, and nothing was asked of anyone else or refused by the page's policy."""
+    """The page shows every operation of the document, sends no request elsewhere, and breaks no rule of its policy."""
     page.goto(guarded.url + path)
     page.locator(".opblock").first.wait_for()
     paths = guarded.ask("openapi.json")[0]["paths"]
@@ -27,7 +27,7 @@ def test_the_documentation_needs_no_network(page: Page, guarded: Endpoint, seen:
 
 
 def test_a_request_can_be_tried_from_the_documentation(page: Page, guarded: Endpoint) -> None:
-    """With the key that was given there."""
+    """The request has the key that the reader entered."""
     page.goto(f"{guarded.url}docs")
     page.get_by_role("button", name="Authorize").click()
     page.locator(".auth-container input").fill(KEY)

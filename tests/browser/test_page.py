@@ -1,4 +1,4 @@
-"""The page to try the endpoint by eye, used as its reader uses it: what it shows is what the API answers."""
+"""The page to try the endpoint, used as a reader uses it: it shows what the API returns."""
 
 import json
 import os
@@ -22,11 +22,11 @@ else:
 TEXTS = ["How is the weather?", "Is it raining outside?", 'He said: "it\'s $HOME" \\ `déjà vu` 🌧', "I like ice cream."]
 LONG = " ".join(str(number) for number in range(400))
 README_BYTES = 150_000
-"""The most that the README's picture weighs."""
+"""The most bytes of the README's picture."""
 
 
 def embed(page: Page, texts: list[str] | None = None, key: str = "", **fields: str) -> None:
-    """Fill the form in and press the button; the caller waits for what comes of it."""
+    """Fill in the form and press the button; the caller waits for the result."""
     if texts is not None:
         page.get_by_label("Texts", exact=True).fill("\n".join(texts))
     page.get_by_label("Key", exact=True).fill(key)
@@ -36,19 +36,19 @@ def embed(page: Page, texts: list[str] | None = None, key: str = "", **fields: s
     page.get_by_role("button", name="Embed").click()
 
 
-def answered(page: Page) -> None:
-    """Wait until the answer is shown."""
+def wait_for_result(page: Page) -> None:
+    """Wait until the result is shown."""
     page.locator("#status", has_text="embedded in").wait_for()
 
 
 def heat(page: Page) -> np.ndarray[Any, Any]:
-    """The numbers on the heat map."""
+    """Return the numbers of the heat map."""
     rows = page.locator("#heat tbody tr").all()
     return np.array([[float(cell) for cell in row.locator("td").all_inner_texts()] for row in rows])
 
 
 def cosines(vectors: list[list[float]]) -> np.ndarray[Any, Any]:
-    """What they should be."""
+    """Return the cosines of all pairs of vectors."""
     rows = np.array(vectors)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
     similar: np.ndarray[Any, Any] = rows @ rows.T
@@ -56,7 +56,7 @@ def cosines(vectors: list[list[float]]) -> np.ndarray[Any, Any]:
 
 
 def facts(page: Page) -> dict[str, str]:
-    """The line of facts, by name."""
+    """Return the facts that the page shows, by name."""
     names, values = (page.locator(f"#facts {tag}").all_inner_texts() for tag in ("dt", "dd"))
     return dict(zip(names, values, strict=True))
 
@@ -69,10 +69,10 @@ OPTIONS = {
 
 @pytest.mark.parametrize("name", OPTIONS)
 def test_the_heat_map_has_the_cosines_of_the_api_s_vectors(page: Page, guarded: Endpoint, seen: Seen, name: str) -> None:
-    """To the two places shown, and the facts are those of the headers."""
+    """They agree to the two decimals shown, and the facts agree with the headers."""
     page.goto(guarded.url)
     embed(page, [*TEXTS, LONG], KEY)
-    answered(page)  # with it the page has read which prompts there are
+    wait_for_result(page)  # with it the page has read which prompts there are
     with page.expect_response(guarded.url) as received:
         embed(page, [*TEXTS, LONG], KEY, **OPTIONS[name])
     page.wait_for_function(
@@ -87,19 +87,19 @@ def test_the_heat_map_has_the_cosines_of_the_api_s_vectors(page: Page, guarded: 
     shown = facts(page)
     assert shown["tokens"] == headers["x-compute-tokens"]
     assert shown["dimensions"] == str(len(vectors[0]))
-    assert shown["remembered"].split() == [received.value.headers["x-cache-hits"], "of", "5"]
-    assert shown["cut"] == headers["x-hf-warning"].removeprefix("truncation; ")
+    assert shown["cached"].split() == [received.value.headers["x-cache-hits"], "of", "5"]
+    assert shown["warning"] == headers["x-hf-warning"].removeprefix("truncation; ")
     assert headers["x-model-sha"].startswith(shown["model"].split(" · ")[1])
     assert page.locator("#vectors canvas").count() == page.locator("#map circle").count() == 5
     assert page.locator("#vectors canvas").first.get_attribute("width") == str(len(vectors[0]))
     assert {request.split("/")[2] for request in seen.requests if request.startswith("http")} == {guarded.url.split("/")[2]}
 
 
-def test_the_map_puts_alike_texts_together(page: Page, unguarded: Endpoint) -> None:
-    """The places are the two first principal components, but for their signs and the size of the picture."""
+def test_the_map_shows_similar_texts_close_to_each_other(page: Page, unguarded: Endpoint) -> None:
+    """Positions are the first two principal components, except for signs and scale."""
     page.goto(unguarded.url)
     embed(page)
-    answered(page)
+    wait_for_result(page)
     texts = page.get_by_label("Texts", exact=True).input_value().split("\n")
     vectors = np.array(unguarded.ask(body={"inputs": texts})[0])
     centred = vectors - vectors.mean(axis=0)
@@ -114,11 +114,11 @@ def test_the_map_puts_alike_texts_together(page: Page, unguarded: Endpoint) -> N
 
 
 def test_the_search_ranks_the_lines_by_meaning(page: Page, guarded: Endpoint) -> None:
-    """As the API's vectors do, with the model's own prompt for questions."""
+    """The ranking is that of the API's vectors, with the model's prompt for questions."""
     page.goto(guarded.url)
     embed(page, TEXTS, KEY)
-    answered(page)
-    page.get_by_label("A question to your texts").fill("What is for dessert?")
+    wait_for_result(page)
+    page.get_by_label("A question about your texts").fill("What is for dessert?")
     assert page.get_by_label("Prompt of the question").input_value() == "query"
     page.get_by_role("button", name="Search").click()
     page.locator("#ranking li").first.wait_for()
@@ -130,7 +130,7 @@ def test_the_search_ranks_the_lines_by_meaning(page: Page, guarded: Endpoint) ->
 
 
 def test_the_prompts_are_the_model_s_own(page: Page, guarded: Endpoint) -> None:
-    """Read when the key is there, and with their text."""
+    """The page reads them once it has the key, and shows their texts."""
     page.goto(guarded.url)
     assert page.locator("#prompt_name option").all_inner_texts() == ["the model's default"]
     page.get_by_label("Key", exact=True).fill(KEY)
@@ -151,8 +151,8 @@ FAILURES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_a_failure_is_told_as_it_came_beside_its_field(page: Page, guarded: Endpoint, name: str) -> None:
-    """The field is marked, described by the sentence, and has the focus."""
+def test_an_error_is_shown_next_to_its_field(page: Page, guarded: Endpoint, name: str) -> None:
+    """The field is marked, is described by the sentence of the response, and has the focus."""
     field, typed, sent = FAILURES[name]
     page.goto(guarded.url)
     embed(page, **{"texts": TEXTS, "key": KEY, **typed})
@@ -166,12 +166,12 @@ def test_a_failure_is_told_as_it_came_beside_its_field(page: Page, guarded: Endp
     assert f"{field}-error" in marked.get_attribute("aria-describedby")
     assert page.evaluate("document.activeElement.id") == field
     embed(page, TEXTS, KEY, dimensions="")
-    answered(page)
+    wait_for_result(page)
     assert page.locator(".error:visible").count() == 0
 
 
-def test_the_line_that_a_failure_is_about_is_selected(page: Page, unguarded: Endpoint) -> None:
-    """Half a character, which no keyboard makes but a careless program does."""
+def test_the_line_that_an_error_is_about_is_selected(page: Page, unguarded: Endpoint) -> None:
+    """Half of a surrogate pair comes from no keyboard, but from careless programs."""
     page.goto(unguarded.url)
     page.evaluate(r"document.querySelector('#texts').value = 'fine\n\nhalf \ud83d\nfine'")
     page.get_by_role("button", name="Embed").click()
@@ -181,8 +181,8 @@ def test_the_line_that_a_failure_is_about_is_selected(page: Page, unguarded: End
     ) == [6, 12]
 
 
-def test_an_endpoint_that_cannot_be_reached_is_told(page: Page, unguarded: Endpoint) -> None:
-    """And what a gateway says itself."""
+def test_an_endpoint_that_cannot_be_reached_is_reported(page: Page, unguarded: Endpoint) -> None:
+    """The page also shows errors of a gateway."""
     page.goto(unguarded.url)
     page.route(unguarded.url, lambda route: route.fulfill(status=503, json={"message": "Service Unavailable"}))
     embed(page, TEXTS)
@@ -200,7 +200,7 @@ COMMANDS = {
     "Python, OpenAI": (sys.executable, "snippet.py", PRINTED),
     "JavaScript": ("node", "snippet.mjs", "\nconsole.log(JSON.stringify(vectors));\n"),
 }
-"""By the name of the tab: what runs the snippet, from which file, and what makes it print its vectors."""
+"""By the name of the tab: the program that runs the snippet, its file, and a line that prints the vectors."""
 
 
 @pytest.mark.parametrize("tab", COMMANDS)
@@ -208,13 +208,13 @@ COMMANDS = {
 def test_a_snippet_reproduces_the_request_on_the_screen(
     page: Page, guarded: Endpoint, tmp_path: Path, tab: str, options: dict[str, str]
 ) -> None:
-    """Run by a stranger, it gets the numbers that the page got, bit for bit; the key comes from the environment."""
+    """The snippet gets the same bits as the page; the key comes from the environment."""
     command, file, print_vectors = COMMANDS[tab]
     if shutil.which(command) is None:
         pytest.skip(f"{command} is not on PATH")
     page.goto(guarded.url)
     embed(page, [*TEXTS, LONG], KEY)
-    answered(page)
+    wait_for_result(page)
     if options:
         page.get_by_label("Normalize").uncheck()
     with page.expect_response(guarded.url) as received:
@@ -232,11 +232,11 @@ def test_a_snippet_reproduces_the_request_on_the_screen(
 
 
 @pytest.mark.parametrize("tab", ["curl", "Python", "Python, OpenAI"])
-def test_a_snippet_of_an_open_endpoint_needs_no_key(page: Page, unguarded: Endpoint, tmp_path: Path, tab: str) -> None:
-    """And asks its environment for none."""
+def test_a_snippet_has_no_key_if_the_endpoint_requires_none(page: Page, unguarded: Endpoint, tmp_path: Path, tab: str) -> None:
+    """The snippet does not read the environment either."""
     command, file, print_vectors = COMMANDS[tab]
     page.goto(unguarded.url)
-    page.locator("#snippets-hint", has_text="asks for no key").wait_for()
+    page.locator("#snippets-hint", has_text="requires no key").wait_for()
     page.get_by_role("tab", name=tab, exact=True).click()
     (tmp_path / file).write_text(page.get_by_role("tabpanel").inner_text() + print_vectors)
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
@@ -245,7 +245,7 @@ def test_a_snippet_of_an_open_endpoint_needs_no_key(page: Page, unguarded: Endpo
 
 
 def test_the_copy_button_copies(page: Page, guarded: Endpoint) -> None:
-    """And says so."""
+    """The button says `Copied`."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(guarded.url)
     page.get_by_role("button", name="Copy").click()
@@ -254,10 +254,10 @@ def test_the_copy_button_copies(page: Page, guarded: Endpoint) -> None:
 
 
 def test_the_key_stays_in_the_tab(page: Page, guarded: Endpoint, seen: Seen) -> None:
-    """Neither shown, stored nor put into an address, and gone when the page is loaded anew."""
+    """The key is not shown, stored or put into an address, and a reload forgets it."""
     page.goto(guarded.url)
     embed(page, TEXTS, KEY)
-    answered(page)
+    wait_for_result(page)
     assert KEY not in page.content()
     stored = "[localStorage.length, sessionStorage.length, document.cookie, history.state, location.href]"
     assert page.evaluate(stored) == [0, 0, "", None, guarded.url]
@@ -266,8 +266,8 @@ def test_the_key_stays_in_the_tab(page: Page, guarded: Endpoint, seen: Seen) -> 
     assert page.get_by_label("Key", exact=True).input_value() == ""
 
 
-def test_behind_a_stage_the_page_asks_through_the_stage(page: Page, guarded: Endpoint) -> None:
-    """At every address that leads to it; the gateway takes the stage off."""
+def test_behind_a_stage_the_page_sends_requests_through_the_stage(page: Page, guarded: Endpoint) -> None:
+    """The page has several addresses; the gateway removes the stage from the path."""
     asked = []
 
     def gateway(route: Any) -> None:  # noqa: ANN401 - playwright's
@@ -278,15 +278,15 @@ def test_behind_a_stage_the_page_asks_through_the_stage(page: Page, guarded: End
     for path in ("Prod/", "Prod/try", "Prod/try/", "Prod"):
         page.goto(guarded.url + path)
         embed(page, TEXTS, KEY)
-        answered(page)
+        wait_for_result(page)
         assert f"curl -s '{guarded.url}Prod/'" in page.get_by_role("tabpanel").inner_text()
     assert len(asked) > 8
     page.get_by_role("link", name="All routes and fields").click()
     page.locator(".opblock").first.wait_for()
 
 
-def test_all_of_it_is_done_by_keyboard(page: Page, guarded: Endpoint) -> None:
-    """Tab goes through the fields in their order, Enter presses, arrows choose a snippet; the focus can be seen."""
+def test_the_page_can_be_used_by_keyboard(page: Page, guarded: Endpoint) -> None:
+    """Tab moves through the fields in order, Enter presses a button, arrows choose a snippet; the focus is visible."""
     page.goto(guarded.url)
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.id") == "texts"
@@ -311,9 +311,9 @@ def test_all_of_it_is_done_by_keyboard(page: Page, guarded: Endpoint) -> None:
         "normalize",
     ]
     page.keyboard.press("Enter")
-    answered(page)
+    wait_for_result(page)
     assert heat(page).shape == (3, 3)
-    page.get_by_label("A question to your texts").focus()
+    page.get_by_label("A question about your texts").focus()
     page.keyboard.type("Which one?")
     page.keyboard.press("Enter")
     page.locator("#ranking li").first.wait_for()
@@ -329,7 +329,7 @@ def test_all_of_it_is_done_by_keyboard(page: Page, guarded: Endpoint) -> None:
 
 
 def violations(page: Page) -> list[str]:
-    """What axe finds wrong for those who cannot see well, or not at all."""
+    """Return the accessibility violations that axe finds."""
     from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 - only in the browser's own environment
 
     found = Axe().run(page).response["violations"]
@@ -341,8 +341,8 @@ SCREENINGS = {"wide": (1280, 1180), "phone": (360, 740)}
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", SCREENINGS)
-def test_everyone_can_read_it(page: Page, guarded: Endpoint, seen: Seen, scheme: str, size: str) -> None:
-    """Before, with an answer and with a failure: axe finds nothing, nothing is wider than the screen. Keeps the screenshots."""
+def test_the_page_is_accessible(page: Page, guarded: Endpoint, seen: Seen, scheme: str, size: str) -> None:
+    """In each state axe finds no violation, and nothing is wider than the screen. The screenshots are kept."""
     width, height = SCREENINGS[size]
     page.set_viewport_size({"width": width, "height": height})
     page.emulate_media(color_scheme=scheme)
@@ -356,8 +356,8 @@ def test_everyone_can_read_it(page: Page, guarded: Endpoint, seen: Seen, scheme:
 
     look("start")
     embed(page, key=KEY)
-    answered(page)
-    page.get_by_label("A question to your texts").fill("Which machine is broken?")
+    wait_for_result(page)
+    page.get_by_label("A question about your texts").fill("Which machine is broken?")
     page.get_by_role("button", name="Search").click()
     page.locator("#ranking li").first.wait_for()
     look("answer")
@@ -368,13 +368,13 @@ def test_everyone_can_read_it(page: Page, guarded: Endpoint, seen: Seen, scheme:
 
 
 def test_the_readme_s_picture(page: Page, unguarded: Endpoint) -> None:
-    """Kept as build/screens/page.png; `make screenshot` puts it where the README shows it."""
+    """The test writes build/screens/page.png; `make screenshot` copies it to where the README shows it."""
     from PIL import Image  # noqa: PLC0415 - only in the browser's own environment
 
     page.set_viewport_size({"width": 1200, "height": 1410})
     page.goto(unguarded.url)
     embed(page)
-    answered(page)
+    wait_for_result(page)
     picture = SCREENS / "page.png"
     page.screenshot(path=picture)
     Image.open(picture).convert("RGB").quantize(128, dither=Image.Dither.NONE).save(picture, optimize=True)

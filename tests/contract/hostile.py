@@ -1,4 +1,4 @@
-"""Generated requests that no well-meaning client sends, and what must hold of every answer."""
+"""Generates requests that no well-meaning client sends, and checks what must hold for every response."""
 
 import base64
 import gzip
@@ -13,7 +13,7 @@ from tests.contract.test_routes import PATHS, event
 
 STATUSES = frozenset({200, 204, 400, 401, 404, 405, 413, 415, 422, 424})
 LONGEST_INTEGER = 10 ** (sys.get_int_max_str_digits() - 1)
-"""The longest that Python's JSON reads, and that it refuses to write with one more digit."""
+"""The longest number that Python's JSON reads; with one more digit it refuses to write it."""
 NASTY_TEXTS = (
     "",
     " ",
@@ -113,7 +113,7 @@ RAW_BODIES = (
     b'{"inputs": "a", "user": "\\ud800", "dimensions": -1e999}',
 )
 HOSTS = ("[", "[::1", "a]:b", "a:b:c", "", "\x00", "a/b?c#d@e", "h" * 9_000)
-"""Of which a URL cannot be made."""
+"""Values of the Host header that cannot be part of a URL."""
 MORE_PATHS = (
     "/v1/embeddings",
     "/embeddings",
@@ -149,7 +149,7 @@ CONTENT_TYPES = (
 
 
 def value(generator: random.Random, depth: int = 0) -> Any:  # noqa: ANN401 - any JSON
-    """A value of any kind, nested now and then."""
+    """Generate a value of any type, sometimes a nested one."""
     kind = generator.random()
     if kind < 0.4 or depth > 4:
         return generator.choice(NASTY_TEXTS)
@@ -161,7 +161,7 @@ def value(generator: random.Random, depth: int = 0) -> Any:  # noqa: ANN401 - an
 
 
 def body(generator: random.Random) -> bytes:
-    """A body: a hostile one as it is, or an object of fields with hostile values."""
+    """Generate a body: a hostile one, or an object of fields with hostile values."""
     if generator.random() < 0.2:
         return generator.choice(RAW_BODIES)
     fields: dict[str, Any] = {"inputs": generator.choice(NASTY_TEXTS)} if generator.random() < 0.6 else {}
@@ -170,7 +170,7 @@ def body(generator: random.Random) -> bytes:
 
 
 def by_http(client: Client, generator: random.Random) -> Reply:
-    """One request, by the shape of an HTTP API's event."""
+    """Send one request in a well-formed event of an HTTP API."""
     headers = {"content_type": generator.choice(CONTENT_TYPES)}
     if generator.random() < 0.2:
         headers["host"] = generator.choice(HOSTS)
@@ -186,12 +186,12 @@ def by_http(client: Client, generator: random.Random) -> Reply:
 
 
 def path_of(generator: random.Random) -> str:
-    """A path, known or not."""
+    """Generate a path, known or unknown."""
     return generator.choice(PATHS if generator.random() < 0.6 else MORE_PATHS)
 
 
 def by_event(client: Client, generator: random.Random) -> Reply:
-    """One request, by the event of any door with a part of it spoiled."""
+    """Send one request in an event of any front door in which one part is damaged."""
     made = event(generator.choice(["http_api_v2", "rest_v1", "function_url", "alb"]))
     made["body"] = body(generator).decode("latin-1")
     if generator.random() < 0.3:
@@ -214,14 +214,14 @@ KINDS: tuple[Callable[[Client, random.Random], Reply], ...] = (by_http, by_http,
 
 
 def requests(client: Client, seed: int, count: int) -> Iterator[Reply]:
-    """The answers to `count` requests, the same for the same seed."""
+    """Yield the responses to `count` requests, which are the same for the same seed."""
     generator = random.Random(seed)  # noqa: S311 - repeatable, not secret
     for _ in range(count):
         yield generator.choice(KINDS)(client, generator)
 
 
 def check(reply: Reply) -> None:
-    """What holds of every answer: a status of the contract; of a failure, its one shape."""
+    """Check that a response has a status of the contract, and that an error has the contract's shape."""
     assert reply.status in STATUSES, (reply.status, reply.body[:300])
     if reply.status >= 400 and reply.body:
         assert reply.headers["content-type"] == "application/json"

@@ -1,4 +1,4 @@
-"""The cache on the wire: the same bytes whichever way a vector comes, and headers that tell which way it was."""
+"""The cache as clients see it: a vector has the same bytes with and without the cache, and headers say where it came from."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from events.dynamodb import LocalDynamoDB
-from handler.functions.api import answering
+from handler.functions.api import make_handler
 from layers.model.corpus import passages
 from tests.conftest import FP32, INT8, ROOT, Client, Reply, serve
 from tests.faults.proxy import FaultProxy
@@ -30,7 +30,7 @@ OPTIONS: list[dict[str, object]] = [
 
 
 class Table:
-    """The table, looked into from outside."""
+    """The table, read and changed directly."""
 
     def __init__(self, dynamodb: LocalDynamoDB) -> None:
         self._client, self._name = dynamodb.client(), dynamodb.table
@@ -45,20 +45,20 @@ class Table:
 
 @pytest.fixture(scope="module")
 def table(dynamodb: LocalDynamoDB) -> Table:
-    """The table of all deployments here."""
+    """Make the table that all deployments of this file share."""
     return Table(dynamodb)
 
 
 @pytest.fixture(scope="module")
 def proxy(dynamodb: LocalDynamoDB) -> Iterator[FaultProxy]:
-    """Counts the calls to the table."""
+    """Make a proxy that counts the calls to the table."""
     with FaultProxy(dynamodb.port) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def deployment(proxy: FaultProxy, dynamodb: LocalDynamoDB, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Settings of a deployment with an empty table: nothing that another test stored has its keys. Its memory is off."""
+    """Make settings of a deployment without a memory cache, whose keys no other test has stored in the table."""
     for name, value in {**dynamodb.environment, "AWS_ENDPOINT_URL_DYNAMODB": proxy.endpoint}.items():
         monkeypatch.setenv(name, value)
     proxy.calls.clear()
@@ -72,27 +72,27 @@ def deployment(proxy: FaultProxy, dynamodb: LocalDynamoDB, monkeypatch: pytest.M
 
 
 def client(deployment: dict[str, str], **changes: str) -> Client:
-    """A fresh environment of the deployment."""
-    return Client(answering(serve(INT8, **(deployment | changes)), None))
+    """Make a client of a new environment of the deployment."""
+    return Client(make_handler(serve(INT8, **(deployment | changes)), None))
 
 
 @pytest.fixture
 def warm(deployment: dict[str, str]) -> Client:
-    """One environment for many requests."""
+    """Make a client of one environment for many requests."""
     return client(deployment, CACHE_MEMORY_MB="1")
 
 
-def told(reply: Reply) -> tuple[str, str, str]:
-    """What an answer says of the cache."""
+def cache_headers(reply: Reply) -> tuple[str, str, str]:
+    """Return what a response says about the cache."""
     assert reply.status == 200, reply.body
     names = ("x-compute-type", "x-cache-hits", "x-cache-misses")
     return tuple(reply.headers[name] for name in names)  # type: ignore[return-value]
 
 
 def asking(deployment: dict[str, str], table: Table, text: str) -> dict[str, Any]:
-    """Ask for a text that is new; the item that this stores."""
+    """Embed a new text and return the item that this stores."""
     before = {item["key"]["B"] for item in table.items()}
-    assert told(client(deployment).post({"inputs": text})) == ("cpu", "0", "1")
+    assert cache_headers(client(deployment).post({"inputs": text})) == ("cpu", "0", "1")
     (item,) = [item for item in table.items() if item["key"]["B"] not in before]
     return item
 
@@ -102,12 +102,12 @@ def asking(deployment: dict[str, str], table: Table, text: str) -> dict[str, Any
 def test_a_vector_has_the_same_bytes_whichever_way_it_comes(
     model: Path, options: dict[str, object], deployment: dict[str, str]
 ) -> None:
-    """Hit, miss, hit in memory, x-use-cache: false, a text the policy skips, no table, no cache at all."""
+    """The ways are: hit, miss, hit in memory, x-use-cache: false, a text that the policy skips, no table, no cache at all."""
     asked = {"inputs": ["One way.", LONG, "Another."], **options}
     without = {name: value for name, value in deployment.items() if name != "CACHE_TABLE"}
 
     def fresh(**changes: str) -> Client:
-        return Client(answering(serve(model, **(deployment | changes)), None))
+        return Client(make_handler(serve(model, **(deployment | changes)), None))
 
     warm = fresh(CACHE_MEMORY_MB="1")
     body = json.dumps(asked).encode()
@@ -118,9 +118,9 @@ def test_a_vector_has_the_same_bytes_whichever_way_it_comes(
         "hit": fresh().post(asked),
         "x-use-cache: false": bypassing,
         "skipped": fresh(CACHE_MIN_TOKENS="1000").post(asked),
-        "no table": Client(answering(serve(model, **without), None)).post(asked),
+        "no table": Client(make_handler(serve(model, **without), None)).post(asked),
     }
-    assert [told(reply) for reply in ways.values()] == [
+    assert [cache_headers(reply) for reply in ways.values()] == [
         ("cpu", "0", "3"),
         ("cache", "3", "0"),
         ("cache", "3", "0"),
@@ -132,30 +132,30 @@ def test_a_vector_has_the_same_bytes_whichever_way_it_comes(
 
 
 def test_one_row_serves_every_normalize_dimensions_and_encoding(deployment: dict[str, str], table: Table) -> None:
-    """The first request stores it, the others find it."""
+    """The first request stores the vector, and all others find it."""
     before = len(table.items())
     replies = [client(deployment).post({"inputs": "One row.", **options}) for options in OPTIONS]
-    assert [told(reply)[0] for reply in replies] == ["cpu", *["cache"] * (len(OPTIONS) - 1)]
+    assert [cache_headers(reply)[0] for reply in replies] == ["cpu", *["cache"] * (len(OPTIONS) - 1)]
     assert len(table.items()) == before + 1
 
 
-def test_texts_that_are_cut_differ_by_the_end_that_is(deployment: dict[str, str]) -> None:
-    """And texts that are not cut share a row whichever end would have been."""
+def test_truncated_texts_have_one_row_for_each_direction(deployment: dict[str, str]) -> None:
+    """Texts that are not truncated have one row for both directions."""
     first = client(deployment)
     for text, hits in ((LONG, "0"), ("Short.", "1")):
         first.post({"inputs": text, "truncation_direction": "right"})
-        assert told(first.post({"inputs": text, "truncation_direction": "left"}))[1] == hits
+        assert cache_headers(first.post({"inputs": text, "truncation_direction": "left"}))[1] == hits
 
 
 def test_32_texts_are_one_call_to_read_and_hits_write_nothing(deployment: dict[str, str], proxy: FaultProxy) -> None:
-    """Duplicates are asked for once; reads are of 100 keys at most, writes of 25."""
+    """A repeated text is looked up once. One call reads at most 100 keys and writes at most 25."""
     texts = [f"Text {number}" for number in range(32)]
     first = client(deployment).post({"inputs": texts + texts})
-    assert told(first) == ("cpu", "0", "64")
+    assert cache_headers(first) == ("cpu", "0", "64")
     assert proxy.calls == {"BatchGetItem": 1, "BatchWriteItem": 2}
     proxy.calls.clear()
     second = client(deployment).post({"inputs": texts + texts})
-    assert told(second) == ("cache", "64", "0")
+    assert cache_headers(second) == ("cache", "64", "0")
     assert proxy.calls == {"BatchGetItem": 1}
     proxy.calls.clear()
     client(deployment).post({"inputs": [f"Another {number}" for number in range(101)]})
@@ -163,11 +163,11 @@ def test_32_texts_are_one_call_to_read_and_hits_write_nothing(deployment: dict[s
 
 
 def test_a_hot_text_costs_no_call(deployment: dict[str, str], proxy: FaultProxy) -> None:
-    """A warm environment has it in memory."""
+    """A warm environment has the vector in memory."""
     warm = client(deployment, CACHE_MEMORY_MB="1")
     warm.post({"inputs": "Hot."})
     proxy.calls.clear()
-    assert told(warm.post({"inputs": "Hot."})) == ("cache", "1", "0")
+    assert cache_headers(warm.post({"inputs": "Hot."})) == ("cache", "1", "0")
     assert not proxy.calls
 
 
@@ -183,31 +183,31 @@ OFF: dict[str, tuple[dict[str, object], dict[str, str]]] = {
 
 @pytest.mark.parametrize("name", OFF)
 def test_a_request_without_the_cache_neither_reads_nor_writes(name: str, deployment: dict[str, str], proxy: FaultProxy) -> None:
-    """However it says so; and it doesn't touch the memory either."""
+    """A request can say so by an option or a header. It does not use the memory either."""
     fields, headers = OFF[name]
     asked = client(deployment, CACHE_MEMORY_MB="1")
     body = json.dumps({"inputs": "Not remembered.", **fields}).encode()
     for _ in range(2):
-        assert told(asked.request("POST", "/", body, **headers)) == ("cpu", "0", "0")
+        assert cache_headers(asked.request("POST", "/", body, **headers)) == ("cpu", "0", "0")
     assert not proxy.calls
-    assert told(asked.post({"inputs": "Not remembered."})) == ("cpu", "0", "1")
+    assert cache_headers(asked.post({"inputs": "Not remembered."})) == ("cpu", "0", "1")
 
 
 def test_part_of_a_request_may_come_from_the_cache(deployment: dict[str, str]) -> None:
-    """Then it was computed, and the counts tell how much of it."""
+    """The type is then `cpu`, and the counts say how many vectors came from the cache."""
     client(deployment).post({"inputs": ["known", "known too"]})
-    assert told(client(deployment).post({"inputs": ["known", "new", "known too", "known"]})) == ("cpu", "3", "1")
+    assert cache_headers(client(deployment).post({"inputs": ["known", "new", "known too", "known"]})) == ("cpu", "3", "1")
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batch=st.lists(st.sampled_from([LONG, *map(str, range(60))]), min_size=1, max_size=6))
-def test_whatever_was_asked_before_an_answer_is_what_it_would_be_without(batch: list[str], warm: Client, plain: Client) -> None:
-    """A series of requests, each any mixture of hits in memory, hits and misses."""
+def test_a_response_does_not_depend_on_earlier_requests(batch: list[str], warm: Client, plain: Client) -> None:
+    """Each request of a series mixes hits in memory, hits in the table and misses."""
     assert warm.post({"inputs": batch}).body == plain.post({"inputs": batch}).body
 
 
 def test_a_row_that_is_damaged_or_foreign_is_a_miss_and_is_written_over(deployment: dict[str, str], table: Table) -> None:
-    """The next request hits again."""
+    """The request after it is a hit again."""
     row = asking(deployment, table, "Damaged.")
     good = client(deployment).post({"inputs": "Damaged."})
     content = row["row"]["B"]
@@ -220,22 +220,22 @@ def test_a_row_that_is_damaged_or_foreign_is_a_miss_and_is_written_over(deployme
     ):
         table.put({**row, "row": damaged})
         repaired = client(deployment).post({"inputs": "Damaged."})
-        assert (told(repaired), repaired.body) == (("cpu", "0", "1"), good.body)
-        assert told(client(deployment).post({"inputs": "Damaged."})) == ("cache", "1", "0")
+        assert (cache_headers(repaired), repaired.body) == (("cpu", "0", "1"), good.body)
+        assert cache_headers(client(deployment).post({"inputs": "Damaged."})) == ("cache", "1", "0")
     table.put({"key": row["key"]})
-    assert told(client(deployment).post({"inputs": "Damaged."})) == ("cpu", "0", "1")
+    assert cache_headers(client(deployment).post({"inputs": "Damaged."})) == ("cpu", "0", "1")
 
 
 def test_a_row_lives_for_the_days_that_were_set_and_not_longer(deployment: dict[str, str], table: Table) -> None:
-    """From its writing; DynamoDB takes days to delete it, but it's a miss at once."""
+    """The time counts from the write. DynamoDB deletes an expired row days later, but the row is a miss at once."""
     row = asking(deployment | {"CACHE_TTL_DAYS": "3"}, table, "Mortal.")
     assert int(row["expires"]["N"]) - time.time() == pytest.approx(3 * 24 * 3600, abs=60)
     table.put({**row, "expires": {"N": str(int(time.time()) - 1)}})
-    assert told(client(deployment).post({"inputs": "Mortal."})) == ("cpu", "0", "1")
+    assert cache_headers(client(deployment).post({"inputs": "Mortal."})) == ("cpu", "0", "1")
 
 
 def test_the_table_has_no_word_of_the_text_and_fits_a_write_unit(deployment: dict[str, str], table: Table) -> None:
-    """A key, a row and a time; under 1 KB with all names."""
+    """An item has a key, a row and a time, in less than 1 KB with all names."""
     row = asking(deployment, table, "Secretword")
     assert {name: [*value] for name, value in row.items()} == {"key": ["B"], "row": ["B"], "expires": ["N"]}
     size = len("keyrowexpires") + len(row["key"]["B"]) + len(row["row"]["B"]) + 21  # a number takes 21 bytes at most
@@ -244,12 +244,12 @@ def test_the_table_has_no_word_of_the_text_and_fits_a_write_unit(deployment: dic
 
 
 def test_another_model_secret_or_deployment_finds_nothing_of_this_one(deployment: dict[str, str]) -> None:
-    """Though they share a table."""
+    """Deployments that share a table must not share vectors."""
     client(deployment).post({"inputs": "Whose?"})
     others = {"another secret": (INT8, {"CACHE_KEY_SECRET": "other"}), "another model": (FP32, {})}
     for name, (model, changes) in others.items():
-        reply = Client(answering(serve(model, **(deployment | changes)), None)).post({"inputs": "Whose?"})
-        assert told(reply)[0] == "cpu", name
+        reply = Client(make_handler(serve(model, **(deployment | changes)), None)).post({"inputs": "Whose?"})
+        assert cache_headers(reply)[0] == "cpu", name
 
 
 ONE_REQUEST = """
@@ -261,7 +261,7 @@ print(reply["headers"]["x-compute-type"], "botocore" in sys.modules, "boto3" in 
 
 
 def test_a_fresh_process_finds_what_another_left(dynamodb: LocalDynamoDB) -> None:
-    """With the template's own settings: every text is stored. Without a table, AWS's library is not even imported."""
+    """The template's settings store every text. Without a table, AWS's library is not imported."""
     local = {**os.environ, "MODEL_DIR": str(INT8), "AUTH": "none"}
 
     def run(**environment: str) -> str:

@@ -1,4 +1,4 @@
-"""The feature-extraction part of the wire, through the Lambda handler."""
+"""Feature extraction by HTTP, through the Lambda handler."""
 
 import base64
 import json
@@ -15,28 +15,28 @@ SUNNY = "Today is a sunny day and I will get some ice cream."
 
 
 def vectors(reply: Reply) -> np.ndarray:
-    """The vectors of a successful answer."""
+    """Return the vectors of a successful response."""
     assert reply.status == 200, reply.body
     assert reply.headers["content-type"] == "application/json"
     return np.array(reply.json, dtype=np.float32)
 
 
 def refused(reply: Reply, status: int, error_type: str, sentence: str) -> None:
-    """The answer is this failure and nothing else."""
+    """Check that a response is exactly this error."""
     assert (reply.status, reply.json) == (status, {"error": sentence, "error_type": error_type})
     assert reply.headers["content-type"] == "application/json"
 
 
 @pytest.mark.parametrize("path", ["/", "/embed"])
 def test_a_text_is_answered_by_an_array_of_one_vector(client: Client, path: str) -> None:
-    """Also a single one: `[[…]]`, of length 1."""
+    """The response to a single text is also an array of arrays, `[[…]]`, of unit vectors."""
     (vector,) = vectors(client.post({"inputs": SUNNY}, path))
     assert vector.shape == (384,)
     assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-6)
 
 
 def test_texts_are_answered_in_their_order(client: Client) -> None:
-    """One vector each, repeats included."""
+    """Each text gets one vector, and so does each repeated text."""
     one, two, again = vectors(client.post({"inputs": [SUNNY, "Rain.", SUNNY]}))
     assert np.array_equal(one, again)
     assert not np.array_equal(one, two)
@@ -44,7 +44,7 @@ def test_texts_are_answered_in_their_order(client: Client) -> None:
 
 
 def test_numbers_are_the_shortest_that_read_back_and_never_look_like_integers(client: Client) -> None:
-    """Each has a point or an exponent, and is the float32 itself."""
+    """Each number has a point or an exponent, and reads back as the same float32."""
     texts = client.post({"inputs": SUNNY}).body.decode().strip("[]").split(",")
     assert all("." in text or "e" in text for text in texts)
     assert all(float(np.float32(text)) == pytest.approx(float(text), rel=1e-7) for text in texts)
@@ -54,13 +54,13 @@ def test_numbers_are_the_shortest_that_read_back_and_never_look_like_integers(cl
 
 @pytest.mark.parametrize("body", [f'"{SUNNY}"', f'["{SUNNY}"]'])
 def test_a_bare_string_or_list_is_taken_as_inputs(client: Client, body: str) -> None:
-    """Without an object around it."""
+    """A client may leave out the object around `inputs`."""
     expected = client.post({"inputs": SUNNY})
     assert client.request("POST", "/", body.encode()).body == expected.body
 
 
 def test_json_is_taken_under_any_content_type(client: Client) -> None:
-    """As curl -d sends it, or without one."""
+    """The content type of `curl -d` is another, and some clients send none."""
     body = json.dumps({"inputs": SUNNY}).encode()
     expected = client.post({"inputs": SUNNY}).body
     assert client.request("POST", "/", body).body == expected
@@ -68,7 +68,7 @@ def test_json_is_taken_under_any_content_type(client: Client) -> None:
 
 
 def test_options_of_all_three_eras_are_merged_in_order(client: Client) -> None:
-    """Root, then `parameters`, then `options`: the later wins. `inputs` are the root's."""
+    """`parameters` wins over the root, and `options` over both; `inputs` is read from the root only."""
     merged = client.post(
         {
             "inputs": SUNNY,
@@ -82,7 +82,7 @@ def test_options_of_all_three_eras_are_merged_in_order(client: Client) -> None:
 
 
 def test_null_stands_for_the_default_and_unknown_fields_are_ignored(client: Client) -> None:
-    """As clients send them that always send every field."""
+    """Some clients always send every field."""
     names = (
         "normalize",
         "prompt_name",
@@ -98,7 +98,7 @@ def test_null_stands_for_the_default_and_unknown_fields_are_ignored(client: Clie
 
 
 def test_without_normalize_the_vector_has_the_length_the_model_gave_it(client: Client) -> None:
-    """The normalised one is the same, divided by its length."""
+    """The normalized vector is the same vector divided by its length."""
     (raw,) = vectors(client.post({"inputs": SUNNY, "normalize": False}))
     (unit,) = vectors(client.post({"inputs": SUNNY}))
     assert np.linalg.norm(raw) > 1.5
@@ -107,7 +107,7 @@ def test_without_normalize_the_vector_has_the_length_the_model_gave_it(client: C
 
 @given(dimensions=st.integers(1, 384))
 def test_dimensions_cut_first_and_normalise_then(client: Client, dimensions: int) -> None:
-    """The first ones, brought to the length 1."""
+    """The first dimensions are kept, and the vector then has the length 1."""
     (raw,) = vectors(client.post({"inputs": SUNNY, "normalize": False}))
     (cut,) = vectors(client.post({"inputs": SUNNY, "dimensions": dimensions}))
     expected = raw[:dimensions] / np.linalg.norm(raw[:dimensions])
@@ -115,22 +115,22 @@ def test_dimensions_cut_first_and_normalise_then(client: Client, dimensions: int
 
 
 def test_base64_carries_the_same_float32_as_the_numbers(client: Client) -> None:
-    """Little-endian, one string a text."""
+    """There is one string of little-endian numbers for each text."""
     (encoded,) = client.post({"inputs": SUNNY, "encoding_format": "base64"}).json
     expected = vectors(client.post({"inputs": SUNNY}))[0]
     assert np.array_equal(np.frombuffer(base64.b64decode(encoded), "<f4"), expected)
 
 
-def test_a_text_over_the_limit_is_cut_and_the_client_is_told(client: Client) -> None:
-    """X-HF-Warning says how many and to what; the tokens counted are those that were embedded."""
+def test_a_text_over_the_limit_is_truncated_with_a_warning(client: Client) -> None:
+    """X-HF-Warning says how many texts and to how many tokens; x-compute-tokens counts the tokens that were embedded."""
     reply = client.post({"inputs": ["word " * 300, "short"]})
     assert reply.headers["x-hf-warning"] == "truncation; 1 of 2 inputs were cut to 256 tokens"
     assert reply.headers["x-compute-tokens"] == str(256 + 3)
     assert "x-hf-warning" not in client.post({"inputs": "short"}).headers
 
 
-def test_the_direction_decides_which_end_is_cut(client: Client) -> None:
-    """`Left` keeps the end; the case of the word does not matter."""
+def test_the_direction_decides_which_end_is_truncated(client: Client) -> None:
+    """`Left` keeps the end of the text; upper and lower case are the same."""
     text = "first " * 300 + "last " * 300
     right, upper, left, lower = (
         client.post({"inputs": text, "truncation_direction": direction}).body for direction in ("right", "Right", "Left", "left")
@@ -140,23 +140,23 @@ def test_the_direction_decides_which_end_is_cut(client: Client) -> None:
     assert left != right
 
 
-def test_a_text_over_the_limit_is_refused_where_it_must_not_be_cut(client: Client) -> None:
-    """With the limit and the tokens given, in the words of text-embeddings-inference."""
+def test_a_text_over_the_limit_is_refused_without_truncation(client: Client) -> None:
+    """The sentence has the limit and the number of tokens, in the words of text-embeddings-inference."""
     reply = client.post({"inputs": "word " * 298, "truncate": False})
     refused(reply, 422, "Validation", "Input validation error: `inputs` must have less than 256 tokens. Given: 300")
     assert client.post({"inputs": "word " * 254, "truncate": False}).status == 200
 
 
-def test_the_deployment_decides_about_cutting_where_the_request_does_not(client_of: ClientOf) -> None:
-    """AUTO_TRUNCATE=false refuses, unless the request says otherwise."""
+def test_the_deployment_decides_about_truncation_if_the_request_does_not(client_of: ClientOf) -> None:
+    """AUTO_TRUNCATE=false refuses long texts, unless the request says otherwise."""
     strict = client_of(INT8, AUTO_TRUNCATE="false")
     assert strict.post({"inputs": "word " * 300}).status == 422
     assert strict.post({"inputs": "word " * 300, "truncate": True}).status == 200
     assert strict.get("/info").json["auto_truncate"] is False
 
 
-def test_the_headers_say_what_the_answer_took(client: Client) -> None:
-    """Whole milliseconds, tokens and characters."""
+def test_headers_count_tokens_characters_and_milliseconds(client: Client) -> None:
+    """Durations are whole milliseconds."""
     headers = client.post({"inputs": [SUNNY, "ä"]}).headers
     assert headers["x-compute-type"] == "cpu"
     assert headers["x-compute-characters"] == str(len(SUNNY) + 1)
@@ -174,7 +174,7 @@ KNOWN = "`prompt_name` is not one of this model's prompts: none. Given: "
     [("", EMPTY), ([], EMPTY), ([""], EMPTY), (["a", "", "b", ""], "`inputs[1]` cannot be empty")],
 )
 def test_an_empty_input_is_refused_by_its_index(client: Client, inputs: object, sentence: str) -> None:
-    """400 Empty."""
+    """The response is 400 Empty."""
     refused(client.post({"inputs": inputs}), 400, "Empty", sentence)
 
 
@@ -206,12 +206,12 @@ def test_an_empty_input_is_refused_by_its_index(client: Client, inputs: object, 
     ],
 )
 def test_a_wrong_field_is_named_with_what_it_must_be(client: Client, fields: object, sentence: str) -> None:
-    """422 Validation."""
+    """The response is 422 Validation."""
     refused(client.post(fields), 422, "Validation", sentence)
 
 
-def test_half_a_character_is_refused_by_its_place(client: Client) -> None:
-    """Valid JSON, but no text: 422 Tokenizer, whatever the content type."""
+def test_half_of_a_surrogate_pair_is_refused_with_the_index_of_its_text(client: Client) -> None:
+    """It is valid JSON but not text, so the response is 422 Tokenizer, whatever the content type."""
     sentence = "`inputs[1]` is not valid Unicode: it holds the lone surrogate U+D800 at position 2"
     for headers in ({}, {"content_type": "application/json"}):
         refused(client.request("POST", "/", rb'{"inputs": ["fine", "ab\ud800"]}', **headers), 422, "Tokenizer", sentence)
@@ -219,7 +219,7 @@ def test_half_a_character_is_refused_by_its_place(client: Client) -> None:
 
 
 def test_a_batch_over_the_limit_is_refused(client: Client, client_of: ClientOf) -> None:
-    """413, so that clients that halve their batches on it do."""
+    """Some clients halve their batches on 413."""
     sentence = "batch size 513 > maximum allowed batch size 512"
     refused(client.post({"inputs": ["a"] * 513}), 413, "Validation", sentence)
     small = client_of(INT8, MAX_CLIENT_BATCH_SIZE="2")
@@ -228,8 +228,8 @@ def test_a_batch_over_the_limit_is_refused(client: Client, client_of: ClientOf) 
     assert len(client.post({"inputs": ["a"] * 512}).json) == 512
 
 
-def test_a_body_that_is_not_json_is_refused_with_the_place(client: Client) -> None:
-    """400 where it says it is JSON or says nothing, 415 where it says it is something else."""
+def test_a_body_that_is_not_json_is_refused_with_the_position(client: Client) -> None:
+    """The status is 400 if the content type is JSON or missing, and 415 if it is another."""
     broken = b'{"inputs": '
     for headers in ({}, {"content_type": "application/json"}):
         reply = client.request("POST", "/", broken, **headers)
@@ -243,7 +243,7 @@ def test_a_body_that_is_not_json_is_refused_with_the_place(client: Client) -> No
 
 
 def test_an_unknown_path_and_a_wrong_method_are_json_too(client: Client) -> None:
-    """404 names the path; 405 names the methods, in the header as well."""
+    """404 names the path; 405 names the allowed methods, also in its header."""
     refused(client.get("/nothing"), 404, "Validation", "There is nothing at /nothing")
     reply = client.request("DELETE", "/embed")
     refused(reply, 405, "Validation", "DELETE is not allowed on /embed; allowed: POST")
@@ -253,15 +253,15 @@ def test_an_unknown_path_and_a_wrong_method_are_json_too(client: Client) -> None
         assert (client.request("HEAD", path).status, client.request("HEAD", path).body) == (status, b"")
 
 
-def test_health_is_an_empty_answer(client: Client) -> None:
-    """On / as well, and without a body for HEAD."""
+def test_health_is_an_empty_object(client: Client) -> None:
+    """The path / has it too, and a response to HEAD has no body."""
     for path in ("/", "/health"):
         assert (client.get(path).status, client.get(path).json) == (200, {})
         assert (client.request("HEAD", path).status, client.request("HEAD", path).body) == (200, b"")
 
 
-def test_info_says_what_is_served(client: Client) -> None:
-    """Under the names of text-embeddings-inference."""
+def test_info_describes_the_model_and_its_limits(client: Client) -> None:
+    """Clients of text-embeddings-inference read these names."""
     info = client.get("/info").json
     assert info.pop("version")
     assert info.pop("kernels") in KERNELS

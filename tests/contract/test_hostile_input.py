@@ -1,4 +1,4 @@
-"""No request, however it is made, gets more than an answer: no 5xx, no hang, no growth of memory, no other shape of failure."""
+"""Hostile requests get an ordinary response: no 5xx, no hang, no growing memory, no other shape of error."""
 
 import os
 from collections import Counter
@@ -15,12 +15,12 @@ GROWTH_MB = 64
 
 
 def resident_mb() -> float:
-    """The memory that this process holds now."""
+    """Return the memory that this process holds now."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def test_hostile_requests_are_answered_and_nothing_grows(client: Client) -> None:
-    """The same seeded ones each time. After a tenth of them has warmed everything up, memory stays."""
+    """A seed makes the same requests in every run. Memory may grow only during the first tenth, which warms everything up."""
     statuses: Counter[int] = Counter()
     warm = 0.0
     for index, reply in enumerate(hostile.requests(client, seed=7, count=COUNT)):
@@ -34,13 +34,13 @@ def test_hostile_requests_are_answered_and_nothing_grows(client: Client) -> None
 
 
 def test_a_text_of_five_megabytes_is_answered(client: Client) -> None:
-    """Cut to the model's limit."""
+    """The text is truncated to the model's limit."""
     reply = client.request("POST", "/", b'{"inputs": "' + b"word " * 1_000_000 + b'"}', content_type="application/json")
     assert reply.status == 200
 
 
 LONG = "9" * 4_300
-"""As many digits as Python's JSON reads."""
+"""A number with as many digits as Python's JSON reads."""
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ LONG = "9" * 4_300
 def test_a_number_of_thousands_of_digits_is_refused_without_being_written(
     client: Client, path: str, body: str, sentence: str
 ) -> None:
-    """Beside half of a surrogate pair, for which the body is read by Python's own JSON, which knows no limit of 64 bits."""
+    """Half of a surrogate pair next to it makes Python's own JSON read the body, which has no limit of 64 bits."""
     reply = client.request("POST", path, body.encode(), content_type="application/json")
     assert reply.status == 422
     assert sentence in reply.body.decode()
@@ -71,10 +71,10 @@ def test_a_number_of_thousands_of_digits_is_refused_without_being_written(
 @pytest.mark.parametrize(
     ("method", "path", "status"), [("GET", "/nothing", 404), ("DELETE", "/embed", 405), ("OPTIONS", "/nothing", 204)]
 )
-def test_a_host_of_which_no_url_can_be_made_changes_no_answer(
+def test_a_host_that_cannot_be_part_of_a_url_changes_no_response(
     client: Client, method: str, path: str, status: int, host: str
 ) -> None:
-    """What the client calls the host is asked for nowhere."""
+    """The application must not read the Host header."""
     assert client.request(method, path, host=host).status == status
 
 

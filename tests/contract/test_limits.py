@@ -1,4 +1,4 @@
-"""What cannot fit or cannot be done in time is refused before it is computed, by a bound that is never passed."""
+"""Requests whose response cannot fit or cannot be made in time are refused before anything is embedded."""
 
 import base64
 import gzip
@@ -15,19 +15,19 @@ from hypothesis import strategies as st
 from events.emulator import Emulator
 from handler.doors import DIRECT, ENVELOPE_BYTES, FRONT_DOORS, LAMBDA_BYTES, FrontDoor, door_of
 from handler.encoding import NUMBER_BYTES, encode_vectors, row_bytes
-from handler.functions.api import answering
+from handler.functions.api import make_handler
 from handler.http.openai import ITEM_BYTES
 from handler.service import Service
 from tests.conftest import FP32, ROOT, Client
 from tests.contract.test_routes import event
 
 LONGEST = np.float32(-0.0000063184107)
-"""A float32 that takes as many characters as any."""
+"""No float32 takes more characters than this one."""
 DOORS = {door.name: door for door in FRONT_DOORS}
 
 
 def test_no_float32_takes_more_bytes_than_the_bound() -> None:
-    """Every exponent, both signs, the ends and 4,000 random ones of its fractions: two million numbers."""
+    """The two million numbers have every exponent, both signs, and the first, the last and 4,000 random fractions."""
     generator = np.random.default_rng(7)
     fractions = np.concatenate([[0, 1, 2**23 - 1], generator.integers(0, 2**23, 4000)]).astype(np.uint32)
     longest = 0
@@ -42,8 +42,8 @@ def test_no_float32_takes_more_bytes_than_the_bound() -> None:
 
 @given(count=st.integers(1, 20), dimension=st.integers(1, 400))
 @pytest.mark.parametrize("encoding_format", ["float", "base64"])
-def test_no_answer_takes_more_bytes_than_its_bound(count: int, dimension: int, encoding_format: Any) -> None:  # noqa: ANN401
-    """As Lambda writes it into its envelope, with the longest numbers there are."""
+def test_no_response_takes_more_bytes_than_its_bound(count: int, dimension: int, encoding_format: Any) -> None:  # noqa: ANN401
+    """The response has the longest numbers, and is written as in Lambda's envelope."""
     content = encode_vectors(np.full((count, dimension), LONGEST), encoding_format)
     in_envelope = len(json.dumps(content.decode())) - 2
     assert in_envelope <= count * row_bytes(dimension, encoding_format) + 2
@@ -51,28 +51,28 @@ def test_no_answer_takes_more_bytes_than_its_bound(count: int, dimension: int, e
         assert len(base64.b64encode(content)) <= count * row_bytes(dimension, encoding_format) + 4
 
 
-def test_openai_s_wrapping_is_in_its_bound(client: Client) -> None:
-    """A batch of the largest index."""
+def test_the_bound_counts_openai_s_objects_around_vectors(client: Client) -> None:
+    """A large batch has large indices, which take more characters."""
     reply = client.post({"input": ["a"] * 512, "dimensions": 1}, "/v1/embeddings")
     assert len(json.dumps(reply.body.decode())) <= 512 * (ITEM_BYTES + row_bytes(1, "float")) + ENVELOPE_BYTES
 
 
-def test_each_door_is_known_by_its_events() -> None:
-    """And the row of the table is its own."""
+def test_each_front_door_is_recognized_by_its_events() -> None:
+    """Each front door has a row of its own in the table."""
     names = {"http_api_v2": "an HTTP API", "rest_v1": "a REST API", "function_url": "a function URL", "alb": "a load balancer"}
     assert {name: getattr(door_of(event(name)), "name", None) for name in names} == names
     assert set(DOORS) == set(names.values())
 
 
 def test_512_vectors_fit_through_an_http_api(client: Client) -> None:
-    """The largest batch of the default model."""
+    """512 texts are the default limit of a batch."""
     reply = client.post({"inputs": [f"text {number}" for number in range(512)]})
     assert (reply.status, len(reply.json)) == (200, 512)
 
 
 def test_a_batch_that_might_not_fit_is_refused_with_the_largest_that_does(service: Service) -> None:
-    """413, in time: nothing has been computed."""
-    door, answer = DOORS["a load balancer"], answering(service, None)
+    """The response is 413, and comes at once because nothing was embedded."""
+    door, answer = DOORS["a load balancer"], make_handler(service, None)
     fits = (door.response_bytes - ENVELOPE_BYTES) // row_bytes(384, "float")
 
     def ask(count: int) -> dict[str, Any]:
@@ -91,29 +91,29 @@ def test_a_batch_that_might_not_fit_is_refused_with_the_largest_that_does(servic
 @pytest.mark.parametrize("name", ["http_api_v2", "rest_v1", "function_url", "alb"])
 @pytest.mark.parametrize("fields", [{}, {"truncation_direction": "left"}], ids=["head", "tail"])
 def test_six_million_characters_in_six_kilobytes_of_gzip_are_truncated(service: Service, name: str, fields: dict[str, str]) -> None:
-    """Through every door. Tokenizing all of them took 31 s and 2.7 GB, of the 29 s and 1.8 GB that there are."""
+    """Tokenizing all of them took 31 s and 2.7 GB; a function has 29 s and 1.8 GB."""
     body = gzip.compress(json.dumps({"inputs": "!" * 6_200_000} | fields).encode())
     made = event(name) | {"body": base64.b64encode(body).decode(), "isBase64Encoded": True}
     made["headers"]["content-encoding"] = "gzip"
-    reply = answering(service, None)(made, None)
+    reply = make_handler(service, None)(made, None)
     assert reply["statusCode"] == 200
     assert reply["headers"]["x-compute-tokens"] == "256"
 
 
 def test_a_long_text_in_a_record_is_truncated(service: Service) -> None:
-    """As in a request: every event source hands its records to the same service."""
-    reply = json.loads(answering(service, None)({"records": [{"id": "a", "inputs": "漢" * 1_000_000}]}, None))
+    """Records of every event source go through the same service as requests."""
+    reply = json.loads(make_handler(service, None)({"records": [{"id": "a", "inputs": "漢" * 1_000_000}]}, None))
     assert [(record["id"], record["tokens"], record["truncated"]) for record in reply] == [("a", 256, True)]
 
 
-def test_a_long_text_whose_tokens_are_asked_for_is_refused(client: Client) -> None:
-    """By what the answer could have: nothing is tokenized before."""
+def test_tokens_of_a_long_text_are_refused(client: Client) -> None:
+    """The bound of the response refuses them before anything is tokenized."""
     status, _, sentence = client.post({"inputs": "!" * 1_000_000}, "/tokenize").error
     assert (status, "bytes of text" in sentence) == (413, True)
 
 
-def test_more_token_ids_than_openai_takes_are_refused(client: Client) -> None:
-    """They become up to a hundred times as much text."""
+def test_more_token_ids_than_openai_accepts_are_refused(client: Client) -> None:
+    """Each token id can become a hundred characters of text."""
     for ids in ([1] * 300_001, [[1] * 200_000, [2] * 100_001]):
         assert client.post({"input": ids}, "/v1/embeddings").status == 413
 
@@ -123,21 +123,21 @@ def test_more_token_ids_than_openai_takes_are_refused(client: Client) -> None:
     ("/v1/embeddings", {"input": ["same", "same", "ab\ud800"]}, "input[2]"),
     ("/similarity", {"inputs": {"source_sentence": "same", "sentences": ["same", "ab\ud800"]}}, "sentences[1]"),
 ])  # fmt: skip
-def test_a_text_that_is_refused_is_named_as_the_client_does(client: Client, path: str, fields: object, name: str) -> None:
-    """By its own field, and by its index among all that were sent, the same ones too."""
+def test_a_refused_text_is_named_by_the_client_s_field_and_index(client: Client, path: str, fields: object, name: str) -> None:
+    """The index counts all texts of the request, repeated ones included."""
     reply = client.post(fields, path)
     assert reply.status == 422
     assert f"`{name}` is not valid Unicode: it holds the lone surrogate U+D800 at position 2" in reply.body.decode()
 
 
 def test_a_text_that_cannot_be_truncated_is_named_by_the_client_s_index(client: Client) -> None:
-    """The same texts before it count."""
+    """The index counts repeated texts before it."""
     status, _, sentence = client.post({"inputs": ["same", "same", "a" * 300_000]}).error
     assert (status, sentence.startswith("`inputs[2]` cannot be truncated to 256 tokens: ")) == (422, True)
 
 
 def test_a_body_larger_than_its_door_carries_is_refused(client: Client) -> None:
-    """With the limit and the size; the gateway itself would take up to 10 MB."""
+    """The sentence has the limit and the size. A gateway itself accepts up to 10 MB."""
     limit = LAMBDA_BYTES - ENVELOPE_BYTES
     body = json.dumps({"inputs": "a" * limit}).encode()
     assert client.request("POST", "/", body, content_type="application/json").error == (
@@ -147,8 +147,8 @@ def test_a_body_larger_than_its_door_carries_is_refused(client: Client) -> None:
     )
 
 
-def test_a_megabyte_of_text_is_cut_or_refused(client: Client) -> None:
-    """Little more than is kept of it having been tokenised."""
+def test_a_megabyte_of_text_is_truncated_or_refused(client: Client) -> None:
+    """Only a little more than the part that is kept is tokenized."""
     text = "word " * 200_000
     assert client.post({"inputs": text}).status == 200
     status, _, sentence = client.post({"inputs": text, "truncate": False}).error
@@ -157,7 +157,7 @@ def test_a_megabyte_of_text_is_cut_or_refused(client: Client) -> None:
 
 @pytest.mark.parametrize("door", [*FRONT_DOORS, DIRECT], ids=lambda door: door.name)
 def test_the_deadline_is_the_shorter_of_the_door_s_patience_and_the_function_s_time(door: FrontDoor) -> None:
-    """Less a second."""
+    """One second of it is kept for writing the response."""
     alone = door.deadline({"requestContext": {}}, None) - time.monotonic()
     assert alone == pytest.approx(door.patience_s - 1, abs=0.1)
     assert door.deadline({"requestContext": {}}, 5000) - time.monotonic() == pytest.approx(4, abs=0.1)
@@ -165,7 +165,7 @@ def test_the_deadline_is_the_shorter_of_the_door_s_patience_and_the_function_s_t
 
 @pytest.mark.parametrize(("name", "stamp"), [("http_api_v2", "timeEpoch"), ("rest_v1", "requestTimeEpoch")])
 def test_a_gateway_s_clock_counts_from_when_it_took_the_request(name: str, stamp: str) -> None:
-    """A cold start of ten seconds is gone; the stamp of an event from last year is none of its."""
+    """A cold start of ten seconds counts; the time stamp of an event from last year does not."""
     made = event(name)
     door = door_of(made)
     assert door
@@ -179,8 +179,8 @@ def test_a_gateway_s_clock_counts_from_when_it_took_the_request(name: str, stamp
     assert left(-60) == pytest.approx(29 - 1, abs=0.1)
 
 
-def test_a_batch_that_takes_too_long_is_answered_in_time() -> None:
-    """Under AWS's emulator, which kills a function at its time-out: 413 with how many were done, before that.
+def test_a_batch_that_takes_too_long_gets_413_before_the_time_out() -> None:
+    """The sentence says how many texts were done. AWS's emulator kills a function at its time-out.
 
     Ten seconds are enough for a cold start on a slow machine, and too few for the batch on a fast one.
     """

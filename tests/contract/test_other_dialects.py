@@ -13,13 +13,13 @@ CLS, SEP = 101, 102
 
 
 def rows(client: Client, texts: list[str]) -> np.ndarray:
-    """The texts' vectors."""
+    """Return the vectors of texts."""
     return np.array(client.post({"inputs": texts}).json, dtype=np.float32)
 
 
 @pytest.mark.parametrize("path", ["/v1/embeddings", "/embeddings"])
 def test_openai_s_clients_get_embedding_objects_and_the_usage(client: Client, path: str) -> None:
-    """In order, with the model served whatever was asked for."""
+    """The objects are in the order of the texts, and name the served model, whatever the request names."""
     reply = client.post({"input": TEXTS, "model": "text-embedding-3-small", "user": "someone"}, path).json
     assert (reply["object"], reply["model"]) == ("list", "sentence-transformers/all-MiniLM-L6-v2")
     assert [(item["object"], item["index"]) for item in reply["data"]] == [("embedding", index) for index in range(3)]
@@ -28,14 +28,14 @@ def test_openai_s_clients_get_embedding_objects_and_the_usage(client: Client, pa
 
 
 def test_openai_s_base64_is_little_endian_float32(client: Client) -> None:
-    """What its clients ask for unless told otherwise."""
+    """OpenAI's clients ask for base64 by default."""
     reply = client.post({"input": SUNNY, "model": "m", "encoding_format": "base64", "dimensions": 8}, "/v1/embeddings").json
     expected = np.array(client.post({"inputs": SUNNY, "dimensions": 8}).json[0], np.float32)
     assert np.array_equal(np.frombuffer(base64.b64decode(reply["data"][0]["embedding"]), "<f4"), expected)
 
 
 def test_openai_s_token_ids_are_those_of_the_model_served(client: Client) -> None:
-    """One list of them or several; with their special tokens or without."""
+    """A request has one list of ids or several, with special tokens or without."""
     ids = [[token["id"] for token in text] for text in client.post({"inputs": ["hello world", "sunny day"]}, "/tokenize").json]
     expected = rows(client, ["hello world", "sunny day"])
     several = client.post({"input": ids}, "/v1/embeddings").json["data"]
@@ -56,8 +56,8 @@ def test_openai_s_token_ids_are_those_of_the_model_served(client: Client) -> Non
         ({"input": "a", "dimensions": 400}, "`dimensions` must be between 1 and 384. Given: 400"),
     ],
 )
-def test_openai_s_clients_are_told_in_openai_s_form(client: Client, fields: object, sentence: str) -> None:
-    """An object with message, type and code."""
+def test_openai_s_clients_get_errors_in_openai_s_form(client: Client, fields: object, sentence: str) -> None:
+    """The error is an object with message, type and code."""
     reply = client.post(fields, "/v1/embeddings")
     assert reply.status in {400, 422}
     kind = "Empty" if "empty" in sentence else "Validation"
@@ -66,13 +66,13 @@ def test_openai_s_clients_are_told_in_openai_s_form(client: Client, fields: obje
 
 
 def test_the_model_is_listed_as_openai_lists_it(client: Client) -> None:
-    """The one there is."""
+    """The list has one model."""
     reply = client.get("/v1/models").json
     assert [model["id"] for model in reply["data"]] == ["sentence-transformers/all-MiniLM-L6-v2"]
 
 
-def test_tokens_are_shown_with_their_places(client: Client) -> None:
-    """In characters; those that the tokenizer added have none."""
+def test_tokens_have_their_positions(client: Client) -> None:
+    """Positions are in characters; a token that the tokenizer added has none."""
     tokens = client.post({"inputs": "Zürich, 한국"}, "/tokenize").json[0]
     assert tokens[0] == {"id": CLS, "text": "[CLS]", "special": True, "start": None, "stop": None}
     assert tokens[-1] == {"id": SEP, "text": "[SEP]", "special": True, "start": None, "stop": None}
@@ -81,33 +81,33 @@ def test_tokens_are_shown_with_their_places(client: Client) -> None:
     assert bare == tokens[1:-1]
 
 
-def test_more_tokens_than_could_be_shown_are_refused_before_they_are_made(client: Client) -> None:
-    """With the bytes of text that do fit; six megabytes of them would take two gigabytes."""
+def test_more_tokens_than_fit_are_refused_before_anything_is_tokenized(client: Client) -> None:
+    """The sentence has the bytes of text that fit. Six megabytes of text would take two gigabytes of memory."""
     status, _, sentence = client.post({"inputs": "a " * 500_000}, "/tokenize").error
     assert (status, "bytes of text at a time" in sentence) == (413, True)
 
 
 def test_many_lists_of_token_ids_are_refused_before_they_are_read(client: Client) -> None:
-    """By the batch's limit."""
+    """The limit of a batch refuses them."""
     reply = client.post({"input": [[1999]] * 100_000}, "/v1/embeddings")
     assert reply.json["error"]["message"] == "batch size 100000 > maximum allowed batch size 512"
 
 
 def test_as_many_sentences_as_a_batch_may_have_can_be_compared(client: Client) -> None:
-    """The source is not one of them."""
+    """The source sentence does not count."""
     body = {"inputs": {"source_sentence": "a", "sentences": ["b"] * 512}}
     assert len(client.post(body, "/similarity").json) == 512
     body["inputs"]["sentences"] = ["b"] * 513
     assert client.post(body, "/similarity").error[2] == "batch size 513 > maximum allowed batch size 512"
 
 
-def test_a_long_text_is_shown_whole(client: Client) -> None:
-    """Truncation is embedding's."""
+def test_all_tokens_of_a_long_text_are_returned(client: Client) -> None:
+    """Only embedding truncates."""
     assert len(client.post({"inputs": "word " * 300}, "/tokenize").json[0]) == 302
 
 
 def test_every_token_s_vector_pools_to_the_text_s(client: Client) -> None:
-    """The default model takes their mean."""
+    """The default model's pooling is the mean."""
     texts = ["short", SUNNY]
     tokens = client.post({"inputs": texts}, "/embed_all").json
     assert [len(text) for text in tokens] == [3, 15]
@@ -117,7 +117,7 @@ def test_every_token_s_vector_pools_to_the_text_s(client: Client) -> None:
 
 
 def test_more_token_vectors_than_fit_are_refused(client: Client) -> None:
-    """With the tokens that do."""
+    """The sentence has the number of tokens that fit."""
     status, _, sentence = client.post({"inputs": ["word " * 300] * 4}, "/embed_all").error
     assert (status, sentence.endswith("send at most 960 tokens at a time")) == (413, True)
 
@@ -135,7 +135,7 @@ BODIES = {
 
 @pytest.mark.parametrize("name", BODIES)
 def test_similarities_are_cosines_in_the_order_of_the_sentences(client: Client, name: str) -> None:
-    """In all the shapes that clients send."""
+    """Clients send the sentences in three shapes."""
     path, body = BODIES[name]
     vectors = rows(client, TEXTS)
     np.testing.assert_allclose(client.post(body, path).json, vectors @ vectors[0], atol=1e-6)
@@ -153,12 +153,12 @@ def test_similarities_are_cosines_in_the_order_of_the_sentences(client: Client, 
         ({"source_sentence": None, "sentences": ["b"]}, "`source_sentence` must be a string or a list of strings. Given: null"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(client: Client, inputs: object, sentence: str) -> None:
-    """By the field's own name."""
+def test_wrong_fields_of_a_comparison_are_refused(client: Client, inputs: object, sentence: str) -> None:
+    """The sentence names the field."""
     assert client.post({"inputs": inputs}).error[2] == sentence
 
 
-def test_a_body_without_sentences_is_not_compared(client: Client) -> None:
-    """On the route that is for comparing alone."""
+def test_a_body_without_sentences_is_refused(client: Client) -> None:
+    """The route for similarities has no other task."""
     status, _, sentence = client.post({"inputs": "a"}, "/similarity").error
     assert (status, sentence) == (422, '`inputs` must be an object like {"source_sentence": "a text", "sentences": ["others"]}')

@@ -1,4 +1,4 @@
-"""Every path a client may post to, and every door it may come through."""
+"""Every path that clients post to, through every front door."""
 
 import base64
 import gzip
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from handler.bootstrap import Handler
-from handler.functions.api import answering
+from handler.functions.api import make_handler
 from handler.service import Service
 from tests.conftest import ROOT, Client
 
@@ -30,12 +30,12 @@ PATHS = (
 
 @pytest.fixture(scope="module")
 def answer(service: Service) -> Handler:
-    """The handler, open."""
-    return answering(service, None)
+    """Make a handler that requires no key."""
+    return make_handler(service, None)
 
 
 def event(name: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of an event
-    """An event of events/, with some of its fields changed."""
+    """Read an event of events/ and change some of its fields."""
     fields: dict[str, Any] = json.loads((ROOT / f"events/{name}.json").read_text())
     return fields | changes
 
@@ -43,7 +43,7 @@ def event(name: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - fields
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("suffix", ["", "/"])
 def test_every_path_of_feature_extraction_answers_the_same(client: Client, path: str, suffix: str) -> None:
-    """With and without a slash at its end, and doubled at its beginning."""
+    """Clients make paths with a slash at the end or two at the beginning."""
     expected = client.post({"inputs": TEXT})
     assert client.post({"inputs": TEXT}, path + suffix).body == expected.body
     assert client.post({"inputs": TEXT}, "/" + path).body == expected.body
@@ -51,42 +51,42 @@ def test_every_path_of_feature_extraction_answers_the_same(client: Client, path:
 
 @pytest.mark.parametrize("path", ["/models/other/model", "/pipeline/feature-extraction/other/model"])
 def test_another_model_in_the_path_is_not_found(client: Client, path: str) -> None:
-    """404 with both names."""
+    """The sentence has both names."""
     sentence = f"This endpoint serves {SERVED}, not other/model"
     assert client.post({"inputs": TEXT}, path).error == (404, "Validation", sentence)
 
 
 @pytest.mark.parametrize("path", ["/predict", "/rerank", "/embed_sparse"])
 def test_tasks_of_other_models_are_refused(client: Client, path: str) -> None:
-    """424, as text-embeddings-inference does."""
+    """The status is 424, as in text-embeddings-inference."""
     status, kind, sentence = client.post({"inputs": TEXT}, path).error
     assert (status, kind) == (424, "Backend")
     assert "This model embeds" in sentence
 
 
 def rest(path: str, stage: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of an event
-    """A REST API's event."""
+    """Make an event of a REST API."""
     made = event("rest_v1", path=path, **changes)
     made["requestContext"] |= {"stage": stage, "path": f"/{stage}{path}"}
     return made
 
 
 def http_api(path: str, stage: str) -> dict[str, Any]:
-    """An HTTP API's event."""
+    """Make an event of an HTTP API."""
     made = event("http_api_v2", rawPath=path)
     made["requestContext"] |= {"stage": stage, "http": made["requestContext"]["http"] | {"path": path}}
     return made
 
 
 def custom_domain(path: str) -> dict[str, Any]:
-    """A REST API's event behind a custom domain with a base path."""
+    """Make an event of a REST API behind a custom domain with a base path."""
     made = rest(f"/base{path}", "prod", resource="/{proxy+}", pathParameters={"proxy": path.removeprefix("/")})
     made["requestContext"]["path"] = f"/base{path}"
     return made
 
 
 def prefixed(path: str) -> dict[str, Any]:
-    """A REST API's event whose path has the stage in it."""
+    """Make an event of a REST API whose path has the stage in it."""
     made = rest(f"/prod{path}", "prod")
     made["requestContext"]["path"] = f"/prod{path}"
     return made
@@ -102,15 +102,15 @@ STAGES = {
 
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_or_a_base_path_is_no_part_of_the_path(answer: Handler, name: str) -> None:
-    """Wherever the front door put it."""
+    """Front doors put them in different places."""
     reply = answer(STAGES[name], None)
     assert reply["statusCode"] == 200, reply["body"]
     assert json.loads(reply["body"])["data"][0]["id"] == SERVED
 
 
 @pytest.mark.parametrize("path", ["/prod", "/prod/", "/prod/embed", "/embed"])
-def test_an_http_api_s_stage_is_no_part_of_the_path(answer: Handler, path: str) -> None:
-    """It stands before every path, but on the default stage."""
+def test_the_stage_of_an_http_api_is_no_part_of_the_path(answer: Handler, path: str) -> None:
+    """Every stage except the default one stands before the path."""
     assert answer(http_api(path, "prod"), None)["statusCode"] == 200
 
 
@@ -123,16 +123,14 @@ def test_an_http_api_s_base_path_is_no_part_of_the_path(answer: Handler, stage: 
 
 @pytest.mark.parametrize("name", ["http_api_v2", "rest_v1", "function_url", "alb"])
 def test_a_base64_body_is_read_from_every_door(answer: Handler, name: str) -> None:
-    """As doors send what they take for binary."""
+    """Front doors encode bodies that they consider binary."""
     encoded = event(name, body=base64.b64encode(BODY.encode()).decode(), isBase64Encoded=True)
     assert answer(encoded, None)["body"] == answer(event(name), None)["body"]
 
 
 @pytest.mark.parametrize(("name", "compressed"), [("http_api_v2", True), ("function_url", True), ("alb", True), ("rest_v1", False)])
-def test_an_answer_is_compressed_where_the_client_takes_it_and_the_door_hands_it_on(
-    answer: Handler, name: str, *, compressed: bool
-) -> None:
-    """A REST API would hand on the base64 as text, so it gets JSON."""
+def test_a_response_is_compressed_if_client_and_front_door_support_it(answer: Handler, name: str, *, compressed: bool) -> None:
+    """A REST API would send the base64 as text, so it gets JSON."""
     plain = answer(event(name), None)["body"]
     asked = event(name)
     asked["headers"]["accept-encoding"] = "gzip, deflate, br"
@@ -146,13 +144,13 @@ def test_an_answer_is_compressed_where_the_client_takes_it_and_the_door_hands_it
 
 
 @pytest.mark.parametrize("accepted", ["gzip;q=0", "identity", "br", "gzip; q=0.0, br"])
-def test_an_answer_is_not_compressed_where_the_client_refuses_it(client: Client, accepted: str) -> None:
-    """A quality of 0 is a refusal."""
+def test_a_response_is_not_compressed_if_the_client_refuses_it(client: Client, accepted: str) -> None:
+    """The quality 0 means a refusal."""
     assert "content-encoding" not in client.request("POST", "/", BODY.encode(), accept_encoding=accepted).headers
 
 
 def test_a_gzip_body_is_read(client: Client) -> None:
-    """And told from one that only says so, or that inflates beyond measure."""
+    """A body that is not gzip, or that inflates beyond the limit, is refused."""
     packed = gzip.compress(BODY.encode())
     expected = client.post({"inputs": TEXT}).body
     assert client.request("POST", "/", packed, content_encoding="gzip", content_type="application/json").body == expected
@@ -172,7 +170,7 @@ def test_a_gzip_body_is_read(client: Client) -> None:
 
 
 def test_a_preflight_allows_the_key_and_every_header(client: Client) -> None:
-    """As a browser asks before it posts."""
+    """A browser sends a preflight before it posts."""
     reply = client.request(
         "OPTIONS",
         "/v1/embeddings",
@@ -186,8 +184,8 @@ def test_a_preflight_allows_the_key_and_every_header(client: Client) -> None:
     assert "POST" in reply.headers["access-control-allow-methods"]
 
 
-def test_a_browser_may_read_the_answer_and_its_headers(client: Client) -> None:
-    """Of refusals too."""
+def test_a_browser_may_read_the_response_and_its_headers(client: Client) -> None:
+    """CORS covers errors too."""
     for body, status in ((BODY, 200), ("{}", 422)):
         reply = client.request("POST", "/", body.encode(), origin="https://example.com", content_type="application/json")
         assert reply.status == status
@@ -198,14 +196,14 @@ def test_a_browser_may_read_the_answer_and_its_headers(client: Client) -> None:
 @pytest.mark.parametrize(
     ("path", "allowed"), [("/embed", "POST, OPTIONS"), ("/", "POST, GET, HEAD, OPTIONS"), ("/nothing", "OPTIONS")]
 )
-def test_options_tell_the_methods(client: Client, path: str, allowed: str) -> None:
-    """Without the headers of a preflight, as a proxy asks."""
+def test_options_lists_the_methods(client: Client, path: str, allowed: str) -> None:
+    """A proxy sends OPTIONS without the headers of a preflight."""
     reply = client.request("OPTIONS", path)
     assert (reply.status, reply.body, reply.headers["allow"]) == (204, b"", allowed)
 
 
-def test_the_answer_carries_the_id_of_its_invocation(answer: Handler) -> None:
-    """Under which the log has it; refusals too."""
+def test_a_response_has_the_id_of_its_invocation(answer: Handler) -> None:
+    """The log has the same id. Errors have it too."""
     context = SimpleNamespace(aws_request_id="8476a536", get_remaining_time_in_millis=lambda: 5000)
     for body in (BODY, "{}"):
         assert answer(event("http_api_v2", body=body), context)["headers"]["x-request-id"] == "8476a536"
@@ -220,8 +218,8 @@ MALFORMED: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_what_no_request_can_be_made_of_is_refused_as_json(answer: Handler, name: str) -> None:
-    """400, not an exception out of the handler."""
+def test_an_event_that_cannot_be_read_is_refused_as_json(answer: Handler, name: str) -> None:
+    """The response is 400, and the handler does not raise."""
     made = event("http_api_v2")
     made["headers"] |= MALFORMED[name]
     reply = answer(made, None)

@@ -1,4 +1,4 @@
-"""`python -m tests.events.fast_embedding IN OUT`: the job of `make embed` with a service that takes no time to speak of."""
+"""The job of `make embed` with a fast service: `python -m tests.events.fast_embedding IN OUT`."""
 
 import hashlib
 import sys
@@ -9,8 +9,8 @@ from typing import cast
 
 import numpy as np
 
-from events.embed import INTERRUPTED
-from events.embed_job import Job
+from events.embed.__main__ import INTERRUPTED
+from events.embed.job import Job
 from handler.embedding.manifest import Manifest
 from handler.service import Embeddings, Options, Service
 from handler.vectors import NEVER, Vectors
@@ -21,12 +21,12 @@ PART_RECORDS = 64
 
 
 class FastService:
-    """Vectors of four numbers, each text's own."""
+    """A service whose vectors are four bytes of each text's digest."""
 
     manifest = Manifest.read(INT8)
 
     def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
-        """Vectors made of digests."""
+        """Return vectors made of digests."""
         del options, deadline
         time.sleep(CALL_SECONDS)
         vectors = np.array([list(hashlib.sha256(text.encode()).digest()[:4]) for text in texts], np.float32)
@@ -35,7 +35,7 @@ class FastService:
 
 
 def main() -> None:
-    """Embed, or go on."""
+    """Begin or resume the job."""
     job = Job(Path(sys.argv[1]), Path(sys.argv[2]), "inputs", cast("Service", FastService()), PART_RECORDS)
     sys.exit(0 if job.run() else INTERRUPTED)
 

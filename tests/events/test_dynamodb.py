@@ -1,4 +1,4 @@
-"""The local DynamoDB ends with whoever started it."""
+"""The local DynamoDB ends when the process that started it ends."""
 
 import socket
 import subprocess
@@ -19,14 +19,14 @@ SECONDS = 10
 
 
 def listens(port: int) -> bool:
-    """Whether anybody answers there."""
+    """Return True if a server answers on the port."""
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False
 
 
-def test_a_server_whose_owner_is_killed_ends() -> None:
-    """Nothing is left behind, even by SIGKILL."""
+def test_the_server_ends_when_the_process_that_started_it_is_killed() -> None:
+    """SIGKILL leaves a process no time to stop its server."""
     port = int(subprocess.run([sys.executable, "-c", KILLED], cwd=ROOT, capture_output=True, check=False).stdout)
     deadline = time.monotonic() + SECONDS
     while listens(port) and time.monotonic() < deadline:

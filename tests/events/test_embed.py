@@ -1,4 +1,4 @@
-"""`make embed`: a file of texts in, a file of vectors out, whatever interrupts it."""
+"""`make embed` makes a file of vectors from a file of texts, whatever interrupts it."""
 
 import gzip
 import json
@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from events.embed_job import Job
-from events.embed_progress import Refused
+from events.embed.job import Job
+from events.embed.progress import Refused
 from handler.errors import Validation
 from handler.service import Options, Service
 from tests.conftest import INT8, ROOT
@@ -27,7 +27,7 @@ SECONDS = 120
 
 
 def embed(*arguments: object, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run it as make does."""
+    """Run the command as make does."""
     return subprocess.run(
         [sys.executable, "-m", "events.embed", *map(str, arguments)],
         cwd=ROOT,
@@ -40,7 +40,7 @@ def embed(*arguments: object, **settings: str) -> subprocess.CompletedProcess[st
 
 
 def rows(path: Path) -> list[dict[str, Any]]:
-    """What OUT has."""
+    """Read the rows of OUT."""
     if path.suffix == ".parquet":
         read: list[dict[str, Any]] = pq.read_table(path).to_pylist()
         return [{**row, "metadata": json.loads(row["metadata"])} for row in read]
@@ -55,7 +55,7 @@ CORPUS = (
 @pytest.mark.parametrize("out", ["out.parquet", "out.jsonl"])
 @pytest.mark.parametrize("name", ["in.jsonl", "in.jsonl.gz"])
 def test_vectors_are_the_services_and_failures_have_their_reasons(tmp_path: Path, service: Service, name: str, out: str) -> None:
-    """In the order of the records, and nothing else is left behind."""
+    """The rows are in the order of the records, and no other files are left."""
     source, made = tmp_path / name, tmp_path / out
     source.write_bytes(gzip.compress(CORPUS.encode()) if name.endswith(".gz") else CORPUS.encode())
     ran = embed(source, made)
@@ -74,8 +74,8 @@ def test_vectors_are_the_services_and_failures_have_their_reasons(tmp_path: Path
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([name, out, f"{out}.failures.jsonl"])
 
 
-def test_a_csv_of_another_column_and_a_file_of_nothing(tmp_path: Path) -> None:
-    """TEXT_FIELD names the column."""
+def test_a_csv_with_another_text_column_and_an_empty_file_are_embedded(tmp_path: Path) -> None:
+    """TEXT_FIELD names the column; an empty file makes an output without rows."""
     (tmp_path / "a.csv").write_text("title,body\nWeather,It rains.\n")
     (tmp_path / "a.txt").write_text("")
     assert embed(tmp_path / "a.csv", tmp_path / "a.jsonl", TEXT_FIELD="body").returncode == 0
@@ -90,7 +90,7 @@ REFUSED = [
     ("in.jsonl", "out.csv", "OUT must end in .jsonl or .parquet. Given: out.csv"),
     ("in.jsonl", "no/out.jsonl", "OUT must be in a folder that is there. Given: no/out.jsonl"),
     ("in.jsonl", "./in.jsonl", "OUT must be another file than IN. Given: in.jsonl"),
-    ("in.json", "out.jsonl", "The file must end in .jsonl, .ndjson, .csv or .txt, with or without .gz behind it. Given: 'json'"),
+    ("in.json", "out.jsonl", "The file must end in .jsonl, .ndjson, .csv or .txt, with or without .gz after it. Given: 'json'"),
     (
         "in.jsonl",
         "out.jsonl",
@@ -99,17 +99,17 @@ REFUSED = [
     (
         "in.csv",
         "out.jsonl",
-        "The record at byte 0 names the columns, and must name each once, `inputs` among them. Given: 'title', 'body'. "  # noqa: ISC004
+        "The record at byte 0 is the header. It must name each column once, and `inputs` among them. Given: 'title', 'body'. "  # noqa: ISC004
         "Name the one to embed: TEXT_FIELD=…",
     ),
 ]
 
 
 @pytest.mark.parametrize(("source", "out", "sentence"), REFUSED, ids=[sentence for _, _, sentence in REFUSED])
-def test_what_cannot_be_done_is_said_in_a_sentence(
+def test_a_command_that_cannot_be_done_is_refused_with_a_sentence(
     source: str, out: str, sentence: str, tmp_path: Path, service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Before anything is written."""
+    """It is refused before anything is written."""
     (tmp_path / "in.jsonl").write_text('{"title": "a", "body": "b"}\n')
     (tmp_path / "in.json").write_text("{}")
     (tmp_path / "in.csv").write_text("title,body\na,b\n")
@@ -121,8 +121,8 @@ def test_what_cannot_be_done_is_said_in_a_sentence(
     assert set(tmp_path.iterdir()) == before
 
 
-def test_without_a_model_it_says_so(tmp_path: Path) -> None:
-    """As every other way in does; the log, which is on the same terminal, has the reason."""
+def test_without_a_model_the_command_is_refused(tmp_path: Path) -> None:
+    """The sentence is the one of the functions; the log, on the same terminal, has the reason."""
     (tmp_path / "in.jsonl").write_text('{"inputs": "a"}\n')
     ran = embed(tmp_path / "in.jsonl", tmp_path / "out.jsonl", MODEL_DIR=str(tmp_path))
     assert ran.returncode == 1
@@ -131,14 +131,14 @@ def test_without_a_model_it_says_so(tmp_path: Path) -> None:
 
 
 def fast(source: Path, out: Path) -> "subprocess.Popen[str]":
-    """The same job with a service that takes no time, in parts of 64 records."""
+    """Start the job with a fast service, in parts of 64 records."""
     command = [sys.executable, "-m", "tests.events.fast_embedding", str(source), str(out)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
 @pytest.fixture
 def corpus(tmp_path: Path) -> Path:
-    """Records, every hundredth of which is none."""
+    """Write an input in which every hundredth line is not JSON."""
     path = tmp_path / "in.jsonl"
     path.write_text(
         "".join(f'{{"id": {number}, "inputs": "Text {number}."}}\n' if number % 100 else "none\n" for number in range(RECORDS))
@@ -147,7 +147,7 @@ def corpus(tmp_path: Path) -> Path:
 
 
 def begun(out: Path, parts: int) -> bool:
-    """Whether so many parts are written down."""
+    """Return True if the progress has so many parts."""
     progress = Path(f"{out}.progress")
     return progress.exists() and progress.read_bytes().count(b"\n") > parts
 
@@ -155,10 +155,10 @@ def begun(out: Path, parts: int) -> bool:
 @pytest.mark.parametrize(
     ("out", "kind"), [("out.parquet", signal.SIGKILL), ("out.jsonl", signal.SIGKILL), ("out.parquet", signal.SIGINT)]
 )
-def test_whatever_ends_it_the_same_command_goes_on_and_every_record_is_there_once(
+def test_the_same_command_resumes_after_any_end_and_every_record_is_there_once(
     corpus: Path, tmp_path: Path, out: str, kind: signal.Signals
 ) -> None:
-    """At two moments that a seed chose."""
+    """The job is ended at two moments that a seed chooses."""
     moments, made = random.Random(f"{out} {kind}"), tmp_path / out  # noqa: S311 - moments, not secrets
     for parts in (1, 12):
         with fast(corpus, made) as running:
@@ -178,15 +178,15 @@ def test_whatever_ends_it_the_same_command_goes_on_and_every_record_is_there_onc
 
 
 def interrupted(corpus: Path, made: Path) -> None:
-    """Leave a state behind."""
+    """Interrupt a job, so that there is a state to resume from."""
     with fast(corpus, made) as running:
         while not begun(made, 2):
             time.sleep(0.001)
         running.kill()
 
 
-def test_a_line_of_progress_that_was_cut_off_is_not_believed(corpus: Path, tmp_path: Path) -> None:
-    """The part that it tells of is made again."""
+def test_an_incomplete_line_of_progress_is_ignored(corpus: Path, tmp_path: Path) -> None:
+    """The part that it counts is made again."""
     made = tmp_path / "out.parquet"
     interrupted(corpus, made)
     progress = Path(f"{made}.progress")
@@ -197,10 +197,10 @@ def test_a_line_of_progress_that_was_cut_off_is_not_believed(corpus: Path, tmp_p
 
 
 @pytest.mark.parametrize("out", ["out.parquet", "out.jsonl"])
-def test_an_end_just_after_the_output_got_its_name_leaves_it_whole(
+def test_a_kill_just_after_the_output_was_renamed_leaves_it_complete(
     tmp_path: Path, out: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same command then only forgets how far it was."""
+    """The same command then only deletes the record of the progress."""
     source, made = tmp_path / "in.jsonl", tmp_path / out
     source.write_text("".join(f'{{"id": {number}, "inputs": "Text {number}."}}\n' for number in range(50)))
 
@@ -217,30 +217,33 @@ def test_an_end_just_after_the_output_got_its_name_leaves_it_whole(
     assert {path.name for path in tmp_path.iterdir()} == {"in.jsonl", out}
 
 
-def test_work_whose_file_is_gone_is_not_gone_on_with(corpus: Path, tmp_path: Path) -> None:
-    """It would have nothing but zeros up to there."""
+def test_a_job_whose_partial_file_is_missing_is_not_resumed(corpus: Path, tmp_path: Path) -> None:
+    """The file would begin with zeros in place of the records."""
     made = tmp_path / "out.jsonl"
     interrupted(corpus, made)
     Path(f"{made}.partial").unlink()
     with fast(corpus, made) as running:
         _, told = running.communicate(timeout=SECONDS)
-    assert f"{made}.partial is gone, with what {made}.progress says was done. Delete that to begin anew" in told
+    assert (
+        f"{made}.partial is missing, but {made}.progress says that records were written to it. Delete the latter to start again"
+        in told
+    )
     assert not made.exists()
 
 
 @pytest.mark.parametrize(
     ("more", "text_field", "changed"), [(b'{"inputs": "One more."}\n', "inputs", "IN"), (b"", "id", "TEXT_FIELD")]
 )
-def test_work_begun_with_another_input_is_not_gone_on_with(
+def test_a_job_with_another_input_is_not_resumed(
     corpus: Path, tmp_path: Path, service: Service, more: bytes, text_field: str, changed: str
 ) -> None:
-    """The sentence says which, and what to do."""
+    """The sentence says what differs, and what to do."""
     made = tmp_path / "out.parquet"
     interrupted(corpus, made)
     corpus.write_bytes(corpus.read_bytes() + more)
     with pytest.raises(Refused) as refused:
         Job(corpus, made, text_field, service).run()
     assert str(refused.value) == (
-        f"{made}.progress tells of work begun with another {changed}. "
-        "Give what was given then to go on with it, or delete it to begin anew"
+        f"{made}.progress is from a run with another {changed}. "
+        "Give the command what that run was given to resume it, or delete the file to start again"
     )

@@ -1,4 +1,4 @@
-"""The gateway's two conversions, against what AWS documents and what was measured on it."""
+"""The conversions of requests and responses agree with AWS's documentation and with measurements on AWS."""
 
 import base64
 import json
@@ -19,13 +19,13 @@ REQUEST_ID = UUID("0123456789abcdef0123456789abcdef")
 def converted(
     *headers: tuple[str, str], method: str = "POST", path: str = "/", query: str = "", body: bytes = b""
 ) -> dict[str, Any]:
-    """The event of a request from 203.0.113.7."""
+    """Make the event of a request from 203.0.113.7."""
     request = http_api.Request(method, path, query, headers, body, "203.0.113.7", 8080)
     return http_api.event(request, received=RECEIVED, request_id=REQUEST_ID)
 
 
 def test_a_request_becomes_a_payload_2_event() -> None:
-    """All fields at once, as the developer guide shows them."""
+    """The developer guide shows an event with all fields."""
     event = converted(("Host", "api.example.com"), ("User-Agent", "curl/8.5.0"), ("Content-Type", "application/json"), body=b"{}")
     assert event == {
         "version": "2.0",
@@ -70,8 +70,8 @@ def test_repeated_headers_are_joined_with_commas() -> None:
     assert converted(("X-Tag", "a"), ("x-tag", "b"))["headers"]["x-tag"] == "a,b"
 
 
-def test_cookies_leave_the_headers_for_a_list_of_their_own() -> None:
-    """One entry a cookie, whatever number of cookie headers they came in."""
+def test_cookies_are_in_a_list_of_their_own_and_not_in_the_headers() -> None:
+    """There is one entry for each cookie, whatever the number of cookie headers."""
     event = converted(("Cookie", "a=1; b=2"), ("cookie", "c=3"))
     assert event["cookies"] == ["a=1", "b=2", "c=3"]
     assert "cookie" not in event["headers"]
@@ -85,14 +85,14 @@ def test_what_a_request_does_not_have_is_left_out_of_its_event() -> None:
 
 
 def test_a_chunked_body_arrives_with_its_length() -> None:
-    """The gateway reads the body whole, so the function sees its length and nothing of the transfer."""
+    """The gateway reads the whole body, so the function gets its length and no header of the transfer."""
     headers = converted(("Transfer-Encoding", "chunked"), ("Connection", "close"), body=b"abc")["headers"]
     assert headers["content-length"] == "3"
     assert not {"transfer-encoding", "connection"} & headers.keys()
 
 
 def test_the_client_is_added_to_those_that_forwarded_the_request() -> None:
-    """The last address is the one the gateway saw itself."""
+    """The last address is that of the gateway's own client."""
     assert converted(("X-Forwarded-For", "192.0.2.1"))["headers"]["x-forwarded-for"] == "192.0.2.1, 203.0.113.7"
 
 
@@ -100,8 +100,8 @@ def test_the_client_is_added_to_those_that_forwarded_the_request() -> None:
     ("path", "decoded"),
     [("/", "/"), ("/a%20b", "/a b"), ("/a%2Fb", "/a/b"), ("/%C3%A9", "/é"), ("/a%3Fb=c", "/a"), ("/a+b", "/a+b")],
 )
-def test_the_path_is_percent_decoded_and_cut_at_a_decoded_question_mark(path: str, decoded: str) -> None:
-    """As seen on AWS, in spite of the name rawPath."""
+def test_the_path_is_percent_decoded_and_truncated_at_a_decoded_question_mark(path: str, decoded: str) -> None:
+    """AWS does so in spite of the name rawPath, as was measured."""
     event = converted(path=path)
     assert event["rawPath"] == event["requestContext"]["http"]["path"] == decoded
 
@@ -150,7 +150,7 @@ values = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_char
     st.binary(),
 )
 def test_any_request_becomes_an_event_of_json(headers: list[tuple[str, str]], path: str, query: str, body: bytes) -> None:
-    """What Lambda gets is JSON, and lower-cased."""
+    """The event can be written as JSON, and its header names are in lower case."""
     event = converted(*headers, path=path, query=query, body=body)
     assert json.loads(json.dumps(event)) == event
     assert all(name == name.lower() for name in event["headers"])
@@ -158,14 +158,14 @@ def test_any_request_becomes_an_event_of_json(headers: list[tuple[str, str]], pa
 
 @given(st.binary())
 def test_bytes_that_are_not_text_survive_the_event(body: bytes) -> None:
-    """Base64 loses nothing."""
+    """They are sent as base64."""
     event = converted(("content-type", "application/octet-stream"), body=body)
     assert http_api.body(event) == body
 
 
 @given(st.text())
 def test_text_survives_the_event(text: str) -> None:
-    """UTF-8 in, the same characters out."""
+    """The event has the same characters as the UTF-8 of the request."""
     event = converted(("content-type", "text/plain"), body=text.encode(errors="replace"))
     assert http_api.body(event) == text.encode(errors="replace")
 
@@ -186,7 +186,7 @@ def test_a_reply_keeps_status_body_and_every_cookie(status: int, body: bytes, co
 
 
 def test_reply_headers_are_the_functions_with_the_gateways_own_length() -> None:
-    """A wrong content-length of the function's does not reach the client."""
+    """A wrong content-length from the function does not reach the client."""
     returned = {"statusCode": 200, "headers": {"X-Count": 3, "Content-Length": "99"}, "body": "é"}
     assert http_api.reply(json.dumps(returned).encode()).headers == [("x-count", "3"), ("content-length", "2")]
 
@@ -200,18 +200,18 @@ def test_a_reply_without_a_status_is_the_body_of_a_200(payload: bytes) -> None:
 
 
 def test_a_reply_that_is_a_string_is_that_string() -> None:
-    """Without its quotes, as the developer guide shows."""
+    """The developer guide shows it without the quotes of JSON."""
     assert http_api.reply(b'"Hello from Lambda!"').body == b"Hello from Lambda!"
 
 
 @pytest.mark.parametrize("payload", [b"not JSON", b'{"statusCode": "many"}', b'{"statusCode": null}'])
-def test_what_is_no_reply_is_refused(payload: bytes) -> None:
-    """The caller makes a 500 of it."""
+def test_a_payload_that_is_no_response_is_refused(payload: bytes) -> None:
+    """The gateway answers 500 then."""
     with pytest.raises((ValueError, TypeError)):
         http_api.reply(payload)
 
 
 def test_the_gateways_own_answers_are_a_message() -> None:
-    """As clients see them on AWS."""
+    """Clients get the same JSON on AWS."""
     reply = http_api.message(413, "Request Entity Too Large")
     assert (reply.status, reply.body) == (413, b'{"message":"Request Entity Too Large"}')

@@ -1,4 +1,4 @@
-"""`python -m events.invoke`: every event in events/ through AWS's emulator and the real handler."""
+"""`python -m events.invoke` sends every event in events/ through AWS's emulator to the real handler."""
 
 import json
 import os
@@ -26,23 +26,25 @@ REPLIES = {
     "kinesis": '{"batchItemFailures": []}',
     "kinesis_aggregated": '{"batchItemFailures": []}',
     "dynamodb": '{"batchItemFailures": []}',
+    "kafka": '{"batchItemFailures": []}',
     "sns": "null",
     "eventbridge": "null",
     "s3": "null",
     "s3_eventbridge": "null",
     "s3_test": "null",
 }
-"""How replies to events of a pipeline begin."""
+"""The beginnings of the pipeline's responses."""
 WRITTEN = {"distributed_map": 2, "sqs": 3, "sqs_fifo": 3, "kinesis": 2, "dynamodb": 2, "sns": 1, "eventbridge": 1, "s3": 2} | {
     "s3_eventbridge": 2,
     "kinesis_aggregated": 2,
+    "kafka": 3,
 }
-"""The vectors that each has written to its sink."""
+"""The number of vectors that each event writes to the sink."""
 MODEL_DIR = os.environ.get("MODEL_DIR", str(ROOT / "build/model"))
 
 
 def invoked(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """`python -m events.invoke` with `arguments`."""
+    """Run `python -m events.invoke` with these arguments."""
     return subprocess.run(
         [sys.executable, "-m", "events.invoke", *arguments],
         cwd=ROOT,
@@ -55,15 +57,15 @@ def invoked(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def texts(event: Path) -> list[str]:
-    """The texts an event of ours carries."""
+    """Return the texts in one of our events."""
     content = json.loads(event.read_text())
     inputs = content["inputs"] if "inputs" in content else json.loads(content["body"])["inputs"]
     return [inputs] if isinstance(inputs, str) else inputs
 
 
 @pytest.mark.parametrize("event", [event for event in EVENTS if event.stem not in REPLIES], ids=lambda event: event.stem)
-def test_every_event_for_texts_is_answered_with_a_vector_a_text(event: Path) -> None:
-    """Exit 0, the vectors, and the REPORT line."""
+def test_the_response_to_an_event_of_texts_has_a_vector_for_each(event: Path) -> None:
+    """The command prints the vectors and the REPORT line, and exits with 0."""
     run = invoked("--full", event)
     assert run.returncode == 0, run.stdout + run.stderr
     [body] = [line for line in run.stdout.splitlines() if line.startswith("[[")]
@@ -74,7 +76,7 @@ def test_every_event_for_texts_is_answered_with_a_vector_a_text(event: Path) -> 
 
 @pytest.fixture(scope="module")
 def pipeline(aws_server: LocalAWS) -> Iterator[Emulator]:
-    """The pipeline function under the emulator, with a bucket for its vectors and the object that the events of S3 tell of."""
+    """Run the pipeline function in the emulator, with a bucket for its vectors and the object that S3's events name."""
     s3 = aws_server.client("s3")
     for bucket in (INPUT, OUTPUT):
         s3.create_bucket(Bucket=bucket)
@@ -89,7 +91,7 @@ def pipeline(aws_server: LocalAWS) -> Iterator[Emulator]:
 def test_every_event_of_a_pipeline_is_answered_and_its_vectors_are_written(
     aws_server: LocalAWS, pipeline: Emulator, event: Path
 ) -> None:
-    """By the pipeline function, each into shards of its own."""
+    """Each event makes shards of its own."""
     s3 = aws_server.client("s3")
     reply = pipeline.invoke(event.read_bytes())
     assert shown(json.loads(reply)).startswith(REPLIES[event.stem])
@@ -101,7 +103,7 @@ def test_every_event_of_a_pipeline_is_answered_and_its_vectors_are_written(
 
 
 def test_an_event_of_a_pipeline_shows_what_it_wrote_on_this_machine() -> None:
-    """Where no sink is set, a bucket is made for it."""
+    """If no sink is set, the command makes a bucket for it."""
     run = invoked(ROOT / "events/s3.json")
     assert run.returncode == 0, run.stdout + run.stderr
     reply, _, shard, *vectors = run.stdout.splitlines()[:5]
@@ -109,14 +111,14 @@ def test_an_event_of_a_pipeline_shows_what_it_wrote_on_this_machine() -> None:
     assert all("384 floats" in vector for vector in vectors)
 
 
-def test_long_vectors_are_shortened_for_the_eye() -> None:
-    """The beginning and the length."""
+def test_long_vectors_are_shortened_on_the_terminal() -> None:
+    """The first numbers and the length are printed."""
     run = invoked(ROOT / "events/http_api_v2.json")
     assert re.search(r"^\[\[-?[\d.e-]+, -?[\d.e-]+, … 384 floats\]\]$", run.stdout, re.MULTILINE), run.stdout
 
 
 def test_an_error_status_exits_1(tmp_path: Path) -> None:
-    """The reply is shown all the same."""
+    """The response is printed as well."""
     event = json.loads((ROOT / "events/http_api_v2.json").read_text())
     (tmp_path / "event.json").write_text(json.dumps(event | {"body": "not JSON"}))
     run = invoked(tmp_path / "event.json")
@@ -124,7 +126,7 @@ def test_an_error_status_exits_1(tmp_path: Path) -> None:
 
 
 def test_a_failed_direct_event_exits_1(tmp_path: Path) -> None:
-    """It replies an errorMessage instead of vectors."""
+    """Its response has an errorMessage instead of vectors."""
     (tmp_path / "event.json").write_text('{"inputs": []}')
     run = invoked(tmp_path / "event.json")
     assert run.returncode == 1
@@ -135,8 +137,8 @@ def test_a_failed_direct_event_exits_1(tmp_path: Path) -> None:
     ("content", "sentence"),
     [(None, r"Cannot read the event .*: No such file or directory\."), ("{", r".* not JSON: .*")],
 )
-def test_an_event_that_cannot_be_read_is_told_in_one_sentence(tmp_path: Path, content: str | None, sentence: str) -> None:
-    """No traceback, and nothing is started."""
+def test_an_event_that_cannot_be_read_is_reported_in_one_sentence(tmp_path: Path, content: str | None, sentence: str) -> None:
+    """There is no traceback, and no emulator is started."""
     if content is not None:
         (tmp_path / "event.json").write_text(content)
     run = invoked(tmp_path / "event.json")
@@ -144,8 +146,8 @@ def test_an_event_that_cannot_be_read_is_told_in_one_sentence(tmp_path: Path, co
     assert re.fullmatch(sentence + "\n", run.stderr)
 
 
-def test_the_emulator_answers_within_its_block_and_is_gone_after_it() -> None:
-    """One REPORT an invocation; afterwards nobody listens."""
+def test_the_emulator_runs_as_long_as_its_block() -> None:
+    """There is one REPORT for each invocation; after the block the port is closed."""
     with Emulator(env={**os.environ, "MODEL_DIR": MODEL_DIR, "AUTH": "none"}) as emulator:
         reply = emulator.invoke(b'{"inputs": "a"}')
         reports = emulator.reports
@@ -156,7 +158,7 @@ def test_the_emulator_answers_within_its_block_and_is_gone_after_it() -> None:
 
 
 def test_a_handler_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
-    """Real time-outs; the environment starts anew for the next event."""
+    """The emulator has Lambda's time-outs; the next event starts a new environment."""
     (tmp_path / "slow.py").write_text("import time\ndef handler(event, context):\n    time.sleep(event)\n    return event\n")
     with Emulator("slow.handler", cwd=tmp_path, timeout_seconds=1) as emulator:
         assert emulator.invoke(b"20") == b"Task timed out after 1.00 seconds"

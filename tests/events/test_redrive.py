@@ -1,4 +1,4 @@
-"""What a stack gave up is put back: against moto's queues and streams, and a function of this process."""
+"""Dead letters of a stack are put back: tested with moto's queues and streams, and a function in this process."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -10,9 +10,7 @@ from botocore.stub import Stubber
 
 from events.aws import LocalAWS
 from events.redrive import Stack, invocations, queue, rules, stream
-from handler.sources import source_of
-from handler.sources.dynamodb import NAME as TABLE
-from handler.sources.kinesis import NAME as KINESIS
+from handler.kinds import PIPELINE, kind_of, resolve
 from tests.pipelines.lambda_front import LambdaFront
 
 QUEUES = ("SourceQueue", "DeadLetters", "RuleDeadLetters", "StreamDeadLetters")
@@ -21,7 +19,7 @@ type Given = tuple[LocalAWS, Stack, LambdaFront]
 
 @pytest.fixture
 def given() -> Iterator[Given]:
-    """A stack's queues, and its function, which keeps what it is given."""
+    """Provide a stack's queues and its function, which keeps its events."""
     with LambdaFront() as front, LocalAWS() as aws:
         front.upstream = aws.port
         sqs = aws.client("sqs")
@@ -44,22 +42,22 @@ def letter(given: Given, queue: str, body: object) -> None:
 
 
 def held(given: Given, queue: str) -> list[Any]:
-    """The messages of a queue that nobody has received."""
+    """Return the visible messages of a queue."""
     aws, stack, _ = given
     found = aws.client("sqs").receive_message(QueueUrl=stack.outputs[queue], MaxNumberOfMessages=10)
     return [json.loads(message["Body"]) for message in found.get("Messages", [])]
 
 
 def count(given: Given, queue: str) -> int:
-    """How many messages a queue has, received or not."""
+    """Count the messages of a queue, visible or not."""
     aws, stack, _ = given
     names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
     attributes = aws.client("sqs").get_queue_attributes(QueueUrl=stack.outputs[queue], AttributeNames=names)["Attributes"]
     return sum(map(int, attributes.values()))
 
 
-def answering(given: Given, reply: Callable[[Any], Any]) -> list[Any]:
-    """Have the function give a reply; returns the events that it gets."""
+def reply_with(given: Given, reply: Callable[[Any], Any]) -> list[Any]:
+    """Have the function return a reply; return the list of the events that it gets."""
     events: list[Any] = []
 
     def function(event: Any, _: object) -> Any:  # noqa: ANN401 - Lambda's own types
@@ -71,7 +69,7 @@ def answering(given: Given, reply: Callable[[Any], Any]) -> list[Any]:
 
 
 def test_messages_of_the_queue_are_moved_back_by_sqs() -> None:
-    """Moto has no StartMessageMoveTask: the call is held to AWS's own description of it."""
+    """Moto has no StartMessageMoveTask, so the call is checked against AWS's own description of it."""
     session = botocore.session.get_session()
     session.set_credentials("local", "local")
     sqs = session.create_client("sqs", "us-east-1")
@@ -86,7 +84,7 @@ def test_messages_of_the_queue_are_moved_back_by_sqs() -> None:
 
 
 def test_events_that_eventbridge_could_not_send_are_sent_to_the_queue(given: Given) -> None:
-    """The letter is the event itself."""
+    """The dead letter is the event itself."""
     event = {"detail-type": "Object Created", "detail": {"object": {"key": "new/a.jsonl"}}}
     letter(given, "RuleDeadLetters", event)
     assert rules(given[1]) == "1 put back, 0 left"
@@ -95,10 +93,10 @@ def test_events_that_eventbridge_could_not_send_are_sent_to_the_queue(given: Giv
 
 
 def test_failed_asynchronous_invocations_are_invoked_again(given: Given) -> None:
-    """With the event that Lambda's record of the failure holds."""
+    """Lambda's record of the failure has the event."""
     event = {"Records": [{"Sns": {"Message": "text"}}]}
     record = {"version": "1.0", "requestContext": {"condition": "RetriesExhausted"}, "requestPayload": event, "responsePayload": {}}
-    events = answering(given, lambda _: None)
+    events = reply_with(given, lambda _: None)
     letter(given, "DeadLetters", record)
     assert invocations(given[1]) == "1 put back, 0 left"
     assert events == [event]
@@ -106,7 +104,7 @@ def test_failed_asynchronous_invocations_are_invoked_again(given: Given) -> None
 
 
 def kinesis(aws: LocalAWS) -> dict[str, Any]:
-    """Three records in a stream, and the place of the last two of them."""
+    """Put three records into a stream; return a dead letter about the last two."""
     client = aws.client("kinesis")
     client.create_stream(StreamName="texts", ShardCount=1)
     written = [client.put_record(StreamName="texts", Data=text, PartitionKey="p") for text in (b"one", b"two", b"three")]
@@ -116,7 +114,7 @@ def kinesis(aws: LocalAWS) -> dict[str, Any]:
 
 
 def table(aws: LocalAWS) -> dict[str, Any]:
-    """Three items in a table with a stream, and the place of the last two."""
+    """Put three items into a table with a stream; return a dead letter about the last two."""
     client = aws.client("dynamodb")
     client.create_table(
         TableName="things", BillingMode="PAY_PER_REQUEST", KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
@@ -134,34 +132,35 @@ def table(aws: LocalAWS) -> dict[str, Any]:
 
 
 def place(shard: str, numbers: list[str], arn: str) -> dict[str, Any]:
-    """The last two of three records, as Lambda describes a batch that it gave up."""
+    """Describe the last two of three records as Lambda describes a failed batch."""
     return {
         "shardId": shard, "startSequenceNumber": numbers[1], "endSequenceNumber": numbers[2], "batchSize": 2, "streamArn": arn,
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("made", "source"), [(kinesis, KINESIS), (table, TABLE)], ids=["kinesis", "table"])
+@pytest.mark.parametrize(("made", "source"), [(kinesis, "Kinesis"), (table, "DynamoDB Streams")], ids=["kinesis", "table"])
 def test_records_of_a_stream_are_read_again(given: Given, made: Callable[[LocalAWS], dict[str, Any]], source: str) -> None:
-    """As the function knows them from Lambda: with their own names, so that a repeat overwrites."""
+    """They have the same names as in Lambda's events, so that a vector is overwritten and not added."""
     letter(given, "StreamDeadLetters", made(given[0]))
-    events = answering(given, lambda _: {"batchItemFailures": []})
+    events = reply_with(given, lambda _: {"batchItemFailures": []})
     assert stream(given[1]) == "1 put back, 0 left"
-    assert source == source_of(events[0]).NAME
-    assert len(list(source_of(events[0]).records(events[0], "inputs"))) == 2
+    kind = kind_of(events[0], PIPELINE)
+    assert kind.name == source
+    assert len(list(resolve(kind.records)(events[0], "inputs"))) == 2
     assert [str(record["eventSourceARN"]) for record in events[0]["Records"]]
     assert count(given, "StreamDeadLetters") == 0
 
 
-def test_what_fails_again_stays_where_it_is(given: Given) -> None:
-    """With the reason said, for whoever runs the command."""
+def test_a_dead_letter_that_fails_again_stays_in_its_queue(given: Given) -> None:
+    """The command prints the reason."""
     letter(given, "StreamDeadLetters", kinesis(given[0]))
-    answering(given, lambda event: {"batchItemFailures": [{"itemIdentifier": event["Records"][0]["kinesis"]["sequenceNumber"]}]})
+    reply_with(given, lambda event: {"batchItemFailures": [{"itemIdentifier": event["Records"][0]["kinesis"]["sequenceNumber"]}]})
     assert stream(given[1]).startswith("0 put back, 1 left\n  left: failed again from record ")
     assert count(given, "StreamDeadLetters") == 1
 
 
-def test_records_that_the_stream_no_longer_has_are_not_taken_for_done(given: Given) -> None:
-    """Lambda's record of them is all that is left."""
+def test_a_dead_letter_whose_records_the_stream_no_longer_has_stays_in_its_queue(given: Given) -> None:
+    """Nothing else is left of these records."""
     made = kinesis(given[0])
     made["KinesisBatchInfo"]["batchSize"] = 3
     letter(given, "StreamDeadLetters", made)

@@ -1,4 +1,4 @@
-"""`python -m events.serve` as a user runs it: a process of its own, the real handler, a real model, real HTTP."""
+"""`python -m events.serve` is tested as a user runs it: in its own process, with the real handler, model and HTTP."""
 
 import os
 import re
@@ -20,7 +20,7 @@ ENVIRONMENT = {**os.environ, "AUTH": "none", "MODEL_DIR": os.environ.get("MODEL_
 
 
 def started(**environment: str) -> subprocess.Popen[str]:
-    """The server on a free port; it says which on its first line."""
+    """Start the server on a free port, which its first line names."""
     return subprocess.Popen(
         [sys.executable, "-m", "events.serve", "--port", "0"],
         cwd=ROOT,
@@ -32,7 +32,7 @@ def started(**environment: str) -> subprocess.Popen[str]:
 
 
 def address(server: subprocess.Popen[str]) -> str:
-    """Where `server` listens, read from the curl it prints to copy."""
+    """Return the server's URL, read from the curl command that it prints."""
     assert server.stdout
     for line in server.stdout:
         if found := re.fullmatch(rf"""curl -d '{{"inputs": "{SENTENCE}"}}' (http://127\.0\.0\.1:\d+)/\n""", line):
@@ -51,7 +51,7 @@ def stopped(server: subprocess.Popen[str]) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def client() -> Iterator[httpx.Client]:
-    """A client of one server that all tests here share."""
+    """Provide a client of one server, which all tests here share."""
     server = started()
     try:
         with httpx.Client(base_url=address(server), timeout=30) as client:
@@ -61,39 +61,39 @@ def client() -> Iterator[httpx.Client]:
 
 
 def vectors(response: httpx.Response) -> list[list[float]]:
-    """The body of a successful response."""
+    """Return the body of a successful response."""
     assert response.status_code == httpx.codes.OK, response.text
     body: list[list[float]] = response.json()
     return body
 
 
 def test_health_is_200(client: httpx.Client) -> None:
-    """The handler routes what the gateway hands it."""
+    """The gateway's event reaches the route."""
     assert client.get("/health").status_code == httpx.codes.OK
 
 
 def test_one_sentence_gets_one_vector(client: httpx.Client) -> None:
-    """The curl of the README."""
+    """The README has the same request as a curl command."""
     answer = vectors(client.post("/", json={"inputs": SENTENCE}))
     assert [len(vector) for vector in answer] == [DIMENSION]
 
 
 def test_a_body_that_says_it_is_a_form_is_read_as_json(client: httpx.Client) -> None:
-    """`curl -d` names no type; the event carries base64 then."""
+    """`curl -d` says that it sends a form, so the event has base64."""
     form = {"content-type": "application/x-www-form-urlencoded"}
     answer = vectors(client.post("/", content=f'{{"inputs": "{SENTENCE}"}}', headers=form))
     assert answer == vectors(client.post("/", json={"inputs": SENTENCE}))
 
 
 def test_a_chunked_body_is_read_whole(client: httpx.Client) -> None:
-    """No content-length, several chunks."""
+    """There are several chunks and no content-length."""
     chunks = (chunk.encode() for chunk in ('{"inputs": ', f'["{SENTENCE}", ', '"Another."]}'))
     answer = vectors(client.post("/", content=chunks, headers={"content-type": "application/json"}))
     assert [len(vector) for vector in answer] == [DIMENSION, DIMENSION]
 
 
 def test_callers_at_the_same_time_get_their_own_vectors(client: httpx.Client) -> None:
-    """One environment answers one request at a time, so answers cannot be mixed up."""
+    """One environment handles one request at a time, so responses cannot be mixed up."""
     texts = [f"Sentence number {number}." for number in range(12)]
     alone = [vectors(client.post("/", json={"inputs": text})) for text in texts]
     with ThreadPoolExecutor(len(texts)) as callers:
@@ -102,15 +102,15 @@ def test_callers_at_the_same_time_get_their_own_vectors(client: httpx.Client) ->
 
 
 def test_a_body_above_10_mb_is_refused_as_the_gateway_refuses_it(client: httpx.Client) -> None:
-    """The function is not asked; one byte less reaches it."""
+    """The function is not called; a body that is one byte shorter reaches it."""
     limit = 10 * 1024 * 1024
     response = client.post("/", content=b"x" * (limit + 1))
     assert (response.status_code, response.json()) == (413, {"message": "Request Entity Too Large"})
     assert "message" not in client.post("/", content=b"x" * limit).json()
 
 
-def test_a_taken_port_is_told_in_one_sentence() -> None:
-    """Before the model is loaded, without a traceback."""
+def test_a_taken_port_is_reported_in_one_sentence() -> None:
+    """It is reported before the model is loaded, without a traceback."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         server = subprocess.run(
@@ -129,7 +129,7 @@ def test_a_taken_port_is_told_in_one_sentence() -> None:
 
 
 def test_the_server_prints_a_line_per_request_and_stops_quietly() -> None:
-    """Method, path, status and time; no query and no body, which may be private."""
+    """The line has method, path, status and time, but no query and no body, which may be private."""
     server = started()
     base = address(server)
     httpx.post(f"{base}/embed?secret=1", json={"inputs": SENTENCE}, timeout=30)
@@ -141,8 +141,8 @@ def test_the_server_prints_a_line_per_request_and_stops_quietly() -> None:
     assert server.returncode in {0, 130}
 
 
-def test_a_missing_model_is_told_at_start_and_served_as_424(tmp_path: Path) -> None:
-    """The server stays up; the handler says what is missing."""
+def test_a_missing_model_is_reported_at_the_start_and_answered_with_424(tmp_path: Path) -> None:
+    """The server keeps running, as a deployed function would."""
     server = started(MODEL_DIR=str(tmp_path / "absent"))
     try:
         response = httpx.post(f"{address(server)}/", json={"inputs": SENTENCE}, timeout=30)

@@ -1,4 +1,4 @@
-"""`make smoke`, against an endpoint of this machine and the outputs of a stack."""
+"""`make smoke` is run against an endpoint on this machine and the outputs of a stack."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ from events.smoke import smoke
 
 
 class Endpoint(BaseHTTPRequestHandler):
-    """Answers as the deployed API does; `open_to_all` is a fault that a smoke test is for."""
+    """A server that responds as the deployed API does; with `open_to_all` it requires no key, which the command must find."""
 
     open_to_all: ClassVar[bool] = False
 
@@ -38,7 +38,7 @@ class Endpoint(BaseHTTPRequestHandler):
 
 
 class AWS:
-    """CloudFormation and Secrets Manager, as far as they are asked."""
+    """The calls of CloudFormation and Secrets Manager that the command makes."""
 
     def __init__(self, url: str, secret: str) -> None:
         self._outputs = {"Url": url, "ApiKey": "arn"}
@@ -57,7 +57,7 @@ class AWS:
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    """An endpoint that asks for a key."""
+    """Provide an endpoint that requires a key."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
@@ -68,19 +68,19 @@ def url() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("secret", ["the-key\n", '{"search": "the-key", "other": "another"}'])
-def test_a_stack_that_answers_as_it_should_passes(url: str, secret: str) -> None:
-    """With the key of its secret, or the first of several."""
+def test_a_stack_that_requires_a_key_and_embeds_passes(url: str, secret: str) -> None:
+    """The key is that of the stack's secret, or the first of several."""
     assert smoke("stack", lambda _: AWS(url, secret)) == f"{url} embeds: a vector of 384 numbers"
 
 
-def test_a_stack_that_lets_strangers_in_does_not(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is wrong is said."""
+def test_a_stack_that_requires_no_key_fails(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sentence has the path and both statuses."""
     monkeypatch.setattr(Endpoint, "open_to_all", True)
     with pytest.raises(AssertionError, match="without a key answered 200, not 401"):
         smoke("stack", lambda _: AWS(url, "the-key"))
 
 
-def test_a_stack_whose_key_is_refused_does_not(url: str) -> None:
-    """A key that the secret does not hold opens nothing."""
+def test_a_stack_that_refuses_its_own_key_fails(url: str) -> None:
+    """The secret may hold an old key."""
     with pytest.raises(AssertionError, match="with a key answered 401, not 200"):
         smoke("stack", lambda _: AWS(url, "another-key"))

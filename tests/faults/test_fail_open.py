@@ -11,7 +11,7 @@ from itertools import count
 import pytest
 
 from events.dynamodb import LocalDynamoDB
-from handler.functions.api import answering
+from handler.functions.api import make_handler
 from tests.conftest import INT8, Client, serve
 from tests.faults.faults import EVERY_CALL, one_in
 from tests.faults.proxy import Fault, FaultProxy, none
@@ -40,7 +40,7 @@ def connected(dynamodb: LocalDynamoDB, endpoint: str, monkeypatch: pytest.Monkey
     """A deployment whose DynamoDB is at an endpoint."""
     for name, value in {**dynamodb.environment, "AWS_ENDPOINT_URL_DYNAMODB": endpoint}.items():
         monkeypatch.setenv(name, value)
-    return Client(answering(serve(INT8, CACHE_TABLE=dynamodb.table, CACHE_MEMORY_MB="0", **settings), None))
+    return Client(make_handler(serve(INT8, CACHE_TABLE=dynamodb.table, CACHE_MEMORY_MB="0", **settings), None))
 
 
 def ask(client: Client, plain: Client, requests: int) -> list[float]:

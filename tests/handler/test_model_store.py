@@ -19,7 +19,7 @@ from events.emulator import Emulator
 from handler.bootstrap import load_service
 from handler.bucket import AHEAD, PART_BYTES, Bucket
 from handler.embedding.manifest import Manifest
-from handler.functions.api import answering
+from handler.functions.api import make_handler
 from handler.service import Options, Service
 from tests.conftest import INT8, ROOT, Client, LocalS3, serve
 from tests.faults.faults import cutting, html, noise, resetting, resetting_mid_body
@@ -69,7 +69,7 @@ def refusal(capsys: pytest.CaptureFixture[str]) -> Refusal:
     """Called with a service that has no model: the reason that the log has under the id that every caller gets."""
 
     def refusal(service: Service) -> str:
-        client = Client(answering(service, None))
+        client = Client(make_handler(service, None))
         replies = [client.post({"inputs": "a"}), client.get("/info"), client.get("/health")]
         assert {reply.status for reply in replies} == {424}
         (sentence,) = {reply.json["error"] for reply in replies}

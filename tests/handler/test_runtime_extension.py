@@ -20,7 +20,7 @@ import pytest
 from events.dynamodb import LocalDynamoDB
 from events.emulator import Emulator
 from handler.bootstrap import lambda_function, load_service
-from handler.functions.api import answering
+from handler.functions.api import make_handler
 from handler.runtime_extension import RuntimeExtension
 from tests.conftest import INT8, ROOT, Client
 from tests.faults.proxy import Exchange, FaultProxy
@@ -71,7 +71,7 @@ def test_where_there_is_no_extensions_api_writes_are_done_before_the_answer(
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
         assert (
-            Client(lambda_function(lambda environment, later: answering(load_service(environment, later), None)))
+            Client(lambda_function(lambda environment, later: make_handler(load_service(environment, later), None)))
             .post({"inputs": "Before the answer."})
             .status
             == 200
@@ -94,7 +94,7 @@ def test_on_managed_instances_no_extension_is_asked_for_and_writes_are_done_befo
         }
         for name, value in settings.items():
             monkeypatch.setenv(name, value)
-        client = Client(lambda_function(lambda environment, later: answering(load_service(environment, later), None)))
+        client = Client(lambda_function(lambda environment, later: make_handler(load_service(environment, later), None)))
         assert client.post({"inputs": "On an instance."}).status == 200
         assert proxy.calls["BatchWriteItem"] == 1
     assert RuntimeApi.asked.empty()

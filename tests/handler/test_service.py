@@ -3,7 +3,8 @@
 import pytest
 
 from handler.errors import Backend
-from handler.service import NoService, Options, Service
+from handler.service import Options, Service
+from handler.unloaded_service import UnloadedService
 
 
 def test_a_model_that_may_come_later_is_tried_again_at_a_later_call(service: Service) -> None:
@@ -17,7 +18,7 @@ def test_a_model_that_may_come_later_is_tried_again_at_a_later_call(service: Ser
             raise Backend(msg)
         return found
 
-    waiting = NoService(Backend("not there"), again, pause_seconds=0)
+    waiting = UnloadedService(Backend("not there"), again, pause_seconds=0)
     with pytest.raises(Backend, match="still not there"):
         waiting.embed(["a"], Options())
     for _ in range(2):
@@ -33,7 +34,7 @@ def test_it_is_not_tried_at_every_call(service: Service) -> None:
         tried.append(service)
         return service
 
-    waiting = NoService(Backend("not there"), again, pause_seconds=60)
+    waiting = UnloadedService(Backend("not there"), again, pause_seconds=60)
     for _ in range(3):
         with pytest.raises(Backend, match=r"^not there$"):
             waiting.text_of([1])
@@ -43,4 +44,4 @@ def test_it_is_not_tried_at_every_call(service: Service) -> None:
 def test_a_model_in_a_layer_does_not_come_later() -> None:
     """A layer stays as it is."""
     with pytest.raises(Backend, match=r"^damaged$"):
-        _ = NoService(Backend("damaged"), pause_seconds=0).settings
+        _ = UnloadedService(Backend("damaged"), pause_seconds=0).settings

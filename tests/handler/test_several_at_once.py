@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from handler.config import Settings
-from handler.functions.api import answering
-from handler.functions.request_log import Metered
+from handler.functions.api import make_handler
+from handler.functions.request_log import MeteredService
 from handler.service import Options, Service
 from tests.conftest import INT8, ROOT, Client, LocalS3, serve
 
@@ -23,7 +23,7 @@ TEXTS = [f"text {number}" for number in range(8)]
 def test_threads_of_one_process_get_the_answers_that_each_would_get_alone(service: Service) -> None:
     """By HTTP and by plain invocations, with one service and its cache; a thread has no event loop of its own at first."""
     expected = {text: service.embed([text], Options(use_cache=False)).vectors.tolist() for text in TEXTS}
-    answer = answering(service, None)
+    answer = make_handler(service, None)
 
     def ask(number: int) -> bool:
         text = TEXTS[number % len(TEXTS)]
@@ -37,7 +37,7 @@ def test_threads_of_one_process_get_the_answers_that_each_would_get_alone(servic
 
 def test_each_thread_counts_its_own_event(service: Service) -> None:
     """The figures of one event are not those of another that is handled at the same time."""
-    metered = Metered(service)
+    metered = MeteredService(service)
 
     def count(texts: int) -> int:
         metered.figures.clear()

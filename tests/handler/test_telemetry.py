@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from handler.errors import Backend
-from handler.functions.api import answering
+from handler.functions.api import make_handler
 from handler.service import Service
 from tests.conftest import Client, serve
 from tests.secrecy import overheard
@@ -54,7 +54,7 @@ def test_a_refusal_has_a_line_too_and_none_of_what_was_sent(client: Client, caps
 
 def test_under_lambda_the_line_is_metrics(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
     """A direct invocation's as well."""
-    overheard(answering(service, None))({"inputs": "A text for the metrics."}, Context())
+    overheard(make_handler(service, None))({"inputs": "A text for the metrics."}, Context())
     (line,) = lines(capsys)
     assert (line["request_id"], line["route"], line["FunctionName"]) == ("an-id", "direct", "embeddings-api")
     (described,) = line["_aws"]["CloudWatchMetrics"]
@@ -66,7 +66,7 @@ def test_under_lambda_the_line_is_metrics(service: Service, capsys: pytest.Captu
 
 def test_what_is_our_fault_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Lambda's own Errors stays 0: 424 is no crash."""
-    function = overheard(answering(serve(tmp_path), None))
+    function = overheard(make_handler(serve(tmp_path), None))
     with pytest.raises(Backend):
         function({"inputs": "A text that no model takes."}, Context())
     assert [line["ServerErrors"] for line in lines(capsys) if line["event"] == "request"] == [1]

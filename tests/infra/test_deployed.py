@@ -17,7 +17,7 @@ import pytest
 from events.aws import LocalAWS
 from handler.config import PipelineSettings
 from handler.errors import Backend
-from handler.sinks import SINKS, failure_destination_from
+from handler.sinks import DESTINATIONS, failure_destination_from, parse_address
 from tests.infra.transformed import of_type, transformed
 
 ACCOUNT = "123456789012"
@@ -169,7 +169,7 @@ def test_one_arn_names_the_sink_and_gives_the_right_to_it(aws: LocalAWS, templat
     stack = "sink-" + arn.split(":")[2]
     deployed(aws, template, stack, {"SinkArn": arn})
     assert environment(aws, f"{stack}-pipeline")["SINK"] == sink
-    assert any(form.read(sink) for form in SINKS)
+    assert any(row.sink and parse_address(sink, row.forms, row.formats) for row in DESTINATIONS)
     iam = aws.client("iam")
     role = next(role["RoleName"] for role in iam.list_roles(MaxItems=1000)["Roles"] if f"{stack}-PipelineRole" in role["RoleName"])
     granted = str(iam.get_role_policy(RoleName=role, PolicyName="pipeline")["PolicyDocument"])

@@ -13,8 +13,8 @@ import botocore.session
 import pytest
 
 from handler.config import KeySettings, PipelineSettings, Settings
-from handler.functions.direct import PUBLIC
-from handler.http.middleware import PAGE_PATHS
+from handler.errors import PUBLIC
+from handler.http.routes import PAGE_PATHS
 from tests.conftest import ROOT
 from tests.infra.transformed import UPLOADED, every, listed, of_type, statements, transformed, transformed_each
 

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 from handler.bootstrap import load_service
-from handler.service import EmbeddingService, Options
+from handler.embedding_service import EmbeddingService
+from handler.service import Options
 
 LENGTHS = (32, 128, 512)
 ROUNDS = 9

@@ -1,4 +1,4 @@
-"""A service without a model, a sink and a failure destination in memory: fast, and told what to fail at."""
+"""A service without a model, and sinks and a failure destination in memory. They are fast, and fail when a test wants it."""
 
 import hashlib
 import time
@@ -12,7 +12,7 @@ from handler.config import Settings
 from handler.embedding.manifest import Manifest
 from handler.embedding.tokenization import Token
 from handler.errors import Backend, TooLarge, Unembeddable, Validation
-from handler.records import Failure, Gone, Result
+from handler.records import Deleted, Failure, Result
 from handler.service import Embeddings, Options
 from handler.vectors import NEVER, Vectors
 from tests.conftest import INT8
@@ -22,14 +22,14 @@ DIMENSION = 4
 
 
 def vector_of(text: str) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """Each text's own."""
+    """Return a vector that no other text has."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     return np.frombuffer(digest[: 4 * DIMENSION], np.uint32).astype(np.float32)
 
 
 @dataclass
 class FakeService:
-    """Embeds a text by its digest, and takes `seconds` for each. `failing` is what a call with these texts raises."""
+    """Embeds each text as its digest, in `seconds`. `failing` returns the error that a call with these texts raises, or None."""
 
     seconds: float = 0
     failing: Callable[[Sequence[str]], Exception | None] = lambda _: None
@@ -73,19 +73,19 @@ class FakeService:
 
 
 def choking_on(*words: str) -> Callable[[Sequence[str]], Exception | None]:
-    """Texts with one of these words have no vector."""
+    """Make a `failing` for which texts with one of these words have no vector."""
     return lambda texts: Unembeddable("no vector") if any(word in text for text in texts for word in words) else None
 
 
 def without_model(texts: Sequence[str]) -> Exception:
-    """Nothing has."""
+    """Fail for every text, as without a model."""
     del texts
     return Backend("the model is missing")
 
 
 @dataclass
 class Memory:
-    """A sink that keeps results, but refuses for now those whose text has a word of `refused`."""
+    """A sink in memory. It refuses results whose text has a word of `refused`, as if it were busy."""
 
     refused: Sequence[str] = ()
     writes: list[list[str]] = field(default_factory=list)
@@ -103,11 +103,11 @@ class Memory:
 
 @dataclass
 class MemoryIndex(Memory):
-    """A sink that can delete, but for now not what `refused` names."""
+    """A sink that can delete. It refuses the ids in `refused`, as if it were busy."""
 
     deleted: list[str] = field(default_factory=list)
 
-    def delete(self, gone: Sequence[Gone]) -> list[Failure]:
+    def delete(self, gone: Sequence[Deleted]) -> list[Failure]:
         taken = [one for one in gone if one.id not in self.refused]
         self.deleted += [one.id for one in taken]
         left = [one for one in gone if one not in taken]
@@ -116,7 +116,7 @@ class MemoryIndex(Memory):
 
 @dataclass
 class MemoryShards(Memory):
-    """A sink of whole files."""
+    """A sink of whole shards."""
 
     files: dict[str, list[str]] = field(default_factory=dict)
     repeated: list[str] = field(default_factory=list)
@@ -134,7 +134,7 @@ class MemoryShards(Memory):
 
 @dataclass
 class Kept:
-    """A failure destination in memory, which may be out of order."""
+    """A failure destination in memory. If it is `broken`, it refuses everything."""
 
     failures: list[tuple[Failure, object]] = field(default_factory=list)
     broken: bool = False
@@ -151,5 +151,5 @@ class Kept:
 
 
 def event(name: str) -> Path:
-    """One of events/."""
+    """Return the path of an example event."""
     return Path(__file__).parents[2] / f"events/{name}.json"

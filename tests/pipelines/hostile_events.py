@@ -1,4 +1,4 @@
-"""Events of every source with records of a stranger's making, and what a stranger may put into one."""
+"""Events of every source with hostile records: any JSON that a stranger may send."""
 
 import base64
 import copy
@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 from tests.handler.sources.test_kpl import aggregated
 
 GOOD = {"id": "good", "inputs": "It rained all morning."}
-"""The neighbour that is to be written whatever stands next to it."""
+"""The record that must be written whatever is next to it."""
 
 SCALARS = (
     st.none()
@@ -56,12 +56,12 @@ ENVELOPE = st.sampled_from(
     ]
 )
 DEEP = st.integers(50, 3000).map(lambda levels: {"inputs": "x", "deep": nested(levels)})
-"""Of any depth; a test elsewhere has the 9,994 levels that Python's JSON reads."""
+"""Records of any depth. Other examples have 9,994 levels, the most that Python's JSON reads."""
 HOSTILE = ANY_JSON | RECORD | ENVELOPE | DEEP
 
 
 def nested(levels: int) -> object:
-    """So many lists within each other."""
+    """Return lists that are nested so many levels deep."""
     value: object = 1
     for _ in range(levels):
         value = [value]
@@ -69,12 +69,12 @@ def nested(levels: int) -> object:
 
 
 def as_text(value: object) -> str:
-    """A message's body."""
+    """Return a value as the body of a message."""
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def event(name: str) -> dict[str, Any]:
-    """One of events/."""
+    """Return an example event."""
     found: dict[str, Any] = json.loads((ROOT / f"events/{name}.json").read_text())
     return found
 
@@ -84,14 +84,14 @@ type Make = Callable[[Sequence[object], Mapping[str, object]], Any]
 
 @dataclass(frozen=True)
 class Hostile:
-    """A source's event: `make` puts the contents into its records, and `names` are what the source calls those."""
+    """Events of a source. `make` puts contents into its records; `names` returns the source's names for them."""
 
     make: Make
     names: Callable[[Any], list[object]]
 
 
 def _records(name: str, put: Callable[[dict[str, Any], int, object], None]) -> Make:
-    """Make events of copies of the first record in events/; `odd` replaces fields of the one that has the first content."""
+    """Make events of copies of the example's first record. `odd` replaces fields of the record with the first content."""
     first = event(name)["Records"][0]
 
     def make(contents: Sequence[object], odd: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON
@@ -137,6 +137,20 @@ def _dynamodb(record: dict[str, Any], place: int, content: object) -> None:
     record["dynamodb"] |= {"SequenceNumber": str(100 + place), "Keys": key, "NewImage": image}
 
 
+def _kafka(contents: Sequence[object], odd: Mapping[str, object]) -> Any:  # noqa: ANN401 - JSON
+    """Make an event of Kafka: all contents in one partition."""
+    found = event("kafka")
+    first = found["records"]["documents-0"][0]
+    values = [base64.b64encode(as_text(content).encode("utf-8", "surrogatepass")).decode() for content in contents]
+    records = [first | {"offset": 100 + place, "value": value} for place, value in enumerate(values)]
+    records[0] |= {field: value for field, value in odd.items() if field in first}
+    return found | {"records": {"documents-0": records}}
+
+
+def _offsets(found: Any) -> list[object]:  # noqa: ANN401 - JSON
+    return [100 + place for place in range(len(found["records"]["documents-0"]))]
+
+
 def _numbers(found: Any) -> list[object]:  # noqa: ANN401 - JSON
     return [str(100 + place) for place in range(len(found["Records"]))]
 
@@ -152,11 +166,12 @@ ACKNOWLEDGED: dict[str, Hostile] = {
     "Kinesis": Hostile(_records("kinesis", _kinesis), _numbers),
     "Kinesis, aggregated": Hostile(_records("kinesis", _aggregated), _numbers),
     "DynamoDB": Hostile(_records("dynamodb", _dynamodb), _numbers),
+    "Kafka": Hostile(_kafka, _offsets),
 }
-"""Sources whose events are acknowledged, and hold several records."""
+"""Sources that retry what failed, and whose events hold several records."""
 ANSWERED: dict[str, Callable[[Sequence[object]], Any]] = {
     "EventBridge Pipes": list,
     "records": lambda contents: {"records": list(contents)},
     "Step Functions": lambda contents: {"Items": list(contents)},
 }
-"""Sources that are answered with an outcome for each record."""
+"""Sources whose reply has an outcome for each record."""

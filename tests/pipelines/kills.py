@@ -1,9 +1,16 @@
-"""The pipeline killed again and again at random points, until its queue is empty: nothing is lost, and nothing is there twice.
+"""Kill the pipeline at random points until its source is done; check that nothing is lost and nothing is written twice.
 
-`python -m tests.pipelines.kills --runs 5`. Every run is drawn from its seed: which records can never be embedded, where the process
-dies, what the sink refuses for now. In turns there is a standard queue; a FIFO queue in which every record changes its text several
-times, and the sink must end with the last; an object in S3, for all of which no invocation has the time; and a table's stream, of
-which items come, change and go. The function runs in forks of this process; SQS, S3 and S3 Vectors are moto's, in another.
+Run it by `python -m tests.pipelines.kills --runs 5`.
+
+The seed of a run decides which records can never be embedded, where the process dies, and what
+the sink refuses as if it were busy. The sources take turns:
+
+- a standard queue;
+- a FIFO queue, in which every record changes its text several times, and the sink must end with the last text;
+- an object in S3 that takes longer than one invocation;
+- the stream of a table whose items are added, changed and deleted.
+
+The function runs in forks of this process. SQS, S3 and S3 Vectors are moto's, in another process.
 """
 
 import argparse
@@ -23,9 +30,10 @@ from typing import Any
 import numpy as np
 
 from events.aws import LocalAWS
-from handler.functions.pipeline import Parts, answering
+from handler.functions.pipeline import make_handler
+from handler.functions.setup import Setup
 from handler.pipeline.ports import Erasable, FailureDestination, Sink
-from handler.records import Failure, Gone, Record, Result
+from handler.records import Deleted, Failure, Record, Result
 from handler.sinks.s3_shards import S3Shards
 from tests.handler.functions.test_pipeline import Context
 from tests.pipelines.fakes import DIMENSION, FakeService, vector_of
@@ -34,34 +42,34 @@ from tests.pipelines.poller import Queue, poll, poll_stream
 RECORDS = 1000
 GROUPS = 250
 LINES, SLOW_SECONDS, OBJECT_LIMIT = 4500, 0.0008, 3.0
-"""Of an object: its lines, the seconds for each, and those of one invocation."""
+"""An object's lines, the seconds that each of them takes, and the seconds of one invocation."""
 AT_ONCE = 125
-"""Records that wait in the queue: the time of each of moto's calls grows with them."""
+"""Records that are in the queue at the same time. Each of moto's calls takes longer with more of them."""
 MOST_EVENTS = 1000
 BATCHES = 10
-"""Calls of SQS whose messages make one event of a standard queue: a hundred messages."""
+"""Calls of SQS for one event of a standard queue, which has a hundred messages."""
 POINTS = ("read", "embedded", "half written", "written", "deleted", "half kept", "kept", "answered")
-"""Where the function dies: before it embeds, between that and writing, in either writing, after it, after its answer is made."""
+"""Where the function can die: before and after it embeds, during and after each kind of writing, and after its reply is made."""
 DEADLY, REFUSED, BAD = 0.3, 0.02, 0.04
-"""The share of events in which it dies, of results that the sink refuses for now, and of records that can never be embedded."""
+"""The share of events in which the function dies, of results that the sink refuses, and of records that can never be embedded."""
 ITEMS, GOING, CHANGES_OF_AN_EVENT = 100, 0.3, 50
-"""Of a table: how many there can be, the share of changes that delete one, and how many changes Lambda hands over at a time."""
+"""A table's most items, the share of changes that delete one, and the changes of one event."""
 
 
 @dataclass
 class Fate:
-    """The point at which this process dies, once it comes by."""
+    """The point at which this process dies, if it gets there."""
 
     point: str | None = None
 
     def at(self, point: str) -> None:
-        """Die here, if it is to be."""
+        """Die if this is the point."""
         if point == self.point:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
 class MortalService(FakeService):
-    """A service in a process that may die."""
+    """A service whose process may die."""
 
     def __init__(self, fate: Fate, seconds: float) -> None:
         super().__init__(seconds, failing=lambda _: fate.at("read"))
@@ -75,7 +83,7 @@ class MortalService(FakeService):
 
 @dataclass
 class MortalSink:
-    """A sink in a process that may die; sometimes it refuses a result for now."""
+    """A sink whose process may die. Sometimes it refuses a result as if it were busy."""
 
     sink: Sink
     fate: Fate
@@ -92,7 +100,7 @@ class MortalSink:
         assert not failures
         return [throttled(result.record) for result in results if id(result) in refused]
 
-    def delete(self, gone: Sequence[Gone]) -> list[Failure]:
+    def delete(self, gone: Sequence[Deleted]) -> list[Failure]:
         assert isinstance(self.sink, Erasable)
         refused = {one.id for one in gone if self.chance.random() < REFUSED}
         assert not self.sink.delete([one for one in gone if one.id not in refused])
@@ -100,14 +108,14 @@ class MortalSink:
         return [throttled(one) for one in gone if one.id in refused]
 
 
-def throttled(record: Record | Gone) -> Failure:
-    """What is to be tried again."""
+def throttled(record: Record | Deleted) -> Failure:
+    """Return the transient failure of a record."""
     return Failure(record.id, "throttled", "Backend", transient=True, origin=record.origin)
 
 
 @dataclass
 class MortalShards:
-    """A sink of shards in a process that may die."""
+    """A sink of shards whose process may die."""
 
     sink: S3Shards
     fate: Fate
@@ -119,7 +127,7 @@ class MortalShards:
         return self.sink.receipt(name)
 
     def write_shard(self, results: Sequence[Result], name: str) -> object:
-        self.fate.at("half written")  # S3 has an object whole or not at all
+        self.fate.at("half written")  # S3 stores an object whole or not at all
         written = self.sink.write_shard(results, name)
         self.fate.at("written")
         return written
@@ -127,7 +135,7 @@ class MortalShards:
 
 @dataclass
 class MortalDestination:
-    """A failure destination in a process that may die."""
+    """A failure destination whose process may die."""
 
     destination: FailureDestination
     fate: Fate
@@ -142,17 +150,17 @@ class MortalDestination:
 
 
 class Function:
-    """The pipeline function in a process of its own, which is made anew where it has died."""
+    """The pipeline function, which runs each event in a process of its own."""
 
-    def __init__(self, parts: Parts, chance: random.Random, seconds: float = 0, limit: float = 900) -> None:
-        """Make nothing yet. The function takes `seconds` for a text, and ends at its `limit`."""
+    def __init__(self, parts: Setup, chance: random.Random, seconds: float = 0, limit: float = 900) -> None:
+        """Start no process yet. The function takes `seconds` for a text, and has `limit` seconds for an event."""
         self._parts = parts
         self._seconds, self._limit = seconds, limit
         self._chance = chance
         self.deaths = 0
 
     def invoke(self, event: dict[str, Any]) -> dict[str, Any] | None:
-        """The answer; None where it died."""
+        """Return the reply to an event; None if the function died."""
         fate = Fate(self._chance.choice(POINTS) if self._chance.random() < DEADLY else None)
         seed = self._chance.random()
         reading, writing = os.pipe()
@@ -173,11 +181,11 @@ class Function:
         return found
 
     def _live(self, event: dict[str, Any], fate: Fate, chance: random.Random, writing: int) -> None:
-        """Answer one event and end. Never returns."""
+        """Handle one event and end the process. Never returns."""
         parts = self._parts
         assert parts.sink
         assert parts.destination
-        mortal = Parts(
+        mortal = Setup(
             parts.settings,
             MortalShards(parts.sink, fate) if isinstance(parts.sink, S3Shards) else MortalSink(parts.sink, fate, chance),
             MortalDestination(parts.destination, fate),
@@ -185,7 +193,7 @@ class Function:
             parts.named_sink,
         )
         try:
-            reply = answering(MortalService(fate, self._seconds), mortal)(event, Context(self._limit))
+            reply = make_handler(MortalService(fate, self._seconds), mortal)(event, Context(self._limit))
             fate.at("answered")
             with os.fdopen(writing, "wb") as answer:
                 answer.write(json.dumps(reply).encode())
@@ -204,7 +212,7 @@ BROKEN: Sequence[Callable[[str], str]] = (
 
 
 def drawn(chance: random.Random, *, fifo: bool, count: int = RECORDS) -> tuple[list[tuple[str, str]], dict[str, str], int]:
-    """Bodies with their groups in the order they are sent, the text that each id ends with, and how many bodies are broken."""
+    """Draw bodies with their groups, in their order; return also the last text of each id, and how many bodies are broken."""
     names = [f"{number % GROUPS if fifo else number}" for number in range(count)]
     if fifo:
         chance.shuffle(names)
@@ -220,7 +228,7 @@ def drawn(chance: random.Random, *, fifo: bool, count: int = RECORDS) -> tuple[l
 
 
 def run(aws: LocalAWS, seed: int) -> str:
-    """One queue, emptied, or one object or stream, read to its end; one line about it.
+    """Empty one queue, or read one object or stream to its end; return one line about it.
 
     Raises:
         AssertionError: something was lost, or is not what it should be.
@@ -231,7 +239,7 @@ def run(aws: LocalAWS, seed: int) -> str:
 
 
 def run_object(aws: LocalAWS, chance: random.Random, name: str) -> str:
-    """One object, read to its end."""
+    """Read one object to its end."""
     s3, queue = aws.client("s3"), Queue(aws.client("sqs"), name)
     s3.create_bucket(Bucket=name)
     bodies, expected, broken = drawn(chance, fifo=False, count=LINES)
@@ -240,7 +248,7 @@ def run_object(aws: LocalAWS, chance: random.Random, name: str) -> str:
     notice |= {"s3": {"bucket": {"name": name}, "object": {"key": "in/a.jsonl"}}}  # type: ignore[dict-item]
     queue.send([("", json.dumps({"Records": [notice]}))])
     settings = {"SINK": f"s3://{name}/out", "FAILURE_DESTINATION": f"s3://{name}/failed", "CONTINUATION_QUEUE": queue.url}
-    function = Function(Parts.of(settings), chance, SLOW_SECONDS, OBJECT_LIMIT)
+    function = Function(Setup.of(settings), chance, SLOW_SECONDS, OBJECT_LIMIT)
     events = poll(queue, function.invoke, 1, MOST_EVENTS)
     found: list[dict[str, Any]] = []
     failed = set()
@@ -261,13 +269,13 @@ def run_object(aws: LocalAWS, chance: random.Random, name: str) -> str:
 
 
 def run_queue(aws: LocalAWS, chance: random.Random, name: str, *, fifo: bool = False) -> str:
-    """One queue, emptied."""
+    """Empty one queue."""
     sqs, vectors = aws.client("sqs"), aws.client("s3vectors")
     index = {"vectorBucketName": name, "indexName": "passages"}
     make_index(vectors, index)
     queue, failed = Queue(sqs, f"{name}{'.fifo' if fifo else ''}"), Queue(sqs, f"{name}-failed")
     bodies, expected, broken = drawn(chance, fifo=fifo)
-    function = Function(Parts.of({"SINK": f"s3vectors://{name}/passages", "FAILURE_DESTINATION": failed.url}), chance)
+    function = Function(Setup.of({"SINK": f"s3vectors://{name}/passages", "FAILURE_DESTINATION": failed.url}), chance)
     events = 0
     for portion in batched(bodies, AT_ONCE, strict=False):
         queue.send(list(portion))
@@ -283,12 +291,12 @@ def run_queue(aws: LocalAWS, chance: random.Random, name: str, *, fifo: bool = F
 
 
 def run_stream(aws: LocalAWS, chance: random.Random, name: str) -> str:
-    """One table's stream, read to its end."""
+    """Read one table's stream to its end."""
     vectors, failed = aws.client("s3vectors"), Queue(aws.client("sqs"), f"{name}-failed")
     index = {"vectorBucketName": name, "indexName": "passages"}
     make_index(vectors, index)
     changes, expected, broken = drawn_changes(chance)
-    function = Function(Parts.of({"SINK": f"s3vectors://{name}/passages", "FAILURE_DESTINATION": failed.url}), chance)
+    function = Function(Setup.of({"SINK": f"s3vectors://{name}/passages", "FAILURE_DESTINATION": failed.url}), chance)
     events = poll_stream(changes, function.invoke, CHANGES_OF_AN_EVENT, MOST_EVENTS)
     hold(expected, vectors, index)
     kept = {one["record"]["dynamodb"]["SequenceNumber"] for one in map(json.loads, failed.bodies())}
@@ -297,7 +305,7 @@ def run_stream(aws: LocalAWS, chance: random.Random, name: str) -> str:
 
 
 def drawn_changes(chance: random.Random) -> tuple[list[dict[str, Any]], dict[str, str], int]:
-    """Changes of a table's items, the text of which each item has its vector in the end, and how many changes give it none."""
+    """Draw changes of a table's items; return also the last text of each item, and how many changes have no text to embed."""
     images: dict[str, dict[str, Any]] = {}
     changes, broken = [], 0
     expected: dict[str, str] = {}
@@ -334,10 +342,10 @@ def make_index(vectors: Any, index: dict[str, str]) -> None:  # noqa: ANN401 - b
 
 
 def hold(expected: dict[str, str], vectors: Any, index: dict[str, str]) -> None:  # noqa: ANN401 - botocore's
-    """Hold an index against the texts whose vectors it is to have, and no others.
+    """Check that an index has the vectors of these texts, and no others.
 
     Raises:
-        AssertionError: one is missing, or another's, or too many.
+        AssertionError: a vector is missing, belongs to another text, or is left over.
     """
     found: dict[str, list[float]] = {}
     token: dict[str, str] = {}
@@ -356,7 +364,7 @@ RUNS: Sequence[Callable[[LocalAWS, random.Random, str], str]] = (run_queue, part
 
 
 def main() -> None:
-    """Run seeds one after the other; an exception ends it."""
+    """Run seeds one after the other. An exception ends the program."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--first", type=int, default=0, help="the first seed")

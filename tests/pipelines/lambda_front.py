@@ -1,7 +1,7 @@
-"""Lambda in front of moto's server: invocations are answered by a function of this process, all else is passed on.
+"""A server in front of moto: it runs invocations of Lambda in this process, and passes all other requests on to moto.
 
-moto's own Lambda needs Docker. Its interpreter of state machines sends each call of a service to the port that MOTO_PORT names,
-which is to be this one.
+moto's own Lambda needs Docker. moto runs state machines, and sends each call of a service to the port in MOTO_PORT. Tests set it to
+this server's.
 """
 
 import json
@@ -20,24 +20,24 @@ HOP_BY_HOP = {"connection", "content-length", "transfer-encoding"}
 
 
 class LambdaFront:
-    """Listens for a `with` block. `function` may be changed at any time, `upstream` is the port of what is behind."""
+    """Listens during a `with` block. `function` may be changed at any time; `upstream` is moto's port."""
 
     def __init__(self, function: Handler | None = None) -> None:
         self.upstream = 0
         self.function = function
         self.replies: list[Any] = []
-        """What the function answered; the name of what it raised, where it did."""
+        """The function's replies. If it raised, the name of the exception."""
         self._environment = threading.Lock()
         front = self
 
         class Handler(BaseHTTPRequestHandler):
             def answer(self) -> None:
-                """Invoke, or pass on."""
+                """Run an invocation; pass on any other request."""
                 body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
                 if INVOCATION.fullmatch(self.path):
                     status, headers, content = 200, *front.invoke(json.loads(body))
                 else:
-                    status, headers, content = front.behind(self.command, self.path, body, dict(self.headers))
+                    status, headers, content = front.pass_on(self.command, self.path, body, dict(self.headers))
                 self.send_response(status)
                 for name, value in {**headers, "Content-Length": str(len(content))}.items():
                     self.send_header(name, value)
@@ -47,7 +47,7 @@ class LambdaFront:
             do_GET = do_POST = do_PUT = answer  # noqa: N815 - http.server's names
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Write no log."""
 
         self._server = ThreadingHTTPServer((HOST, 0), Handler)
         self.port = self._server.server_port
@@ -59,18 +59,18 @@ class LambdaFront:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Stop."""
+        """Stop listening."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
 
     def invoke(self, event: object) -> tuple[dict[str, str], bytes]:
-        """The headers and the body with which Lambda answers; an environment has one event at a time."""
+        """Invoke the function, one event at a time; return the headers and the body of Lambda's response."""
         with self._environment:
             try:
                 assert self.function
                 reply = self.function(event, None)
-            except Exception as error:  # noqa: BLE001 - whatever a function raises, Lambda answers
+            except Exception as error:  # noqa: BLE001 - whatever a function raises, Lambda responds
                 name = type(error).__name__
                 self.replies.append(name)
                 return {"X-Amz-Function-Error": "Unhandled"}, json.dumps({"errorMessage": str(error), "errorType": name}).encode()
@@ -78,8 +78,8 @@ class LambdaFront:
             self.replies.append(json.loads(content))
             return {}, content
 
-    def behind(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
-        """What is answered upstream."""
+    def pass_on(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+        """Send a request to moto; return the response."""
         connection = HTTPConnection(HOST, self.upstream)
         try:
             connection.request(method, path, body, headers)

@@ -1,7 +1,7 @@
-"""Lambda's side of an SQS event source: polls, invokes, deletes what is done, and lets the rest come again. Of a stream likewise.
+"""Lambda's part in an event source: it polls a queue or a stream, invokes the function, and retries what failed.
 
-moto's own mapping ignores `batchItemFailures`, so this one honours them, and visibility, and that of a FIFO queue's group nothing
-is handed out while something of it is in flight.
+moto's own event source mapping ignores `batchItemFailures`. This one respects them and the visibility of messages.
+While a message of a FIFO group is in flight, no other message of that group is received.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -10,14 +10,14 @@ from typing import Any
 from uuid import uuid4
 
 MOST = 10
-"""Messages of one call of SQS, and of one batch of a FIFO queue."""
+"""Messages of one call of SQS, and of one event of a FIFO queue."""
 
 type Invoke = Callable[[dict[str, Any]], dict[str, Any] | None]
-"""Given an event, gives the function's answer; None if the function died or raised."""
+"""Takes an event and returns the function's reply; None if the function died or raised."""
 
 
 class Queue:
-    """A queue with a visibility time-out that never runs out by itself: what is not done is made visible again at once."""
+    """A queue whose visibility time-out never ends by itself: failed messages are made visible at once."""
 
     def __init__(self, sqs: Any, name: str, **attributes: str) -> None:  # noqa: ANN401 - botocore's
         """Make the queue."""
@@ -28,7 +28,7 @@ class Queue:
         self.arn: str = sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
     def send(self, bodies: list[tuple[str, str]]) -> None:
-        """Send bodies, each with its group, in their order."""
+        """Send bodies in their order, each with its group."""
         for part in batched(enumerate(bodies), MOST, strict=False):
             entries = []
             for number, (group, body) in part:
@@ -38,7 +38,7 @@ class Queue:
             assert len(sent["Successful"]) == len(entries)
 
     def messages(self) -> list[dict[str, Any]]:
-        """Up to ten messages, in flight from now on, as Lambda hands them to a function."""
+        """Receive up to ten messages, in the form that Lambda gives a function. They are in flight now."""
         received = self._sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=MOST, AttributeNames=["All"])
         return [
             {
@@ -56,7 +56,7 @@ class Queue:
         ]
 
     def bodies(self) -> list[str]:
-        """All bodies that are visible; they are not any more."""
+        """Receive all visible messages; return their bodies."""
         return [message["body"] for part in iter(self.messages, []) for message in part]
 
     def done(self, messages: list[dict[str, Any]]) -> None:
@@ -64,7 +64,7 @@ class Queue:
         self._each(self._sqs.delete_message_batch, messages)
 
     def again(self, messages: list[dict[str, Any]]) -> None:
-        """Make messages visible, as they are when their time-out is over."""
+        """Make messages visible, as at the end of their time-out."""
         self._each(self._sqs.change_message_visibility_batch, messages, VisibilityTimeout=0)
 
     def _each(self, call: Callable[..., Any], messages: list[dict[str, Any]], **fields: object) -> None:
@@ -74,10 +74,10 @@ class Queue:
 
 
 def poll(queue: Queue, invoke: Invoke, batches: int, most_events: int) -> int:
-    """Hand out everything until the queue is empty; how many events that took.
+    """Invoke the function until the queue is empty; return how many events that took.
 
     Raises:
-        RuntimeError: it is not empty after so many events.
+        RuntimeError: the queue is not empty after so many events.
     """
     for events in range(most_events):
         messages = list(_batch(queue, batches))
@@ -92,10 +92,10 @@ def poll(queue: Queue, invoke: Invoke, batches: int, most_events: int) -> int:
 
 
 def poll_stream(changes: Sequence[dict[str, Any]], invoke: Invoke, batch: int, most_events: int) -> int:
-    """Hand out all changes of a table, so many at a time, from the one on that is to come again; how many events that took.
+    """Invoke the function with all changes of a table, and again from each failure on; return how many events that took.
 
     Raises:
-        RuntimeError: it is not at the end after so many events.
+        RuntimeError: the stream is not at its end after so many events.
     """
     numbers = [change["dynamodb"]["SequenceNumber"] for change in changes]
     begin = 0
@@ -111,7 +111,7 @@ def poll_stream(changes: Sequence[dict[str, Any]], invoke: Invoke, batch: int, m
 
 
 def _batch(queue: Queue, batches: int) -> Iterator[dict[str, Any]]:
-    """The messages of one event: of a FIFO queue ten, of any other as many as so many calls give."""
+    """Yield the messages of one event: of one call for a FIFO queue, of several calls for any other."""
     for _ in range(1 if queue.fifo else batches):
         messages = queue.messages()
         yield from messages

@@ -1,4 +1,4 @@
-"""A model folder that is real but for its network, which is a table of 64 vectors: a text has the mean of its first tokens'."""
+"""A model folder with a very fast network: a table of 64 vectors. A text gets the mean of its first tokens' vectors."""
 
 import shutil
 from dataclasses import replace
@@ -17,7 +17,7 @@ MAX_LENGTH = 16
 
 
 def write(folder: Path) -> Path:
-    """Write the folder; dimension and tokenizer are the default model's."""
+    """Write the folder. Dimension and tokenizer are the default model's."""
     manifest = Manifest.read(INT8)
     vectors = np.random.default_rng(7).standard_normal((ROWS, manifest.dimension), np.float32)
     constants = {"vectors": vectors, "rows": np.array(ROWS), "axes": np.array([1])}

@@ -1,4 +1,4 @@
-"""Every source with every sink that fits it, by AWS's APIs over HTTP."""
+"""The texts of every source become vectors in every sink, through AWS's APIs over HTTP."""
 
 import io
 import json
@@ -13,10 +13,11 @@ import pytest
 from events.aws import LocalAWS
 from events.invoke import DOCUMENT, PASSAGES
 from handler.bootstrap import Handler
-from handler.functions.pipeline import Parts, answering
+from handler.functions.pipeline import make_handler
+from handler.functions.setup import Setup
 from handler.service import Options, Service
 from tests.handler.functions.test_pipeline import Context
-from tests.handler.sources.test_sources import EVENTS
+from tests.handler.known_events import EVENTS
 from tests.pipelines.fakes import FakeService
 from tests.pipelines.poller import Queue, poll
 from tests.secrecy import overheard, say
@@ -34,21 +35,21 @@ EXPECTED: dict[str, dict[str, str]] = {
     "s3_eventbridge": {"weather-1": TEXTS[0], "weather-2": TEXTS[1]},
     "distributed_map": {"1": TEXTS[0], "2": TEXTS[1]},
 }
-"""What each of events/ has for a text, by its record's id."""
+"""The texts of each example event, by the ids of their records."""
 
 type Found = Mapping[str, Any]
 type Read = Callable[[], Found]
 
 
 def s3_jsonl(aws: LocalAWS, name: str) -> tuple[str, Read]:
-    """Shards of lines."""
+    """Write shards of JSONL."""
     return f"s3://{name}/out", lambda: {
         one["id"]: one["embedding"] for body in _objects(aws, name) for one in map(json.loads, body.splitlines())
     }
 
 
 def s3_parquet(aws: LocalAWS, name: str) -> tuple[str, Read]:
-    """Shards of Parquet."""
+    """Write shards of Parquet."""
     return f"s3://{name}/out?format=parquet", lambda: {
         one["id"]: one["embedding"] for body in _objects(aws, name) for one in pq.read_table(io.BytesIO(body)).to_pylist()
     }
@@ -61,13 +62,13 @@ def _objects(aws: LocalAWS, bucket: str) -> list[bytes]:
 
 
 def sqs(aws: LocalAWS, name: str) -> tuple[str, Read]:
-    """One message a vector."""
+    """Write one message for each vector."""
     queue = Queue(aws.client("sqs"), name)
     return queue.url, lambda: {one["id"]: one["embedding"] for one in map(json.loads, queue.bodies())}
 
 
 def eventbridge(aws: LocalAWS, name: str) -> tuple[str, Read]:
-    """One event a vector, which a rule sends on to a queue."""
+    """Write one event for each vector. A rule sends it on to a queue."""
     events, queue = aws.client("events"), Queue(aws.client("sqs"), name)
     arn = events.create_event_bus(Name=name)["EventBusArn"]
     pattern = json.dumps({"source": ["embeddings-on-lambda"], "detail-type": ["Embedding"]})
@@ -77,7 +78,7 @@ def eventbridge(aws: LocalAWS, name: str) -> tuple[str, Read]:
 
 
 def s3_vectors(aws: LocalAWS, name: str) -> tuple[str, Read]:
-    """An index."""
+    """Write into an index of S3 Vectors."""
     client, index = aws.client("s3vectors"), {"vectorBucketName": name, "indexName": "passages"}
     client.create_vector_bucket(vectorBucketName=name)
     client.create_index(**index, dataType="float32", dimension=384, distanceMetric="cosine")
@@ -88,15 +89,15 @@ def s3_vectors(aws: LocalAWS, name: str) -> tuple[str, Read]:
 
 @pytest.fixture(scope="module", autouse=True)
 def documents(aws_server: LocalAWS) -> None:
-    """The object that the events of S3 tell of."""
+    """Store the object that the example events of S3 report."""
     s3 = aws_server.client("s3")
     s3.create_bucket(Bucket="documents")
     s3.put_object(Bucket="documents", Key=DOCUMENT, Body=PASSAGES)
 
 
 def function(service: Service, **settings: str) -> Handler:
-    """The pipeline function, its parts made of settings as a deployment makes them."""
-    return overheard(answering(service, Parts.of(settings)))
+    """Make the pipeline function of settings, as a deployment does."""
+    return overheard(make_handler(service, Setup.of(settings)))
 
 
 @pytest.mark.parametrize("sink", [s3_jsonl, s3_parquet, sqs, eventbridge, s3_vectors])
@@ -104,7 +105,7 @@ def function(service: Service, **settings: str) -> Handler:
 def test_the_texts_of_every_source_become_vectors_in_every_sink(
     aws: LocalAWS, service: Service, name: str, sink: Callable[[LocalAWS, str], tuple[str, Read]]
 ) -> None:
-    """The very vectors that HTTP answers with."""
+    """They have the bits of the vectors that HTTP returns."""
     bucket = f"out-{uuid4().hex}"
     if sink in {s3_jsonl, s3_parquet}:
         aws.client("s3").create_bucket(Bucket=bucket)
@@ -112,14 +113,14 @@ def test_the_texts_of_every_source_become_vectors_in_every_sink(
     reply = function(service, SINK=uri)(EVENTS[name], None)
     assert reply in (None, {"batchItemFailures": []}) or reply["count"] == 2
     found, expected = read(), EXPECTED[name]
-    say(*expected.values())  # those of S3 are not in its events
+    say(*expected.values())  # the events of S3 do not contain them
     assert found.keys() == expected.keys()
     for record, text in expected.items():
         assert np.array(found[record], np.float32).tobytes() == service.embed([text], Options()).vectors[0].tobytes()
 
 
 def test_the_vector_of_a_deleted_item_is_deleted(aws: LocalAWS, service: Service) -> None:
-    """From the index that it was put into; the others stay."""
+    """Vectors of other items stay in the index."""
     name = f"out-{uuid4().hex}"
     uri, read = s3_vectors(aws, name)
     vector = {"float32": [1.0] * 384}
@@ -129,8 +130,8 @@ def test_the_vector_of_a_deleted_item_is_deleted(aws: LocalAWS, service: Service
     assert read().keys() == {*EXPECTED["dynamodb"], "weather-5"}
 
 
-def test_a_map_s_receipt_tells_the_shard(aws: LocalAWS, service: Service) -> None:
-    """By key, count and digest; a repeat gives the same receipt."""
+def test_a_receipt_of_a_map_identifies_the_shard(aws: LocalAWS, service: Service) -> None:
+    """It has key, count and digest, and a repeat gives the same receipt."""
     bucket = f"out-{uuid4().hex}"
     aws.client("s3").create_bucket(Bucket=bucket)
     event = {"BatchInput": {"sink": f"s3://{bucket}/out", "text_field": "passage"}, "Items": EVENTS["distributed_map"]["Items"]}
@@ -142,8 +143,8 @@ def test_a_map_s_receipt_tells_the_shard(aws: LocalAWS, service: Service) -> Non
     assert len(json.dumps(first)) < 300
 
 
-def test_a_vector_is_written_back_into_its_item_once_and_starts_nothing(aws: LocalAWS, service: Service) -> None:
-    """The change that the writing makes comes by the stream as well, and is none of the text."""
+def test_a_vector_is_written_back_into_its_item_once(aws: LocalAWS, service: Service) -> None:
+    """Writing it makes a change in the stream, too. That change is skipped, because the text is the same."""
     name, dynamodb = f"items-{uuid4().hex}", aws.client("dynamodb")
     dynamodb.create_table(
         TableName=name,
@@ -156,7 +157,7 @@ def test_a_vector_is_written_back_into_its_item_once_and_starts_nothing(aws: Loc
     answer = function(service, SINK="dynamodb://embedding?format=binary", TEXT_FIELD="text")
 
     def changes(start: int) -> list[dict[str, Any]]:
-        """What the stream has from a place on, as Lambda hands it over."""
+        """Return the changes of the stream from a position on, in the form that Lambda gives a function."""
         streams = aws.client("dynamodbstreams")
         shard = streams.describe_stream(StreamArn=stream)["StreamDescription"]["Shards"][0]["ShardId"]
         iterator = streams.get_shard_iterator(StreamArn=stream, ShardId=shard, ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
@@ -195,8 +196,8 @@ def test_a_vector_is_written_back_into_its_item_once_and_starts_nothing(aws: Loc
     assert kept() == service.embed([TEXTS[1]], Options()).vectors[0].tobytes()
 
 
-def test_an_object_goes_on_by_the_continuation_queue_until_it_is_whole(aws: LocalAWS) -> None:
-    """Every invocation has too little time for all of it, and every shard is written once."""
+def test_the_continuation_queue_resumes_an_object_until_it_is_done(aws: LocalAWS) -> None:
+    """No invocation has time for the whole object, and every shard is written once."""
     name, s3 = f"long-{uuid4().hex}", aws.client("s3")
     s3.create_bucket(Bucket=name)
     lines = 4000
@@ -215,8 +216,8 @@ def test_an_object_goes_on_by_the_continuation_queue_until_it_is_whole(aws: Loca
     assert len(found) == len(set(found)) == lines
 
 
-def test_failures_for_good_are_kept_where_the_settings_say(aws: LocalAWS, service: Service) -> None:
-    """With reason and original; the messages are acknowledged."""
+def test_permanent_failures_go_to_the_failure_destination(aws: LocalAWS, service: Service) -> None:
+    """Each has its reason and the original message. The queue does not retry them."""
     name = f"failed-{uuid4().hex}"
     aws.client("s3").create_bucket(Bucket=name)
     kept = Queue(aws.client("sqs"), name)
@@ -226,7 +227,7 @@ def test_failures_for_good_are_kept_where_the_settings_say(aws: LocalAWS, servic
     assert answer({"Records": sent}, None) == {"batchItemFailures": []}
     failures = {one["id"]: one for one in map(json.loads, kept.bodies())}
     assert {number: failure["error"][:40] for number, failure in failures.items()} == {
-        "0": "The message begins like a JSON object an",
+        "0": "The message begins like a JSON object, b",
         "1": "`inputs` is missing",
         "2": "`prompt_name` is not one of this model's",
         "3": "`inputs` has 1100000 characters > 104857",

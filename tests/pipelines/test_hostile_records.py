@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 
 from handler.config import PipelineSettings
 from handler.errors import Empty, Unfinished, Validation
-from handler.functions.pipeline import Parts, answering
-from handler.pipeline.ports import Objects
-from handler.records import Failure, Nothing, Result, StoredObject
-from handler.sinks.failures import body_of
-from handler.sinks.s3_vectors import storable
-from handler.sinks.shards import FORMATS
-from handler.sources import source_of
+from handler.functions.pipeline import make_handler
+from handler.functions.setup import Setup
+from handler.kinds import PIPELINE, kind_of, resolve
+from handler.pipeline.ports import ObjectStore
+from handler.records import Failure, Result, Skipped, StoredObject
+from handler.sinks.failures import to_body
+from handler.sinks.s3_vectors import to_storable
+from handler.sinks.shard_formats import FORMATS
 from handler.sources.continuations import records
 from tests.handler.sources.test_kpl import aggregated
 from tests.handler.test_pipeline import Queue
@@ -29,7 +30,7 @@ from tests.pipelines.fakes import FakeService, Kept
 from tests.pipelines.hostile_events import ACKNOWLEDGED, ANSWERED, ANY_JSON, GOOD, HOSTILE, event, nested
 
 EXAMPLES = int(os.environ.get("HOSTILE_RECORDS", "40"))
-"""Of each test; `make soak` has more."""
+"""Examples of each test; `make soak` has more."""
 QUEUE_BYTES = 1024 * 1024
 service = partial(FakeService, settings=FakeService().settings, manifest=FakeService().manifest)
 """Makes a service; the model's manifest is read once."""
@@ -37,7 +38,7 @@ service = partial(FakeService, settings=FakeService().settings, manifest=FakeSer
 
 @dataclass
 class Written:
-    """A sink that encodes what it is given in every form that there is, as the real ones do, and holds the JSON to be JSON."""
+    """A sink that encodes results in every format of the real sinks, and checks that their JSON is valid."""
 
     results: list[Result] = field(default_factory=list)
 
@@ -46,30 +47,30 @@ class Written:
             json.loads(line, parse_constant=pytest.fail)
         FORMATS["parquet"](results)
         for result in results:
-            json.dumps(storable(result.record.metadata), allow_nan=False)
+            json.dumps(to_storable(result.record.metadata), allow_nan=False)
         self.results += results
         return []
 
 
 @dataclass
 class Recorded(Kept):
-    """A failure destination that encodes each failure, as the real ones do."""
+    """A failure destination that encodes failures like the real ones, and checks their size and their JSON."""
 
     def write(self, failures: Sequence[tuple[Failure, object]]) -> list[Failure]:
         for failure, original in failures:
-            body = body_of(failure, original, QUEUE_BYTES)
+            body = to_body(failure, original, QUEUE_BYTES)
             assert len(body) <= QUEUE_BYTES
             json.loads(body, parse_constant=pytest.fail)
         return super().write(failures)
 
 
-def parts(sink: Written | None, kept: Kept, objects: Objects | None = None) -> Parts:
-    """The function's parts, made of fakes."""
+def parts(sink: Written | None, kept: Kept, objects: ObjectStore | None = None) -> Setup:
+    """Make the function's parts of fakes."""
     made = sink or Written()
-    return Parts(PipelineSettings.from_environment({}), sink, kept, objects or Queue(lines=1).objects, lambda _: made)
+    return Setup(PipelineSettings.from_environment({}), sink, kept, objects or Queue(lines=1).objects, lambda _: made)
 
 
-FIELDS = ["body", "attributes", "eventSourceARN", "Sns", "kinesis", "dynamodb", "eventName", "eventID"]
+FIELDS = ["body", "attributes", "eventSourceARN", "Sns", "kinesis", "dynamodb", "eventName", "eventID", "value", "offset"]
 ODD = st.dictionaries(st.sampled_from(FIELDS), ANY_JSON, max_size=1)
 
 
@@ -84,22 +85,25 @@ ODD = st.dictionaries(st.sampled_from(FIELDS), ANY_JSON, max_size=1)
 def test_every_record_is_written_recorded_or_returned_and_a_good_neighbour_is_written(
     name: str, hostile: list[object], odd: dict[str, object]
 ) -> None:
-    """Of every source whose events hold several records, with arbitrary JSON in them, and in the fields that the source adds."""
+    """Sources whose events hold several records get any JSON in the records, and in the fields that the source itself writes."""
     source, sink, kept = ACKNOWLEDGED[name], Written(), Recorded()
     found = source.make([*hostile, GOOD], odd)
-    names = source.names(found)[1 if odd.keys() & {"Sns", "kinesis", "dynamodb"} else 0 :]  # these hold the first one's name
+    names = source.names(found)[
+        1 if odd.keys() & {"Sns", "kinesis", "dynamodb", "offset"} else 0 :
+    ]  # these fields hold the first record's name
     returned: set[object] = set()
     try:
-        reply = answering(service(), parts(sink, kept))(found, None)
-        returned = {one["itemIdentifier"] for one in (reply or {"batchItemFailures": []})["batchItemFailures"]}
+        reply = make_handler(service(), parts(sink, kept))(found, None)
+        failed = [one["itemIdentifier"] for one in (reply or {"batchItemFailures": []})["batchItemFailures"]]
+        returned = {one["offset"] if isinstance(one, dict) else one for one in failed}
     except Unfinished:
         returned = set(names)
     written = {result.record.origin.message for result in sink.results}
     recorded = {failure.origin.message for failure, _ in kept.failures}
-    contents = list(source_of(found).records(found, "inputs"))
-    skipped = {one.origin.message for one in contents if isinstance(one, Nothing | StoredObject)}
+    contents = list(resolve(kind_of(found, PIPELINE).records)(found, "inputs"))
+    skipped = {one.origin.message for one in contents if isinstance(one, Skipped | StoredObject)}
     assert set(names) <= written | recorded | returned | skipped
-    assert len(contents) >= len(found["Records"])
+    assert len(contents) > len(hostile)
     assert ("good", GOOD["inputs"]) in {(result.record.id, result.record.text) for result in sink.results}
 
 
@@ -110,9 +114,9 @@ def test_every_record_is_written_recorded_or_returned_and_a_good_neighbour_is_wr
 @example(hostile=[{"inputs": "x", "a": float("nan"), "b": 2**70}])
 @example(hostile=[{"inputs": "x", "deep": nested(9_000)}, nested(9_000)])
 @example(hostile=[{"id": "x" * 100_000, "inputs": "y"}])
-def test_every_record_that_is_answered_has_an_outcome_of_its_own_in_its_place(name: str, hostile: list[object]) -> None:
-    """A failure of one is no failure of the event, and the answer is JSON."""
-    reply = answering(service(), parts(None, Recorded()))(ANSWERED[name]([*hostile, GOOD]), None)
+def test_every_record_of_a_reply_has_its_own_outcome_in_its_position(name: str, hostile: list[object]) -> None:
+    """One failed record does not fail the event, and the reply is valid JSON."""
+    reply = make_handler(service(), parts(None, Recorded()))(ANSWERED[name]([*hostile, GOOD]), None)
     outcomes = json.loads(reply, parse_constant=pytest.fail)
     assert len(outcomes) == len(hostile) + 1
     assert all({"embedding"} <= one.keys() or {"error", "error_type"} <= one.keys() or "skipped" in one for one in outcomes)
@@ -125,7 +129,7 @@ def test_every_record_that_is_answered_has_an_outcome_of_its_own_in_its_place(na
 def test_the_detail_of_an_event_is_written_or_recorded(detail: object) -> None:
     """An event of EventBridge holds one record."""
     sink, kept = Written(), Recorded()
-    answering(service(), parts(sink, kept))(event("eventbridge") | {"detail": detail}, None)
+    make_handler(service(), parts(sink, kept))(event("eventbridge") | {"detail": detail}, None)
     assert len(sink.results) + len(kept.failures) == 1
 
 
@@ -134,13 +138,13 @@ def test_the_detail_of_an_event_is_written_or_recorded(detail: object) -> None:
 @example([{"inputs": "x", "deep": nested(900)}], b"\xff")
 @example([{"id": "x" * 1_048_000, "inputs": 1}], b"")
 def test_every_line_of_an_object_is_written_or_recorded(hostile: list[object], raw: bytes) -> None:
-    """With bytes that are no text among them."""
+    """One of the lines has bytes that are not text."""
     sink, kept = Written(), Recorded()
     lines = [json.dumps(one).encode() for one in (*hostile, GOOD)] + [b"x" + raw.replace(b"\n", b""), json.dumps(GOOD).encode()]
     stored = {"Body": io.BytesIO(b"\n".join(lines)), "ETag": "e"}
     client = type("S3", (), {"get_object": lambda _, **__: stored})()
-    objects = Objects(partial(records, client, text_field="inputs"), lambda *_: False, lambda _: False)
-    answering(service(), parts(sink, kept, objects))(event("s3"), None)
+    objects = ObjectStore(partial(records, client, text_field="inputs"), lambda *_: False, lambda _: False)
+    make_handler(service(), parts(sink, kept, objects))(event("s3"), None)
     assert [result.record.id for result in sink.results].count("good") == 2
     assert len(sink.results) + len(kept.failures) == len(lines)
 
@@ -148,16 +152,17 @@ def test_every_line_of_an_object_is_written_or_recorded(hostile: list[object], r
 @settings(max_examples=EXAMPLES)
 @given(ANY_JSON, ANY_JSON)
 def test_no_event_of_any_shape_is_an_internal_error(one: object, other: object) -> None:
-    """What no source takes is refused by a sentence; what one does is answered."""
-    for found in (one, {"Records": [one]}, {"eventSource": one, "source": other}, {"requestContext": one, "Records": other}):
+    """An event is refused with a sentence, or its source gets a reply."""
+    kafka = {"eventSource": "aws:kafka", "records": {"t-0": [one, {"value": other}]}}
+    for found in (one, {"Records": [one]}, {"eventSource": one, "source": other}, {"requestContext": one, "Records": other}, kafka):
         with suppress(Validation, Empty, Unfinished):
-            answering(service(), parts(Written(), Recorded()))(found, None)
+            make_handler(service(), parts(Written(), Recorded()))(found, None)
 
 
-def test_an_aggregate_without_records_is_recorded() -> None:
-    """It was acknowledged, and nothing was written."""
+def test_an_aggregated_record_without_records_is_recorded_as_a_failure() -> None:
+    """It must not count as done without a trace."""
     sink, kept = Written(), Recorded()
     found = ACKNOWLEDGED["Kinesis, aggregated"].make([GOOD, GOOD], {})
     found["Records"][0]["kinesis"]["data"] = base64.b64encode(aggregated([])).decode()
-    assert answering(service(), parts(sink, kept))(found, None) == {"batchItemFailures": []}
+    assert make_handler(service(), parts(sink, kept))(found, None) == {"batchItemFailures": []}
     assert (len(sink.results), len(kept.failures)) == (1, 1)

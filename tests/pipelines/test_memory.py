@@ -1,8 +1,8 @@
-"""The whole pipeline within 1 GB, whatever an object's size: 20 MB here, 500 MB in `make soak`.
+"""The whole pipeline stays within 1 GB, whatever an object's size: 20 MB here, 500 MB in `make soak`.
 
-The function is a process of its own that may have no more. Its invocations have the time for a shard or two, so that an object
-goes on by the continuation queue. S3 and SQS are moto's, in another process. The quick model is real but for its network, for which
-500 MB are minutes; the default model, of which they would take hours, gets a fiftieth.
+The function is a process of its own with a limit of 1 GB. Each invocation has time for a shard or two, so the continuation queue
+has to resume an object. S3 and SQS are moto's, in another process. The quick model differs from a real one in its network only, and
+embeds 500 MB in minutes. The default model would take hours, so it gets a fiftieth.
 """
 
 import json
@@ -28,18 +28,18 @@ from tests.pipelines.poller import Queue, poll
 
 OBJECT_MB = int(os.environ.get("OBJECT_MB", "20"))
 WHOLE_SECONDS = 900
-"""Of Lambda's longest invocation: time for everything."""
+"""Lambda's longest invocation, which has time for everything."""
 SHARDS_OF_AN_INVOCATION = 3
-"""How many shards' time it has. A fifth of it is kept for writing, and no shard is begun with less than that of 1.5 left."""
+"""The time of one invocation, in shards. A fifth is kept for writing, and a shard begins only if 1.5 times its time is left."""
 MANY_SHARDS = 5
-"""More than twice what an invocation has the time for, so that several are needed unless the machine becomes that much faster."""
+"""More than twice as many shards as one invocation has time for, so that several invocations are needed."""
 MOST_GROWTH_MB = 150
-"""From what the function has after one short text. Of it the vectors that are remembered may take 32 MB."""
+"""The limit of the growth of memory after one short text. Cached vectors may take 32 MB of it."""
 MOST_EVENTS = 1000
 SENTENCE = "All work and no play makes Jack a dull boy; all play and no work makes him a mere toy. "
 LENGTHS = (60, 300, 300, 700, 1_500, 4_000, 20_000)
 LONGEST, LONGEST_EACH = 1_000_000, 2_000
-"""Characters of a text, and of every 2,000th."""
+"""Every 2,000th text has a million characters."""
 
 FUNCTION = r"""
 import json, re, resource, sys
@@ -51,13 +51,13 @@ class Context:
 for line in sys.stdin:
     seconds, event = json.loads(line)
     reply = handler(event, Context())
-    # ru_maxrss would begin with that of the process that started this one.
+    # ru_maxrss would include the peak of the process that started this one.
     print(json.dumps([reply, int(re.search(r"VmHWM:\s+(\d+) kB", open("/proc/self/status").read())[1]) // 1024]), flush=True)
 """
 
 
 class Function:
-    """The pipeline function in a process that may have 1 GB, for a `with` block. `peak_mb` is the most that it had so far."""
+    """The pipeline function in a process with a limit of 1 GB, for a `with` block. `peak_mb` is its peak so far."""
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         self._environment = environment
@@ -74,12 +74,12 @@ class Function:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """End it."""
+        """End the process."""
         self._process.kill()
         self._process.communicate()
 
     def invoke(self, seconds: float, event: dict[str, Any]) -> dict[str, Any]:
-        """The answer to an event for which there is so much time."""
+        """Return the reply to an event that has so many seconds."""
         assert self._process.stdin
         assert self._process.stdout
         print(json.dumps([seconds, event]), file=self._process.stdin, flush=True)
@@ -91,13 +91,13 @@ class Function:
 
 
 def text(number: int) -> str:
-    """Each number's own, of mixed lengths."""
+    """Return a text that no other number has. Lengths are mixed."""
     length = LONGEST if number % LONGEST_EACH == LONGEST_EACH - 1 else LENGTHS[number % len(LENGTHS)]
     return f"{number} {SENTENCE * (length // len(SENTENCE) + 1)}"[:length]
 
 
 def write(path: Path, megabytes: float) -> int:
-    """Write lines of so many megabytes in all, but one at least; how many."""
+    """Write lines of so many megabytes, but at least one line; return how many."""
     with path.open("wb") as file:
         for number in count():
             file.write(orjson.dumps({"id": str(number), "inputs": text(number)}) + b"\n")
@@ -114,7 +114,7 @@ def write(path: Path, megabytes: float) -> int:
 def test_an_object_of_any_size_is_embedded_within_the_same_memory(
     tmp_path: Path, model: Callable[[Path], Path], megabytes: float
 ) -> None:
-    """In several invocations of one process, whose peak is measured; every record is in the shards once."""
+    """Several invocations of one process embed it, its peak is measured, and every record is in the shards once."""
     sizes = {"short": 0.0, "shard": min(megabytes, SHARD_BYTES / 1e6), "whole": megabytes}
     counts = {name: write(tmp_path / name, size) for name, size in sizes.items()}
     with LocalAWS() as aws:
@@ -125,7 +125,7 @@ def test_an_object_of_any_size_is_embedded_within_the_same_memory(
         with Function(environment, tmp_path / "log") as function:
 
             def embed(name: str, seconds: float) -> tuple[int, int]:
-                """Embed an object; how many events that took, and the function's peak until then."""
+                """Embed an object; return how many events that took, and the function's peak so far."""
                 with (tmp_path / name).open("rb") as file:
                     s3.put_object(Bucket="corpus", Key=f"in/{name}.jsonl", Body=file)
                 place = {"bucket": {"name": "corpus"}, "object": {"key": f"in/{name}.jsonl"}}

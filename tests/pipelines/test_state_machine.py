@@ -1,17 +1,17 @@
-"""The template's state machine for bulk, executed by moto with the real function; and what of it moto cannot.
+"""The template's state machine for bulk runs in moto, with the real function. moto cannot run all of it.
 
-Executed, as template.yaml has them: the states before the maps (defaults, what the execution's input says, the choice of a format,
-its refusal), and each of the four maps with its reader's bucket and key, its concurrency, its child's Task with all retries, and
-its writer. For that the definition is changed in these ways, and in no others:
+moto runs these parts as template.yaml has them: the states before the maps (defaults, the execution's input, the choice of a format
+and the refusal of an unknown one); and each of the four maps with the bucket and key of its reader, its concurrency, its child's
+Task with all retries, and its writer. These changes to the definition are needed, and no others are made:
 
-- `ItemBatcher` becomes an `ItemSelector` that makes the same `{"Items", "BatchInput"}` of the template's own `BatchInput`. So how
-  AWS cuts records into batches is not executed: the items of an array are batches here, a CSV's rows are batches of one.
-- `Transformation` goes, and `listObjectsV2` becomes `getObject`: one file is read, not all under a prefix.
-- `InputType` of JSONL and PARQUET becomes JSON, which with CSV is all that it reads; `ManifestType` goes.
-- `ExecutionType` goes: children are standard executions, not express ones.
-- `WriterConfig` goes. moto writes a manifest without the children's receipts: these are read from the function's answers.
+- `ItemBatcher` becomes an `ItemSelector` that makes the same `{"Items", "BatchInput"}` of the template's own `BatchInput`. How AWS
+  splits records into batches is not tested: each item of an array is a batch here, and each row of CSV is a batch of one.
+- `Transformation` is removed, and `listObjectsV2` becomes `getObject`: one file is read instead of all files under a prefix.
+- `InputType` JSONL and PARQUET becomes JSON, because moto reads only JSON and CSV; `ManifestType` is removed.
+- `ExecutionType` is removed: children are standard executions instead of express ones.
+- `WriterConfig` is removed. moto writes a manifest without the children's receipts, so the tests take these from the replies.
 
-moto neither counts failed children against `ToleratedFailurePercentage`, nor redrives.
+moto does not count failed children against `ToleratedFailurePercentage`, and does not redrive.
 """
 
 import copy
@@ -41,18 +41,18 @@ ROLE = "arn:aws:iam::123456789012:role/bulk"
 DONE_SECONDS = 60
 POLL_SECONDS = 0.05
 
-# --- What moto's parser does not take ---------------------------------------------------------------------
+# --- Changes that moto's parser needs ---------------------------------------------------------------------
 
 
 def no_batcher(state: Definition) -> None:
-    """Batches are what the items of an array are; a CSV's rows are batches of one."""
+    """Make each item of an array a batch, and each row of CSV a batch of one."""
     batch = state.pop("ItemBatcher")
     items = "States.Array($$.Map.Item.Value)" if state["ItemReader"]["ReaderConfig"]["InputType"] == "CSV" else "$$.Map.Item.Value"
     state["ItemSelector"] = {"Items.$": items, "BatchInput": batch["BatchInput"]}
 
 
 def no_transformation(state: Definition) -> None:
-    """One file is read: a prefix is its whole key."""
+    """Read one file, whose whole key is the prefix."""
     state["ItemReader"]["ReaderConfig"].pop("Transformation", None)
     state["ItemReader"]["Resource"] = state["ItemReader"]["Resource"].replace("listObjectsV2", "getObject")
     parameters = state["ItemReader"]["Parameters"]
@@ -60,23 +60,23 @@ def no_transformation(state: Definition) -> None:
 
 
 def no_other_types(state: Definition) -> None:
-    """An array of batches stands for JSONL and Parquet."""
+    """Read an array of batches instead of JSONL and Parquet."""
     config = state["ItemReader"]["ReaderConfig"]
     config["InputType"] = "CSV" if config["InputType"] == "CSV" else "JSON"
 
 
 def no_manifest(state: Definition) -> None:
-    """And for what a manifest lists."""
+    """Read an array of batches instead of the files that a manifest lists."""
     state["ItemReader"]["ReaderConfig"].pop("ManifestType", None)
 
 
 def no_express(state: Definition) -> None:
-    """Children are standard executions."""
+    """Make children standard executions."""
     del state["ItemProcessor"]["ProcessorConfig"]["ExecutionType"]
 
 
 def no_writer_config(state: Definition) -> None:
-    """Results are written in no form."""
+    """Write results without a format."""
     del state["ResultWriter"]["WriterConfig"]
 
 
@@ -88,17 +88,17 @@ CHANGES: dict[Callable[[Definition], None], str] = {
     no_express: "EXPRESS",
     no_writer_config: "WriterConfig",
 }
-"""Each change, and what moto's parser says no to without it."""
+"""Each change, and the word in the error of moto's parser without it."""
 
 
 @pytest.fixture(scope="module")
 def whole() -> Definition:
-    """The definition as it is deployed."""
+    """Return the definition as it is deployed."""
     return definition()
 
 
 def changed(whole: Definition, *left_out: Callable[[Definition], None]) -> Definition:
-    """The definition with all changes but those left out."""
+    """Return the definition with all changes but those left out."""
     machine = copy.deepcopy(whole)
     for state in machine["States"].values():
         for change in CHANGES.keys() - left_out if state["Type"] == "Map" else ():
@@ -111,19 +111,19 @@ def changed(whole: Definition, *left_out: Callable[[Definition], None]) -> Defin
 
 @dataclass(frozen=True)
 class Workflows:
-    """Step Functions, S3, and the function that they invoke."""
+    """State machines in moto, and the function that they invoke."""
 
     aws: LocalAWS
     front: LambdaFront
 
     def machine(self, whole: Definition) -> str:
-        """Make a state machine; its ARN."""
+        """Make a state machine; return its ARN."""
         made = self.aws.client("stepfunctions").create_state_machine(name=uuid4().hex, definition=json.dumps(whole), roleArn=ROLE)
         arn: str = made["stateMachineArn"]
         return arn
 
-    def executed(self, whole: Definition, **given: object) -> dict[str, Any]:
-        """An execution's end, and its map run."""
+    def execute(self, whole: Definition, **given: object) -> dict[str, Any]:
+        """Run an execution; return its description at the end, with its map run."""
         client = self.aws.client("stepfunctions")
         self.front.replies.clear()
         machine = self.machine(whole)
@@ -138,7 +138,7 @@ class Workflows:
 
 @pytest.fixture(scope="module")
 def workflows() -> Iterator[Workflows]:
-    """A moto of their own, whose interpreter executes, and calls what is in front of it."""
+    """Start a moto that runs state machines, with our server in front of it."""
     with LambdaFront() as front, pytest.MonkeyPatch.context() as environment:
         environment.setenv("MOTO_PORT", str(front.port))
         with LocalAWS() as aws:
@@ -154,10 +154,10 @@ def workflows() -> Iterator[Workflows]:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_what_is_changed_is_what_moto_does_not_parse(
+def test_moto_parses_no_definition_without_each_of_the_changes(
     workflows: Workflows, whole: Definition, change: Callable[[Definition], None]
 ) -> None:
-    """A change that a newer moto can do without is to go."""
+    """If a newer moto needs a change no longer, the change must be removed."""
     with pytest.raises(ClientError, match=rf"{CHANGES[change]}"):
         workflows.machine(changed(whole, change))
 
@@ -179,11 +179,11 @@ CSV = f'id,passage\n1,{TEXTS[0]}\n2,"{TEXTS[1]}"\n3,{TEXTS[0]}\n'
 def test_every_record_of_a_corpus_becomes_a_vector_and_every_batch_a_receipt(
     workflows: Workflows, service: Service, whole: Definition, given: dict[str, Any], content: str, batches: int
 ) -> None:
-    """Through the map of its format; the receipts tell of the shards that are there."""
+    """The map of its format runs, and the receipts name shards that exist."""
     workflows.aws.client("s3").put_object(Bucket=CORPUS, Key="passages/a", Body=content.encode())
     uri, read = s3_jsonl(workflows.aws, VECTORS)
     workflows.front.function = function(service, SINK=f"{uri}/{uuid4().hex}")
-    end = workflows.executed(changed(whole), **given)
+    end = workflows.execute(changed(whole), **given)
     say(*TEXTS)
     assert end["status"] == "SUCCEEDED"
     assert end["run"]["itemCounts"]["succeeded"] == batches
@@ -200,31 +200,31 @@ def test_every_record_of_a_corpus_becomes_a_vector_and_every_batch_a_receipt(
     assert json.loads(end["output"])["ResultWriterDetails"]["Bucket"] == RECEIPTS
 
 
-def test_a_batch_that_may_yet_succeed_is_tried_again(workflows: Workflows, whole: Definition) -> None:
-    """By the Task's Retry, which matches the name of what the function raised."""
+def test_a_batch_with_a_transient_failure_is_retried(workflows: Workflows, whole: Definition) -> None:
+    """The Task's Retry matches the name of the exception."""
     workflows.aws.client("s3").put_object(Bucket=CORPUS, Key="passages/a", Body=json.dumps(RECORDS[1:]).encode())
     failures = iter([Backend("the table is busy")])
     service = FakeService(failing=lambda _: next(failures, None))
     workflows.front.function = function(service, SINK=f"s3://{VECTORS}/again")
-    end = workflows.executed(changed(whole), prefix="passages/a")
+    end = workflows.execute(changed(whole), prefix="passages/a")
     first, second = workflows.front.replies
     assert (end["status"], first, second["count"]) == ("SUCCEEDED", "Unfinished", 1)
 
 
-def test_a_batch_that_never_will_is_not(workflows: Workflows, whole: Definition) -> None:
-    """Where nothing keeps its record, the batch fails at once; the others do not."""
+def test_a_batch_with_a_permanent_failure_is_not_retried(workflows: Workflows, whole: Definition) -> None:
+    """Without a failure destination, its batch fails at once, and the other batches succeed."""
     broken = [[{"id": "4"}], *RECORDS]
     workflows.aws.client("s3").put_object(Bucket=CORPUS, Key="passages/a", Body=json.dumps(broken).encode())
     workflows.front.function = function(FakeService(), SINK=f"s3://{VECTORS}/broken")
-    end = workflows.executed(changed(whole), prefix="passages/a")
+    end = workflows.execute(changed(whole), prefix="passages/a")
     assert sorted(reply if isinstance(reply, str) else "" for reply in workflows.front.replies) == ["", "", "Empty"]
     counts = end["run"]["itemCounts"]
     assert (counts["failed"], counts["succeeded"]) == (1, 2)
 
 
-def test_a_format_that_is_none_of_them_is_refused_in_a_sentence(workflows: Workflows, whole: Definition) -> None:
-    """Before anything is read."""
-    end = workflows.executed(changed(whole), format="XML")
+def test_an_unknown_format_is_refused_with_a_sentence(workflows: Workflows, whole: Definition) -> None:
+    """It is refused before anything is read."""
+    end = workflows.execute(changed(whole), format="XML")
     assert (end["status"], end["error"]) == ("FAILED", "Validation")
     assert end["cause"] == "`format` must be JSONL, CSV, PARQUET or MANIFEST. Given: XML"
     assert workflows.front.replies == []

@@ -1,6 +1,6 @@
-// Swagger UI over the OpenAPI document, from this function's own routes.
+// Shows the OpenAPI document in Swagger UI; both come from this endpoint.
 
-// Behind a stage the path is /Prod/docs, and may have a slash at its end: everything is named from what stands before `docs`.
+// Behind a stage the path is /Prod/docs, maybe with a slash at its end. All addresses start with the part before `docs`.
 const base = location.pathname.replace(/\/docs\/*$/, "/");
 
 const style = document.createElement("link");
@@ -11,7 +11,7 @@ const script = document.createElement("script");
 script.src = `${base}docs/swagger-ui-bundle.js`;
 script.onload = async () => {
   const spec = await (await fetch(`${base}openapi.json`)).json();
-  // So that "Try it out" goes through the same stage.
+  // "Try it out" sends requests through the same stage.
   spec.servers = [{ url: location.origin + base.replace(/\/$/, "") }];
   window.SwaggerUIBundle({ spec, dom_id: "#docs", deepLinking: true, defaultModelsExpandDepth: 0, validatorUrl: "none" });
 };

@@ -1,6 +1,6 @@
-// The page to try the endpoint by eye. It asks the endpoint it came from and nobody else, and stores nothing.
+// The page to try the endpoint. It sends requests only to the endpoint that it came from, and stores nothing.
 
-// --- What is on the page ------------------------------------------------------------------------------------
+// --- Content of the page ------------------------------------------------------------------------------------
 
 const EXAMPLES = {
   "Everyday": [
@@ -34,10 +34,10 @@ const FIELDS = ["texts", "key", "dimensions", "truncation_direction", "prompt_na
 
 const $ = (id) => document.getElementById(id);
 
-/** The endpoint's own address: behind a stage this page is at /Prod/ or at /Prod/try, with or without a slash at its end. */
+/** The endpoint's address: behind a stage, this page is at /Prod/ or at /Prod/try, with or without a slash at the end. */
 const BASE = location.origin + location.pathname.replace(/\/(try)?\/*$/, "") + "/";
 
-/** What is known: what /info told, whether it told it without a key, and the last answer. */
+/** The response of /info, whether it required no key, and the last result. */
 const known = { info: null, open: false, answer: null };
 
 const SVG = ["svg", "circle", "text", "title"];
@@ -49,9 +49,9 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-// --- Asking -------------------------------------------------------------------------------------------------
+// --- Requests -----------------------------------------------------------------------------------------------
 
-/** A request that failed: the sentence as it came, and the field it concerns where that can be told. */
+/** A failed request: the sentence of the response, and the field that it is about, if that is known. */
 class Failure extends Error {
   constructor(sentence, status, type) {
     super(sentence);
@@ -77,14 +77,14 @@ async function ask(path, body) {
   try {
     content = JSON.parse(text);
   } catch {
-    if (response.ok) throw new Failure("The answer is not JSON");
+    if (response.ok) throw new Failure("The response is not JSON");
   }
   if (response.ok) return { content, headers: response.headers };
-  // A gateway's own answers carry `message`.
+  // A gateway's own errors have `message`.
   throw new Failure(content.error ?? content.message ?? `Status ${response.status}`, response.status, content.error_type);
 }
 
-/** The texts, and for each the place in the text area where its line begins and ends; empty lines are none. */
+/** The texts, one for each line that is not empty, with the start and the end of their lines in the text area. */
 function lines() {
   const found = { texts: [], places: [] };
   let start = 0;
@@ -98,14 +98,14 @@ function lines() {
   return found;
 }
 
-/** The options that differ from the endpoint's defaults, as they go over the wire. */
+/** The options that differ from the endpoint's defaults, as a request has them. */
 function options() {
   const chosen = {};
   const dimensions = $("dimensions").value.trim();
   if (!$("normalize").checked) chosen.normalize = false;
   if ($("prompt_name").value) chosen.prompt_name = $("prompt_name").value;
   if ($("truncation_direction").value) chosen.truncation_direction = $("truncation_direction").value;
-  // What is no number goes as it is: the endpoint's sentence says what it must be.
+  // A value that is not a number is sent as it is: the endpoint's sentence says what it must be.
   if (dimensions) chosen.dimensions = /^-?\d+$/.test(dimensions) ? Number(dimensions) : dimensions;
   return chosen;
 }
@@ -147,7 +147,7 @@ function projection(vectors) {
   };
 }
 
-// --- Showing an answer --------------------------------------------------------------------------------------
+// --- Showing a result ---------------------------------------------------------------------------------------
 
 const shortened = (text, length) => (text.length > length ? `${text.slice(0, length - 1)}…` : text);
 
@@ -178,17 +178,17 @@ function showFacts({ vectors, headers }) {
     ["dimensions", vectors[0].length],
     ["tokens", header("x-compute-tokens")],
     ["milliseconds", header("x-total-time"), `${header("x-inference-time")} in the model`],
-    ["remembered", header("x-cache-hits"), `of ${total}`],
-    ["texts cut", warning ? /\d+/.exec(warning)[0] : 0],
+    ["cached", header("x-cache-hits"), `of ${total}`],
+    ["truncated", warning ? /\d+/.exec(warning)[0] : 0],
   ].filter(([, value]) => value !== null);
   $("facts").replaceChildren(
     ...facts.map(([name, value, more]) =>
-      element("div", name === "texts cut" && warning ? { class: "cut" } : {},
+      element("div", name === "truncated" && warning ? { class: "cut" } : {},
         element("dt", {}, name),
         element("dd", {}, String(value), ...(more ? [" ", element("small", {}, more)] : [])),
       ),
     ),
-    ...(warning ? [wide("cut", warning)] : []),
+    ...(warning ? [wide("warning", warning)] : []),
     wide("model", [known.info?.model_id, header("x-model-sha")?.slice(0, 16)].filter(Boolean).join(" · ")),
   );
 }
@@ -216,8 +216,8 @@ function showHeat({ texts, units }) {
   );
   $("heat").replaceChildren(element("thead", {}, head), element("tbody", {}, ...rows));
   pairs.sort(([a], [b]) => b - a);
-  const told = ([value, one, other]) => `“${shortened(one, 60)}” and “${shortened(other, 60)}” (${value.toFixed(2)})`;
-  $("extremes").textContent = pairs.length > 1 ? `Most alike: ${told(pairs[0])}. Least: ${told(pairs.at(-1))}.` : "";
+  const described = ([value, one, other]) => `“${shortened(one, 60)}” and “${shortened(other, 60)}” (${value.toFixed(2)})`;
+  $("extremes").textContent = pairs.length > 1 ? `Most similar: ${described(pairs[0])}. Least: ${described(pairs.at(-1))}.` : "";
 }
 
 function showVectors({ texts, vectors }) {
@@ -253,12 +253,12 @@ function showMap({ texts, units }) {
   const scaled = (axis, size, room) => {
     const values = points.map((point) => point[axis]);
     const [low, high] = [Math.min(...values), Math.max(...values)];
-    const share = (value) => (high - low > 1e-6 ? (value - low) / (high - low) : 0.5); // texts that are the same stand in the middle
+    const share = (value) => (high - low > 1e-6 ? (value - low) / (high - low) : 0.5); // equal texts are drawn in the middle
     return values.map((value) => room + share(value) * (size - 2 * room));
   };
   const across = scaled(0, width, margin.across);
   const down = scaled(1, height, margin.down);
-  const image = element("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", "aria-label": `Map of ${texts.length} texts: those that are alike stand together.` });
+  const image = element("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", "aria-label": `Map of ${texts.length} texts: similar texts are close to each other.` });
   const taken = texts.map((_, index) => box(across[index] - 7, down[index] - 7, 14, 14));
   texts.forEach((text, index) => {
     image.append(element("circle", { cx: across[index], cy: down[index], r: 5 }, element("title", {}, text)));
@@ -273,7 +273,7 @@ const box = (left, top, width, height) => ({ left, top, right: left + width, bot
 const apart = (a, b) => a.right < b.left || b.right < a.left || a.bottom < b.top || b.bottom < a.top;
 const ruler = document.createElement("canvas").getContext("2d");
 
-/** A label beside its point where there is room for it: the longest that overlaps nothing, at least the text's number. */
+/** A label next to its point: the longest that overlaps nothing, or only the text's number. */
 function placed(text, index, x, y, taken, width, height) {
   ruler.font = `12px ${getComputedStyle(document.body).fontFamily}`;
   const number = String(index + 1);
@@ -300,7 +300,7 @@ function rank(question, { texts, units }) {
   );
 }
 
-// --- Failures, beside what they concern ---------------------------------------------------------------------
+// --- Failures, next to their fields -------------------------------------------------------------------------
 
 function clearFailures() {
   for (const name of [...FIELDS, "request", "question"]) {
@@ -309,7 +309,7 @@ function clearFailures() {
   }
 }
 
-function tell(failure) {
+function showFailure(failure) {
   const place = failure.field;
   $(`${place}-error`).textContent = failure.message;
   $(`${place}-error`).hidden = false;
@@ -321,7 +321,7 @@ function tell(failure) {
   if (line) $("texts").setSelectionRange(...line);
 }
 
-/** Do what was asked for while the button says so; a failure is told, whatever it is. */
+/** Run an action while its button is disabled, and show the failure if a request fails. */
 async function busy(button, action) {
   if (button.getAttribute("aria-disabled") === "true") return;
   clearFailures();
@@ -330,7 +330,7 @@ async function busy(button, action) {
     await action();
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    tell(error);
+    showFailure(error);
   } finally {
     button.removeAttribute("aria-disabled");
   }
@@ -343,7 +343,7 @@ const python = (value) => (typeof value === "boolean" ? { true: "True", false: "
 const shell = (text) => `'${text.replaceAll("'", "'\\''")}'`;
 const list = (texts, indent) => (texts.length ? `[\n${texts.map((text) => `${indent}    ${quoted(text)},\n`).join("")}${indent}]` : "[]");
 
-/** By language: the request on the screen. The key is whatever the reader's environment has; an open endpoint needs none. */
+/** The request on the screen, by language. The key is read from the environment, unless the endpoint requires none. */
 const SNIPPETS = {
   "curl": ({ inputs, ...chosen }) =>
     [
@@ -382,7 +382,7 @@ function showSnippet() {
   const tab = $("tabs").querySelector('[aria-selected="true"]');
   $("snippet").setAttribute("aria-labelledby", tab.id);
   $("snippet").firstChild.textContent = SNIPPETS[tab.textContent](request());
-  $("snippets-hint").textContent = known.open ? "This endpoint asks for no key." : "The key is read from the variable API_KEY, never written down.";
+  $("snippets-hint").textContent = known.open ? "This endpoint requires no key." : "The key is read from the environment variable API_KEY.";
 }
 
 function choose(tab) {
@@ -398,7 +398,7 @@ async function copy() {
   try {
     await navigator.clipboard.writeText(snippet.textContent);
   } catch {
-    // Without HTTPS there is no clipboard but this one.
+    // Without HTTPS, this is the only way to the clipboard.
     getSelection().selectAllChildren(snippet);
     document.execCommand("copy");
   }
@@ -408,7 +408,7 @@ async function copy() {
 
 // --- The model ----------------------------------------------------------------------------------------------
 
-/** Read /info with the key given, for the model's name and its prompts; without a right key the page knows neither. */
+/** Read the model's name and prompts from /info, which may require the key. */
 async function readInfo() {
   try {
     known.info = (await ask("info")).content;
@@ -425,10 +425,10 @@ async function readInfo() {
   $("question-prompt").replaceChildren(...choices("as above"));
   $("question-prompt").value = "query" in prompts ? "query" : "";
   $("question-prompt-field").hidden = !Object.keys(prompts).length;
-  $("model").textContent = info ? `${info.model_id} · ${info.model_dtype} · up to ${info.max_input_length} tokens a text` : "";
+  $("model").textContent = info ? `${info.model_id} · ${info.model_dtype} · up to ${info.max_input_length} tokens per text` : "";
   $("key-hint").textContent = known.open
-    ? "This endpoint asks for none."
-    : "Kept in this tab's memory alone, and gone when you close it.";
+    ? "This endpoint requires no key."
+    : "Kept only in this tab's memory, until you close it.";
   showPrompt();
   showSnippet();
 }
@@ -439,7 +439,7 @@ function showPrompt() {
   $("prompt_name-hint").textContent = text ? `Put before every text: “${text}”` : known.info && !Object.keys(prompts).length ? "This model has none." : "";
 }
 
-// --- Wiring -------------------------------------------------------------------------------------------------
+// --- Event listeners ----------------------------------------------------------------------------------------
 
 $("docs").href = `${BASE}docs`;
 $("texts").value = EXAMPLES.Everyday.join("\n");
@@ -478,7 +478,7 @@ async function embedOnScreen() {
   known.answer = await embed();
   if (!known.info) await readInfo();
   show(known.answer);
-  // On a phone it is below all fields.
+  // On a phone, the result is below all fields.
   if ($("answer").getBoundingClientRect().top > innerHeight) $("answer").scrollIntoView();
   $("status").textContent = `${known.answer.texts.length} ${known.answer.texts.length === 1 ? "text" : "texts"} embedded in ${known.answer.headers.get("x-total-time")} ms.`;
 }

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from events.dynamodb import LocalDynamoDB
 from handler.cache.accounts import Account, Accounts
 from handler.cache.cost import CostModel, Speed
-from handler.functions.api import answering
+from handler.functions.api import make_handler
 from handler.prices import Prices
 from tests.conftest import INT8, Client, serve
 
@@ -85,7 +85,7 @@ def test_a_request_through_the_table_is_accounted_for(
     for name, value in dynamodb.environment.items():
         monkeypatch.setenv(name, value)
     settings = {"CACHE_TABLE": dynamodb.table, "CACHE_MIN_TOKENS": "6", "CACHE_KEY_SECRET": "cost", "CACHE_BUDGET_MS": "5000"}
-    client = Client(answering(serve(INT8, **settings), None))
+    client = Client(make_handler(serve(INT8, **settings), None))
     long = "a secretword and a few more"
     for inputs in ([long, long, "short"], [long, "short"]):
         assert client.post({"inputs": inputs}).status == 200

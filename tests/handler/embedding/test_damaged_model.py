@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from handler.functions.api import answering
+from handler.functions.api import make_handler
 from tests.conftest import INT8, Client, serve
 
 Damage = Callable[[Path], object]
@@ -88,7 +88,7 @@ def test_a_damaged_model_is_logged_at_start_and_refused_to_every_caller(
     damage, sentence = DAMAGES[name]
     damage(folder)
 
-    client = Client(answering(serve(folder), None))
+    client = Client(make_handler(serve(folder), None))
     (line,) = capsys.readouterr().err.splitlines()
     logged = json.loads(line)
     replies = [client.post({"inputs": "a"}), client.get("/info"), client.get("/health")]

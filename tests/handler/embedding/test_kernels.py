@@ -9,8 +9,9 @@ import pytest
 
 from handler.config import KERNELS
 from handler.errors import Backend
-from handler.functions.api import answering
-from handler.service import NoService, Options
+from handler.functions.api import make_handler
+from handler.service import Options
+from handler.unloaded_service import UnloadedService
 from layers.runtime.operators import build
 from tests.conftest import FP32, INT8, Client, serve
 
@@ -32,7 +33,7 @@ def test_every_set_of_kernels_gives_the_same_bits_or_is_refused_in_a_sentence(
     capsys.readouterr()
     chosen = serve(INT8, KERNELS=name)
     logged = json.loads(capsys.readouterr().err)
-    if isinstance(chosen, NoService):
+    if isinstance(chosen, UnloadedService):
         assert name != fastest.kernels
         assert re.search(f"cannot be used with KERNELS={name}: .*does not have the instructions", logged["reason"])
         with pytest.raises(Backend):
@@ -44,7 +45,7 @@ def test_every_set_of_kernels_gives_the_same_bits_or_is_refused_in_a_sentence(
 
 def test_a_set_of_kernels_that_nobody_knows_is_refused_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     """Before a model is loaded."""
-    assert isinstance(serve(INT8, KERNELS="sse2"), NoService)
+    assert isinstance(serve(INT8, KERNELS="sse2"), UnloadedService)
     reason = json.loads(capsys.readouterr().err)["reason"]
     assert reason == "KERNELS must be avx512_vnni or avx2 or i8mm or dotprod; it is 'sse2'"
 
@@ -62,11 +63,11 @@ def test_info_and_one_line_of_the_log_name_the_kernels_in_use(capsys: pytest.Cap
         "memory_mb": 3538,
     }
     assert line["processor"].startswith(platform.machine())
-    assert Client(answering(service, None)).get("/info").json["kernels"] == service.kernels
+    assert Client(make_handler(service, None)).get("/info").json["kernels"] == service.kernels
 
 
 def test_a_model_without_the_encoders_own_operators_names_no_kernels() -> None:
     """ONNX Runtime chooses its own there."""
     service = serve(FP32)
     assert service.kernels == ""
-    assert Client(answering(service, None)).get("/info").json["kernels"] is None
+    assert Client(make_handler(service, None)).get("/info").json["kernels"] is None

@@ -1,4 +1,4 @@
-"""The HTTP function's handler: which events it takes for what, and how direct invocations fail."""
+"""The HTTP function's handler: which events it takes, and how plain invocations fail."""
 
 import json
 import re
@@ -20,59 +20,34 @@ from handler.config import Settings
 from handler.doors import door_of
 from handler.embedding.manifest import Manifest
 from handler.embedding.tokenization import Tokenization
-from handler.functions.api import answering
-from handler.service import EmbeddingService, Service
+from handler.embedding_service import EmbeddingService
+from handler.functions.api import make_handler
+from handler.service import Service
 from handler.vectors import TokenIds, Vectors
 from tests.conftest import INT8, ROOT, Client, ClientOf, serve
+from tests.handler.known_events import HTTP_EVENTS, NOT_HTTP
 from tests.secrecy import overheard
 
 WORDS = "the user's own words"
-HTTP_EVENTS = ("http_api_v2", "rest_v1", "function_url", "alb")
-
-NOT_HTTP: dict[str, dict[str, Any]] = {
-    "SQS": {"Records": [{"eventSource": "aws:sqs", "body": "{}"}]},
-    "Lambda Destinations": {
-        "version": "1.0",
-        "requestContext": {"condition": "Success"},
-        "requestPayload": {},
-        "responsePayload": {},
-    },
-    "VPC Lattice": {
-        "version": "2.0",
-        "path": "/",
-        "method": "POST",
-        "requestContext": {"serviceNetworkArn": "arn:aws:vpc-lattice"},
-    },
-    "HTTP API authorizer": {"version": "2.0", "type": "REQUEST", "routeArn": "arn", "requestContext": {"http": {"method": "POST"}}},
-    "REST authorizer": {
-        "type": "REQUEST",
-        "methodArn": "arn",
-        "resource": "/",
-        "httpMethod": "POST",
-        "requestContext": {"stage": "v1"},
-    },
-    "WebSocket": {"requestContext": {"eventType": "MESSAGE", "connectionId": "a"}, "body": "{}"},
-    "nothing": {},
-}
 
 
 @pytest.fixture(scope="module")
 def answer(service: Service) -> Handler:
-    """The handler over the default model."""
-    return overheard(answering(service, None))
+    """The function's handler with the default model."""
+    return overheard(make_handler(service, None))
 
 
 @pytest.mark.parametrize("name", HTTP_EVENTS)
 def test_an_http_event_is_answered_by_an_http_reply(answer: Handler, name: str) -> None:
-    """From every front door, each in its own shape."""
+    """The response has the shape that its front door needs."""
     reply = answer(json.loads((ROOT / f"events/{name}.json").read_text()), None)
     assert reply["statusCode"] == 200
     assert [len(vector) for vector in json.loads(reply["body"])] == [384]
 
 
 @pytest.mark.parametrize("name", NOT_HTTP)
-def test_events_of_other_kinds_are_refused_by_name_and_never_reach_the_wire(answer: Handler, name: str) -> None:
-    """Some of them look like requests to Mangum."""
+def test_events_of_other_kinds_are_refused_by_name_and_never_reach_mangum(answer: Handler, name: str) -> None:
+    """Mangum would take some of them for requests."""
     assert door_of(NOT_HTTP[name]) is None
     with pytest.raises(
         errors.Validation, match=r"This function answers HTTP requests, \{\"inputs\": …\} and \{\"records\": \[…\]\}. Given: "
@@ -81,7 +56,7 @@ def test_events_of_other_kinds_are_refused_by_name_and_never_reach_the_wire(answ
 
 
 def test_a_plain_invocation_is_answered_by_the_json_of_its_vectors(answer: Handler, client: Client) -> None:
-    """The same bytes as over HTTP, options at the root."""
+    """They are the same bytes as over HTTP, with options at the root."""
     event = {"inputs": ["one", "two"], "normalize": False, "dimensions": 5}
     assert answer(event, None) == client.post(event).body
 
@@ -100,7 +75,7 @@ FAILURES: dict[str, tuple[dict[str, Any], type[errors.EmbeddingError], str]] = {
 
 @pytest.mark.parametrize("name", FAILURES)
 def test_a_plain_invocation_fails_by_an_exception_named_by_its_error_type(answer: Handler, name: str) -> None:
-    """With the sentence of the wire, so that Step Functions can match it."""
+    """Step Functions matches that name; the sentence is the one of HTTP responses."""
     event, expected, sentence = FAILURES[name]
     with pytest.raises(errors.EmbeddingError, match=f"^{re.escape(sentence)}$") as raised:
         answer(event, None)
@@ -109,7 +84,7 @@ def test_a_plain_invocation_fails_by_an_exception_named_by_its_error_type(answer
 
 
 class Failing:
-    """An encoder that fails as no one foresaw."""
+    """An encoder that raises an unforeseen exception."""
 
     hidden = 384
     kernels = ""
@@ -123,12 +98,12 @@ class Failing:
 
 
 @pytest.mark.parametrize("direct", [False, True])
-def test_an_unforeseen_failure_tells_an_id_and_nothing_else(capsys: pytest.CaptureFixture[str], *, direct: bool) -> None:
-    """500 with an id; under that id the log has the place in the code, and not the user's text either."""
+def test_an_unforeseen_failure_is_reported_by_an_id_and_nothing_else(capsys: pytest.CaptureFixture[str], *, direct: bool) -> None:
+    """The log has the place in the code under this id, and no text of the user."""
     settings, manifest = Settings.from_environment({"MODEL_DIR": str(INT8)}), Manifest.read(INT8)
     cache = VectorCache(CacheKeys("", ""), Exact32(manifest.dimension), Memory(0), NOWHERE)
     failing = EmbeddingService(settings, manifest, Tokenization(INT8, manifest.max_length), Failing(), cache)
-    answer = overheard(answering(failing, None))
+    answer = overheard(make_handler(failing, None))
     if direct:
         with pytest.raises(errors.Internal) as raised:
             answer({"inputs": WORDS}, None)
@@ -145,9 +120,9 @@ def test_an_unforeseen_failure_tells_an_id_and_nothing_else(capsys: pytest.Captu
 
 
 def test_importing_the_handler_outside_lambda_loads_no_model(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The first event does; a deployment without a model answers it all the same."""
+    """The first event loads it; a deployment without a model refuses that event with a sentence."""
     monkeypatch.setenv("MODEL_DIR", str(tmp_path / "none"))
-    from handler.functions.api import handler  # noqa: PLC0415 - it is the import that is tried
+    from handler.functions.api import handler  # noqa: PLC0415 - it is the import that is tested
 
     with pytest.raises(errors.Backend, match="The model cannot be served"):
         handler({"inputs": "a"}, None)
@@ -165,29 +140,29 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_a_setting_that_cannot_be_used_is_logged_and_not_told_to_callers(
+def test_an_unusable_setting_is_logged_and_not_reported_to_callers(
     name: str, client_of: ClientOf, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The log has its name and value; callers, of whom /health asks no key, have an id to ask the operator about."""
+    """The log has its name and value. Callers get an id for the operator: /health requires no key."""
     value, sentence = SETTINGS[name]
     client = client_of(INT8, **{name: value})
     logged = json.loads(capsys.readouterr().err.splitlines()[0])
     assert logged["reason"] == sentence
-    told = f"The model cannot be served; the reason is in the log under {logged['incident']}"
+    sentence = f"The model cannot be served; the reason is in the log under {logged['incident']}"
     for reply in (client.post({"inputs": "a"}), client.get("/health"), client.get("/info")):
-        assert (reply.status, reply.json) == (424, {"error": told, "error_type": "Backend"})
+        assert (reply.status, reply.json) == (424, {"error": sentence, "error_type": "Backend"})
 
 
 def test_threads_follow_the_memory_that_was_paid_for() -> None:
-    """One for each 1,769 MB under Lambda, and no more than there are cores."""
+    """There is one for each 1,769 MB under Lambda, and no more than there are cores."""
     visible = serve(INT8).settings.threads
     one = serve(INT8, AWS_LAMBDA_FUNCTION_MEMORY_SIZE="3008").settings.threads
     ten = serve(INT8, AWS_LAMBDA_FUNCTION_MEMORY_SIZE="10240").settings.threads
     assert (one, ten) == (1, min(5, visible))
 
 
-def test_an_http_request_waits_for_nothing_that_only_records_need() -> None:
-    """In a process of its own: what plain invocations ask of the pipeline is imported by the first of them."""
+def test_an_http_request_imports_nothing_that_only_records_need() -> None:
+    """The first plain invocation imports it. A process of its own is needed, since modules stay imported."""
     program = """
 import json, sys
 from handler.functions.api import handler

@@ -1,4 +1,4 @@
-"""The pipeline function: which events it takes for what, how each is answered, and what it refuses to start with."""
+"""The pipeline function: which events it takes, how it responds to each kind, and which settings it refuses."""
 
 import json
 import subprocess
@@ -14,11 +14,12 @@ import pytest
 from handler import errors
 from handler.bootstrap import Handler
 from handler.config import PipelineSettings, overlap
-from handler.functions.pipeline import Parts, answering, from_environment
-from handler.pipeline.ports import FailureDestination, Objects, Sink
+from handler.functions.pipeline import from_environment, make_handler
+from handler.functions.setup import Setup
+from handler.pipeline.ports import FailureDestination, ObjectStore, Sink
 from handler.service import Service
 from tests.conftest import ROOT
-from tests.handler.sources.test_sources import EVENTS, STRANGERS
+from tests.handler.known_events import EVENTS, STRANGERS
 from tests.handler.test_pipeline import Queue
 from tests.pipelines.fakes import FakeService, Kept, Memory, choking_on, without_model
 from tests.secrecy import overheard
@@ -27,7 +28,7 @@ WORDS = "Today is a sunny day and I will get some ice cream."
 
 
 class Context:
-    """As Lambda tells the time left."""
+    """A context of Lambda that knows the time left."""
 
     def __init__(self, seconds: float) -> None:
         self._ms = seconds * 1000
@@ -40,13 +41,13 @@ def answer_of(
     sink: Sink | None = None,
     service: Service | None = None,
     destination: FailureDestination | None = None,
-    objects: Objects | None = None,
+    objects: ObjectStore | None = None,
     named: Callable[[str], Sink] | None = None,
 ) -> Handler:
-    """The function, its parts made of fakes."""
+    """Make the function's handler from fakes."""
     settings = PipelineSettings.from_environment({})
-    parts = Parts(settings, sink, destination, objects or Queue(lines=3).objects, named or (lambda _: Memory()))
-    return overheard(answering(service or FakeService(), parts))
+    parts = Setup(settings, sink, destination, objects or Queue(lines=3).objects, named or (lambda _: Memory()))
+    return overheard(make_handler(service or FakeService(), parts))
 
 
 ANSWERS: dict[str, object] = {
@@ -60,12 +61,13 @@ ANSWERS: dict[str, object] = {
     },
     "kinesis": {"batchItemFailures": [{"itemIdentifier": EVENTS["kinesis"]["Records"][0]["kinesis"]["sequenceNumber"]}]},
     "dynamodb": {"batchItemFailures": [{"itemIdentifier": EVENTS["dynamodb"]["Records"][0]["dynamodb"]["SequenceNumber"]}]},
+    "kafka": {"batchItemFailures": [{"itemIdentifier": {"partition": "documents-0", "offset": 15}}]},
 }
 
 
 @pytest.mark.parametrize("name", ANSWERS)
-def test_a_source_that_can_be_told_is_told_what_comes_again(name: str) -> None:
-    """Messages by their names; a stream by its earliest record alone; of a group, what is after the first as well."""
+def test_a_source_that_reads_the_response_is_told_what_to_retry(name: str) -> None:
+    """Of a queue each failed message is named, of a group the later ones as well, of a stream only the earliest."""
     sink = Memory(refused=["sunny"])
     assert answer_of(sink)(EVENTS[name], None) == ANSWERS[name]
     assert len(sink.ids) == {"sqs": 2}.get(name, 0 if name == "sqs_fifo" else 1)
@@ -73,8 +75,8 @@ def test_a_source_that_can_be_told_is_told_what_comes_again(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["sns", "eventbridge", "s3", "s3_eventbridge"])
-def test_a_source_that_reads_no_answer_has_its_event_come_again_by_an_exception(name: str) -> None:
-    """Its name is for Step Functions and for logs, its sentence has no text of the user's."""
+def test_the_event_of_a_source_that_reads_no_response_is_retried_by_an_exception(name: str) -> None:
+    """Step Functions and logs have the exception's name; its sentence contains no text of the user."""
     with pytest.raises(errors.Unfinished) as raised:
         answer_of(Memory(refused=["sunny", "line"]))(EVENTS[name], None)
     assert "sunny" not in str(raised.value)
@@ -83,22 +85,22 @@ def test_a_source_that_reads_no_answer_has_its_event_come_again_by_an_exception(
     assert sink.ids
 
 
-def test_a_test_of_s3_is_acknowledged() -> None:
-    """It comes when notifications are configured."""
+def test_the_test_event_of_s3_is_acknowledged() -> None:
+    """S3 sends it when notifications are configured."""
     sink = Memory()
     assert answer_of(sink)(EVENTS["s3_test"], None) is None
     assert sink.ids == []
 
 
-@pytest.mark.parametrize("name", ["sqs", "sns", "eventbridge", "s3", "kinesis", "dynamodb"])
-def test_without_a_sink_events_that_have_no_reply_are_refused(name: str) -> None:
-    """None is acknowledged."""
+@pytest.mark.parametrize("name", ["sqs", "sns", "eventbridge", "s3", "kinesis", "dynamodb", "kafka"])
+def test_without_a_sink_events_whose_response_holds_no_vectors_are_refused(name: str) -> None:
+    """They are retried, so that none is lost."""
     with pytest.raises(errors.Backend, match=r"^SINK must be set for events of "):
         answer_of()(EVENTS[name], None)
 
 
 def test_an_enrichment_has_the_length_and_the_order_of_its_event() -> None:
-    """A failure stands in its record's place."""
+    """A failure is in its record's place."""
     event = [*EVENTS["pipes"], {"id": "c"}, EVENTS["dynamodb"]["Records"][3], *EVENTS["pipes"]]
     made = json.loads(answer_of()(event, None))
     assert [(one["id"], "embedding" in one) for one in made] == [
@@ -115,14 +117,14 @@ def test_an_enrichment_has_the_length_and_the_order_of_its_event() -> None:
     assert json.loads(answer_of()([], None)) == []
 
 
-def test_an_enrichment_that_may_yet_succeed_is_tried_again_whole() -> None:
-    """A pipe knows no failure in part."""
+def test_an_enrichment_with_a_transient_failure_is_retried_as_a_whole() -> None:
+    """A pipe cannot retry a part of an event."""
     with pytest.raises(errors.Unfinished, match="the model is missing"):
         answer_of(service=FakeService(failing=without_model))(EVENTS["pipes"], None)
 
 
 def test_a_batch_of_a_map_is_written_to_the_sink_it_names() -> None:
-    """And answered by what was done."""
+    """The response says how many were written and how many failed."""
     named, asked = Memory(), []
 
     def make(uri: str) -> Memory:
@@ -134,8 +136,8 @@ def test_a_batch_of_a_map_is_written_to_the_sink_it_names() -> None:
     assert (asked, named.ids) == (["s3://vectors/out"], ["1", "2"])
 
 
-def test_a_batch_of_a_map_without_any_sink_is_answered_by_its_results() -> None:
-    """If a state can carry them."""
+def test_without_a_sink_the_response_to_a_batch_of_a_map_has_its_results() -> None:
+    """Results that a state machine could not carry are refused before anything is embedded."""
     made = json.loads(answer_of()(EVENTS["distributed_map"], None))
     assert [(one["id"], len(one["embedding"])) for one in made] == [("1", 4), ("2", 4)]
     many = {"Items": [{"id": str(number), "inputs": "a"} for number in range(1000)]}
@@ -146,8 +148,8 @@ def test_a_batch_of_a_map_without_any_sink_is_answered_by_its_results() -> None:
 BAD = {"Items": [{"id": "a", "inputs": "good"}, {"id": "b", "inputs": "bad"}, {"id": "c"}]}
 
 
-def test_a_batch_of_a_map_tells_how_many_went_to_the_failure_destination() -> None:
-    """Without one it fails, by the name of the first failure, which is not tried again."""
+def test_a_batch_of_a_map_counts_the_records_that_went_to_the_failure_destination() -> None:
+    """Without a failure destination it raises the first permanent failure, which Step Functions does not retry."""
     service, sink, kept = FakeService(failing=choking_on("bad")), Memory(), Kept()
     assert answer_of(sink, service, kept)(BAD, None) == {"count": 1, "failed": 2}
     assert kept.reasons == {"b": "no vector", "c": "`inputs` is missing"}
@@ -179,16 +181,16 @@ def test_a_batch_of_a_map_tells_how_many_went_to_the_failure_destination() -> No
     ],
 )
 def test_a_batch_of_a_map_that_is_malformed_is_refused(batch: object, sentence: str) -> None:
-    """In one sentence."""
+    """The sentence has the field and the type that was given."""
     with pytest.raises(errors.Validation, match=f"^{sentence}$"):
         answer_of()({"BatchInput": batch, "Items": []}, None)
 
 
 @pytest.mark.parametrize(
-    ("batch", "remembered"), [({}, 0), ({"use_cache": None}, 0), ({"use_cache": False}, 0), ({"use_cache": True}, 2)]
+    ("batch", "cached"), [({}, 0), ({"use_cache": None}, 0), ({"use_cache": False}, 0), ({"use_cache": True}, 2)]
 )
-def test_a_corpus_fills_no_table_unless_its_batches_say_so(batch: dict[str, bool], remembered: int) -> None:
-    """Ten million rows would cost four times what their vectors do. A record's own word counts for it."""
+def test_a_corpus_is_not_cached_unless_its_batches_say_so(batch: dict[str, bool], cached: int) -> None:
+    """Ten million rows would cost four times as much as their vectors. A record's own `use_cache` has precedence."""
     items = [
         {"inputs": "one"},
         {"inputs": "two", "use_cache": None},
@@ -197,11 +199,11 @@ def test_a_corpus_fills_no_table_unless_its_batches_say_so(batch: dict[str, bool
     ]
     service = FakeService()
     answer_of(Memory(), service)({"BatchInput": batch, "Items": items}, None)
-    assert sum(len(texts) for texts, options in service.asked if options.use_cache) == remembered + 1
+    assert sum(len(texts) for texts, options in service.asked if options.use_cache) == cached + 1
 
 
-def test_records_are_answered_each_in_its_place() -> None:
-    """By this function as by the other."""
+def test_a_plain_invocation_has_an_outcome_for_each_record_in_its_place() -> None:
+    """The pipeline takes plain invocations as the HTTP function does."""
     made = json.loads(answer_of()(EVENTS["records"], None))
     assert [(one["id"], len(one.get("embedding", ()))) for one in made] == [("weather-1", 4), ("weather-2", 4), ("weather-3", 0)]
     assert made[2]["error_type"] == "Empty"
@@ -212,8 +214,8 @@ STRANGE: dict[str, object] = {"half of a surrogate pair": "\ud800", "a number of
 
 
 @pytest.mark.parametrize("value", STRANGE.values(), ids=STRANGE)
-def test_what_stands_beside_a_text_fails_no_record(value: object) -> None:
-    """JSON may hold it, so it is answered as it came, and the other records with it."""
+def test_no_value_next_to_a_text_fails_a_record(value: object) -> None:
+    """JSON may hold it, so it is returned unchanged, and the other records are embedded as well."""
     items = [{"id": "a", "inputs": "a"}, {"id": "b", "inputs": "b", "beside": value}]
     for event in ({"records": items}, {"Items": items}, items):
         made = json.loads(answer_of()(event, None))
@@ -221,21 +223,21 @@ def test_what_stands_beside_a_text_fails_no_record(value: object) -> None:
         assert made[1]["metadata"] == {"beside": value}
 
 
-def test_ids_count_for_what_an_answer_may_have() -> None:
-    """They are in it."""
+def test_ids_count_when_the_size_of_a_response_is_checked() -> None:
+    """The response repeats them."""
     with pytest.raises(errors.Validation, match=r"^the answer for 100 records could have \d+ bytes > "):
         answer_of()({"records": [{"id": "x" * 100_000, "inputs": "a"}] * 100}, None)
 
 
 @pytest.mark.parametrize("name", STRANGERS)
-def test_what_is_no_source_s_is_refused_by_name(name: str) -> None:
-    """By an exception that is not worth another try."""
+def test_an_event_of_no_known_source_is_refused_by_name(name: str) -> None:
+    """The exception is permanent: a retry would not help."""
     with pytest.raises(errors.Validation, match=r"^This function takes .* Given: "):
         answer_of(Memory())(STRANGERS[name], None)
 
 
 def test_the_time_left_is_respected() -> None:
-    """What is not done by then comes again, well before Lambda would end it all."""
+    """Records that are not done are retried, before Lambda would stop the function."""
     records = [EVENTS["sqs"]["Records"][0] | {"messageId": str(number), "body": f"text {number}"} for number in range(2000)]
     sink = Memory()
     reply = answer_of(sink, FakeService(seconds=0.002))({"Records": records}, Context(1))
@@ -244,7 +246,7 @@ def test_the_time_left_is_respected() -> None:
 
 
 def seconds_ago(seconds: float) -> str:
-    """A time as Step Functions writes it."""
+    """Return a time as Step Functions writes it."""
     return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
 
 
@@ -254,7 +256,7 @@ def seconds_ago(seconds: float) -> str:
     ids=["long over", "just over"],
 )
 def test_a_batch_whose_state_has_no_time_left_is_unfinished_before_it_starts(batch: dict[str, object]) -> None:
-    """Though Lambda would give the function 15 minutes: the state's own time-out would end it without a name to match."""
+    """Lambda would give it 15 minutes, but the state's own time-out would end it without an error name to match."""
     sink, service = Memory(), FakeService()
     event = {"BatchInput": batch, "Items": EVENTS["distributed_map"]["Items"]}
     with pytest.raises(errors.Unfinished, match=r"^2 of 2 records are not done, the first because: the time ran out$"):
@@ -274,7 +276,7 @@ def test_a_batch_whose_state_has_no_time_left_is_unfinished_before_it_starts(bat
     ids=["neither", "not started", "clocks differ", "no seconds", "more than Lambda's"],
 )
 def test_a_batch_has_the_smaller_of_its_own_time_and_the_function_s(batch: dict[str, object], seconds: float) -> None:
-    """Less what is kept for writing: the deadline that the service is given."""
+    """The service's deadline is that time without the margin for writing."""
     deadlines: list[float] = []
 
     class Watched(FakeService):
@@ -288,8 +290,8 @@ def test_a_batch_has_the_smaller_of_its_own_time_and_the_function_s(batch: dict[
     assert before + seconds - 10 <= deadline <= time.monotonic() + seconds - 10
 
 
-def test_a_surprise_is_an_internal_error_with_an_id() -> None:
-    """And nothing of the user's."""
+def test_an_unforeseen_exception_is_an_internal_error_with_an_id() -> None:
+    """It contains nothing of the user's text."""
 
     class Broken(Memory):
         def write(self, results: Any) -> Any:  # noqa: ANN401 - it never gets so far
@@ -316,7 +318,7 @@ LOOPS = [
 
 @pytest.mark.parametrize(("place", "output", "loops"), LOOPS)
 def test_output_that_would_be_read_again_is_refused_at_the_start(place: str, output: str, *, loops: bool) -> None:
-    """A prefix of S3 is no folder: `in` takes `in-vectors/`, too."""
+    """A prefix of S3 is no folder: the prefix `in` includes `in-vectors/`."""
     assert overlap(place, output) == loops
     for name in ("SINK", "FAILURE_DESTINATION"):
         read = partial(PipelineSettings.from_environment, {"INPUT": f"s3://other, {place}", name: output})
@@ -328,13 +330,13 @@ def test_output_that_would_be_read_again_is_refused_at_the_start(place: str, out
 
 
 def test_a_batch_may_not_name_a_sink_that_would_be_read_again() -> None:
-    """It is held against INPUT as the settings are."""
+    """It is checked against INPUT, as the settings are."""
     event = {"BatchInput": {"sink": "s3://b/in/vectors"}, "Items": []}
     with pytest.raises(errors.Backend, match=r"^BatchInput\.sink s3://b/in/vectors must lie outside of INPUT s3://b/in/: "):
         from_environment({"INPUT": "s3://b/in/"}, FakeService())(event, None)
 
 
-# Handles an event under the name that template.yaml gives, and prints what of the HTTP framework was imported on the way.
+# Handles events with the handler that template.yaml names, and prints which modules of the HTTP framework were imported.
 FRESH = """
 import json, sys
 from handler.functions.pipeline import handler
@@ -344,7 +346,7 @@ print([name for name in ("fastapi", "starlette", "mangum", "pydantic", "anyio") 
 
 
 def test_the_pipeline_never_imports_the_http_framework() -> None:
-    """It would be 300 ms of every cold start."""
+    """The import would take 300 ms of every cold start."""
     done = subprocess.run(
         [sys.executable, "-c", FRESH],
         cwd=ROOT,
@@ -363,7 +365,7 @@ def test_the_pipeline_never_imports_the_http_framework() -> None:
         ({"SINK": "s3://b/in", "INPUT": "s3://b/in/"}, "SINK s3://b/in must lie outside of INPUT s3://b/in/: .*"),
     ],
 )
-def test_a_setting_that_cannot_be_used_is_told_to_every_caller(settings: dict[str, str], sentence: str) -> None:
-    """Nothing is acknowledged."""
+def test_an_unusable_setting_is_reported_to_every_caller(settings: dict[str, str], sentence: str) -> None:
+    """No event is acknowledged."""
     with pytest.raises(errors.Backend, match=f"^{sentence}$"):
         from_environment(settings, FakeService())(EVENTS["sqs"], None)

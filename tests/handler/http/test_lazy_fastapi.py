@@ -1,4 +1,4 @@
-"""FastAPI's models of OpenAPI documents: not built for an embedding, and whole for whoever uses one. In processes of their own."""
+"""FastAPI's models of OpenAPI documents are not built at the start, and are complete if used. Each test runs a new process."""
 
 import subprocess
 import sys
@@ -25,12 +25,12 @@ print(OpenAPI.model_validate(app.openapi()).model_dump_json(exclude_none=True, b
 
 
 def printed(program: str) -> str:
-    """What a fresh interpreter prints that runs `program`."""
+    """Run a program in a new interpreter; returns what it prints."""
     return subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True).stdout
 
 
 def test_no_model_of_openapi_is_built_to_serve_embeddings() -> None:
-    """A newer FastAPI or pydantic that builds them in another way would make every cold start slower, in silence."""
+    """A newer FastAPI or pydantic that builds them in another way would make every cold start slower, unnoticed."""
     listed = printed(
         "import handler.http.app, inspect, pydantic\n"
         "from fastapi.openapi import models\n"
@@ -40,13 +40,13 @@ def test_no_model_of_openapi_is_built_to_serve_embeddings() -> None:
     assert set(listed) <= {"OAuthFlows", "OAuthFlow", "BaseModelWithConfig"}, listed  # a default value of FastAPI's own is one
 
 
-def test_whoever_uses_a_model_afterwards_finds_what_fastapi_alone_has() -> None:
-    """The same document and the same schema, to the letter."""
+def test_a_model_that_is_used_is_the_same_as_fastapi_s_own() -> None:
+    """The document and the schema of an application are the same, to the letter."""
     assert printed(f"import handler.http.app\n{DOCUMENT}") == printed(DOCUMENT)
 
 
-def test_pydantic_is_as_it_was_when_fastapi_has_been_imported() -> None:
-    """Models defined from then on are built at once."""
+def test_pydantic_is_unchanged_after_fastapi_has_been_imported() -> None:
+    """Models that are defined later are built at once."""
     program = """
 from pydantic import BaseModel
 

@@ -1,20 +1,25 @@
-"""An API of AWS's that answers as it is told to, over HTTP: moto refuses no part of a batch."""
+"""A fake API of AWS, over HTTP, for the responses that moto never gives: moto refuses no part of a batch."""
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import pytest
+
+from handler.records import Failure, Result
+from handler.sinks import sink_from
+
 type Answer = Callable[[Any], tuple[int, Any]]
-"""What answers a request's JSON: the status, and JSON."""
+"""Makes the response to a request: takes its JSON, returns a status and JSON."""
 
 
 @dataclass
 class FakeApi:
-    """Where it listens, and what it was asked."""
+    """The address of the server, and the requests that it has received."""
 
     endpoint: str
     requests: list[Any] = field(default_factory=list)
@@ -22,11 +27,12 @@ class FakeApi:
 
 @contextmanager
 def fake_api(answer: Answer) -> Iterator[FakeApi]:
-    """A server that answers every request by `answer`."""
+    """Run a server whose responses are made by `answer`."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            request = json.loads(body) if body.startswith(b"{") else body
             api.requests.append(request)
             status, content = answer(request)
             body = json.dumps(content).encode()
@@ -37,8 +43,10 @@ def fake_api(answer: Answer) -> Iterator[FakeApi]:
             self.end_headers()
             self.wfile.write(body)
 
+        do_PUT = do_POST  # noqa: N815 - the name that http.server looks for
+
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Write no log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         api = FakeApi(f"http://127.0.0.1:{server.server_port}")
@@ -49,3 +57,10 @@ def fake_api(answer: Answer) -> Iterator[FakeApi]:
         finally:
             server.shutdown()
             thread.join()
+
+
+def write_to(api: FakeApi, uri: str, written: Sequence[Result]) -> list[Failure]:
+    """Write to the sink of an address whose service is this API."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("AWS_ENDPOINT_URL", api.endpoint)
+        return sink_from(uri).write(written)

@@ -1,4 +1,4 @@
-"""The failure destination: every failure with its reason and the record as it came, however large."""
+"""The failure destination gets every failure with its reason and the original record, however large."""
 
 import json
 from typing import Any
@@ -11,9 +11,10 @@ from events.aws import LocalAWS
 from handler.encoding import to_json
 from handler.records import Failure, Origin
 from handler.sinks import failure_destination_from
-from handler.sinks.failures import body_of
+from handler.sinks.failures import to_body
 from tests.handler.sinks.fake_api import fake_api
-from tests.handler.sinks.test_messages import QUEUE, new_queue, received
+from tests.handler.sinks.queues import new_queue, received
+from tests.handler.sinks.test_sqs import QUEUE
 
 HANDLE = Origin("handle")
 NO_TEXT = Failure("7", "`inputs` must be a string. It is missing", "Validation", transient=False, origin=HANDLE)
@@ -21,8 +22,8 @@ LARGE = "ä" * 1_000_000
 """A text of 2 MB."""
 
 
-def test_a_queue_has_the_failure_and_the_record(aws: LocalAWS) -> None:
-    """What failed, why, and the record, to be mended and sent again."""
+def test_a_queue_gets_the_failure_with_its_record(aws: LocalAWS) -> None:
+    """Somebody can then correct the record and send it again."""
     sqs = aws.client("sqs")
     url = new_queue(sqs)
     assert failure_destination_from(url).write([(NO_TEXT, {"id": 7, "title": "no text"})]) == []
@@ -40,8 +41,8 @@ def test_a_queue_has_the_failure_and_the_record(aws: LocalAWS) -> None:
     [{"id": 7, "inputs": LARGE}, LARGE, LARGE.encode(), "\x00" * 2_000_000, b"\xff" * 2_000_000],
     ids=["fields", "text", "bytes", "escapes", "not UTF-8"],
 )
-def test_a_record_too_large_for_a_queue_is_truncated_and_the_failure_says_so(aws: LocalAWS, original: Any) -> None:  # noqa: ANN401 - as it came
-    """As much of it is kept as the queue takes, or a sixth where JSON writes six bytes for one."""
+def test_a_record_too_large_for_a_queue_is_truncated_and_the_failure_says_so(aws: LocalAWS, original: Any) -> None:  # noqa: ANN401 - any original
+    """The queue gets as much of the record as it accepts. JSON may need six bytes for one."""
     sqs = aws.client("sqs")
     url = new_queue(sqs)
     assert failure_destination_from(url).write([(NO_TEXT, original)]) == []
@@ -58,8 +59,8 @@ def test_a_record_too_large_for_a_queue_is_truncated_and_the_failure_says_so(aws
     assert 1_040_000 < len(message["Body"].encode()) <= 1024 * 1024
 
 
-def test_s3_has_every_record_whole(aws: LocalAWS) -> None:
-    """An object takes any size; a repeat writes the same one."""
+def test_s3_gets_every_record_whole(aws: LocalAWS) -> None:
+    """An object may have any size, and a repeat writes the same object."""
     s3 = aws.client("s3")
     s3.create_bucket(Bucket="failures")
     failed = [(NO_TEXT, {"inputs": LARGE}), (NO_TEXT, "not JSON {"), (NO_TEXT, b"\xff\xfe")]
@@ -71,8 +72,8 @@ def test_s3_has_every_record_whole(aws: LocalAWS) -> None:
     assert [json.loads(line)["record"] for line in lines] == [{"inputs": LARGE}, "not JSON {", "\\xff\\xfe"]
 
 
-def test_what_could_not_be_recorded_goes_back(aws: LocalAWS) -> None:
-    """Lost would be worse than twice."""
+def test_a_failure_that_was_refused_is_retried(aws: LocalAWS) -> None:
+    """To record it twice is better than to lose it."""
     del aws
     answer = {"Successful": [{"Id": "1"}], "Failed": [{"Id": "0", "Code": "Busy"}]}
     with fake_api(lambda _: (200, answer)) as api, pytest.MonkeyPatch.context() as environment:
@@ -80,14 +81,14 @@ def test_what_could_not_be_recorded_goes_back(aws: LocalAWS) -> None:
         destination = failure_destination_from(QUEUE)
         (failure,) = destination.write([(NO_TEXT, "first"), (NO_TEXT, "second")])
     assert (failure.id, failure.transient, failure.origin) == ("7", True, HANDLE)
-    assert failure.error == "`inputs` must be a string. It is missing (and: The queue vectors did not take it: Busy)"
+    assert failure.error == "`inputs` must be a string. It is missing (and: The queue vectors did not accept it: Busy)"
 
 
 @pytest.mark.parametrize("most_bytes", [300, 1000, 5000])
-def test_a_truncated_record_fits_whatever_it_is_made_of(most_bytes: int) -> None:
-    """Of characters that take one byte or twelve."""
+def test_a_truncated_record_fits_whatever_its_characters(most_bytes: int) -> None:
+    """A character may take one byte of JSON or twelve."""
     for original in ("\x00" * 5000, "😀" * 5000, '"' * 9000, {"a": "\\" * 9000}, "\ud800" * 5000, "\uffff" * 5000):
-        body = body_of(NO_TEXT, original, most_bytes)
+        body = to_body(NO_TEXT, original, most_bytes)
         assert len(body) <= most_bytes
         assert "note" in json.loads(body)
 
@@ -95,8 +96,8 @@ def test_a_truncated_record_fits_whatever_it_is_made_of(most_bytes: int) -> None
 @pytest.mark.parametrize(
     "character", ["a", "\x00", "😀", "\ud800", "\uffff"], ids=["a", "six-fold", "wide", "half a pair", "escaped"]
 )
-def test_a_failure_with_the_largest_id_is_recorded_all_the_same(aws: LocalAWS, character: str) -> None:
-    """It was tried again for ever, and its shard waited: an id may be as long as a message, and JSON escapes it six-fold."""
+def test_a_failure_with_the_largest_id_is_recorded(aws: LocalAWS, character: str) -> None:
+    """An id may be as long as a message, and JSON may need six bytes for one. A body over the limit would be retried for ever."""
     sqs = aws.client("sqs")
     url = new_queue(sqs)
     text = character * 1_048_576
@@ -115,11 +116,11 @@ def test_a_failure_with_the_largest_id_is_recorded_all_the_same(aws: LocalAWS, c
 
 @pytest.mark.parametrize("levels", [99, 100, 101, 9_994, 100_000])
 def test_a_record_of_any_depth_is_recorded(levels: int) -> None:
-    """A RecursionError would have failed its whole batch."""
+    """A RecursionError would fail the whole batch."""
     deep: Any = "innermost"
     for _ in range(levels):
         deep = [deep]
-    recorded = json.loads(body_of(NO_TEXT, deep, None))["record"]
+    recorded = json.loads(to_body(NO_TEXT, deep, None))["record"]
     assert str(recorded).count("[") == min(levels, 100)
     assert ("innermost" in str(recorded)) == (levels <= 100)
 
@@ -132,9 +133,9 @@ def test_a_record_of_any_depth_is_recorded(levels: int) -> None:
     ),
     st.integers(1000, 5000),
 )
-def test_no_failure_is_larger_than_its_destination_takes(name: str, error: str, original: Any, most_bytes: int) -> None:  # noqa: ANN401 - JSON
-    """And all of them are JSON."""
+def test_no_body_is_larger_than_its_limit(name: str, error: str, original: Any, most_bytes: int) -> None:  # noqa: ANN401 - JSON
+    """Every body is JSON."""
     failure = Failure(name, error, "Validation", transient=False, origin=HANDLE)
-    body = body_of(failure, original, most_bytes)
+    body = to_body(failure, original, most_bytes)
     assert len(body) <= most_bytes
     json.loads(body, parse_constant=pytest.fail)

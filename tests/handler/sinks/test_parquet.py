@@ -1,4 +1,4 @@
-"""Parquet files are read by the format's own library as they were written."""
+"""pyarrow reads the Parquet files as they were written."""
 
 import io
 import json
@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from handler.sinks.parquet import MAGIC, Row, footer, row_group, whole_file
+from handler.sinks.parquet import MAGIC, Row, write_file, write_footer, write_row_group
 
 VECTORS = st.integers(1, 300).flatmap(
     lambda size: arrays(np.float32, size, elements=st.floats(width=32, allow_nan=False, allow_infinity=False))
@@ -32,13 +32,13 @@ ROWS = st.lists(
 
 
 def read(content: bytes) -> list[dict[str, Any]]:
-    """The rows, by pyarrow."""
+    """Return the rows that pyarrow reads."""
     rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(content)).to_pylist()
     return rows
 
 
 def same(read_row: dict[str, Any], row: Row) -> bool:
-    """Whether a row was read as it was written, bit for bit."""
+    """Return whether a row was read as it was written, bit for bit."""
     return (
         read_row["id"] == row.id.decode()
         and np.array(read_row["embedding"], np.float32).tobytes() == row.embedding.astype("<f4").tobytes()
@@ -50,35 +50,35 @@ def same(read_row: dict[str, Any], row: Row) -> bool:
 @settings(deadline=None)  # reading takes as long as this machine is busy
 @given(ROWS)
 def test_every_row_is_read_as_it_was_written(rows: list[Row]) -> None:
-    """Any text, any finite numbers, lists of different lengths."""
-    content = whole_file(rows)
+    """Rows have any text, any finite numbers, and lists of different lengths."""
+    content = write_file(rows)
     got = read(content)
     assert len(got) == len(rows)
     assert all(same(one, row) for one, row in zip(got, rows, strict=True))
-    assert whole_file(rows) == content, "The same rows give the same bytes"
+    assert write_file(rows) == content, "The same rows give the same bytes"
 
 
 @settings(deadline=None)
 @given(st.lists(ROWS.filter(bool), max_size=20))
-def test_row_groups_follow_one_another(groups: list[list[Row]]) -> None:
-    """As `make embed` writes them: each appended, the footer at last."""
+def test_a_file_may_have_several_row_groups(groups: list[list[Row]]) -> None:
+    """`make embed` appends one group after the other, and ends with the footer."""
     content, entries = MAGIC, []
     for rows in groups:
-        body, entry = row_group(rows, len(content))
+        body, entry = write_row_group(rows, len(content))
         content += body
         entries.append(entry)
-    content += footer(entries)
+    content += write_footer(entries)
     assert pq.ParquetFile(io.BytesIO(content)).metadata.num_row_groups == len(groups)
     rows = [row for group in groups for row in group]
     assert all(same(one, row) for one, row in zip(read(content), rows, strict=True))
 
 
 @pytest.mark.parametrize("count", [0, 1, 10_000])
-def test_so_many_rows(count: int) -> None:
-    """None, one, and as many as a large shard has."""
+def test_files_of_any_number_of_rows_are_read(count: int) -> None:
+    """A file may have no rows, one row, or more rows than a shard."""
     vectors = np.random.default_rng(1).standard_normal((count, 384), np.float32)
     rows = [Row(str(number).encode(), vector, number, number % 3 == 0, b"{}") for number, vector in enumerate(vectors)]
-    table = pq.read_table(io.BytesIO(whole_file(rows)))
+    table = pq.read_table(io.BytesIO(write_file(rows)))
     assert table.num_rows == count
     assert table["id"].to_pylist() == [str(number) for number in range(count)]
     assert table["truncated"].to_pylist() == [number % 3 == 0 for number in range(count)]
@@ -86,8 +86,8 @@ def test_so_many_rows(count: int) -> None:
 
 
 def test_columns_have_the_types_that_readers_expect() -> None:
-    """Strings, not bytes; a list, not a repeated field."""
-    assert str(pq.read_schema(io.BytesIO(whole_file([])))).split("\n") == [
+    """Readers expect strings instead of bytes, and a list instead of a repeated field."""
+    assert str(pq.read_schema(io.BytesIO(write_file([])))).split("\n") == [
         "id: string not null",
         "embedding: list<element: float not null> not null",
         "  child 0, element: float not null",

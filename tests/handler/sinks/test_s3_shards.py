@@ -1,4 +1,4 @@
-"""Shards in S3: whole or not there, under a name that a repeat has again."""
+"""Shards in S3 are written whole or not at all, and a repeat writes the same key."""
 
 import hashlib
 import io
@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from events.aws import LocalAWS
-from handler.records import NOWHERE, Origin
+from handler.records import NO_ORIGIN, Origin
 from handler.sinks import sink_from
 from handler.sinks.s3_shards import Receipt, S3Shards
 from tests.handler.sinks.results import result, results
@@ -21,7 +21,7 @@ HANDLE = Origin("handle")
 
 @pytest.fixture
 def s3(aws: LocalAWS) -> Any:  # noqa: ANN401 - botocore's
-    """A client, and an empty bucket."""
+    """A client of moto's S3, with an empty bucket."""
     client = aws.client("s3")
     client.create_bucket(Bucket=BUCKET)
     for kept in client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
@@ -30,19 +30,19 @@ def s3(aws: LocalAWS) -> Any:  # noqa: ANN401 - botocore's
 
 
 def keys(s3: Any) -> list[str]:  # noqa: ANN401 - botocore's
-    """The keys in the bucket."""
+    """List the keys in the bucket."""
     return [kept["Key"] for kept in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
 
 
 def shards(uri: str = f"s3://{BUCKET}/out?format=jsonl") -> S3Shards:
-    """The sink of a URI."""
+    """Make the sink of an address."""
     sink = sink_from(uri)
     assert isinstance(sink, S3Shards)
     return sink
 
 
-def test_a_line_of_jsonl_has_the_shortest_numbers_and_everything_else(s3: Any) -> None:  # noqa: ANN401 - botocore's
-    """What reads back as the same float32, the metadata apart."""
+def test_a_line_of_jsonl_has_the_whole_result_with_the_shortest_numbers(s3: Any) -> None:  # noqa: ANN401 - botocore's
+    """The numbers read back as the same float32, and metadata is a field of its own."""
     vector = np.array([0.1, -2.5e-7, 3], np.float32)
     assert shards().write([result("ä", vector, lang="fr", nested={"a": [1, None]}), result("b")]) == []
     (key,) = keys(s3)
@@ -57,8 +57,8 @@ def test_a_line_of_jsonl_has_the_shortest_numbers_and_everything_else(s3: Any) -
     assert end == b""
 
 
-def test_a_parquet_shard_has_what_jsonl_has(s3: Any) -> None:  # noqa: ANN401 - botocore's
-    """The metadata as JSON text."""
+def test_a_parquet_shard_has_the_same_fields_as_jsonl(s3: Any) -> None:  # noqa: ANN401 - botocore's
+    """Metadata is JSON, as a string."""
     written = [result("a", lang="fr"), result("b", text="long " * 50)]
     assert shards(f"s3://{BUCKET}?format=parquet").write(written) == []
     (key,) = keys(s3)
@@ -70,8 +70,8 @@ def test_a_parquet_shard_has_what_jsonl_has(s3: Any) -> None:  # noqa: ANN401 - 
     ]
 
 
-def test_a_repeat_writes_the_same_key_though_another_cpu_gives_other_last_bits(s3: Any) -> None:  # noqa: ANN401 - botocore's
-    """The name is of what was asked, not of what was computed."""
+def test_a_repeat_on_another_cpu_writes_the_same_key(s3: Any) -> None:  # noqa: ANN401 - botocore's
+    """Another CPU may compute other last bits, so the key depends on the texts and not on the vectors."""
     once = result("a")
     again = result("a", once.vector + np.float32(1e-7))
     shards().write([once])
@@ -81,8 +81,8 @@ def test_a_repeat_writes_the_same_key_though_another_cpu_gives_other_last_bits(s
     assert len(keys(s3)) == 2
 
 
-def test_a_named_shard_gives_a_receipt_and_is_found_again(s3: Any) -> None:  # noqa: ANN401 - botocore's
-    """So that a large object is not embedded twice."""
+def test_a_named_shard_has_a_receipt_that_is_found_later(s3: Any) -> None:  # noqa: ANN401 - botocore's
+    """A shard with a receipt need not be embedded again."""
     sink = shards()
     assert sink.receipt("corpus.jsonl/0-4096") is None
     receipt = sink.write_shard(results(3), "corpus.jsonl/0-4096")
@@ -92,8 +92,8 @@ def test_a_named_shard_gives_a_receipt_and_is_found_again(s3: Any) -> None:  # n
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
-def test_what_is_hard_to_write_is_written(s3: Any, kind: str) -> None:  # noqa: ANN401 - botocore's
-    """Half a surrogate pair, a number over 64 bits, deep nesting: all of that comes in JSON."""
+def test_every_value_of_json_can_be_written(s3: Any, kind: str) -> None:  # noqa: ANN401 - botocore's
+    """JSON may have half of a surrogate pair, a number over 64 bits, and deep nesting."""
     deep: Any = 1
     for _ in range(400):
         deep = [deep]
@@ -103,21 +103,22 @@ def test_what_is_hard_to_write_is_written(s3: Any, kind: str) -> None:  # noqa: 
 
 
 def test_no_results_make_no_shard(s3: Any) -> None:  # noqa: ANN401 - botocore's
-    """An empty object would only be in the way."""
+    """An empty object would have no use."""
     assert shards().write([]) == []
     assert keys(s3) == []
 
 
-def test_where_the_bucket_is_not_there_every_record_is_to_be_tried_again(aws: LocalAWS) -> None:
-    """The fault is not the records', so that none of them may be given up."""
+def test_every_record_is_retried_if_the_bucket_does_not_exist(aws: LocalAWS) -> None:
+    """That is not the fault of the records, so none of them is given up."""
     del aws
     failures = shards("s3://no-such-bucket/out").write([result("a", origin=HANDLE), result("b")])
-    assert [(failure.id, failure.transient, failure.origin) for failure in failures] == [("a", True, HANDLE), ("b", True, NOWHERE)]
-    assert failures[0].error == "The bucket no-such-bucket did not take it: NoSuchBucket"
+    expected = [("a", True, HANDLE), ("b", True, NO_ORIGIN)]
+    assert [(failure.id, failure.transient, failure.origin) for failure in failures] == expected
+    assert failures[0].error == "The bucket no-such-bucket did not accept it: NoSuchBucket"
 
 
-def test_where_nobody_listens_every_record_is_to_be_tried_again(aws: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After three attempts."""
+def test_every_record_is_retried_if_s3_cannot_be_reached(aws: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sink gives up after three attempts."""
     del aws
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     (failure,) = shards().write([result("a")])

@@ -1,4 +1,4 @@
-"""An index of S3 Vectors: one bad vector keeps no other out."""
+"""An index of S3 Vectors stores each vector under its record's id, and one bad vector keeps no other out."""
 
 import json
 from collections.abc import Callable
@@ -11,9 +11,9 @@ import pytest
 
 from events.aws import LocalAWS
 from handler.pipeline.ports import Erasable
-from handler.records import NOWHERE, Failure, Gone, Origin, Result
+from handler.records import NO_ORIGIN, Deleted, Failure, Origin, Result
 from handler.sinks import sink_from
-from handler.sinks.s3_vectors import MOST_CALLS, storable
+from handler.sinks.s3_vectors import MOST_CALLS, to_storable
 from tests.handler.sinks.fake_api import Answer, FakeApi, fake_api
 from tests.handler.sinks.results import result, results
 
@@ -22,7 +22,7 @@ INDEX = {"index": {"dimension": 4, "distanceMetric": "cosine"}}
 
 @pytest.fixture
 def index(aws: LocalAWS) -> tuple[Any, dict[str, str]]:
-    """A client, and an empty index of four dimensions that compares by cosine."""
+    """A client, and the names of an empty index of four dimensions that compares by cosine."""
     client = aws.client("s3vectors")
     names = {"vectorBucketName": f"bucket-{uuid4().hex}", "indexName": "passages"}
     client.create_vector_bucket(vectorBucketName=names["vectorBucketName"])
@@ -31,12 +31,12 @@ def index(aws: LocalAWS) -> tuple[Any, dict[str, str]]:
 
 
 def uri(names: dict[str, str]) -> str:
-    """The URI of the index."""
+    """Return the address of an index."""
     return f"s3vectors://{names['vectorBucketName']}/{names['indexName']}"
 
 
 def test_vectors_are_put_under_their_ids_with_their_metadata(index: tuple[Any, dict[str, str]]) -> None:
-    """In two calls; nested metadata as its JSON, null not at all."""
+    """701 vectors take two calls. Nested metadata is stored as JSON, and null is left out."""
     client, names = index
     written = result("ä", lang="fr", pages=[1, 2], nothing=None, nested={"a": 1}, mixed=[1, None])
     sink = sink_from(uri(names))
@@ -47,8 +47,8 @@ def test_vectors_are_put_under_their_ids_with_their_metadata(index: tuple[Any, d
     assert len(client.list_vectors(**names, maxResults=1000)["vectors"]) == 701
 
 
-def test_an_index_in_another_region_is_named_by_its_arn(aws: LocalAWS) -> None:
-    """The function's own region has none of that name."""
+def test_an_arn_names_an_index_in_another_region(aws: LocalAWS) -> None:
+    """The function's own region has no index of that name."""
     session = botocore.session.get_session()
     session.set_credentials("local", "local")
     client = session.create_client("s3vectors", "eu-west-1", endpoint_url=aws.endpoint)
@@ -61,8 +61,8 @@ def test_an_index_in_another_region_is_named_by_its_arn(aws: LocalAWS) -> None:
     assert len(client.list_vectors(**names)["vectors"]) == 1
 
 
-def test_a_repeat_overwrites_and_of_two_alike_the_later_stays(index: tuple[Any, dict[str, str]]) -> None:
-    """The key is the id."""
+def test_a_repeat_overwrites_and_the_later_of_two_results_with_one_id_is_kept(index: tuple[Any, dict[str, str]]) -> None:
+    """The id is the key."""
     client, names = index
     sink = sink_from(uri(names))
     later = result("a", np.array([1, 2, 3, 4], np.float32))
@@ -72,22 +72,22 @@ def test_a_repeat_overwrites_and_of_two_alike_the_later_stays(index: tuple[Any, 
     assert kept["data"]["float32"] == [1, 2, 3, 4]
 
 
-def test_vectors_of_what_is_gone_are_deleted(index: tuple[Any, dict[str, str]]) -> None:
-    """In two calls; one that is not there, or cannot be, is no failure."""
+def test_vectors_of_deleted_records_are_deleted(index: tuple[Any, dict[str, str]]) -> None:
+    """703 ids take two calls. An id that is not in the index, or cannot be, is no failure."""
     client, names = index
     sink = sink_from(uri(names))
     assert isinstance(sink, Erasable)
     sink.write(results(702))
-    gone = [Gone(name, "deleted") for name in [*map(str, range(2, 702)), "never there", "k" * 1025, ""]]
+    gone = [Deleted(name, "deleted") for name in [*map(str, range(2, 702)), "never there", "k" * 1025, ""]]
     assert sink.delete(gone) == []
     assert {kept["key"] for kept in client.list_vectors(**names)["vectors"]} == {"0", "1"}
 
 
-def test_what_could_not_be_deleted_comes_again(aws: LocalAWS) -> None:
-    """Whatever the reason, of which no sentence has AWS's own words."""
+def test_a_vector_that_could_not_be_deleted_is_retried(aws: LocalAWS) -> None:
+    """The sentence has the name of AWS's error, and nothing of its message."""
     del aws
     failures: list[Failure] = []
-    gone = [Gone("a", "deleted", Origin("1")), Gone("b", "deleted", Origin("2"))]
+    gone = [Deleted("a", "deleted", Origin("1")), Deleted("b", "deleted", Origin("2"))]
 
     def answer(asked: Any) -> tuple[int, Any]:  # noqa: ANN401 - JSON
         return (400, {"__type": "AccessDeniedException", "message": "no"}) if "keys" in asked else (200, INDEX)
@@ -98,18 +98,18 @@ def test_what_could_not_be_deleted_comes_again(aws: LocalAWS) -> None:
         failures.extend(sink.delete(gone))
 
     at(answer, delete)
-    error = "The index passages did not take it: AccessDeniedException"
+    error = "The index passages did not accept it: AccessDeniedException"
     assert failures == [Failure(one.id, error, "Backend", transient=True, origin=one.origin) for one in gone]
 
 
 UNFIT: list[tuple[Result, str]] = [
-    (result("z", np.zeros(4, np.float32)), "The index passages compares by cosine, which a vector of zeros has none of"),
+    (result("z", np.zeros(4, np.float32)), "The index passages compares by cosine, which is undefined for a vector of zeros"),
     (result("n", np.array([1, np.nan, 0, 0], np.float32)), "The vector has a number that is not finite"),
     (result("d", np.ones(5, np.float32)), "The index passages takes vectors of 4 numbers; this one has 5"),
     (result("k" * 1025), "An id must have 1 to 1024 characters in an index; this one has 1025"),
     (result(""), "An id must have 1 to 1024 characters in an index; this one has 0"),
     (
-        result("m", None, "", NOWHERE, **{f"field{number}": 1 for number in range(51)}),
+        result("m", None, "", NO_ORIGIN, **{f"field{number}": 1 for number in range(51)}),
         "A vector may have 50 fields of metadata in an index; this one has 51",
     ),
     (result("b", note="x" * 50_000), "A vector may have 40960 bytes of metadata in an index; this one has 50011"),
@@ -118,10 +118,8 @@ UNFIT: list[tuple[Result, str]] = [
 
 
 @pytest.mark.parametrize(("unfit", "sentence"), UNFIT, ids=[one.record.id[:1] for one, _ in UNFIT])
-def test_what_an_index_does_not_take_is_refused_with_a_reason(
-    index: tuple[Any, dict[str, str]], unfit: Result, sentence: str
-) -> None:
-    """Before the call, so that the others are put."""
+def test_an_unfit_vector_is_refused_with_the_reason(index: tuple[Any, dict[str, str]], unfit: Result, sentence: str) -> None:
+    """It is refused before the call, so that the others are put."""
     client, names = index
     assert sink_from(uri(names)).write([*results(2), unfit, result("last")]) == [
         Failure(unfit.record.id, sentence, "Validation", transient=False)
@@ -130,7 +128,7 @@ def test_what_an_index_does_not_take_is_refused_with_a_reason(
 
 
 def at(answer: Answer, use: Callable[[FakeApi], None]) -> FakeApi:
-    """What an index was asked that answers so."""
+    """Use an index with these responses; return the requests that it received."""
     with fake_api(answer) as api, pytest.MonkeyPatch.context() as environment:
         environment.setenv("AWS_ENDPOINT_URL", api.endpoint)
         use(api)
@@ -138,7 +136,7 @@ def at(answer: Answer, use: Callable[[FakeApi], None]) -> FakeApi:
 
 
 def refusing(*keys: str, code: str = "ValidationException") -> Answer:
-    """An index that refuses a call with one of these keys in it."""
+    """Make an index that refuses every call with one of these keys."""
 
     def answer(asked: Any) -> tuple[int, Any]:  # noqa: ANN401 - JSON
         if "vectors" not in asked:
@@ -152,7 +150,7 @@ def refusing(*keys: str, code: str = "ValidationException") -> Answer:
 
 @pytest.mark.parametrize("code", ["ValidationException", "SerializationException"])
 def test_the_vector_that_makes_a_call_fail_is_found_and_the_others_are_put(aws: LocalAWS, code: str) -> None:
-    """By halving. AWS's own sentence may quote what was sent, and ours may get into a log."""
+    """The call is halved until the vector is alone. The failure has no words of AWS, which may quote what was sent."""
     del aws
     failures: list[Failure] = []
     api = at(
@@ -170,8 +168,8 @@ def test_the_vector_that_makes_a_call_fail_is_found_and_the_others_are_put(aws: 
     assert len(api.requests) < 40
 
 
-def test_an_index_that_refuses_everything_is_not_asked_for_ever(aws: LocalAWS) -> None:
-    """What was not tried for that is tried again."""
+def test_an_index_that_refuses_everything_gets_a_limited_number_of_calls(aws: LocalAWS) -> None:
+    """Vectors that were not tried are retried."""
     del aws
     failures: list[Failure] = []
     everything = refusing(*map(str, range(500)))
@@ -182,7 +180,7 @@ def test_an_index_that_refuses_everything_is_not_asked_for_ever(aws: LocalAWS) -
 
 
 def test_calls_stay_within_20_mib(aws: LocalAWS) -> None:
-    """Numbers are short decimals that read back as the same float32."""
+    """Numbers are sent as short decimals that read back as the same float32."""
     del aws
     vectors = np.random.default_rng(1).standard_normal((500, 256), np.float32)
     large = [result(str(number), vector, note="x" * 40_000) for number, vector in enumerate(vectors)]
@@ -202,7 +200,7 @@ def test_calls_stay_within_20_mib(aws: LocalAWS) -> None:
 
 
 def test_without_the_right_to_describe_the_index_it_is_written_to(aws: LocalAWS) -> None:
-    """What it takes is then its own to say; zeros are refused at any rate."""
+    """The index refuses unfit vectors itself then. A vector of zeros is always refused before the call."""
     del aws
 
     def answer(asked: Any) -> tuple[int, Any]:  # noqa: ANN401 - JSON
@@ -217,9 +215,9 @@ def test_without_the_right_to_describe_the_index_it_is_written_to(aws: LocalAWS)
     at(answer, use)
 
 
-def test_numbers_that_json_has_not_are_left_out_of_metadata() -> None:
-    """As null is."""
-    assert storable({"a": float("nan"), "b": None, "c": True, "d": 1.5, "e": [float("inf")]}) == {
+def test_metadata_that_is_not_a_finite_number_is_left_out() -> None:
+    """JSON writes NaN and infinity as null, and null is left out."""
+    assert to_storable({"a": float("nan"), "b": None, "c": True, "d": 1.5, "e": [float("inf")]}) == {
         "c": True,
         "d": 1.5,
         "e": "[null]",

@@ -1,4 +1,4 @@
-"""DynamoDB items get the vector of the text that they have, and of no other."""
+"""An item of DynamoDB gets the vector of its present text, and no other vector."""
 
 import base64
 import json
@@ -21,12 +21,12 @@ KEY = {"S": "1"}
 
 
 def of(table: str, *, name: str = "pk", key: Mapping[str, Any] = KEY, region: str = REGION) -> Origin:
-    """The origin of a text in that table's item."""
+    """Make the origin of a text that comes from an item of a table."""
     return Origin("1", item=Item(f"arn:aws:dynamodb:{region}:{ACCOUNT}:table/{table}", {name: key}, "text"))
 
 
 def new_table(client: Any, key: str = "S") -> str:  # noqa: ANN401 - botocore's
-    """Make a table whose items have a key of this type; its name."""
+    """Make a table whose key has this type; return its name."""
     name = f"items-{uuid4().hex}"
     client.create_table(
         TableName=name,
@@ -39,7 +39,7 @@ def new_table(client: Any, key: str = "S") -> str:  # noqa: ANN401 - botocore's
 
 @pytest.fixture
 def table(aws: LocalAWS) -> tuple[Any, str]:
-    """A client, and a table with one item."""
+    """A client, and the name of a table with one item."""
     client = aws.client("dynamodb")
     name = new_table(client)
     client.put_item(TableName=name, Item={"pk": {"S": "1"}, "text": {"S": "Some text."}, "other": {"N": "1"}})
@@ -47,14 +47,14 @@ def table(aws: LocalAWS) -> tuple[Any, str]:
 
 
 def item(client: Any, name: str) -> dict[str, Any]:  # noqa: ANN401 - botocore's
-    """The item as it is now."""
+    """Return the item in its present state."""
     found: dict[str, Any] = client.get_item(TableName=name, Key={"pk": {"S": "1"}}, ConsistentRead=True).get("Item", {})
     return found
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_the_vector_is_written_beside_the_text(table: tuple[Any, str], times: int) -> None:
-    """Once or twice, it is the same."""
+def test_the_vector_is_written_into_the_item_of_its_text(table: tuple[Any, str], times: int) -> None:
+    """A repeat changes nothing."""
     client, name = table
     written = result("1", origin=of(name))
     for _ in range(times):
@@ -64,43 +64,43 @@ def test_the_vector_is_written_beside_the_text(table: tuple[Any, str], times: in
     assert kept == {"pk": {"S": "1"}, "text": {"S": "Some text."}, "other": {"N": "1"}}
 
 
-def test_a_binary_vector_is_its_float32(table: tuple[Any, str]) -> None:
-    """Little-endian."""
+def test_a_binary_vector_has_the_bytes_of_its_float32(table: tuple[Any, str]) -> None:
+    """The bytes are little-endian."""
     client, name = table
     written = result("1", origin=of(name))
     assert sink_from("dynamodb://embedding?format=binary").write([written]) == []
     assert item(client, name)["embedding"]["B"] == written.vector.tobytes()
 
 
-def test_where_the_text_has_changed_nothing_is_written_and_nothing_failed(
+def test_a_vector_whose_text_has_changed_is_not_written_and_is_no_failure(
     table: tuple[Any, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An event about the newer text is under way."""
+    """An event about the newer text is on its way."""
     client, name = table
     late = result("1", text="An older text.", origin=of(name))
     assert sink_from("dynamodb://embedding").write([late]) == []
     assert "embedding" not in item(client, name)
-    assert logged(capsys) == [{"event": "vector_not_written_back", "reason": "its text has changed"}]
+    assert logged(capsys) == [{"event": "vector_not_written_back", "reason": "text_changed"}]
 
 
-def test_an_item_that_was_deleted_is_not_made_again_and_is_told_apart_from_one_whose_text_changed(
+def test_a_deleted_item_is_not_created_again_and_the_log_says_that_it_was_deleted(
     table: tuple[Any, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """UpdateItem alone would make it anew."""
+    """Without a condition, UpdateItem would create it."""
     client, name = table
     client.delete_item(TableName=name, Key={"pk": KEY})
     assert sink_from("dynamodb://embedding").write([result("1", origin=of(name))]) == []
     assert item(client, name) == {}
-    assert logged(capsys) == [{"event": "vector_not_written_back", "reason": "there is no such item any more"}]
+    assert logged(capsys) == [{"event": "vector_not_written_back", "reason": "item_deleted"}]
 
 
 def logged(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """What the sink wrote to the log."""
+    """Return the lines that the sink has logged."""
     return [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
 
 
 def test_an_item_of_another_region_is_written_there(aws: LocalAWS) -> None:
-    """The table's ARN names it, as an event of a pipe may that reads from elsewhere."""
+    """The table's ARN names its region, and a pipe can read from another region."""
     session = botocore.session.get_session()
     session.set_credentials("local", "local")
     client = session.create_client("dynamodb", "eu-west-1", endpoint_url=aws.endpoint)
@@ -116,7 +116,7 @@ def test_an_item_of_another_region_is_written_there(aws: LocalAWS) -> None:
     ids=["binary", "number", "string"],
 )
 def test_a_change_of_an_item_with_any_type_of_key_is_written_back(aws: LocalAWS, type_of_key: str, key: dict[str, Any]) -> None:
-    """Lambda's event has binary keys as base64, which botocore would encode once more: the vector was lost without a failure."""
+    """Lambda encodes binary keys as base64. If botocore encoded them again, the item would not be found."""
     client = aws.client("dynamodb")
     name = new_table(client, type_of_key)
     client.put_item(TableName=name, Item={"pk": key, "text": {"S": "Some text."}})
@@ -139,15 +139,15 @@ def test_a_change_of_an_item_with_any_type_of_key_is_written_back(aws: LocalAWS,
 
 
 def test_the_text_is_never_overwritten(table: tuple[Any, str]) -> None:
-    """That would be a loop."""
+    """Each change of the text starts the function again, which would be a loop."""
     client, name = table
     (failure,) = sink_from("dynamodb://text").write([result("1", origin=of(name))])
-    assert (failure.transient, failure.error) == (False, "The attribute text has the text; the vector needs another")
+    assert (failure.transient, failure.error) == (False, "The attribute text holds the text; the vector needs another attribute")
     assert item(client, name)["text"] == {"S": "Some text."}
 
 
-def test_each_failure_is_its_own_items(table: tuple[Any, str]) -> None:
-    """A table that is not there may come; an item that does not take the vector will not."""
+def test_each_item_fails_alone(table: tuple[Any, str]) -> None:
+    """A missing table may be created later. An item that refuses the vector will always refuse it."""
     client, name = table
     failures = sink_from("dynamodb://embedding").write(
         [

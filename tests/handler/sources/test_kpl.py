@@ -1,4 +1,4 @@
-"""Records that the Kinesis Producer Library aggregated, written here by Google's own Protocol Buffers."""
+"""Aggregated records are taken apart. The tests write them with Google's Protocol Buffers."""
 
 import base64
 import hashlib
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from handler.errors import Validation
 from handler.records import Content, Failure, Record
 from handler.sources import kinesis, kpl, pipes
-from tests.handler.sources.test_sources import EVENTS
+from tests.handler.known_events import EVENTS
 
 FIELD = descriptor_pb2.FieldDescriptorProto
 FIELDS: dict[str, list[tuple[str, int, int, int, str]]] = {
@@ -29,10 +29,10 @@ FIELDS: dict[str, list[tuple[str, int, int, int, str]]] = {
         ("data", 3, FIELD.LABEL_REQUIRED, FIELD.TYPE_BYTES, ""),
     ],
 }
-"""The messages as AWS publishes them, with name, number, label and type of each field."""
+"""The messages that AWS publishes: name, number, label and type of each field."""
 
 
-def _aggregated_record() -> Any:  # noqa: ANN401 - a class of Protocol Buffers' own making
+def _aggregated_record() -> Any:  # noqa: ANN401 - a class that Protocol Buffers make at run time
     file = descriptor_pb2.FileDescriptorProto(name="kpl.proto", package="kpl", syntax="proto2")
     for message, fields in FIELDS.items():
         made = file.message_type.add(name=message)
@@ -47,7 +47,7 @@ AGGREGATED_RECORD = _aggregated_record()
 
 
 def aggregated(parts: Sequence[bytes]) -> bytes:
-    """One record of a stream that holds these."""
+    """Aggregate user records in one record of a stream."""
     message = AGGREGATED_RECORD(partition_key_table=["a", "b"], explicit_hash_key_table=["1"])
     for place, part in enumerate(parts):
         message.records.add(partition_key_index=place % 2, explicit_hash_key_index=0, data=part)
@@ -55,38 +55,38 @@ def aggregated(parts: Sequence[bytes]) -> bytes:
 
 
 def sealed(message: bytes) -> bytes:
-    """A message with what is put around it."""
+    """Return a message with the magic bytes before it and the digest after it."""
     return kpl.MAGIC + message + hashlib.md5(message, usedforsecurity=False).digest()
 
 
 def found(data: bytes) -> list[Content]:
-    """What the stream's event holds whose first record has this data."""
+    """Return the contents of a stream's event whose first record has this data."""
     event = json.loads(json.dumps(EVENTS["kinesis"]))
     event["Records"][0]["kinesis"]["data"] = base64.b64encode(data).decode()
     return list(kinesis.records(event, "inputs"))
 
 
 @given(st.lists(st.binary(max_size=300), min_size=1, max_size=20))
-def test_user_records_come_out_as_they_went_in(parts: list[bytes]) -> None:
-    """In their order, whatever they hold."""
-    assert kpl.user_records(aggregated(parts)) == parts
+def test_user_records_are_returned_as_they_were_aggregated(parts: list[bytes]) -> None:
+    """They keep their order and their bytes."""
+    assert kpl.parse_user_records(aggregated(parts)) == parts
 
 
 def test_a_user_record_is_a_record_like_any_other() -> None:
-    """Named by its place where it has no id; the stream knows it by the record that it came in, which comes again whole."""
-    plain, named, broken, beside = found(aggregated([b"It rained.", b'{"id": "a", "inputs": "All day."}', b'{"id": "b"}']))
+    """Without an id it is named by its position. To retry it, the stream repeats the whole aggregated record."""
+    plain, named, broken, neighbour = found(aggregated([b"It rained.", b'{"id": "a", "inputs": "All day."}', b'{"id": "b"}']))
     record = EVENTS["kinesis"]["Records"][0]
     assert isinstance(plain, Record)
     assert isinstance(named, Record)
     assert isinstance(broken, Failure)
-    assert isinstance(beside, Record)
+    assert isinstance(neighbour, Record)
     assert (plain.id, plain.text, named.id, named.text) == (f"{record['eventID']}:0", "It rained.", "a", "All day.")
     assert {one.origin.message for one in (plain, named, broken)} == {record["kinesis"]["sequenceNumber"]}
     assert (broken.error, broken.origin.original) == (
         "`inputs` is missing",
         {"aggregated_in": record["eventID"], "place": 2, "data": base64.b64encode(b'{"id": "b"}').decode()},
     )
-    assert beside.id == "weather-2"
+    assert neighbour.id == "weather-2"
 
 
 @pytest.mark.parametrize(
@@ -94,24 +94,24 @@ def test_a_user_record_is_a_record_like_any_other() -> None:
     [b"\x1a\x05ab", b"\x1a", b"\x1a\x80", b"\xff" * 11, b"\x1b", b"\x09ab", b"\x1a\x02\x1a\x09"],
     ids=["short", "no length", "half a length", "a long number", "a group", "half a number", "short within"],
 )
-def test_what_is_sealed_and_cannot_be_taken_apart_is_refused(message: bytes) -> None:
-    """Whole: of a part nobody knows whether it is one."""
-    with pytest.raises(Validation, match=r"^The record is aggregated in a way that"):
-        kpl.user_records(sealed(message))
+def test_a_message_in_another_format_is_refused(message: bytes) -> None:
+    """It is refused as a whole, though its checksum is right."""
+    with pytest.raises(Validation, match=r"^The record has the checksum of one that"):
+        kpl.parse_user_records(sealed(message))
 
 
 @pytest.mark.parametrize(
     ("message", "reason"),
     [
-        (b"", "and holds no record"),
-        (b"\x0a\x01a", "and holds no record"),
-        (b"\x1a\x02\x08\x00", "cannot be taken apart"),
-        (b"\x1a\x00", "cannot be taken apart"),
+        (b"", "but it holds no record"),
+        (b"\x0a\x01a", "but it holds no record"),
+        (b"\x1a\x02\x08\x00", "but not its format"),
+        (b"\x1a\x00", "but not its format"),
     ],
     ids=["nothing at all", "a key alone", "a record without data", "an empty record"],
 )
-def test_an_aggregate_without_data_is_a_failure_and_not_acknowledged_for_nothing(message: bytes, reason: str) -> None:
-    """Its checksum is right, and the record next to it is read."""
+def test_an_aggregated_record_without_data_is_a_failure(message: bytes, reason: str) -> None:
+    """It would be lost if it counted as done. The record next to it is read."""
     empty, neighbour = found(sealed(message))
     assert isinstance(empty, Failure)
     assert (empty.transient, empty.error_type) == (False, "Validation")
@@ -119,17 +119,17 @@ def test_an_aggregate_without_data_is_a_failure_and_not_acknowledged_for_nothing
     assert isinstance(neighbour, Record)
 
 
-def test_a_record_with_another_checksum_is_a_failure() -> None:
-    """What it is of is not guessed."""
-    damaged, beside = found(aggregated([b"It rained."])[:-1] + b"\0")
+def test_an_aggregated_record_with_a_wrong_checksum_is_a_failure() -> None:
+    """It is not taken for a plain text."""
+    damaged, neighbour = found(aggregated([b"It rained."])[:-1] + b"\0")
     assert isinstance(damaged, Failure)
-    assert damaged.error == "The record begins like one that the Kinesis Producer Library aggregated, and its checksum is not right"
+    assert damaged.error == "The record begins like one that the Kinesis Producer Library aggregated, but its checksum is wrong"
     assert damaged.origin.original == EVENTS["kinesis"]["Records"][0] | {"kinesis": damaged.origin.original["kinesis"]}
-    assert isinstance(beside, Record)
+    assert isinstance(neighbour, Record)
 
 
-def test_a_pipe_s_element_has_one_answer_so_that_it_may_hold_one_user_record_alone() -> None:
-    """An enrichment keeps its length."""
+def test_an_element_of_a_pipe_may_hold_only_one_user_record() -> None:
+    """An enrichment returns one result for each element."""
     record = EVENTS["kinesis"]["Records"][0]
     elements = [
         {**record["kinesis"], "eventSource": "aws:kinesis", "eventID": "e", "data": base64.b64encode(aggregated(parts)).decode()}

@@ -1,8 +1,7 @@
-"""Which source an event is of, and what its messages hold."""
+"""Every message of a source holds records, or failures with reasons."""
 
 import base64
 import json
-from collections.abc import Callable
 from decimal import Decimal, localcontext
 from typing import Any
 
@@ -10,58 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.doors import door_of
-from handler.errors import Validation
-from handler.records import Content, Failure, Gone, Nothing, Origin, Record, StoredObject
+from handler.records import Content, Deleted, Failure, Origin, Record, Skipped, StoredObject
 from handler.service import Options
-from handler.sources import SOURCES, described, direct, distributed_map, dynamodb, kinesis, pipes, source_of, sqs
-from handler.sources.files import pieces
-from handler.sources.numbers import exact
-from handler.sources.reading import LONGEST_TEXT, contents
-from tests.conftest import ROOT
-from tests.handler.functions.test_api import NOT_HTTP
+from handler.sources import distributed_map, dynamodb, kinesis, pipes, sqs
+from handler.sources.envelopes import parse_message
+from handler.sources.exact_numbers import to_exact
+from handler.sources.files import read_file
+from handler.sources.record_parsing import LONGEST_TEXT
+from tests.handler.known_events import EVENTS
 from tests.handler.sources.test_files import Held
-
-EVENTS = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "events").glob("*.json"))}
-TAKERS: dict[str, Callable[[object], bool]] = {
-    **{source.NAME: source.matches for source in SOURCES},
-    "direct": direct.matches,
-    "Step Functions": distributed_map.matches,
-    "EventBridge Pipes": pipes.matches,
-    "HTTP": lambda event: isinstance(event, dict) and door_of(event) is not None,
-}
-HTTP = {"alb", "function_url", "http_api_v2", "rest_v1"}
-STRANGERS: dict[str, Any] = {name: event for name, event in NOT_HTTP.items() if name != "SQS"} | {
-    "CloudWatch Logs": {"awslogs": {"data": "H4sI"}},
-    "Kafka": {"eventSource": "aws:kafka", "records": {}, "bootstrapServers": "b"},
-    "Firehose": {"invocationId": "i", "deliveryStreamArn": "arn", "region": "us-east-1", "records": []},
-    "VPC Lattice, first version": {"raw_path": "/", "method": "POST", "headers": {}, "query_string_parameters": {}},
-    "two sources at once": {"Records": [EVENTS["sqs"]["Records"][0], EVENTS["s3"]["Records"][0]]},
-    "no records": {"Records": []},
-    "SES": {"Records": [{"eventSource": "aws:ses", "ses": {}}]},
-    "a number": 3,
-    "nothing at all": None,
-}
-
-
-@pytest.mark.parametrize("name", EVENTS)
-def test_every_event_of_ours_has_one_taker(name: str) -> None:
-    """Of all sources and front doors together."""
-    takers = [taker for taker, matches in TAKERS.items() if matches(EVENTS[name])]
-    assert len(takers) == 1, takers
-    assert (takers == ["HTTP"]) == (name in HTTP)
-
-
-@pytest.mark.parametrize("name", STRANGERS)
-def test_events_of_other_kinds_have_none_and_are_refused_by_name(name: str) -> None:
-    """Some look like one of ours."""
-    event = STRANGERS[name]
-    takers = [taker for taker, matches in TAKERS.items() if matches(event)]
-    assert takers == [], takers
-    with pytest.raises(Validation, match=r"^This function takes .* SQS, SNS, .* Given: ") as refused:
-        source_of(event)
-    assert str(refused.value).endswith(described(event))
-
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -69,16 +25,9 @@ JSON = st.recursive(
 )
 
 
-@given(st.sampled_from(sorted(EVENTS)), st.sampled_from(sorted(EVENTS)), JSON)
-def test_no_mixture_of_events_has_two_takers(one: str, other: str, extra: Any) -> None:  # noqa: ANN401 - any JSON
-    """Fields of another source's, or anything else, beside its own."""
-    mixed = EVENTS[one] | EVENTS[other] if isinstance(EVENTS[one], dict) and isinstance(EVENTS[other], dict) else extra
-    assert sum(matches(mixed) for name, matches in TAKERS.items() if name != "HTTP") <= 1
-
-
 def found(body: object) -> list[Content]:
-    """What a message with this body holds."""
-    return list(contents(body if isinstance(body, str) else json.dumps(body), "m", Origin("m"), "inputs"))
+    """Return the contents of a message with this body."""
+    return list(parse_message(body if isinstance(body, str) else json.dumps(body), "m", Origin("m"), "inputs"))
 
 
 SNS = {"Type": "Notification", "MessageId": "n", "TopicArn": "arn"}
@@ -99,8 +48,8 @@ BODIES: dict[str, tuple[object, list[tuple[str, str]]]] = {
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_a_body_is_a_text_a_record_or_an_envelope_with_one(name: str) -> None:
-    """As queues get them, from people and from other services."""
+def test_a_body_is_a_text_a_record_or_an_envelope_with_a_record(name: str) -> None:
+    """Queues receive messages from people and from other services."""
     body, records = BODIES[name]
     assert [(one.id, one.text) for one in found(body) if isinstance(one, Record)] == records
 
@@ -108,15 +57,15 @@ def test_a_body_is_a_text_a_record_or_an_envelope_with_one(name: str) -> None:
 @pytest.mark.parametrize(
     "body", [EVENTS["s3"], EVENTS["s3_eventbridge"], {**SNS, "Message": json.dumps(EVENTS["s3"])}], ids=["S3", "EventBridge", "SNS"]
 )
-def test_an_object_is_told_of_in_three_ways(body: object) -> None:
-    """Its key decoded where S3 encodes it, and only there."""
+def test_an_object_is_reported_by_s3_eventbridge_or_sns(body: object) -> None:
+    """S3 encodes keys in its own notifications only, so they are decoded there only."""
     (stored,) = found(body)
     assert isinstance(stored, StoredObject)
     assert (stored.bucket, stored.key, stored.version, stored.etag) == (STORED.bucket, STORED.key, None, STORED.etag)
 
 
-def test_options_in_a_csv_mean_what_they_say() -> None:
-    """All of its fields are strings; an empty one says nothing, and a word that is none is refused as in JSON."""
+def test_options_in_csv_are_read_from_strings() -> None:
+    """An empty string means that the option is not given, and a wrong word is refused as in JSON."""
     fields = {
         "inputs": "a",
         "normalize": "FALSE",
@@ -137,7 +86,7 @@ def test_options_in_a_csv_mean_what_they_say() -> None:
 
 
 REFUSED: dict[str, tuple[object, str, str]] = {
-    "not JSON": ("{not JSON", "Validation", "The message begins like a JSON object and is none"),
+    "not JSON": ("{not JSON", "Validation", "The message begins like a JSON object, but is not JSON"),
     "no text": ({"id": "a"}, "Empty", "`inputs` is missing"),
     "null": ({"inputs": None}, "Empty", "`inputs` is missing"),
     "an empty text": ({"inputs": " \n"}, "Empty", "`inputs` cannot be empty"),
@@ -153,7 +102,7 @@ REFUSED: dict[str, tuple[object, str, str]] = {
     "half a notification": (
         {"Records": [{"eventSource": "aws:s3"}]},
         "Validation",
-        "The record looks like one of another service and lacks fields that it has, or has others in their place",
+        "The record looks like one of another service, but some of that service's fields are missing or have other types",
     ),
     "half a continuation": (
         {"continuation": {"bucket": "b", "key": "k", "version": None, "etag": None, "offset": -1}},
@@ -164,8 +113,8 @@ REFUSED: dict[str, tuple[object, str, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_no_record_is_a_failure_for_good_with_its_reason(name: str) -> None:
-    """Never an exception, which would have its neighbours come again."""
+def test_a_body_without_a_record_is_a_permanent_failure_with_its_reason(name: str) -> None:
+    """An exception would make the source retry its neighbours, too."""
     body, kind, reason = REFUSED[name]
     (failure,) = found(body)
     assert isinstance(failure, Failure)
@@ -174,22 +123,22 @@ def test_what_is_no_record_is_a_failure_for_good_with_its_reason(name: str) -> N
 
 @given(st.text() | JSON.map(json.dumps) | JSON.map(lambda value: json.dumps({**SNS, "Message": value})))
 def test_no_body_raises(body: str) -> None:
-    """Whatever is in it."""
-    assert all(isinstance(one, Record | Failure | Nothing | StoredObject) for one in found(body))
+    """Every body gives a record, an object, a failure or nothing to do."""
+    assert all(isinstance(one, Record | Failure | Skipped | StoredObject) for one in found(body))
 
 
-def test_a_record_keeps_what_else_it_carries_and_its_options_apart() -> None:
-    """Options decide the vector, metadata goes along."""
+def test_fields_that_are_no_options_become_metadata() -> None:
+    """Options change the vector; metadata is stored with it."""
     (record,) = found({"id": "a", "inputs": "b", "truncate": False, "dimensions": 2, "page": 7})
     assert isinstance(record, Record)
     assert (record.options.truncate, record.options.dimensions, record.metadata) == (False, 2, {"page": 7})
 
 
-def test_a_test_of_s3_and_an_event_of_our_own_hold_nothing() -> None:
-    """Nor does an object that was deleted."""
+def test_a_test_event_of_s3_and_our_own_events_are_skipped() -> None:
+    """Reports of deleted objects are skipped, too."""
     own = EVENTS["eventbridge"] | {"source": "embeddings-on-lambda"}
     gone = json.loads(json.dumps(EVENTS["s3"]).replace("ObjectCreated:Put", "ObjectRemoved:Delete"))
-    assert [[one.reason for one in found(body) if isinstance(one, Nothing)] for body in (EVENTS["s3_test"], own, gone)] == [
+    assert [[one.reason for one in found(body) if isinstance(one, Skipped)] for body in (EVENTS["s3_test"], own, gone)] == [
         ["test"],
         ["ours"],
         ["deleted"],
@@ -205,39 +154,39 @@ def test_a_test_of_s3_and_an_event_of_our_own_hold_nothing() -> None:
     ],
     ids=["ours", "S3 by EventBridge", "S3"],
 )
-def test_what_a_sender_puts_in_the_place_of_an_event_s_name_is_not_logged(
+def test_a_name_of_an_event_that_its_sender_made_up_is_not_logged(
     envelope: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A message looks like another service's event as soon as its sender wants it to."""
+    """Any sender can make a message look like another service's event."""
     body = json.loads(json.dumps(envelope))
     if "Records" in body:
         body["Records"][0]["eventName"] = "My secret diary of today"
     else:
         body["detail-type"] = "My secret diary of today"
     (skipped,) = found(body)
-    assert isinstance(skipped, Nothing)
+    assert isinstance(skipped, Skipped)
     logged = capsys.readouterr().err
     assert "_event_skipped" in logged
     assert "diary" not in logged
 
 
-def test_the_failure_destination_gets_a_message_without_its_handle() -> None:
-    """Which would be of no use there."""
+def test_the_failure_destination_gets_a_message_without_its_receipt_handle() -> None:
+    """The handle is useless there."""
     first, *_ = sqs.records(EVENTS["sqs"], "inputs")
     sent = EVENTS["sqs"]["Records"][0]
     assert first.origin.original == {name: value for name, value in sent.items() if name != "receiptHandle"}
 
 
-def test_messages_of_a_fifo_queue_have_groups_and_no_others() -> None:
-    """A group of a standard queue orders nothing."""
+def test_only_messages_of_a_fifo_queue_have_groups() -> None:
+    """In a standard queue, a message group has no order."""
     groups = [one.origin.group for one in sqs.records(EVENTS["sqs_fifo"], "inputs")]
     assert groups == ["berlin", "berlin", "lima"]
     fair = json.loads(json.dumps(EVENTS["sqs_fifo"]).replace(".fifo", ""))
     assert {one.origin.group for one in sqs.records(fair, "inputs")} == {None}
 
 
-def test_a_stream_s_data_that_is_no_text_is_a_failure() -> None:
-    """The record beside it is read."""
+def test_data_of_a_stream_that_is_not_text_is_a_failure() -> None:
+    """The record next to it is read."""
     event = json.loads(json.dumps(EVENTS["kinesis"]))
     event["Records"][0]["kinesis"]["data"] = base64.b64encode(b"\xff\xfe").decode()
     first, second = kinesis.records(event, "inputs")
@@ -248,7 +197,7 @@ def test_a_stream_s_data_that_is_no_text_is_a_failure() -> None:
 
 
 def test_only_a_changed_text_of_a_table_is_embedded() -> None:
-    """Of four changes: new, changed, the same again, deleted."""
+    """Of a new, a changed, an unchanged and a deleted text, the first two are embedded."""
     new, changed, same, gone = dynamodb.records(EVENTS["dynamodb"], "inputs")
     assert isinstance(new, Record)
     assert isinstance(changed, Record)
@@ -258,32 +207,32 @@ def test_only_a_changed_text_of_a_table_is_embedded() -> None:
         "arn:aws:dynamodb:us-east-1:123456789012:table/documents",
         {"pk": {"S": "weather-2"}},
     )
-    assert (same, gone) == (Nothing("weather-3", "unchanged", same.origin), Gone("weather-4", "deleted", gone.origin))
+    assert (same, gone) == (Skipped("weather-3", "unchanged", same.origin), Deleted("weather-4", "deleted", gone.origin))
 
 
-def test_an_item_that_loses_its_text_is_gone_as_one_that_is_deleted() -> None:
-    """One that never had any is not."""
+def test_an_item_that_loses_its_text_counts_as_deleted() -> None:
+    """An item that never had a text is skipped."""
     event = json.loads(json.dumps(EVENTS["dynamodb"]))
     lost, never = event["Records"][1], event["Records"][0]
     del lost["dynamodb"]["NewImage"]["inputs"], never["dynamodb"]["NewImage"]["inputs"]
-    without, neither = (dynamodb.change(record, "inputs", "n") for record in (lost, never))
-    assert without == Gone("weather-2", "no text", without.origin)
-    assert neither == Nothing("weather-1", "no text", neither.origin)
+    without, neither = (dynamodb.parse_change(record, "inputs", "n") for record in (lost, never))
+    assert without == Deleted("weather-2", "no text", without.origin)
+    assert neither == Skipped("weather-1", "no text", neither.origin)
 
 
-def test_a_stream_that_does_not_show_what_was_there_before_is_refused() -> None:
-    """Whether a text changed could not be told, and a vector written back would come again."""
+def test_a_stream_without_old_images_is_refused() -> None:
+    """Without them, a vector that was written back would look like a changed text."""
     event = json.loads(json.dumps(EVENTS["dynamodb"]).replace("NEW_AND_OLD_IMAGES", "NEW_IMAGE"))
     first, *_ = dynamodb.records(event, "inputs")
     assert isinstance(first, Failure)
     assert (
         first.error
-        == "The table's stream must have the view NEW_AND_OLD_IMAGES, or a change of the text cannot be told from any other"
+        == "The table's stream must have the view NEW_AND_OLD_IMAGES: without old images, it is unknown whether the text changed"
     )
 
 
-def test_a_text_that_is_its_item_s_key_is_embedded_too() -> None:
-    """It raised, and kept its whole shard waiting."""
+def test_a_text_that_is_the_key_of_its_item_is_embedded() -> None:
+    """The key is left out of the metadata, the text is not left out of the record."""
     event = json.loads(json.dumps(EVENTS["dynamodb"]))
     change = event["Records"][0]["dynamodb"]
     change["Keys"] = {"inputs": change["NewImage"]["inputs"]}
@@ -305,8 +254,8 @@ NO_TEXTS: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", NO_TEXTS)
-def test_an_attribute_of_a_type_that_holds_no_text_is_a_failure_for_good(name: str) -> None:
-    """A binary one was embedded as base64, and its vector then not written, for such a text was not there."""
+def test_an_attribute_that_is_not_a_string_is_a_permanent_failure(name: str) -> None:
+    """A binary value must not be embedded as the base64 of Lambda's event."""
     value, given = NO_TEXTS[name]
     event = json.loads(json.dumps(EVENTS["dynamodb"]))
     event["Records"][0]["dynamodb"]["NewImage"]["inputs"] = value
@@ -321,12 +270,12 @@ def test_an_attribute_of_a_type_that_holds_no_text_is_a_failure_for_good(name: s
 
 
 def test_keys_that_differ_in_any_of_38_digits_are_different_ids() -> None:
-    """As a float they were one, and so were their vectors."""
+    """A float would make them one id, with one vector."""
     texts = ["1.0000000000000000001", "1.0000000000000000002", "10000000000000000000.1", "1", "0.1"]
-    ids = [dynamodb.item_id({"pk": {"N": text}}) for text in [*texts, "1E19", "1E-130"]]
+    ids = [dynamodb.make_id({"pk": {"N": text}}) for text in [*texts, "1E19", "1E-130"]]
     assert ids[: len(texts)] == texts
     assert len(set(ids)) == len(ids)
-    assert dynamodb.item_id({"a": {"N": texts[0]}, "b": {"S": "c"}}) == '{"a": "1.0000000000000000001", "b": "c"}'
+    assert dynamodb.make_id({"a": {"N": texts[0]}, "b": {"S": "c"}}) == '{"a": "1.0000000000000000001", "b": "c"}'
 
 
 @given(
@@ -334,9 +283,9 @@ def test_keys_that_differ_in_any_of_38_digits_are_different_ids() -> None:
     st.integers(-(10**38) + 1, 10**38 - 1),
     st.integers(-125, 80),
 )
-def test_a_number_s_digits_are_all_kept(one: int, other: int, exponent: int) -> None:
-    """In metadata as in ids, and two numbers are never one."""
-    first, second = (exact(f"{digits}E{exponent}") for digits in (one, other))
+def test_every_digit_of_a_number_is_kept(one: int, other: int, exponent: int) -> None:
+    """Two different numbers never become one."""
+    first, second = (to_exact(f"{digits}E{exponent}") for digits in (one, other))
     with localcontext(prec=300):
         assert Decimal(str(first)) == Decimal(one).scaleb(exponent)
         assert Decimal(str(second)) == Decimal(other).scaleb(exponent)
@@ -352,34 +301,34 @@ def test_a_number_s_digits_are_all_kept(one: int, other: int, exponent: int) -> 
     ],
 )
 def test_an_id_that_is_a_number_keeps_its_digits(number: str, name: str) -> None:
-    """In a message, and in a line of a file."""
+    """That holds for messages and for lines of files."""
     body = f'{{"id": {number}, "inputs": "It rained."}}'
     (record,) = found(body)
     assert isinstance(record, Record)
     assert record.id == name
-    (piece,) = pieces(Held(body.encode()), "jsonl", "inputs")
-    assert isinstance(piece.fields, dict)
-    assert str(piece.fields["id"]) == name
+    (read,) = read_file(Held(body.encode()), "jsonl", "inputs")
+    assert isinstance(read.fields, dict)
+    assert str(read.fields["id"]) == name
 
 
 @pytest.mark.parametrize("number", ["1E+400", "1E+99999999999999999999999"])
-def test_an_id_beyond_every_float_keeps_its_digits_and_takes_no_memory(number: str) -> None:
-    """Written out, the second would have a sextillion digits."""
+def test_an_id_larger_than_every_float_is_kept_as_it_was_written(number: str) -> None:
+    """Written in full, the second would have a sextillion digits."""
     (record,) = found(f'{{"id": {number}, "inputs": "It rained."}}')
     assert isinstance(record, Record)
     assert record.id == number
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
-def test_an_id_that_is_no_number_is_refused(number: str) -> None:
-    """All of them would be one id."""
+def test_an_id_that_is_not_a_finite_number_is_refused(number: str) -> None:
+    """All such ids would become one."""
     (failure,) = found(f'{{"id": {number}, "inputs": "It rained."}}')
     assert isinstance(failure, Failure)
     assert failure.error == "`id` must be a finite number or a string"
 
 
 def test_every_type_of_attribute_becomes_json() -> None:
-    """As the sinks keep it."""
+    """Sinks store metadata as JSON."""
     value = {
         "M": {
             "n": {"N": "1.5"},
@@ -389,24 +338,24 @@ def test_every_type_of_attribute_becomes_json() -> None:
             "b": {"B": "AA=="},
         }
     }
-    assert dynamodb.plain(value) == {"n": 1.5, "l": [2, None, False], "s": ["a"], "ns": [1], "b": "AA=="}
-    assert dynamodb.item_id({"pk": {"S": "a"}, "sk": {"N": "1"}}) == '{"pk": "a", "sk": 1}'
+    assert dynamodb.to_plain(value) == {"n": 1.5, "l": [2, None, False], "s": ["a"], "ns": [1], "b": "AA=="}
+    assert dynamodb.make_id({"pk": {"S": "a"}, "sk": {"N": "1"}}) == '{"pk": "a", "sk": 1}'
 
 
-def test_a_pipe_has_one_content_for_each_element() -> None:
-    """Of every service it reads from, of an input template's objects and strings, and of nothing of ours."""
+def test_each_element_of_a_pipe_gives_one_content() -> None:
+    """Elements come from any service that a pipe reads, or from its input template as objects and strings."""
     changes = EVENTS["dynamodb"]["Records"]
     record = EVENTS["kinesis"]["Records"][0]
     data = {**record["kinesis"], "eventSource": "aws:kinesis", "eventID": record["eventID"]}
     queued = EVENTS["sqs"]["Records"][0] | {"body": json.dumps(EVENTS["s3"])}
     event = [*EVENTS["pipes"], *changes, data, {"id": "a", "inputs": "b"}, "It rained.", queued, 3]
     made = list(pipes.records(event, "inputs"))
-    assert [type(content) for content in made] == [Record] * 4 + [Nothing, Gone] + [Record] * 3 + [Failure] * 2
+    assert [type(content) for content in made] == [Record] * 4 + [Skipped, Deleted] + [Record] * 3 + [Failure] * 2
     assert [content.origin.message for content in made] == list(range(len(event)))
 
 
-def test_an_item_of_a_map_without_an_id_is_named_by_what_it_holds() -> None:
-    """So that a repeat writes the same key."""
+def test_an_item_of_a_map_without_an_id_is_named_by_its_content() -> None:
+    """A repeat then writes the same key."""
     (one,), (same,), (other,) = (
         distributed_map.records({"Items": [{"inputs": text}]}, "inputs", use_cache=cached)
         for text, cached in (("a", True), ("a", False), ("b", True))
@@ -417,15 +366,15 @@ def test_an_item_of_a_map_without_an_id_is_named_by_what_it_holds() -> None:
     assert one.id == same.id != other.id
 
 
-def test_an_item_of_a_csv_that_says_nothing_of_the_cache_is_as_its_batch_says() -> None:
-    """Its column is there, and empty."""
+def test_an_item_with_an_empty_use_cache_follows_its_batch() -> None:
+    """In CSV, a column that one item needs is empty for the others."""
     items = [{"inputs": "a", "use_cache": word} for word in ("", "true")]
-    told = [
+    use_cache = [
         one.options.use_cache
         for one in distributed_map.records({"Items": items}, "inputs", use_cache=False)
         if isinstance(one, Record)
     ]
-    assert told == [False, True]
+    assert use_cache == [False, True]
 
 
 PRIVATE = "Nobody's business but my own."
@@ -441,18 +390,20 @@ ENVELOPE = {"account": "1", "region": "r", "time": "t", "detail": {"object": {"k
         {"Records": [{"eventSource": "aws:s3", "eventName": PRIVATE, "s3": {"bucket": {"name": "b"}, "object": {"key": "k"}}}]},
     ],
 )
-def test_no_name_that_a_sender_chose_is_logged(body: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    """A message may look like an event of S3 and have any text where an event has its name."""
-    (content,) = contents(json.dumps(body), "default", Origin("m"), "inputs")
-    assert isinstance(content, Nothing)
+def test_no_text_in_the_place_of_an_event_s_name_is_logged(body: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    """A message can look like an event of S3 and have any text there."""
+    (content,) = parse_message(json.dumps(body), "default", Origin("m"), "inputs")
+    assert isinstance(content, Skipped)
     logged = capsys.readouterr().err
     assert "skipped" in logged
     assert PRIVATE not in logged
 
 
-def test_the_name_of_an_event_of_s3_that_is_skipped_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
-    """From a fixed list."""
+def test_the_name_of_a_skipped_event_of_s3_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    """Only names from a fixed list are logged."""
     assert list(
-        contents(json.dumps(ENVELOPE | {"source": "aws.s3", "detail-type": "Object Deleted"}), "default", Origin("m"), "inputs")
+        parse_message(
+            json.dumps(ENVELOPE | {"source": "aws.s3", "detail-type": "Object Deleted"}), "default", Origin("m"), "inputs"
+        )
     )
     assert json.loads(capsys.readouterr().err) == {"event": "object_event_skipped", "kind": "Object Deleted"}

@@ -1,4 +1,4 @@
-"""An object of any size is read within a bounded memory: 50 MB here, 500 MB in `make soak`."""
+"""An object of any size is read within the same memory. It has 50 MB here, and 500 MB in `make soak`."""
 
 import os
 import re
@@ -15,27 +15,28 @@ LINE = b'{"inputs": "' + b"All work and no play. " * 45 + b'"}\n'
 LINES = OBJECT_MB * 1_000_000 // len(LINE)
 SIZE = LINES * len(LINE)
 MOST_MB = 200
-"""Of which the interpreter and its libraries have 90."""
+"""The interpreter and its libraries take 90 of them."""
 
 READER = r"""
 import re, resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (10**9, 10**9))
 from handler.aws import connect
 from handler.records import StoredObject
-from handler.sources.objects import lines
+from handler.sources.s3_objects import read_fields
 end = count = 0
-for count, (_, end, fields) in enumerate(lines(connect("s3", read_seconds=10), StoredObject("corpus", "a.jsonl"), "inputs"), 1):
+records = read_fields(connect("s3", read_seconds=10), StoredObject("corpus", "a.jsonl"), "inputs")
+for count, (_, end, fields) in enumerate(records, 1):
     assert fields["inputs"]
-# ru_maxrss would begin with that of the process that started this one.
+# ru_maxrss would include the peak of the process that started this one.
 print(count, end, int(re.search(r"VmHWM:\s+(\d+) kB", open("/proc/self/status").read())[1]) // 1024)
 """
 
 
 class Endless(BaseHTTPRequestHandler):
-    """A store of one object, made as it is asked for."""
+    """An S3 with one object, whose bytes are made when they are read."""
 
     def do_GET(self) -> None:
-        """Give the range."""
+        """Send the range."""
         asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers["Range"])
         assert asked
         first, last = int(asked[1]), min(int(asked[2]), SIZE - 1)
@@ -47,11 +48,11 @@ class Endless(BaseHTTPRequestHandler):
         self.wfile.write((LINE * ((last - first) // len(LINE) + 3))[begin : begin + last + 1 - first])
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Write no log."""
 
 
 def test_an_object_of_any_size_is_read_within_the_same_memory(aws: LocalAWS) -> None:
-    """Under a limit of 1 GB, in a process of its own, whose peak is measured."""
+    """A process with a limit of 1 GB reads it, and its peak is measured."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.02,))
         thread.start()

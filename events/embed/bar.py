@@ -1,28 +1,28 @@
-"""How far an embedding of a file is, for whoever watches."""
+"""Shows the progress of `make embed` on the terminal."""
 
 import sys
 import time
 from collections.abc import Callable
 
 QUIET_SECONDS = 10
-"""Between lines about the progress, where no terminal shows it."""
+"""Between two lines of progress, if the output is not a terminal."""
 
 
 class Bar:
-    """How far it is: a line that stands, on a terminal; elsewhere one every few seconds."""
+    """Shows progress: on a terminal one line that changes, elsewhere a new line every few seconds."""
 
     def __init__(self, done: Callable[[int], float]) -> None:
-        """Ask `done` how much of the input is done, given how far it was read."""
+        """Take `done`, which returns the share of the input that is done, given the offset up to which it was read."""
         self._done = done
         self._terminal = sys.stderr.isatty()
         self._shown = time.monotonic()
         self._begun: tuple[float, int, float] | None = None
 
     def show(self, records: int, read: int) -> None:
-        """Show records, share, rate and the time left."""
+        """Show the records and the share that are done, the rate, and the time left."""
         now, done = time.monotonic(), self._done(read)
         if self._begun is None:
-            # The first batch has no beginning to be measured from: a run that goes on has not done what was done before it.
+            # The rate counts from the end of the first batch: a run that resumes has not done itself what was done before it.
             self._begun = (now, records, done)
         began, records_then, done_then = self._begun
         if not self._terminal and now - self._shown < QUIET_SECONDS:
@@ -34,7 +34,7 @@ class Bar:
         print(f"\r{line:<60}" if self._terminal else line, end="" if self._terminal else "\n", file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """End the line that stands."""
+        """End the line on a terminal."""
         if self._terminal and self._begun is not None:
             print(file=sys.stderr)
 

@@ -1,6 +1,7 @@
-"""How far an embedding of a file is, written down so that another run can go on from there.
+"""The record of how much of a file is embedded, from which another run resumes.
 
-A state is written when all that it tells of is on the disk. Whatever a kill leaves, what the last whole line says holds.
+A state is recorded after everything that it counts is on the disk. So the last complete line is true, whenever the process is
+killed.
 """
 
 import hashlib
@@ -12,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 SAMPLE_BYTES = 64 * 1024
-"""Of each end of the input, by which a changed one is known."""
+"""The bytes at each end of a file that its fingerprint covers."""
 
 
-class Refused(Exception):  # noqa: N818 - a sentence for whoever called
-    """The command cannot be done, and why."""
+class Refused(Exception):  # noqa: N818 - its text is for whoever ran the command
+    """The command cannot be done; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A state that can be gone on from: how far the input was read, and what the files had by then."""
+    """A state from which a run can resume: the offset up to which the input was read, and what the output files had by then."""
 
     read: int = 0
     written: int = 0
@@ -33,42 +34,45 @@ class Mark:
 
 @dataclass(slots=True)
 class Progress:
-    """OUT.progress: the states one after the other."""
+    """The file OUT.progress: one state after the other."""
 
     path: Path
     marks: list[Mark] = field(default_factory=lambda: [Mark()])
 
     @property
     def last(self) -> Mark:
-        """Where to go on."""
+        """The state from which to resume."""
         return self.marks[-1]
 
-    def open(self, made_of: Mapping[str, Any]) -> None:
-        """Take up what was done of this input with this model, or begin.
+    def open(self, job: Mapping[str, Any]) -> None:
+        """Resume what an earlier run of the same job did, or begin.
+
+        Args:
+            job: the fingerprint of the input, the model, and whatever else the output depends on.
 
         Raises:
-            Refused: something else was begun under the same name.
+            Refused: the file records another job.
         """
         lines = self.path.read_bytes().split(b"\n") if self.path.exists() else []
-        # A line that a kill cut off has no end, and tells of what may not be whole.
+        # A line without an end was cut off when the process was killed: its state may be incomplete.
         found = [json.loads(line) for line in lines[:-1]]
         if not found:
-            self._append({"of": made_of}, "wb")
+            self._append({"of": job}, "wb")
             return
         before = found[0]["of"]
-        changed = [name for name in made_of if made_of[name] != before.get(name)]
+        changed = [name for name in job if job[name] != before.get(name)]
         if changed:
             msg = (
-                f"{self.path} tells of work begun with another {' and another '.join(changed)}. "
-                "Give what was given then to go on with it, or delete it to begin anew"
+                f"{self.path} is from a run with another {' and another '.join(changed)}. "
+                "Give the command what that run was given to resume it, or delete the file to start again"
             )
             raise Refused(msg)
         self.marks += [Mark(**line) for line in found[1:]]
         with self.path.open("r+b") as file:
             file.truncate(sum(len(line) + 1 for line in lines[:-1]))
 
-    def reached(self, mark: Mark) -> None:
-        """Write one more state down."""
+    def record(self, mark: Mark) -> None:
+        """Add a state."""
         self.marks.append(mark)
         self._append(asdict(mark), "ab")
 
@@ -80,7 +84,7 @@ class Progress:
 
 
 def fingerprint(path: Path) -> str:
-    """What tells a file from another, and from itself after a change: its size, and both of its ends."""
+    """Return a digest of a file's size and of both of its ends, by which another or a changed file is recognised."""
     size = path.stat().st_size
     with path.open("rb") as file:
         first = file.read(SAMPLE_BYTES)

@@ -1,19 +1,15 @@
-"""Embed a file on this machine: JSONL, CSV or plain text in, JSONL or Parquet out, by the code that runs in Lambda.
-
-The command alone; embed_job.py is the way through, embed_output.py the formats, embed_progress.py what is written down of how far
-it is, embed_bar.py what is shown of it.
-"""
+"""The command `python -m events.embed IN OUT`, which `make embed` runs."""
 
 import argparse
 import os
 import sys
 from pathlib import Path
 
-from events.embed_job import Job
-from events.embed_progress import Refused
+from events.embed.job import Job
+from events.embed.progress import Refused
 from handler.bootstrap import load_service
 from handler.errors import EmbeddingError
-from handler.sources.reading import TEXT_FIELD
+from handler.sources.record_parsing import TEXT_FIELD
 
 INTERRUPTED = 130
 
@@ -28,11 +24,11 @@ def main() -> None:
         sys.exit("IN and OUT must be given, as in `make embed IN=texts.jsonl OUT=vectors.parquet`.")
     try:
         job = Job(Path(arguments.source), Path(arguments.out), os.environ.get("TEXT_FIELD") or TEXT_FIELD, load_service(os.environ))
-        whole = job.run()
+        finished = job.run()
     except (Refused, EmbeddingError) as error:
         sys.exit(f"{error}.")
-    print(f"{job.summary if whole else job.state}.")
-    sys.exit(0 if whole else INTERRUPTED)
+    print(f"{job.summary if finished else job.state}.")
+    sys.exit(0 if finished else INTERRUPTED)
 
 
 if __name__ == "__main__":

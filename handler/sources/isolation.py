@@ -1,4 +1,4 @@
-"""Reading one record must not fail its neighbours: whatever it raises becomes a failure of that record alone.
+"""Isolation: a record that cannot be read fails alone, and never its neighbours.
 
 Law: knows nothing of what is read.
 """
@@ -9,23 +9,23 @@ from handler import telemetry
 from handler.errors import EmbeddingError, Validation
 from handler.records import Content, Failure, Origin
 
-INCOMPLETE = "The record looks like one of another service and lacks fields that it has, or has others in their place"
+INCOMPLETE = "The record looks like one of another service, but some of that service's fields are missing or have other types"
 
 
-def guarded(read: Callable[[], Iterable[Content]], default_id: str, origin: Origin) -> Iterator[Content]:
+def isolate(read: Callable[[], Iterable[Content]], default_id: str, origin: Origin) -> Iterator[Content]:
     """Yield what `read` finds in one record; if that raises anything, yield one permanent failure with the reason instead."""
     try:
         found = list(read())
     except EmbeddingError as error:
         found = [Failure.of(error, default_id, origin)]
-    except Exception as error:  # noqa: BLE001 - a sender can put anything anywhere, and its neighbours did not
+    except Exception as error:  # noqa: BLE001 - a sender can put anything anywhere, and the neighbours are not at fault
         telemetry.log("record_not_read", error=type(error).__name__)
         found = [Failure.of(Validation(INCOMPLETE), default_id, origin)]
     return iter(found)
 
 
-def text_in(record: object, *path: str) -> str:
-    """The string, or the number as a string, that stands in nested objects under these names; empty if there is none."""
+def find_text(record: object, *path: str) -> str:
+    """Return the string, or the number as a string, under these names in nested objects; an empty string if there is none."""
     for name in path:
         record = record.get(name) if isinstance(record, dict) else None
     return str(record) if isinstance(record, str | int) else ""

@@ -1,4 +1,4 @@
-"""Decimal numbers as JSON values that keep every digit.
+"""Decimal numbers as values of JSON that keep every digit.
 
 Law: pure functions.
 """
@@ -8,14 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 LARGEST_EXPONENT = 200
-"""DynamoDB's numbers end at 1e125. A larger exponent would be that many digits in memory."""
+"""DynamoDB's numbers end at 1e125. A number with a larger exponent would need as many digits in memory."""
 
 
-def exact(text: str) -> int | float | str:
-    """Read a decimal number without losing a digit: as a string of its digits where no JSON reader's float could hold it.
+def to_exact(text: str) -> int | float | str:
+    """Return a decimal number as an integer or a float; as a string of its digits if a float would lose one.
 
     Raises:
-        ArithmeticError, ValueError: it is no finite number.
+        ArithmeticError, ValueError: the text is not a finite number.
     """
     number = Decimal(text)
     if not number.is_finite():
@@ -29,17 +29,17 @@ def exact(text: str) -> int | float | str:
     return nearest if Decimal(repr(nearest)) == number else f"{number:f}".rstrip("0")
 
 
-def with_exact_id(fields: dict[str, Any], source: str | bytes) -> dict[str, Any]:
-    """Return the object that was read from `source`; if its `id` is a float, in all its digits.
+def restore_exact_id(fields: dict[str, Any], source: str | bytes) -> dict[str, Any]:
+    """Return the object that was parsed from `source`; if its `id` is a float, with all the digits that the id has there.
 
-    A float keeps 17 of them, and two ids must not become one.
+    A float keeps 17 digits, and two different ids must not become one.
     """
     if not isinstance(fields.get("id"), float):
         return fields
     digits = json.loads(source, parse_int=str, parse_float=str)["id"]
     if not isinstance(digits, str):
-        return fields  # NaN or infinity, which has no digits
+        return fields  # NaN and infinity have no digits
     try:
-        return fields | {"id": exact(digits)}
+        return fields | {"id": to_exact(digits)}
     except ArithmeticError:
         return fields | {"id": digits}

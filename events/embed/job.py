@@ -1,0 +1,222 @@
+"""One file of texts on its way to one file of vectors.
+
+Progress is recorded next to OUT while it is made, so that the same command resumes after an interruption of any kind:
+
+    OUT.partial          the beginning of OUT, renamed to OUT when it is complete
+    OUT.progress         the states from which a run can resume: JSON objects, one a line; the first one describes the job
+    OUT.failures.jsonl   the records that have no vector, with the reason
+"""
+
+import itertools
+import os
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import BinaryIO
+
+from events.embed.bar import Bar
+from events.embed.input import FileContent, check_paths, check_text_field
+from events.embed.output import OUTPUTS
+from events.embed.progress import Mark, Progress, Refused, fingerprint
+from handler.pipeline.batching import embed_contents
+from handler.records import Failure, Origin, Record, Result
+from handler.service import Service
+from handler.sinks.failures import to_body
+from handler.sources.files import FileRecord, find_file_kind, read_file
+from handler.sources.record_parsing import parse_record
+
+CALL_RECORDS = 512
+"""Records that are embedded together; an interrupt waits for them."""
+PART_RECORDS, PART_BYTES, PART_SECONDS = 4096, 32 * 1024 * 1024, 30.0
+"""A part is written, as one row group of Parquet, when it has so many records, was read from so many bytes, or took so long. A kill
+loses one part at most."""
+
+
+@dataclass(slots=True)
+class Part:
+    """The results and failures that are not written yet."""
+
+    results: list[Result] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.results) + len(self.failures)
+
+
+class Job:
+    """One input on its way to one output."""
+
+    def __init__(self, source: Path, out: Path, text_field: str, service: Service, part_records: int = PART_RECORDS) -> None:
+        """Check everything that can be checked before the first record is read.
+
+        Raises:
+            Refused: the input cannot be read or the output cannot be written.
+            EmbeddingError: the input is of an unknown kind, or there is no model.
+        """
+        check_paths(source, out)
+        self._kind = find_file_kind(source.name)
+        self._size = source.stat().st_size
+        self._content = FileContent(source)
+        self._text_field = text_field
+        self._service = service
+        self._format = OUTPUTS[out.suffix]()
+        self._out = out
+        self._partial = out.with_name(f"{out.name}.partial")
+        self._failures = out.with_name(f"{out.name}.failures.jsonl")
+        self._progress = Progress(out.with_name(f"{out.name}.progress"))
+        self._description = {"IN": fingerprint(source), "TEXT_FIELD": text_field, "model": service.manifest.fingerprint}
+        self._bar = Bar(self._share_done)
+        self._part_records = part_records
+        self._is_stopping = False
+
+    def run(self) -> bool:
+        """Embed what is not done yet; return False if an interrupt stopped the job in a state from which it can resume.
+
+        Raises:
+            Refused: the first record has no text, or another job was begun with the same OUT.
+        """
+        check_text_field(next(self._pieces(0), None), self._text_field, self._kind)
+        self._progress.open(self._description)
+        if self._is_renamed():
+            self._forget()
+            return True
+        before = signal.signal(signal.SIGINT, self._stop), signal.signal(signal.SIGTERM, self._stop)
+        try:
+            with _open(self._partial) as partial, _open(self._failures) as failures:
+                finished = self._embed(partial, failures)
+        finally:
+            for number, handler in zip((signal.SIGINT, signal.SIGTERM), before, strict=True):
+                signal.signal(number, handler)
+            self._bar.close()
+        if finished:
+            self._partial.replace(self._out)
+            self._forget()
+        return finished
+
+    @property
+    def summary(self) -> str:
+        """A sentence about the result of a finished job."""
+        last = self._progress.last
+        numbers = f"{last.vectors:,} vectors of {self._service.manifest.dimension} numbers"
+        failed = f"; {last.failures:,} records failed, for the reasons in {self._failures}" if last.failures else ""
+        return f"{numbers} in {self._out}{failed}"
+
+    @property
+    def state(self) -> str:
+        """A sentence about the state of an interrupted job, and how to resume it."""
+        last = self._progress.last
+        return f"Stopped after {last.vectors + last.failures:,} records. The same command goes on from there"
+
+    def _stop(self, _: int, __: FrameType | None) -> None:
+        """Stop after the records that are being embedded. A second interrupt stops at once and loses the part they are in."""
+        self._is_stopping = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _pieces(self, offset: int) -> Iterator[FileRecord]:
+        return read_file(self._content, self._kind, self._text_field, offset)
+
+    def _embed(self, partial: BinaryIO, failures: BinaryIO) -> bool:
+        """Read, embed and write from the last state on; return False if an interrupt stopped it."""
+        mark = self._progress.last
+        if mark.written == 0:
+            mark = Mark(written=len(self._format.begin()))
+            _write_at(partial, 0, self._format.begin())
+        part, read, begun = Part(), mark.read, time.monotonic()
+        for batch in itertools.batched(self._pieces(mark.read), min(CALL_RECORDS, self._part_records), strict=False):
+            self._embed_batch(batch, part)
+            read = batch[-1].end
+            self._bar.show(mark.vectors + mark.failures + len(part), read)
+            is_full = len(part) >= self._part_records or read - mark.read >= PART_BYTES
+            if is_full or time.monotonic() - begun >= PART_SECONDS or self._is_stopping:
+                mark = self._write(partial, failures, part, mark, read)
+                part, begun = Part(), time.monotonic()
+            if self._is_stopping:
+                return False
+        if len(part):
+            self._write(partial, failures, part, mark, read)
+        parts = (mark.part for mark in self._progress.marks if mark.part is not None)
+        _write_at(partial, self._progress.last.written or mark.written, self._format.end(parts))
+        return True
+
+    def _embed_batch(self, batch: Sequence[FileRecord], part: Part) -> None:
+        """Embed records, and add a result or a failure for each to a part.
+
+        Raises:
+            Refused: the failure is transient: the model fails, and not the record.
+        """
+        for outcome in embed_contents(self._service, [self._record(piece) for piece in batch]):
+            match outcome:
+                case Result():
+                    part.results.append(outcome)
+                case Failure(error=error, transient=True):
+                    raise Refused(error)
+                case Failure():
+                    part.failures.append(outcome)
+
+    def _record(self, record: FileRecord) -> Record | Failure:
+        if isinstance(record.fields, Failure):
+            place = {"start": record.start, "end": record.end}
+            return Failure(
+                record.fields.id, record.fields.error, record.fields.error_type, transient=False, origin=Origin(0, place)
+            )
+        return parse_record(record.fields, f"{self._content.name}:{record.start}", Origin(0, record.fields), self._text_field)
+
+    def _write(self, partial: BinaryIO, failures: BinaryIO, part: Part, mark: Mark, read: int) -> Mark:
+        """Write a part, then record the state after it, and return that."""
+        content, entry = self._format.part(part.results, mark.written) if part.results else (b"", None)
+        lines = b"".join(to_body(failure, failure.origin.original, None) + b"\n" for failure in part.failures)
+        _write_at(partial, mark.written, content)
+        _write_at(failures, mark.failures_written, lines)
+        after = Mark(
+            read,
+            mark.written + len(content),
+            mark.failures_written + len(lines),
+            mark.vectors + len(part.results),
+            mark.failures + len(part.failures),
+            entry,
+        )
+        self._progress.record(after)
+        return after
+
+    def _is_renamed(self) -> bool:
+        """Return True if a run was killed after it renamed the finished OUT, and before it deleted the record of its progress.
+
+        Raises:
+            Refused: the partial file is missing for another reason.
+        """
+        written = self._progress.last.written
+        if not written or self._partial.exists():
+            return False
+        if self._out.exists() and self._out.stat().st_size >= written:
+            return True
+        progress = self._progress.path
+        msg = f"{self._partial} is missing, but {progress} says that records were written to it. Delete the latter to start again"
+        raise Refused(msg)
+
+    def _forget(self) -> None:
+        """Delete the record of the progress, and the file of failures if it is empty."""
+        self._progress.path.unlink()
+        if not self._progress.last.failures:
+            self._failures.unlink(missing_ok=True)
+
+    def _share_done(self, read: int) -> float:
+        """Return the share of the input that is done; for gzip, the share of the compressed bytes that was read."""
+        offset = self._content.offset if self._content.name.lower().endswith(".gz") else read
+        return min(1.0, offset / max(1, self._size))
+
+
+def _open(path: Path) -> BinaryIO:
+    path.touch()
+    return path.open("r+b")
+
+
+def _write_at(file: BinaryIO, offset: int, content: bytes) -> None:
+    """Replace everything from `offset` on, and wait until it is on the disk."""
+    file.seek(offset)
+    file.truncate()
+    file.write(content)
+    file.flush()
+    os.fsync(file.fileno())

@@ -1,0 +1,175 @@
+"""The one way from texts to vectors: tokenize, look up or encode each distinct text once, keep dimensions, normalize.
+
+Law: knows nothing of HTTP, events or AWS.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+
+from handler.cache.key import Key
+from handler.cache.vector_cache import VectorCache
+from handler.config import Settings
+from handler.embedding.manifest import Manifest
+from handler.embedding.tokenization import Token, Tokenization, Tokens
+from handler.errors import Validation, shown
+from handler.finishing import finish
+from handler.service import Embeddings, Options
+from handler.vectors import NEVER, TokenIds, Vectors
+
+
+class SentenceEncoder(Protocol):
+    """An encoder of token ids as vectors; handler/embedding/encoder.py has the real one."""
+
+    hidden: int
+    kernels: str
+
+    def encode(self, sequences: Sequence[TokenIds], deadline: float, prompt_tokens: int) -> Vectors:
+        """Return pooled vectors (sequences, dimension); the first `prompt_tokens` of each sequence belong to the prompt."""
+        ...
+
+    def encode_tokens(self, sequences: Sequence[TokenIds], deadline: float) -> list[Vectors]:
+        """Return vectors (tokens, hidden) of each sequence."""
+        ...
+
+
+class EmbeddingService:
+    """A service with a loaded model."""
+
+    def __init__(
+        self, settings: Settings, manifest: Manifest, tokenization: Tokenization, encoder: SentenceEncoder, cache: VectorCache
+    ) -> None:
+        """Serve this model with these settings."""
+        self.settings = settings
+        self.manifest = manifest
+        self._tokenization = tokenization
+        self._encoder = encoder
+        self._cache = cache
+        self.kernels = encoder.kernels
+
+    def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
+        """Embed texts; the same text gives the same bits, whatever other texts are embedded with it.
+
+        `deadline` is the time.monotonic() after which no further text is started.
+
+        Raises:
+            TooLarge: not all texts could be embedded before the deadline.
+            Validation: this model does not take an option, or a text of this length.
+            Tokenizer: a text cannot be encoded.
+            Backend: the model returned a vector that is not finite.
+        """
+        self._check_dimensions(options)
+        # A repeated text is embedded once; `places` has the index of its vector for each of its occurrences.
+        distinct = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+        places = [distinct[text] for text in texts]
+        firsts = dict(zip(reversed(texts), range(len(texts) - 1, -1, -1), strict=True))  # errors name the client's own index
+        started = time.perf_counter_ns()
+        tokens = self._tokenized(list(distinct), options, deadline, [firsts[text] for text in distinct])
+        tokenized = time.perf_counter_ns()
+        # Only a model that leaves its prompt out of the pooling has to know where the prompt ends.
+        prompt = "" if self.manifest.include_prompt else self._prompt(options.prompt_name)
+        prompt_tokens = self._tokenization.prompt_tokens(prompt)
+        keys = self._keys(distinct, tokens, options)
+        by_key = dict(zip(keys, tokens, strict=True))
+        recall = self._cache.recall if options.use_cache else self._cache.encode
+        recalled = recall(
+            {key: len(text.ids) for key, text in by_key.items()},
+            lambda missing: self._encoder.encode([by_key[key].ids for key in missing], deadline, prompt_tokens),
+        )
+        vectors = finish(np.stack([recalled.vectors[keys[place]] for place in places]), options)
+        result = self._result(vectors, texts, [tokens[place] for place in places], started, tokenized)
+        hits = sum(keys[place] in recalled.hits for place in places)
+        return replace(result, hits=hits, misses=len(texts) - hits if recalled.asked else 0)
+
+    def embed_tokens(
+        self, texts: Sequence[str], options: Options, check: Callable[[int, int], None], deadline: float = NEVER
+    ) -> Embeddings[list[Vectors]]:
+        """Embed each token of each text, special tokens included: vectors (tokens, hidden) before any pooling.
+
+        `check` is called with the number of tokens and a vector's length before anything is encoded, and may raise.
+
+        Raises:
+            EmbeddingError: the same errors as embed, and those of `check`.
+        """
+        self._check_dimensions(options)
+        started = time.perf_counter_ns()
+        tokens = self._tokenized(texts, options, deadline, range(len(texts)))
+        check(sum(len(token.ids) for token in tokens), self._encoder.hidden)
+        tokenized = time.perf_counter_ns()
+        vectors = self._encoder.encode_tokens([token.ids for token in tokens], deadline)
+        return self._result(vectors, texts, tokens, started, tokenized)
+
+    def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool, deadline: float = NEVER) -> list[list[Token]]:
+        """Return the tokens of each text with its prompt, not truncated; with the special tokens around them if `special`.
+
+        Raises:
+            TooLarge, Validation, Tokenizer: for the same reasons as embed.
+        """
+        self._check_dimensions(options)
+        prompt = self._prompt(options.prompt_name)
+        return self._tokenization.describe([prompt + text for text in texts], special=special, deadline=deadline)
+
+    def text_of(self, ids: Sequence[int]) -> str:
+        """Return the text that token ids of this model stand for.
+
+        Raises:
+            Validation: one of them is no token id of this model.
+        """
+        return self._tokenization.text_of(ids)
+
+    def _keys(self, texts: Iterable[str], tokens: Sequence[Tokens], options: Options) -> list[Key]:
+        """Return the cache's key of each text."""
+        prompt = self._prompt(options.prompt_name)
+        # If nothing was cut, the vector does not depend on which end would have been.
+        cut = f"{options.truncation_direction} {self._tokenization.max_length}"
+        return [self._cache.key(prompt, text, cut if token.truncated else "") for text, token in zip(texts, tokens, strict=True)]
+
+    def _tokenized(self, texts: Sequence[str], options: Options, deadline: float, places: Sequence[int]) -> list[Tokens]:
+        prompt = self._prompt(options.prompt_name)
+        prompted = [prompt + text for text in texts]
+        tokens = self._tokenization.tokenize(prompted, options.truncation_direction, deadline, places)
+        self._check_lengths(tokens, options.truncate)
+        return tokens
+
+    def _result[V](
+        self, vectors: V, texts: Sequence[str], tokens: Sequence[Tokens], started_ns: int, tokenized_ns: int
+    ) -> Embeddings[V]:
+        return Embeddings(
+            vectors=vectors,
+            tokens_each=[len(token.ids) for token in tokens],
+            cut=[token.truncated for token in tokens],
+            characters=sum(map(len, texts)),
+            max_length=self._tokenization.max_length,
+            tokenization_ns=tokenized_ns - started_ns,
+            inference_ns=time.perf_counter_ns() - tokenized_ns,
+        )
+
+    def _check_dimensions(self, options: Options) -> None:
+        dimension = self.manifest.dimension
+        if options.dimensions is not None and not 1 <= options.dimensions <= dimension:
+            msg = f"`dimensions` must be between 1 and {dimension}. Given: {shown(options.dimensions)}"
+            raise Validation(msg)
+
+    def _prompt(self, name: str | None) -> str:
+        prompts = self.manifest.prompts
+        name = self.manifest.default_prompt_name if name is None else name
+        if name is None:
+            return ""
+        if name not in prompts:
+            known = ", ".join(f"`{known}`" for known in prompts) or "none"
+            msg = f"`prompt_name` is not one of this model's prompts: {known}. Given: {shown(name)}"
+            raise Validation(msg)
+        return prompts[name]
+
+    def _check_lengths(self, tokens: Sequence[Tokens], truncate: bool | None) -> None:  # noqa: FBT001 - an option of the request
+        if self.settings.auto_truncate if truncate is None else truncate:
+            return
+        for text in tokens:
+            if text.truncated:
+                limit = self._tokenization.max_length
+                given = f"more than {text.given}" if text.more else text.given
+                msg = f"Input validation error: `inputs` must have less than {limit} tokens. Given: {given}"
+                raise Validation(msg)

@@ -1,0 +1,33 @@
+"""EventBridge Pipes: the response has a vector or a failure for each element of the event, in its place."""
+
+from handler.bootstrap import Handler
+from handler.doors import DIRECT
+from handler.functions.deadlines import deadline
+from handler.functions.failures import raise_unfinished
+from handler.functions.outcomes import check_response, encode_outcomes
+from handler.functions.setup import Setup
+from handler.kinds import Context, Event, Kind
+from handler.pipeline.batching import embed_contents
+from handler.records import Failure
+from handler.service import Service
+from handler.sources import pipes
+
+
+def make_handler(service: Service, setup: Setup, kind: Kind) -> Handler:
+    """Make the handler of a pipe's enrichment. It raises if a failure is transient: the pipe then retries all elements.
+
+    Raises:
+        Unfinished: a failure is transient.
+        TooLarge: the response could be larger than a function's may be.
+    """
+    del kind
+
+    def handle(event: Event, context: Context) -> bytes:
+        contents = list(pipes.records(event, setup.text_field))
+        check_response(service, contents, DIRECT.check_response)
+        outcomes = embed_contents(service, contents, deadline(context))
+        transient = [outcome for outcome in outcomes if isinstance(outcome, Failure) and outcome.transient]
+        raise_unfinished(transient, len(outcomes))
+        return encode_outcomes(outcomes)
+
+    return handle

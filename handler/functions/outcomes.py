@@ -1,0 +1,50 @@
+"""Results and failures as the JSON of a response, and whether the largest possible response fits.
+
+Law: pure functions.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from handler.encoding import row_bytes, to_json
+from handler.records import Content, Failure, Outcome, Record, Result, Skipped
+from handler.service import Service
+
+MOST_FIELDS_BYTES = 600
+"""Room for a record's fields besides its vector, id and metadata, or for the sentence of a failure in their place."""
+
+
+def check_response(service: Service, contents: Sequence[Content], check: Callable[[int, int, str], None]) -> None:
+    """Call `check` with the size of the largest response that these contents can have, before anything is embedded.
+
+    Args:
+        service: knows how many dimensions a vector has.
+        contents: what the event holds.
+        check: takes the number of records, the most bytes of each, and the word for them; raises TooLarge if they do not fit.
+    """
+    sent = sum(len(to_json([content.id, content.metadata])) for content in contents if isinstance(content, Record))
+    bytes_each = row_bytes(service.manifest.dimension, "float") + MOST_FIELDS_BYTES + sent // max(1, len(contents))
+    check(len(contents), bytes_each, "records")
+
+
+def encode_outcomes(outcomes: Sequence[Outcome]) -> bytes:
+    """Encode the outcomes of records as a JSON list.
+
+    Each is encoded by itself: a value that needs the slow encoder does not slow down the others.
+    """
+    return b"[" + b",".join(to_json(_fields(outcome)) for outcome in outcomes) + b"]"
+
+
+def _fields(outcome: Outcome) -> dict[str, Any]:
+    match outcome:
+        case Result(record, vector, tokens, truncated):
+            fields = {"id": record.id, "embedding": np.ascontiguousarray(vector), "tokens": tokens, "truncated": truncated}
+            return fields | ({"metadata": record.metadata} if record.metadata else {})
+        case Failure():
+            return {"id": outcome.id, "error": outcome.error, "error_type": outcome.error_type}
+        case Skipped():
+            return {"id": outcome.id, "skipped": outcome.reason}
+    msg = "an object of S3 has no outcome of its own"
+    raise TypeError(msg)

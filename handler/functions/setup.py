@@ -1,0 +1,59 @@
+"""What the pipeline's settings name, made once, in the init phase: the sink, the failure destination, the store of objects."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Self
+
+from handler.config import PipelineSettings
+from handler.pipeline.ports import FailureDestination, ObjectStore, Sink
+from handler.sinks import failure_destination_from, sink_from
+from handler.sources.continuations import objects_of
+from handler.sources.queue_visibility import GiveBack, make_give_back
+
+BATCH_SINK = "BatchInput.sink"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """The pipeline's settings, and what they name.
+
+    `named_sink` makes the sink that a batch of Step Functions names. `give_back` makes failed messages of a queue visible again
+    before the queue's visibility time-out is over.
+    """
+
+    settings: PipelineSettings
+    sink: Sink | None
+    destination: FailureDestination | None
+    objects: ObjectStore
+    named_sink: Callable[[str], Sink]
+    give_back: GiveBack = lambda _, __: None
+
+    @property
+    def text_field(self) -> str:
+        """The field that holds a record's text."""
+        return self.settings.text_field
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Self:
+        """Make what the environment's settings name.
+
+        Raises:
+            Backend: a setting cannot be used; the sentence has its name and its value.
+        """
+        settings = PipelineSettings.from_environment(environment)
+        destination = settings.failure_destination
+
+        @cache
+        def named_sink(uri: str) -> Sink:
+            settings.check_output(BATCH_SINK, uri)
+            return sink_from(uri, BATCH_SINK)
+
+        return cls(
+            settings,
+            sink_from(settings.sink) if settings.sink else None,
+            failure_destination_from(destination) if destination else None,
+            objects_of(settings),
+            named_sink,
+            make_give_back(),
+        )

@@ -1,0 +1,103 @@
+"""Records from fields: the text, the id, the options and the metadata of one record.
+
+Law: pure functions; fields that make no record give a failure with the reason, never an exception.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from handler.encoding import MOST_LEVELS, is_deeper, to_json
+from handler.errors import EmbeddingError, Empty, Validation, kind
+from handler.parsing import options
+from handler.records import Failure, Origin, Record
+
+TEXT_FIELD = "inputs"
+LONGEST_TEXT = 1 << 20
+"""Characters: as many as fit into the largest message of SQS. More than that is not one text, but a mistake."""
+SWITCHES = frozenset({"normalize", "truncate", "use_cache"})
+OPTIONS = SWITCHES | {"prompt_name", "truncation_direction", "dimensions"}
+WORDS = {"true": True, "false": False}
+LONGEST_NUMBER = 9
+"""Digits. No vector has so many dimensions."""
+
+type Fields = Mapping[str, Any]
+
+
+def parse_record(fields: Any, default_id: str, origin: Origin, text_field: str) -> Record | Failure:  # noqa: ANN401 - whatever JSON holds
+    """Make a record of its fields. A record without an `id` gets `default_id`."""
+    try:
+        if not isinstance(fields, dict):
+            msg = f"A record must be an object. Given: {kind(fields)}"
+            raise Validation(msg)
+        default_id = _id(fields, default_id)
+        text = _text(fields, text_field)
+        metadata = {name: value for name, value in fields.items() if name not in OPTIONS | {"id", text_field}}
+        return add_metadata(Record(default_id, text, options(_given_options(fields)), origin=origin), metadata)
+    except EmbeddingError as error:
+        return Failure.of(error, default_id, origin)
+
+
+def add_metadata(record: Record, metadata: Fields) -> Record | Failure:
+    """Add metadata to a record. Refuse what cannot be written as JSON: in a sink, it would fail the whole shard."""
+    if not metadata:
+        return record
+    if is_deeper(metadata, MOST_LEVELS):
+        msg = f"The record is nested more than {MOST_LEVELS} levels deep, the most that is written"
+        return Failure.of(Validation(msg), record.id, record.origin)
+    try:
+        to_json(metadata)
+    except (TypeError, ValueError, RecursionError):
+        msg = "The record carries something besides its text that cannot be written as JSON"
+        return Failure.of(Validation(msg), record.id, record.origin)
+    return replace(record, metadata=metadata)
+
+
+def _given_options(fields: Fields) -> dict[str, Any]:
+    """Return the options among the fields. In CSV all of them are strings, and an empty string means that there is no option."""
+    return {name: _option(name, fields[name]) for name in OPTIONS & fields.keys() if fields[name] != ""}
+
+
+def _option(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
+    if isinstance(value, str) and name in SWITCHES:
+        return WORDS.get(value.lower(), value)
+    if isinstance(value, str) and name == "dimensions" and value.isdecimal() and len(value) <= LONGEST_NUMBER:
+        return int(value)
+    return value
+
+
+def _id(fields: Fields, default: str) -> str:
+    value = fields.get("id")
+    if value is None or value == "":
+        return default
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        msg = f"`id` must be a string or a number. Given: {kind(value)}"
+        raise Validation(msg)
+    if isinstance(value, float) and not math.isfinite(value):
+        msg = "`id` must be a finite number or a string"
+        raise Validation(msg)
+    name = str(value)
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        msg = "`id` has half of a surrogate pair, which UTF-8 cannot encode: two such ids could become one"
+        raise Validation(msg) from None
+    return name
+
+
+def _text(fields: Fields, name: str) -> str:
+    if name not in fields or fields[name] is None:
+        msg = f"`{name}` is missing"
+        raise Empty(msg)
+    text = fields[name]
+    if not isinstance(text, str):
+        msg = f"`{name}` must be a string. Given: {kind(text)}"
+        raise Validation(msg)
+    if not text.strip():
+        msg = f"`{name}` cannot be empty"
+        raise Empty(msg)
+    if len(text) > LONGEST_TEXT:
+        msg = f"`{name}` has {len(text)} characters > {LONGEST_TEXT}, the most of one record"
+        raise Validation(msg)
+    return text

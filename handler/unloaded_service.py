@@ -1,0 +1,48 @@
+"""A service that stands in while there is no model: each use raises the reason, or loads the model if that may succeed by now."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from handler.errors import Backend
+from handler.service import Service
+
+
+class UnloadedService:
+    """Has every member of Service, and loads the service at the first use of one.
+
+    `load` is called again at the first use after a pause, because a model that is fetched may be there by then.
+    """
+
+    def __init__(self, reason: Backend, load: Callable[[], Service] | None = None, pause_seconds: float = 10) -> None:
+        """Raise `reason` at each use until `load` succeeds; for ever if there is no `load`."""
+        self._reason = str(reason)
+        self._load = load
+        self._pause_seconds = pause_seconds
+        self._not_before = time.monotonic() + pause_seconds
+        self._service: Service | None = None
+        self._lock = threading.Lock()  # a model is loaded once, however many threads use it
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any member of the service
+        """Take a member of the loaded service.
+
+        Raises:
+            Backend: there is no model.
+        """
+        if name.startswith("_"):
+            raise AttributeError(name)
+        with self._lock:
+            return getattr(self._loaded(), name)
+
+    def _loaded(self) -> Service:
+        if self._service is None:
+            if self._load is None or time.monotonic() < self._not_before:
+                raise Backend(self._reason)
+            try:
+                self._service = self._load()
+            except Backend as error:
+                self._reason = str(error)
+                self._not_before = time.monotonic() + self._pause_seconds
+                raise
+        return self._service

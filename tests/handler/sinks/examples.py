@@ -1,0 +1,10 @@
+"""An example address for each form of each destination, by the destination's name, in the order of its forms."""
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "s3_shards": ("s3://bucket/deep/prefix",),
+    "sqs": ("https://sqs.eu-west-1.amazonaws.com/123456789012/queue",),
+    "eventbridge": ("arn:aws:events:eu-west-1:123456789012:event-bus/vectors",),
+    "s3_vectors": ("s3vectors://bucket/index", "arn:aws:s3vectors:eu-west-1:123456789012:bucket/vectors/index/passages"),
+    "write_back": ("dynamodb://embedding",),
+    "sns": ("arn:aws:sns:eu-west-1:123456789012:failures",),
+}
