@@ -174,6 +174,14 @@ def test_every_folder_and_file_in_the_picture_of_rooms_is_there() -> None:
         assert (ROOT / path).exists(), path
 
 
+def test_the_handler_s_map_has_every_module_and_no_other() -> None:
+    """In the docstring of handler/__init__.py."""
+    (rooms, _) = (ROOT / "handler/__init__.py").read_text().split("Import law")
+    modules = {path.name for path in (ROOT / "handler").glob("*.py")} - {"__init__.py"}
+    folders = {f"{path.parent.name}/" for path in (ROOT / "handler").glob("*/__init__.py")}
+    assert set(re.findall(r"(?<!\S)[a-z_]+(?:\.py\b|/(?=\s))", rooms)) == modules | folders
+
+
 @every_document
 def test_every_link_leads_to_a_file_and_a_heading(document: Document) -> None:
     """As GitHub names headings."""

@@ -86,13 +86,13 @@ class Recipe:
 
     @property
     def steps(self) -> set[str]:
-        """The files that the numbered steps name first; NAME in a path stands for anything."""
+        """The files that the numbered steps name first. NAME in a path stands for anything."""
         return set(re.findall(r"^\d+\. `([^`]+)`", self.section, re.MULTILINE))
 
     @property
     def tests(self) -> list[str]:
         """The arguments of the section's `make test TESTS=…`."""
-        (tests,) = re.findall(r"`make test TESTS=([^`]+)`", self.section)
+        (tests,) = re.findall(r"`make test TESTS=\"?([^`\"]+)\"?`", self.section)
         return str(tests).split()
 
 
@@ -143,7 +143,7 @@ def run(root: Path, *command: str) -> tuple[bool, str]:
 
 @every_recipe
 def test_following_a_recipe_makes_the_test_pass_that_it_adds(recipe: Recipe, repository: Path) -> None:
-    """And the changed files keep our style."""
+    """And the changed files keep our style. Each starts pytest anew, which takes most of the time."""
     with changed(repository, recipe.example):
         passed, printed = run(repository, "pytest", "-q", "-x", *recipe.tests)
         assert passed, printed
@@ -156,9 +156,10 @@ def test_no_test_of_an_example_passes_before_the_code_is_changed(repository: Pat
     """Otherwise it would say nothing about the recipe."""
     tests = [{path: hunks for path, hunks in recipe.example.items() if path.startswith("tests/")} for recipe in RECIPES]
     with changed(repository, *tests):
-        passed, printed = run(repository, "pytest", "-q", *(test for recipe in RECIPES for test in recipe.tests))
+        added = sorted({test for recipe in RECIPES for test in recipe.tests if test in recipe.example})
+        passed, printed = run(repository, "pytest", "-q", "--continue-on-collection-errors", *added)
     assert not passed
-    assert re.search(r"^\d+ failed in ", printed, re.MULTILINE), printed
+    assert re.search(r"^\d+ failed, \d+ errors? in ", printed, re.MULTILINE), printed
 
 
 @every_recipe
@@ -168,13 +169,13 @@ def test_an_example_changes_the_files_that_its_recipe_names_and_no_others(recipe
     paths = set(recipe.example)
     assert {path for path in paths if not any(pattern.fullmatch(path) for pattern in patterns.values())} == set()
     assert {step for step, pattern in patterns.items() if not any(map(pattern.fullmatch, paths))} == set()
-    assert {test.split("::")[0] for test in recipe.tests} <= paths
+    assert {test.split("::")[0] for test in recipe.tests} & paths
 
 
 def test_every_recipe_has_an_example_and_every_example_a_recipe() -> None:
     """A recipe without an example is not tested."""
     chapter = CONTRIBUTING.partition("\n## Recipes\n")[2].partition("\n## ")[0]
-    assert len(re.findall(r"^### ", chapter, re.MULTILINE)) == len(RECIPES) >= 5
+    assert len(re.findall(r"^### ", chapter, re.MULTILINE)) == len(RECIPES) >= 7
     assert {path.stem for path in HERE.glob("*.diff")} == {recipe.name for recipe in RECIPES}
 
 
