@@ -1,18 +1,21 @@
 """Text to embeddings on AWS Lambda: the package that Lambda imports.
 
-    functions/   one file per Lambda function
-    http/        the wire: FastAPI, the dialects, errors to statuses
-    doors.py     what each way in carries; without FastAPI, for the pipeline's sake
+    functions/   one file for each Lambda function
+    kinds.py     the one table of events: which function takes an event, and how failures are reported
+    http/        HTTP: FastAPI, the table of routes, the APIs it speaks, errors to statuses
+    doors.py     the front doors and what each can carry; without FastAPI, because the pipeline imports it
     encoding.py  vectors, and records with them, to bytes; likewise
-    keys.py      who may call
-    sinks/       where a pipeline's vectors go, and its failures
-    sources/     where records come from: one file per event source
-    pipeline/    contents of messages in, vectors to a sink, and back what is to be tried again
+    keys.py      which keys are valid
+    sinks/       where a pipeline writes vectors, and failures
+    sources/     where records come from: one file for each event source
+    pipeline/    read records, embed them, write the vectors, return what must be retried
     parsing.py   fields to texts and options
-    records.py   what flows through a pipeline: records, results, failures
-    service.py   texts and options in, vectors out
+    records.py   records, results and failures
+    service.py   the interface between the above and the model; embedding_service.py and finishing.py implement it,
+                 unloaded_service.py refuses requests if there is no model
     model_store.py  the model's folder: the layer, or /tmp for a model in S3
     bucket.py    objects of S3, read in several parts at the same time
+    gunzip.py    gzip in bounded memory
     embedding/   texts to pooled vectors: manifest, tokenization, session, encoder
     cache/       cached pooled vectors: key, codec, memory, DynamoDB
     runtime_extension.py  work after the response

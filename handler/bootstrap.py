@@ -47,7 +47,7 @@ def load_service(environment: Mapping[str, str], defer: Defer | None = None) -> 
     /health requires no key.
 
     Args:
-        environment: the settings; README.md lists them.
+        environment: the settings; handler/README.md lists them.
         defer: runs work after the response was sent; None if no work can be deferred.
 
     Raises:

@@ -54,7 +54,7 @@ class CacheSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One deployment's settings; README.md lists the environment variables."""
+    """One deployment's settings; handler/README.md lists the environment variables."""
 
     model_dir: Path
     model_uri: str
@@ -90,7 +90,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class PipelineSettings:
-    """The pipeline's inputs and outputs; README.md lists the environment variables."""
+    """The inputs and outputs of a pipeline; handler/README.md lists the environment variables."""
 
     text_field: str
     sink: str
