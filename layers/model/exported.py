@@ -57,7 +57,7 @@ def write(folder: Path, path: Path, specification: Specification, head: Head, *,
         graph = Graph()
         graph.input("input_ids", [1, "tokens"])
         graph.adopt(onnx_files.read(encoder), encoder.parent)
-        # ONNX Runtime makes weights unsigned when it loads them (handler/embedding/encoder.py), but refuses those that are shared.
+        # ONNX Runtime makes weights unsigned when it loads them (precision.py, PRECISIONS), but refuses those that are shared.
         graph.separate_constants(np.int8)
         if output.of_text:
             truncate(graph, STATES, specification.modules.dimension, specification.dimension)

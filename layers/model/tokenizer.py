@@ -29,13 +29,12 @@ def write(specification: Specification, folder: Path, say: Say) -> None:
     Raises:
         Unsupported: the source's file is missing, damaged, made by code of its own, or cannot belong to the model.
     """
+    check_files(specification)
     config = specification.tokenizer
-    config.check({"auto_map": (None,)})
-    kind = specification.tokenizer_class.removesuffix("Fast")
+    kind = _kind(specification)
     if exists(specification.transformer, TOKENIZER):
         tokenizer = _read(specification.transformer)
     else:
-        _check_made(specification.transformer, kind)
         say(f"{TOKENIZER} is missing: making the tokenizer of {word_pieces.VOCABULARY}, as the class {kind} does")
         config = word_pieces.named(config, kind)
         tokenizer = word_pieces.read(specification.transformer, config)
@@ -74,6 +73,30 @@ def _check_weighed(tokenizer: Tokenizer, specification: Specification) -> None:
         if isinstance(step, WordWeights) and largest >= len(step.weights):
             msg = f"{TOKENIZER} gives token ids up to {largest}, but WordWeights has weights for {len(step.weights)} tokens"
             raise Unsupported(msg)
+
+
+def check_files(specification: Specification) -> None:
+    """Check that the model has a file that its tokenizer is made of, and that no code of its own makes its tokens.
+
+    Raises:
+        Unsupported: it has none, or code; the sentence says how to get one.
+    """
+    specification.tokenizer.check({"auto_map": (None,)})
+    source, kind = specification.transformer, _kind(specification)
+    if exists(source, TOKENIZER):
+        return
+    has = exists(source, word_pieces.VOCABULARY)
+    if not has or kind not in word_pieces.CLASSES:
+        reason = f"{word_pieces.VOCABULARY} is there, but the class is {kind or 'not named'}" if has else "so is vocab.txt"
+        msg = (
+            f"{TOKENIZER} is missing in {source}, and {reason}: save it with transformers' "
+            "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
+        )
+        raise Unsupported(msg)
+
+
+def _kind(specification: Specification) -> str:
+    return specification.tokenizer_class.removesuffix("Fast")
 
 
 def _belonging(tokenizer: Tokenizer, vocabulary: int, say: Say) -> Tokenizer:
@@ -117,22 +140,6 @@ def check_known(folder: Path, texts: list[str]) -> None:
         raise Unsupported(msg) from None
     if unknown is not None and 2 * ids.count(unknown) > len(ids):
         msg = f"{TOKENIZER} knows too few words: {ids.count(unknown)} of {len(ids)} tokens of English texts are its unknown token"
-        raise Unsupported(msg)
-
-
-def _check_made(source: Path, kind: str) -> None:
-    """Check that a folder without tokenizer.json has a tokenizer that is made of another file.
-
-    Raises:
-        Unsupported: it has none; the sentence says how to get one.
-    """
-    has = exists(source, word_pieces.VOCABULARY)
-    if not has or kind not in word_pieces.CLASSES:
-        reason = f"{word_pieces.VOCABULARY} is there, but the class is {kind or 'not named'}" if has else "so is vocab.txt"
-        msg = (
-            f"{TOKENIZER} is missing in {source}, and {reason}: save it with transformers' "
-            "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
-        )
         raise Unsupported(msg)
 
 
