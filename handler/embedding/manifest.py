@@ -36,7 +36,8 @@ class Manifest:
     """The description of one model folder.
 
     files: the sha256 of each file of the folder, by its name.
-    reference_files: the sha256 of each file that is laid out for speed, as it is in the reference layout (layers/model/layout.py).
+    reference_files: the sha256 of each file that is laid out for speed, as it is in the reference layout
+        (layers/model/reference_layout.py).
     portable: true if its vectors have the same bits on every kind of CPU.
     codec: the form in which vectors are rounded and cached.
     operators: true if the graph needs the encoder's own operators.

@@ -18,7 +18,7 @@ from layers.model import packages
 from layers.model.architectures import Shape
 from layers.model.configuration import Configuration
 from layers.model.corpus import passages
-from tests.layers.model import folders, written_pickles
+from tests.layers.model import folders, torch_files
 
 SPREAD = 0.02
 """The `initializer_range` of BERT and of XLM-RoBERTa."""
@@ -87,9 +87,9 @@ def _write_pickle(folder: Path, shapes: Mapping[str, tuple[int, ...]], tensors: 
     opcodes = {}
     for key, (name, shape) in enumerate(shapes.items()):
         strides = tuple(int(np.prod(shape[place + 1 :])) for place in range(len(shape)))
-        opcodes[name] = written_pickles.tensor("FloatStorage", shape, strides, 0, int(np.prod(shape)), str(key))
+        opcodes[name] = torch_files.tensor("FloatStorage", shape, strides, 0, int(np.prod(shape)), str(key))
     path = folder / "pytorch_model.bin"
-    with written_pickles.archive(path, written_pickles.dictionary(opcodes)) as add:
+    with torch_files.archive(path, torch_files.dictionary(opcodes)) as add:
         for key, (_, values) in enumerate(tensors()):
             add(str(key), values.tobytes())
     return path

@@ -17,7 +17,6 @@ from moto.s3.models import FakeKey
 
 from events.emulator import Emulator
 from handler.embedding.manifest import Manifest
-from layers.model import bucket
 from layers.model.builder import Order, build
 from layers.model.sources import Source
 from tests.conftest import ROOT, LocalS3
@@ -62,7 +61,7 @@ def environment(built: Path, s3: LocalS3, tmp_path_factory: pytest.TempPathFacto
     with pytest.MonkeyPatch.context() as patched:
         for name, value in s3.environment.items():
             patched.setenv(name, value)
-        bucket.push(built, manifest, uri, print)
+        push(built, manifest, uri, print)
     place = {"MODEL_URI": uri, "MODEL_SHA256": manifest.digest, "MODEL_TMP": str(tmp_path_factory.mktemp("tmp"))}
     return dict(os.environ) | s3.environment | place | {"MODEL_DIR": "/nowhere", "THREADS": "1"}
 

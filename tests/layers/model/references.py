@@ -11,7 +11,7 @@ import ml_dtypes
 import numpy as np
 import safetensors.numpy
 
-from tests.layers.model import recipe
+from tests.layers.model import random_weights
 
 FOLDER = Path(__file__).with_name("references")
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
@@ -38,7 +38,7 @@ def _json(path: Path, content: object) -> None:
 
 
 def _tensors(path: Path, content: Mapping[str, tuple[str, list[int]]]) -> None:
-    tensors = {name: recipe.tensor(_plain(name), shape).astype(TYPES[kind]) for name, (kind, shape) in content.items()}
+    tensors = {name: random_weights.tensor(_plain(name), shape).astype(TYPES[kind]) for name, (kind, shape) in content.items()}
     safetensors.numpy.save_file(tensors, path)
 
 

@@ -16,7 +16,7 @@ from handler.embedding.manifest import Manifest
 from handler.errors import Validation
 from handler.service import Options
 from tests.conftest import ClientOf, serve
-from tests.layers.model import references, tiny
+from tests.layers.model import references, tiny_bert
 from tests.layers.model.commands import build, built, make, refusal, refused
 
 EXACT = ("--precision", "fp32")
@@ -72,15 +72,15 @@ def test_the_file_that_is_named_is_taken_instead_of_the_weights(tmp_path: Path) 
 
 def test_every_other_input_is_made_of_the_token_ids(tmp_path: Path) -> None:
     """A mask of ones, segments of zeros, places from 0, no past: all shown by a graph whose token vectors are their sum."""
-    model = tiny.write(tmp_path / "source", config={"model_type": "other"})
+    model = tiny_bert.write(tmp_path / "source", config={"model_type": "other"})
     (model / "onnx").mkdir()
     onnx.save(_sum_of_inputs(), model / "onnx/model.onnx")
     service = serve(built(model, tmp_path / "model", *EXACT, MIN_COSINE="-1"))
     (vector,) = service.embed(["abc"], Options(normalize=False)).vectors
-    ids = np.array(tiny.tokenizer().encode("abc").ids)
-    ids = ids[ids != tiny.VOCABULARY.index("[PAD]")]
+    ids = np.array(tiny_bert.tokenizer().encode("abc").ids)
+    ids = ids[ids != tiny_bert.VOCABULARY.index("[PAD]")]
     places = np.arange(len(ids))
-    np.testing.assert_allclose(vector, np.full(tiny.HIDDEN, (ids + 1 + 0 + places).mean()), rtol=1e-6)
+    np.testing.assert_allclose(vector, np.full(tiny_bert.HIDDEN, (ids + 1 + 0 + places).mean()), rtol=1e-6)
 
 
 def _sum_of_inputs() -> onnx.ModelProto:
@@ -98,9 +98,9 @@ def _sum_of_inputs() -> onnx.ModelProto:
     nodes[:0] = [helper.make_node("Cast", [name], [f"{name}.float"], to=TensorProto.FLOAT) for name in names]
     constants = [
         numpy_helper.from_array(np.array([2]), "last"),
-        numpy_helper.from_array(np.ones(tiny.HIDDEN, np.float32), "ones"),
+        numpy_helper.from_array(np.ones(tiny_bert.HIDDEN, np.float32), "ones"),
     ]
-    output = helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, ["batch", "tokens", tiny.HIDDEN])
+    output = helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, ["batch", "tokens", tiny_bert.HIDDEN])
     graph = helper.make_graph(nodes, "sum", inputs, [output], constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
 
@@ -122,14 +122,14 @@ def test_a_model_of_texts_and_more_is_given_none_of_the_rest(name: str, tmp_path
 
 def _own(folder: Path, model: onnx.ModelProto, **config: object) -> Path:
     """Write a folder with this ONNX file of its own."""
-    written = tiny.write(folder, config={"model_type": "other", **config})
+    written = tiny_bert.write(folder, config={"model_type": "other", **config})
     (written / "onnx").mkdir()
     onnx.save(model, written / "onnx/model.onnx")
     return written
 
 
 def _expected_sum() -> float:
-    ids = [token for token in tiny.tokenizer().encode("abc").ids if token != tiny.VOCABULARY.index("[PAD]")]
+    ids = [token for token in tiny_bert.tokenizer().encode("abc").ids if token != tiny_bert.VOCABULARY.index("[PAD]")]
     return float(np.mean([token + 1 + place for place, token in enumerate(ids)]))
 
 
@@ -205,9 +205,9 @@ def test_token_vectors_that_have_gone_through_modules_are_not_taken_for_the_enco
     dense = {"idx": 1, "name": "1", "path": "2_Dense", "type": "sentence_transformers.models.Dense"}
     (model / "modules.json").write_text(json.dumps([listed[0], dense, listed[1]]))
     (model / "2_Dense").mkdir()
-    config = {"in_features": tiny.HIDDEN, "out_features": tiny.HIDDEN, "module_input_name": "token_embeddings"}
+    config = {"in_features": tiny_bert.HIDDEN, "out_features": tiny_bert.HIDDEN, "module_input_name": "token_embeddings"}
     (model / "2_Dense/config.json").write_text(json.dumps(config | {"activation_function": "torch.nn.Identity"}))
-    tensors = {"linear.weight": np.eye(tiny.HIDDEN, dtype=np.float32), "linear.bias": np.zeros(tiny.HIDDEN, np.float32)}
+    tensors = {"linear.weight": np.eye(tiny_bert.HIDDEN, dtype=np.float32), "linear.bias": np.zeros(tiny_bert.HIDDEN, np.float32)}
     safetensors.numpy.save_file(tensors, model / "2_Dense/model.safetensors")
     (vector,) = serve(built(model, tmp_path / "model", *EXACT)).embed(["abc"], Options(normalize=False)).vectors
     assert vector[0] == pytest.approx(_expected_sum())

@@ -15,7 +15,7 @@ from layers.model.architectures import ARCHITECTURES
 from layers.model.configuration import Unsupported
 from layers.model.known_fields import ARGUMENTS, Fields
 from layers.model.specification import Specification
-from tests.layers.model import tiny
+from tests.layers.model import tiny_bert
 from tests.layers.model.commands import make, refused
 
 MODULES = [
@@ -55,15 +55,15 @@ def set_fields(folder: Path, name: str, **values: Any) -> None:  # noqa: ANN401 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A model with every configuration file."""
-    made = tiny.write(tmp_path / "tiny", modules=MODULES)
+    made = tiny_bert.write(tmp_path / "tiny", modules=MODULES)
     listed = json.loads((made / "modules.json").read_text())
     (made / "modules.json").write_text(json.dumps([listed[0], WORD_WEIGHTS, *listed[1:]]))
     contents: Mapping[str, Any] = {
-        "2_Dense": {"in_features": tiny.HIDDEN, "out_features": 8},
+        "2_Dense": {"in_features": tiny_bert.HIDDEN, "out_features": 8},
         "3_Dropout": {},
         "4_LayerNorm": {"dimension": 8},
         "5_Normalize": {},
-        "6_WordWeights": {"vocab": tiny.VOCABULARY, "word_weights": {"a": 0.5}},
+        "6_WordWeights": {"vocab": tiny_bert.VOCABULARY, "word_weights": {"a": 0.5}},
     }
     for place, content in contents.items():
         (made / place).mkdir()
@@ -231,11 +231,11 @@ def test_what_is_known_and_not_done_is_refused(name: str, folder: Path) -> None:
 
 def test_a_tokenizer_that_knows_no_words_is_refused(tmp_path: Path) -> None:
     """As Sentence Transformers 6 makes of XLM-RoBERTa's tokenizer where BERT's class is named."""
-    model = tiny.write(tmp_path / "tiny")
+    model = tiny_bert.write(tmp_path / "tiny")
     content = json.loads((model / "tokenizer.json").read_text())
     letters = {token: place for token, place in content["model"]["vocab"].items() if not token.isalpha()}
     content["model"]["vocab"] = letters | {
-        f"?{place}": place for place in range(len(tiny.VOCABULARY)) if place not in letters.values()
+        f"?{place}": place for place in range(len(tiny_bert.VOCABULARY)) if place not in letters.values()
     }
     (model / "tokenizer.json").write_text(json.dumps(content))
     assert "tokenizer.json knows too few words: " in refused(model, tmp_path / "model")
@@ -243,7 +243,7 @@ def test_a_tokenizer_that_knows_no_words_is_refused(tmp_path: Path) -> None:
 
 def test_added_tokens_beyond_the_model_are_left_out_and_said(tmp_path: Path) -> None:
     """No text but one that spells them needs them; the model would fail on that one."""
-    model = tiny.write(tmp_path / "tiny", tokenizer_config={"additional_special_tokens": ["<image>"]})
+    model = tiny_bert.write(tmp_path / "tiny", tokenizer_config={"additional_special_tokens": ["<image>"]})
     said: list[str] = []
     (tmp_path / "out").mkdir()
     tokenizer.write(Specification.read(model), tmp_path / "out", said.append)
@@ -252,4 +252,4 @@ def test_added_tokens_beyond_the_model_are_left_out_and_said(tmp_path: Path) -> 
     ]
     make(model, tmp_path / "model")
     made = Tokenizer.from_file(str(tmp_path / "model/tokenizer.json"))
-    assert max(made.encode("an <image>").ids) < len(tiny.VOCABULARY)
+    assert max(made.encode("an <image>").ids) < len(tiny_bert.VOCABULARY)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from handler.embedding.manifest import Manifest
 from layers.model import pickles, weights
 from layers.model.configuration import Unsupported
-from tests.layers.model import hub, references, tiny, written_pickles
+from tests.layers.model import hub, references, tiny_bert, torch_files
 from tests.layers.model.commands import built, make
 
 NAME = "pytorch_model.bin"
@@ -45,9 +45,9 @@ class Call:
 
 
 def archive(pickled: bytes, folder: Path, numbers: bytes = bytes(2112), **options: Any) -> Path:  # noqa: ANN401
-    """Write a file as torch does today, with this pickle and one storage in it; `options` are written_pickles.archive's."""
+    """Write a file as torch does today, with this pickle and one storage in it; `options` are torch_files.archive's."""
     folder.mkdir(exist_ok=True)
-    with written_pickles.archive(folder / NAME, pickled, **options) as add:
+    with torch_files.archive(folder / NAME, pickled, **options) as add:
         add("0", numbers)
     return folder
 
@@ -56,7 +56,7 @@ def tensor(
     kind: str, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0, length: int = 528, key: str = "0"
 ) -> bytes:
     """A pickle of one tensor called linear.weight."""
-    return written_pickles.dictionary({"linear.weight": written_pickles.tensor(kind, shape, strides, offset, length, key)})
+    return torch_files.dictionary({"linear.weight": torch_files.tensor(kind, shape, strides, offset, length, key)})
 
 
 GOOD = tensor("FloatStorage", (16, 32), (32, 1))
@@ -197,7 +197,7 @@ def test_a_file_that_torch_did_not_write_so_is_refused(name: str, tmp_path: Path
 
 def test_a_pickle_is_never_opened_where_there_are_safetensors(tmp_path: Path) -> None:
     """Nor is it a source of the model."""
-    model = tiny.write(tmp_path / "tiny")
+    model = tiny_bert.write(tmp_path / "tiny")
     (model / NAME).write_bytes(pickle.dumps(Call(os.mkdir, str(tmp_path / "sprung"))))
     assert NAME not in make(model, tmp_path / "model").sources
     assert not (tmp_path / "sprung").exists()
@@ -205,10 +205,10 @@ def test_a_pickle_is_never_opened_where_there_are_safetensors(tmp_path: Path) ->
 
 def test_wide_weights_are_read_as_float32(tmp_path: Path) -> None:
     """As torch converts them."""
-    model = tiny.write(tmp_path / "tiny")
+    model = tiny_bert.write(tmp_path / "tiny")
     expected = make(model, tmp_path / "one").files["model.onnx.data"]
     safetensors.numpy.save_file(
-        {name: values.astype(np.float64) for name, values in tiny.weights().items()}, model / "model.safetensors"
+        {name: values.astype(np.float64) for name, values in tiny_bert.weights().items()}, model / "model.safetensors"
     )
     assert make(model, tmp_path / "two").files["model.onnx.data"] == expected
 

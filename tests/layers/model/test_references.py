@@ -1,4 +1,4 @@
-"""Every architecture and every rule, held against the official library's own vectors (oracle.py computed them)."""
+"""Every architecture and every rule, held against the official library's own vectors (oracle computed them)."""
 
 from functools import cache
 from pathlib import Path

@@ -13,7 +13,7 @@ import safetensors.numpy
 from moto.server import ThreadedMotoServer
 
 from handler.embedding.manifest import Manifest
-from tests.layers.model import hub, references, tiny
+from tests.layers.model import hub, references, tiny_bert
 from tests.layers.model.commands import build, built, refusal
 
 NOWHERE = "http://127.0.0.1:9"
@@ -24,7 +24,7 @@ EXACT = ("--precision", "fp32")
 @pytest.fixture
 def small_hub(tmp_path: Path) -> Iterator[hub.Hub]:
     """A hub with one tiny model, and an ONNX file beside its weights that nobody needs."""
-    model = tiny.write(tmp_path / "hub/tiny")
+    model = tiny_bert.write(tmp_path / "hub/tiny")
     (model / "onnx").mkdir()
     (model / "onnx/model.onnx").write_bytes(bytes(1000))
     (model / "pytorch_model.bin").write_bytes(bytes(1000))
@@ -62,7 +62,7 @@ def test_what_the_hub_gave_once_needs_no_network_again(small_hub: hub.Hub, tmp_p
 
 def test_a_download_that_broke_off_is_gone_on_with(small_hub: hub.Hub, tmp_path: Path) -> None:
     """From where it broke off, not from the start; the library writes 10 MiB at a time."""
-    large = tiny.weights() | {"a.head.nobody.needs": np.zeros(15 << 20, np.int8)}
+    large = tiny_bert.weights() | {"a.head.nobody.needs": np.zeros(15 << 20, np.int8)}
     safetensors.numpy.save_file(large, small_hub.folder / "model.safetensors")
     small_hub.cut["model.safetensors"] = 12 << 20
     built("org/tiny", tmp_path / "model", *EXACT, HF_ENDPOINT=small_hub.url)
@@ -174,7 +174,7 @@ def uploaded(s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[s
         monkeypatch.setenv(name, value)
     client = boto3.client("s3", endpoint_url=s3)
     client.create_bucket(Bucket="models")
-    model = tiny.write(tmp_path / "uploaded/tiny")
+    model = tiny_bert.write(tmp_path / "uploaded/tiny")
     for path in model.rglob("*"):
         if path.is_file():
             client.upload_file(str(path), "models", f"org/tiny/{path.relative_to(model)}")
@@ -247,7 +247,7 @@ def _wheel(folder: Path, name: str, files: dict[str, bytes]) -> None:
 @pytest.fixture
 def wheels(tmp_path: Path) -> dict[str, str]:
     """The environment of a builder that finds three packages: a model, a model cut into parts of a zip file, and none."""
-    model = tiny.write(tmp_path / "tiny")
+    model = tiny_bert.write(tmp_path / "tiny")
     files = {f"model/{path.relative_to(model)}": path.read_bytes() for path in model.rglob("*") if path.is_file()}
     zipped = io.BytesIO()
     with zipfile.ZipFile(zipped, "w") as whole:

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper
 from layers.model import tokenizer
 from layers.model.configuration import Unsupported
 from layers.model.specification import Specification
-from tests.layers.model import tiny
+from tests.layers.model import tiny_bert
 from tests.layers.model.commands import refused
 
 FIELDS: dict[str, tuple[dict[str, Any], str]] = {
@@ -59,7 +59,7 @@ FIELDS: dict[str, tuple[dict[str, Any], str]] = {
 def test_a_value_that_no_model_has_is_refused_by_its_field(name: str, tmp_path: Path) -> None:
     """With the range that is allowed; some of these built, and killed the process that served them."""
     changes, expected = FIELDS[name]
-    sentence = refused(tiny.write(tmp_path / "tiny", **changes), tmp_path / "model")
+    sentence = refused(tiny_bert.write(tmp_path / "tiny", **changes), tmp_path / "model")
     assert expected in sentence
     assert len(sentence) < 1000
 
@@ -101,7 +101,7 @@ def _weights(**values: Any) -> Callable[[Path], object]:  # noqa: ANN401
     """Fill tensors with one value; `__` stands for the dots in their names."""
 
     def spoil(folder: Path) -> None:
-        tensors = tiny.weights()
+        tensors = tiny_bert.weights()
         for name, value in values.items():
             tensors[name.replace("__", ".")][...] = value
         safetensors.numpy.save_file(tensors, folder / "model.safetensors")
@@ -147,7 +147,7 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
 def test_a_file_that_is_none_or_holds_no_model_is_refused(name: str, tmp_path: Path) -> None:
     """No pipe is waited for, no device read, no link out of the folder followed, and no model written that was not run."""
     spoil, expected = FILES[name]
-    model = tiny.write(tmp_path / "tiny")
+    model = tiny_bert.write(tmp_path / "tiny")
     spoil(model)
     assert expected.replace("{model}", str(model)) in refused(model, tmp_path / "model")
 
@@ -155,7 +155,7 @@ def test_a_file_that_is_none_or_holds_no_model_is_refused(name: str, tmp_path: P
 @pytest.mark.parametrize("precision", ["int8", "fp16", "int4"])
 def test_no_precision_of_a_model_without_use_is_written(precision: str, tmp_path: Path) -> None:
     """Also where any cosine is accepted."""
-    model = tiny.write(tmp_path / "tiny")
+    model = tiny_bert.write(tmp_path / "tiny")
     _weights(encoder__layer__1__output__LayerNorm__weight=0)(model)
     sentence = refused(model, tmp_path / "model", precision, (-1, -1))
     assert "gives the same vector for each of 50 passages" in sentence
@@ -163,14 +163,14 @@ def test_no_precision_of_a_model_without_use_is_written(precision: str, tmp_path
 
 def _exported(folder: Path, **changes: Any) -> Path:  # noqa: ANN401
     """Write a folder with an ONNX file of its own that looks up one row for each token."""
-    model = tiny.write(folder, config={"model_type": "albert"})
+    model = tiny_bert.write(folder, config={"model_type": "albert"})
     shape = ["batch", "tokens"]
     graph = helper.make_graph(
         [helper.make_node("Gather", ["table", "input_ids"], ["last_hidden_state"])],
         "encoder",
         [helper.make_tensor_value_info("input_ids", TensorProto.INT64, shape)],
-        [helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, [*shape, tiny.HIDDEN])],
-        [onnx.numpy_helper.from_array(tiny.weights()["embeddings.word_embeddings.weight"], "table")],
+        [helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, [*shape, tiny_bert.HIDDEN])],
+        [onnx.numpy_helper.from_array(tiny_bert.weights()["embeddings.word_embeddings.weight"], "table")],
     )
     made = helper.make_model(graph, **{"opset_imports": [helper.make_opsetid("", 17)], "ir_version": 8} | changes)
     if changes.get("opset_imports") == []:
@@ -261,7 +261,7 @@ def test_any_value_in_any_field_is_read_or_refused(any_folder: Path, data: st.Da
 def any_folder(tmp_path: Path) -> Path:
     """A folder with every configuration file."""
     dense = [{"path": "2_Dense", "type": "sentence_transformers.models.Dense"}]
-    folder = tiny.write(tmp_path / "tiny", modules=dense, tokenizer_config={"tokenizer_class": "BertTokenizer"})
+    folder = tiny_bert.write(tmp_path / "tiny", modules=dense, tokenizer_config={"tokenizer_class": "BertTokenizer"})
     (folder / "2_Dense").mkdir()
-    (folder / "2_Dense/config.json").write_text(json.dumps({"in_features": tiny.HIDDEN, "out_features": 8}))
+    (folder / "2_Dense/config.json").write_text(json.dumps({"in_features": tiny_bert.HIDDEN, "out_features": 8}))
     return folder

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from handler.embedding.manifest import GRAPH, WEIGHTS, Manifest
 from layers.model.int8 import packed
-from layers.model.layout import REFERENCE_PANEL, in_reference_layout, reference_digests
+from layers.model.reference_layout import REFERENCE_PANEL, in_reference_layout, reference_digests
 from layers.runtime.operators import GROUP
 from tests.conftest import FP32, INT8
 

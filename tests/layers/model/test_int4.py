@@ -6,8 +6,8 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from layers.model.blocks import BLOCK, LARGEST, Blocks, Int4, Moments
 from layers.model.graph import Graph
+from layers.model.int4 import BLOCK, LARGEST, Blocks, Int4, Moments
 from layers.model.precision import Linear
 
 GENERATOR = np.random.default_rng(11)
