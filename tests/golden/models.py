@@ -50,7 +50,7 @@ class CheckedModel:
     def references(self) -> list[dict[str, Any]]:
         """Return the official library's vectors: `text`, `side` (where a long text is truncated), `ordinary`, `vector`.
 
-        Only fp32 is held against the texts that are not ordinary, such as one word five hundred times.
+        Only fp32 is compared on texts that are not ordinary, such as one word five hundred times.
         """
         rows: list[dict[str, Any]] = json.loads((REFERENCES / f"{self.short}.json").read_text(encoding="utf-8"))["rows"]
         return rows

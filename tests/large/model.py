@@ -66,7 +66,7 @@ class LargeModel:
 
 
 def _tensors(shapes: Mapping[str, tuple[int, ...]]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the weights, one after the other; the same on every call."""
+    """Yield the weights one after the other. Every call yields the same."""
     generator = np.random.default_rng(7)
     for name, shape in shapes.items():
         values = SPREAD * generator.standard_normal(shape, dtype=np.float32)
@@ -83,7 +83,7 @@ def _write_safetensors(folder: Path, _shapes: Mapping[str, tuple[int, ...]], ten
 
 
 def _write_pickle(folder: Path, shapes: Mapping[str, tuple[int, ...]], tensors: Tensors) -> Path:
-    """A tensor at a time: none but one is in memory."""
+    """Write one tensor at a time, so that only one is in memory."""
     opcodes = {}
     for key, (name, shape) in enumerate(shapes.items()):
         strides = tuple(int(np.prod(shape[place + 1 :])) for place in range(len(shape)))
@@ -99,7 +99,7 @@ def _write_pickle(folder: Path, shapes: Mapping[str, tuple[int, ...]], tensors: 
 
 
 def _copy_default_tokenizer(folder: Path, cache: Path) -> None:
-    """The default model's, which has gte-large's vocabulary."""
+    """Copy the tokenizer of the default model, which has gte-large's vocabulary."""
     tokenizer = packages.pinned(packages.DEFAULT, cache, lambda _: None)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(tokenizer / name, folder / name)
@@ -110,7 +110,7 @@ VOCABULARY = 250_002
 
 
 def _write_unigrams(folder: Path, _cache: Path) -> None:
-    """As many tokens as XLM-RoBERTa has, among them the words of the passages."""
+    """Write a tokenizer with as many tokens as XLM-RoBERTa has. The words of the passages are among them."""
     texts = [*passages("calibration", 128), *passages("scoring", BGE_M3.passages)]
     words = dict.fromkeys(word for text in texts for word in re.findall(r"\w+|[^\w\s]", text))
     pieces = [*((token, 0.0) for token in SPECIAL), ("▁", -9.0), *((f"▁{word}", -8.0) for word in words)]

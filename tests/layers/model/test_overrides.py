@@ -1,4 +1,4 @@
-"""POOLING, NORMALIZE, MAX_LENGTH and TASK set instead of what a model's files say, and folders whose files say nothing."""
+"""POOLING, NORMALIZE, MAX_LENGTH and TASK replace what a model's files say. A folder may also lack modules.json."""
 
 import json
 from pathlib import Path
@@ -23,8 +23,8 @@ def unlisted(folder: Path, **changes: Any) -> Path:  # noqa: ANN401 - fields of 
     return model
 
 
-def test_a_folder_without_modules_is_pooled_by_mean_and_said_loudly(tmp_path: Path) -> None:
-    """As Sentence Transformers does, with the tokenizer's limit; test_references.py holds the vectors."""
+def test_a_folder_without_modules_is_pooled_by_mean_with_a_warning(tmp_path: Path) -> None:
+    """Sentence Transformers does the same, with the tokenizer's limit. test_references.py compares the vectors."""
     done = build(unlisted(tmp_path / "tiny"), tmp_path / "model", *EXACT)
     assert "ATTENTION: modules.json is missing, so nothing says how this model pools" in done.stdout
     assert "set POOLING, NORMALIZE and MAX_LENGTH" in done.stdout
@@ -34,13 +34,13 @@ def test_a_folder_without_modules_is_pooled_by_mean_and_said_loudly(tmp_path: Pa
 
 
 def test_a_model_made_to_generate_text_is_pooled_by_its_last_token(tmp_path: Path) -> None:
-    """As both versions of the library do."""
+    """Versions 5 and 6 of the library do the same."""
     model = unlisted(tmp_path / "tiny", config={"architectures": ["BertForCausalLM"]})
     assert Manifest.read(built(model, tmp_path / "model", *EXACT)).pooling == "lasttoken"
 
 
-def test_what_is_set_is_built_and_goes_into_the_manifest_and_the_fingerprint(tmp_path: Path) -> None:
-    """A value that the files have too is no override: such a model keeps its cached vectors."""
+def test_overrides_are_built_and_are_part_of_the_manifest_and_the_fingerprint(tmp_path: Path) -> None:
+    """A value that equals that of the files is no override, and the model keeps its cached vectors."""
     model = tiny_bert.write(tmp_path / "tiny")
     plain = Manifest.read(built(model, tmp_path / "plain", *EXACT))
     same = Manifest.read(built(model, tmp_path / "same", *EXACT, "--pooling", "mean", "--max-length", "64"))
@@ -59,13 +59,13 @@ def test_what_is_set_is_built_and_goes_into_the_manifest_and_the_fingerprint(tmp
 
 
 @pytest.mark.parametrize(("value", "length_one"), [("true", True), ("false", False)])
-def test_requests_that_do_not_say_are_normalized_as_the_build_was_told(
+def test_requests_without_normalize_follow_the_setting_of_the_build(
     value: str,
     length_one: object,
     tmp_path: Path,
     client_of: ClientOf,
 ) -> None:
-    """A request that says so has what it says."""
+    """A request with `normalize` gets what it says."""
     model = tiny_bert.write(tmp_path / "tiny", modules=[{"path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}])
     out = built(model, tmp_path / "model", *EXACT, "--normalize", value)
     assert Manifest.read(out).overrides == ({} if length_one is True else {"normalize": False})
@@ -93,13 +93,13 @@ REFUSALS = {
 
 @pytest.mark.parametrize("name", REFUSALS)
 def test_a_value_that_cannot_be_set_is_refused(name: str, tmp_path: Path) -> None:
-    """By the variable's name."""
+    """The sentence names the variable."""
     arguments, expected = REFUSALS[name]
     assert expected in refusal(tiny_bert.write(tmp_path / "tiny"), tmp_path / "model", *EXACT, *arguments)
 
 
 def test_a_pooling_that_the_next_module_cannot_take_is_refused(tmp_path: Path) -> None:
-    """Here a Dense module made for one vector."""
+    """Here a Dense module takes one vector, not two."""
     model = tiny_bert.write(tmp_path / "tiny", modules=[{"path": "2_Dense", "type": "sentence_transformers.models.Dense"}])
     (model / "2_Dense").mkdir()
     (model / "2_Dense/config.json").write_text(json.dumps({"in_features": tiny_bert.HIDDEN, "out_features": 8}))
@@ -108,7 +108,7 @@ def test_a_pooling_that_the_next_module_cannot_take_is_refused(tmp_path: Path) -
 
 
 def test_a_model_without_a_limit_needs_one_set(tmp_path: Path) -> None:
-    """Where neither tokenizer nor positions say one, as with an ONNX file of its own."""
+    """Neither the tokenizer nor the positions have a limit, as in some models with their own ONNX file."""
     changes: dict[str, Any] = {
         "config": {"model_type": "other", "max_position_embeddings": None},
         "sentence_bert_config": {"max_seq_length": None},

@@ -93,7 +93,7 @@ UNSUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", UNSUPPORTED)
-def test_what_would_change_the_vectors_and_is_not_done_is_refused_by_name(name: str, tmp_path: Path) -> None:
+def test_anything_unknown_that_would_change_vectors_is_refused_by_name(name: str, tmp_path: Path) -> None:
     """A model is served exactly or not at all."""
     changes, expected = UNSUPPORTED[name]
     model = tiny_bert.write(tmp_path / "tiny", **changes)
@@ -122,7 +122,7 @@ def _typed(kind: type) -> Callable[[Path], object]:
 
 
 def _linked(name: str) -> Callable[[Path], object]:
-    """Move a file out of the folder and leave a link to it."""
+    """Move a file out of the folder and put a link in its place."""
 
     def spoil(folder: Path) -> None:
         outside = folder.parent / "outside"
@@ -133,7 +133,7 @@ def _linked(name: str) -> Callable[[Path], object]:
 
 
 def _sharded(place: str) -> Callable[[Path], object]:
-    """An index that puts every tensor into `place`, beside a whole file outside of the folder."""
+    """Write an index that puts every tensor into `place`, and a complete file outside of the folder."""
 
     def spoil(folder: Path) -> None:
         (folder / "model.safetensors").rename(folder.parent / "outside.safetensors")
@@ -176,7 +176,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_source_is_refused_by_the_file(name: str, tmp_path: Path) -> None:
-    """One sentence, and nothing half-written."""
+    """There is one sentence, and nothing is written."""
     spoil, expected = BROKEN[name]
     model = tiny_bert.write(tmp_path / "tiny")
     spoil(model)
@@ -187,7 +187,7 @@ def test_a_broken_source_is_refused_by_the_file(name: str, tmp_path: Path) -> No
 
 
 def _graph(inputs: tuple[str, ...], output: str, hidden: int = tiny_bert.HIDDEN) -> onnx.ModelProto:
-    """An encoder that gives the same vector for every token."""
+    """Return an encoder that gives the same vector for every token."""
     shape = ["batch", "tokens"]
     table = helper.make_tensor("table", TensorProto.FLOAT, [1, hidden], np.ones(hidden, np.float32))
     nodes = [
@@ -206,7 +206,7 @@ def _graph(inputs: tuple[str, ...], output: str, hidden: int = tiny_bert.HIDDEN)
 
 
 def _outside() -> bytes:
-    """A graph whose weights are said to be in a file above the folder."""
+    """Return a graph that names a file above the folder for its weights."""
     model = _graph(("input_ids",), "last_hidden_state")
     tensor = model.graph.initializer[0]
     tensor.ClearField("float_data")
@@ -235,7 +235,7 @@ GRAPHS: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_an_onnx_file_that_does_not_fit_is_refused(name: str, tmp_path: Path) -> None:
-    """By the input, output or dimension that is not as expected."""
+    """The sentence names the unexpected input, output or dimension."""
     content, expected = GRAPHS[name]
     model = tiny_bert.write(tmp_path / "tiny", config={"model_type": "albert"})
     (model / "onnx").mkdir()
@@ -244,8 +244,8 @@ def test_an_onnx_file_that_does_not_fit_is_refused(name: str, tmp_path: Path) ->
     assert expected.replace("{model}", str(model)) in refused(model, tmp_path / "model")
 
 
-def test_an_onnx_file_that_is_named_must_be_there(tmp_path: Path) -> None:
-    """Also where the weights would do."""
+def test_an_onnx_file_that_is_named_must_exist(tmp_path: Path) -> None:
+    """The weights are not used instead."""
     sentence = refusal(tiny_bert.write(tmp_path / "tiny"), tmp_path / "model", "--onnx", "onnx/other.onnx")
     assert sentence == f"onnx/other.onnx is missing in {tmp_path / 'tiny'}: it was asked for"
 
@@ -253,8 +253,8 @@ def test_an_onnx_file_that_is_named_must_be_there(tmp_path: Path) -> None:
 # --- The disk ---------------------------------------------------------------------------------------------
 
 
-def test_a_file_that_the_disk_does_not_take_is_told_and_nothing_is_left(tmp_path: Path) -> None:
-    """Here the system's own limit stands for a full disk."""
+def test_a_file_that_the_disk_does_not_take_is_reported_and_nothing_is_left(tmp_path: Path) -> None:
+    """The system's limit on the size of files has the effect of a full disk."""
     model, out = tiny_bert.write(tmp_path / "tiny"), tmp_path / "model"
     command = f'ulimit -f 40; exec "{sys.executable}" -m layers.model "{model}" --out "{out}" --precision fp32'
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -262,8 +262,8 @@ def test_a_file_that_the_disk_does_not_take_is_told_and_nothing_is_left(tmp_path
     assert list(tmp_path.iterdir()) == [model]
 
 
-def test_a_full_disk_is_told_and_nothing_is_left(tmp_path: Path) -> None:
-    """A file system of 100 kB, where one may be made."""
+def test_a_full_disk_is_reported_and_nothing_is_left(tmp_path: Path) -> None:
+    """The test needs the right to mount a file system, which has 100 kB."""
     model, disk = tiny_bert.write(tmp_path / "tiny"), tmp_path / "disk"
     disk.mkdir()
     build_there = f'"{sys.executable}" -m layers.model "{model}" --out "{disk}/model" --precision fp32; ls -A "{disk}"'
