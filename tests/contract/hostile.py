@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.conftest import Client, Reply
-from tests.contract.test_routes import PATHS, event
+from tests.contract.example_requests import PATHS, event
 
 STATUSES = frozenset({200, 204, 400, 401, 404, 405, 413, 415, 422, 424})
 LONGEST_INTEGER = 10 ** (sys.get_int_max_str_digits() - 1)

@@ -1,4 +1,4 @@
-"""Dead letters of a stack are put back: tested with moto's queues and streams, and a function in this process."""
+"""Dead letters of a stack are returned to where they came from. moto provides queues and streams; the function is in this process."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from botocore.stub import Stubber
 
 from events.aws import LocalAWS
 from events.redrive import Stack, invocations, queue, rules, stream
-from handler.kinds import PIPELINE, kind_of, resolve
+from handler.kinds import PIPELINE, Event, kind_of, resolve
 from tests.pipelines.lambda_front import LambdaFront
 
 QUEUES = ("SourceQueue", "DeadLetters", "RuleDeadLetters", "StreamDeadLetters")
@@ -60,7 +60,7 @@ def reply_with(given: Given, reply: Callable[[Any], Any]) -> list[Any]:
     """Have the function return a reply; return the list of the events that it gets."""
     events: list[Any] = []
 
-    def function(event: Any, _: object) -> Any:  # noqa: ANN401 - Lambda's own types
+    def function(event: Event, _: object) -> object:
         events.append(event)
         return reply(event)
 

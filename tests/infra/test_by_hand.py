@@ -35,7 +35,10 @@ def test_every_target_and_every_section_that_is_named_is_there() -> None:
     guide = GUIDE.read_text()
     makefile = (ROOT / "Makefile").read_text()
     shell = "\n".join(text for kind, text in BLOCKS if kind == "sh")
-    targets = {*re.findall(r"`make ([a-z0-9-]+)", BLOCK.sub("", guide)), *re.findall(r"(?:^|&& )make ([a-z0-9-]+)", shell, re.MULTILINE)}
+    targets = {
+        *re.findall(r"`make ([a-z0-9-]+)", BLOCK.sub("", guide)),
+        *re.findall(r"(?:^|&& )make ([a-z0-9-]+)", shell, re.MULTILINE),
+    }
     assert "deploy" in targets
     assert {target for target in targets if f"\n{target}:" not in makefile} == set()
     sections = {
@@ -46,7 +49,7 @@ def test_every_target_and_every_section_that_is_named_is_there() -> None:
 
 
 def test_every_parameter_that_is_set_in_the_guide_is_in_the_template() -> None:
-    """The prose sets it as NAME=VALUE; arguments of make are in the Makefile. Blocks may call AWS's own commands with other names."""
+    """The prose sets it as NAME=VALUE; arguments of make are in the Makefile. Blocks may use names of AWS's own commands."""
     parameters = transformed()["Parameters"]
     makefile = (ROOT / "Makefile").read_text()
     named = set(re.findall(r"\b([A-Z]\w+)=", BLOCK.sub("", GUIDE.read_text())))
