@@ -2,7 +2,7 @@
 
 import re
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, SLOWEST
 
 
 def test_no_module_imports_from_a_test() -> None:
@@ -11,3 +11,8 @@ def test_no_module_imports_from_a_test() -> None:
     imported = re.compile(r"^\s*(?:from|import) tests\.[\w.]*\btest_\w+", re.MULTILINE)
     assert len(modules) > 100
     assert [str(path.relative_to(ROOT)) for path in modules if imported.search(path.read_text())] == []
+
+
+def test_the_slowest_files_exist() -> None:
+    """A file that was renamed would silently lose its place at the start."""
+    assert [path for path in SLOWEST if not (ROOT / path).is_file()] == []

@@ -121,7 +121,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.mark.parametrize("cpu", KERNELS)
 def test_the_arm64_artefact_gives_the_results_of_the_x86_one(cpu: str, here: dict[str, Any], tmp_path: Path) -> None:
-    """All bits of int8 are equal, with each set of kernels. ONNX Runtime adds float32 in another order: the cosine is at least 0.999999."""
+    """All bits of int8 are equal with each set of kernels. Float32 is added in another order: its cosine is at least 0.999999."""
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "graphs").mkdir()
     asked = [*revision.INPUTS, *operators(np.random.default_rng(1))]

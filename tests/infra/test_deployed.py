@@ -1,8 +1,8 @@
 """The transformed template is deployed to moto's CloudFormation over HTTP, as far as moto supports it.
 
 moto cannot make aliases, permissions, hosted configurations, alarms, secrets, queue policies, HTTP APIs, asynchronous
-configurations or canaries. These resources are left out: a reference to one becomes its name, and a reference to an alias becomes its function. In
-the others, moto resolves every condition, reference and substitution.
+configurations or canaries. These resources are left out: a reference to one becomes its name, and a reference to an alias
+becomes its function. In the others, moto resolves every condition, reference and substitution.
 """
 
 import io

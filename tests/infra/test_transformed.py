@@ -119,8 +119,8 @@ def decisive(function: Mapping[str, Any], parameters: Mapping[str, Any]) -> set[
 def test_another_setting_is_another_configuration_and_another_version(template: dict[str, Any]) -> None:
     """SAM sees only a parameter's name, and Lambda publishes no version of an unchanged function.
 
-    So every value is in the settings, and their number is in the version's description and in the function's environment. If it were in
-    only one of them, the alias would stay behind, or the stack would roll back ("A version for this Lambda function exists").
+    So every value is in the settings, and their number is in the version's description and in the function's environment. Were it
+    in only one of them, the alias would stay behind, or the stack would roll back ("A version for this Lambda function exists").
     """
     settings = template["Resources"]["Settings"]["Properties"]
     content, lists = settings["Content"]["Fn::Sub"]

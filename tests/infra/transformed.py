@@ -37,7 +37,7 @@ def transformed(**parameters: str) -> Template:
 
 
 def transformed_each(*given: tuple[Mapping[str, str], Mapping[str, str]]) -> list[Template]:
-    """Return a template for each pair of uploads and parameters. One process makes all: importing takes as long as 40 transforms."""
+    """Return a template for each pair of uploads and parameters. One process makes all: its imports take as long as 40."""
     ran = subprocess.run(
         [ROOT / "build/sam/bin/python", "-c", TRANSFORM, ROOT / "template.yaml", json.dumps(given)],
         env=os.environ | {"AWS_DEFAULT_REGION": "us-east-1"},
