@@ -88,8 +88,8 @@ SLOWEST = (
     "tests/pipelines/test_end_to_end.py",
     "tests/pipelines/test_state_machine.py",
 )
-"""The files whose tests take longest in all (`pytest --durations=0`), the slowest first. If they came last, one worker would still run
-them when the others are done."""
+"""The files whose tests take longest in all (`pytest --durations=0`), the slowest first. If they came last, one worker would still
+run them when the others are done."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

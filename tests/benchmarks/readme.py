@@ -1,4 +1,4 @@
-"""The pages' measured tables and the committed plots: `python -m tests.benchmarks.readme` makes them of the figures committed.
+"""Write the measured tables of the documents and the plots from the committed figures: `python -m tests.benchmarks.readme`.
 
 A table stands between two comments. The first names the classes of processors to show, best first, the table as the benchmark names
 it, and its columns with their formats and, for a column that is to be called otherwise, how:
@@ -13,12 +13,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.conftest import ROOT
+from tests.documents import DOCUMENTS
 from tests.layers.model import coverage
 
 from . import cost, plots, results
 
-PAGES = (Path("README.md"), Path("layers", "model", "README.md"))
-"""The pages with such tables."""
 PLOTS = Path(__file__).parent / "plots"
 TABLE = re.compile(
     r"<!-- (?:measured on (?P<classes>[^:]+)|computed): (?P<title>[^;]+); (?P<columns>.+?) -->\n(?P<rows>.*?)<!-- end -->",
@@ -69,9 +69,9 @@ def _lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[st
 
 
 def main() -> int:
-    """Write the pages and the plots."""
-    for page in PAGES:
-        page.write_text(filled(page.read_text(encoding="utf-8")), encoding="utf-8")
+    """Write the documents and the plots."""
+    for document in DOCUMENTS:
+        (ROOT / document.path).write_text(filled(document.text), encoding="utf-8")
     for name, drawing in drawn().items():
         (PLOTS / name).write_text(drawing, encoding="utf-8")
     return 0

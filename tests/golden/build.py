@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from layers.model.builder import SCORING_PASSAGES, Order, build
 from layers.model.configuration import Unsupported
-from layers.model.networks import EXACT, PRECISIONS
+from layers.model.networks import EXACT
+from layers.model.precision import PRECISIONS
 from tests.benchmarks.machine import Machine, cores
 from tests.benchmarks.results import MODELS_RUN, Section, read, renew, section_name
 from tests.benchmarks.tables import Cell, Table, say

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from layers.model import packages
-from layers.model.networks import PRECISIONS
+from layers.model.precision import PRECISIONS
 from layers.model.sources import Source
 from tests.conftest import ROOT
 from tests.golden import paraphrase_minilm

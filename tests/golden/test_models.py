@@ -10,7 +10,8 @@ import pytest
 from handler.embedding.manifest import Manifest
 from handler.embedding.tokenization import Tokenization
 from handler.service import Options
-from layers.model.networks import EXACT, PRECISIONS, Written
+from layers.model.networks import EXACT, Written
+from layers.model.precision import PRECISIONS
 from tests.benchmarks.results import MODELS, read
 from tests.conftest import serve
 from tests.golden import paraphrase_minilm

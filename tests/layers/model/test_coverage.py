@@ -8,8 +8,7 @@ import pytest
 
 from layers.model.configuration import Unsupported
 from layers.model.preview import Preview
-from tests.benchmarks.readme import PAGES
-from tests.conftest import ROOT
+from tests.documents import DOCUMENTS
 from tests.layers.model import coverage, references, tiny
 from tests.layers.model.commands import make, refused
 
@@ -25,8 +24,8 @@ def written(name: str, folder: Path, **changes: Any) -> Path:  # noqa: ANN401 - 
 
 def test_the_pages_have_the_sentence_that_make_coverage_prints() -> None:
     """The builder's own page has it; any other that begins the sentence has the same numbers."""
-    found = {page: coverage.SENTENCE.findall((ROOT / page).read_text(encoding="utf-8")) for page in PAGES}
-    assert found[Path("layers/model/README.md")]
+    found = {str(document.path): coverage.SENTENCE.findall(document.text) for document in DOCUMENTS}
+    assert found["layers/model/README.md"]
     assert {" ".join(said.split()) for sentences in found.values() for said in sentences} == {coverage.sentence()}
 
 
