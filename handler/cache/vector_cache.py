@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from handler import telemetry
 from handler.cache.accounts import Account, unaccounted
 from handler.cache.codec import Codec, Vector, Vectors
@@ -12,6 +14,7 @@ from handler.cache.key import CacheKeys, Key
 from handler.cache.memory import Memory
 from handler.cache.policy import Policy
 from handler.cache.table import NoTable, Table
+from handler.errors import OutOfTime
 
 type Work = Callable[[float], None]
 """What may wait until the answer has left; it is given the seconds it may take."""
@@ -58,15 +61,26 @@ class VectorCache:
         return self._keys.key(prompt, text, truncation)
 
     def recall(self, tokens: Mapping[Key, int], encode: Encode) -> Recalled:
-        """The vector of each key, given with the tokens of its text; what had to be encoded is remembered from now on."""
+        """Return the vector of each key, given with the tokens of its text; every vector that had to be encoded is cached.
+
+        Raises:
+            OutOfTime: `encode` ran out of time. The vectors that it finished are cached, so that a retry resumes there.
+        """
         account = Account()
         found = self._look_up(tokens, account)
         missing = [key for key in tokens if key not in found]
         started = time.perf_counter()
-        encoded = self._rounded(missing, encode)
+        late: OutOfTime | None = None
+        try:
+            encoded = self._rounded(missing, encode)
+        except OutOfTime as error:
+            late = error
+            encoded = self._rounded([missing[place] for place in error.done], lambda _: np.stack(list(late.done.values())))
         account.encoding_seconds = time.perf_counter() - started
-        account.encoded_tokens = sum(tokens[key] for key in missing)
+        account.encoded_tokens = sum(tokens[key] for key in encoded)
         self._remember(encoded, tokens, account)
+        if late:
+            raise late
         return Recalled(found | encoded, found.keys(), asked=True)
 
     def encode(self, tokens: Mapping[Key, int], encode: Encode) -> Recalled:

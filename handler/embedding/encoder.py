@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from handler import telemetry
 from handler.embedding.cpu import CPUINFO, kernel_class, saturates
 from handler.embedding.manifest import GRAPH, Manifest
-from handler.errors import Backend, TooLarge, Unembeddable
+from handler.errors import Backend, OutOfTime, Unembeddable
 from handler.vectors import NEVER, TokenIds, Vectors
 
 ENCODER_REVISION = 1
@@ -115,7 +115,7 @@ class Encoder:
         the prompt's: a model that leaves the prompt out of its pool leaves out these.
 
         Raises:
-            TooLarge: the deadline passed before all were done.
+            OutOfTime: the deadline passed before all were done; it has the finished ones.
             Unembeddable: a run fails, or a vector is not finite.
         """
         return np.stack(self._run("pooled", sequences, deadline, prompt_tokens))
@@ -124,7 +124,7 @@ class Encoder:
         """The vectors (tokens, hidden) of each sequence's tokens.
 
         Raises:
-            TooLarge, Unembeddable: as encode.
+            OutOfTime, Unembeddable: as encode.
         """
         return self._run("token_embeddings", sequences, deadline)
 
@@ -156,12 +156,12 @@ class Encoder:
         for places, result in zip(runs, results, strict=True):
             if result is not None:
                 found.update(zip(places, result, strict=True))
+        finite = {place: result for place, result in found.items() if np.isfinite(result).all()}
         if len(found) < len(sequences):
             taken = time.monotonic() - started
             msg = f"the time ran out: {len(found)} of {len(sequences)} inputs were embedded in {taken:.1f} s, send fewer at a time"
-            raise TooLarge(msg)
-        broken = sum(not np.isfinite(result).all() for result in found.values())
-        if broken:
+            raise OutOfTime(msg, finite)
+        if broken := len(found) - len(finite):
             msg = f"The model gave a vector that is not finite for {broken} of the inputs"
             raise Unembeddable(msg)
         return [found[place] for place in range(len(sequences))]
