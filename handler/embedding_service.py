@@ -106,6 +106,14 @@ class EmbeddingService:
         """
         return self._tokenization.text_of(ids)
 
+    def decode(self, ids: Sequence[int], *, skip_special_tokens: bool) -> str:
+        """Return the text of token ids of this model, with its special tokens unless they are skipped.
+
+        Raises:
+            Validation: one of them is no token id of this model.
+        """
+        return self._tokenization.decode(ids, skip_special_tokens=skip_special_tokens)
+
     def _keys(self, texts: Iterable[str], tokens: Sequence[Tokens], options: Options) -> list[Key]:
         """Return the cache's key of each text."""
         prompt = self._prompt(options.prompt_name)
