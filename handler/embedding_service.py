@@ -60,15 +60,16 @@ class EmbeddingService:
         prompt_tokens = self._tokenization.prompt_tokens(prompt)
         keys = self._keys(distinct, tokens, options)
         by_key = dict(zip(keys, tokens, strict=True))
-        recall = self._cache.recall if options.use_cache else self._cache.encode
-        recalled = recall(
+        find = self._cache.find_or_encode if options.use_cache else self._cache.encode
+        found = find(
             {key: len(text.ids) for key, text in by_key.items()},
             lambda missing: self._encoder.encode([by_key[key].ids for key in missing], deadline, prompt_tokens),
         )
-        vectors = finish(np.stack([recalled.vectors[keys[place]] for place in places]), options)
+        stacked = np.stack([found.vectors[keys[place]] for place in places])
+        vectors = finish(stacked, options, normalize=self.manifest.overrides.get("normalize", True))
         result = self._result(vectors, texts, [tokens[place] for place in places], started, tokenized)
-        hits = sum(keys[place] in recalled.hits for place in places)
-        return replace(result, hits=hits, misses=len(texts) - hits if recalled.asked else 0)
+        hits = sum(keys[place] in found.hits for place in places)
+        return replace(result, hits=hits, misses=len(texts) - hits if found.is_looked_up else 0)
 
     def embed_tokens(
         self, texts: Sequence[str], options: Options, check: Callable[[int, int], None], deadline: float = NEVER
@@ -83,6 +84,9 @@ class EmbeddingService:
         self._check_dimensions(options)
         started = time.perf_counter_ns()
         tokens = self._tokenized(texts, options, deadline, range(len(texts)))
+        if not self._encoder.hidden:
+            msg = "This model gives no vectors of tokens: it was built from an ONNX file that gives one vector for each text"
+            raise Validation(msg)
         check(sum(len(token.ids) for token in tokens), self._encoder.hidden)
         tokenized = time.perf_counter_ns()
         vectors = self._encoder.encode_tokens([token.ids for token in tokens], deadline)
@@ -164,6 +168,6 @@ class EmbeddingService:
         for text in tokens:
             if text.truncated:
                 limit = self._tokenization.max_length
-                given = f"more than {text.given}" if text.more else text.given
+                given = f"more than {text.total}" if text.is_lower_bound else text.total
                 msg = f"Input validation error: `inputs` must have less than {limit} tokens. Given: {given}"
                 raise Validation(msg)

@@ -58,9 +58,9 @@ class TooLarge(Validation):
 class OutOfTime(TooLarge):
     """The time ran out before all texts were embedded. `done` has the finished vectors, by the places of their texts."""
 
-    def __init__(self, sentence: str, done: Mapping[int, Any]) -> None:
+    def __init__(self, sentence: str, done: Mapping[int, Any] | None = None) -> None:
         super().__init__(sentence)
-        self.done = done
+        self.done = done or {}
 
 
 PUBLIC = {kind.__name__: kind for kind in EmbeddingError.__subclasses__()}

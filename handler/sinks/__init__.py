@@ -19,12 +19,13 @@ from dataclasses import dataclass
 from functools import partial
 from urllib.parse import parse_qsl
 
-from handler.aws import Client, connect
+from handler.aws import Client, Post, connect, connect_signed
 from handler.errors import Backend
 from handler.pipeline.ports import Sink
 from handler.sinks.channel import Channel, MessageSink
 from handler.sinks.eventbridge import Bus
 from handler.sinks.failures import FailureDestination
+from handler.sinks.opensearch import OpenSearch
 from handler.sinks.s3_shards import ObjectWriter, S3Shards
 from handler.sinks.s3_vectors import S3Vectors
 from handler.sinks.shard_formats import FORMATS
@@ -35,7 +36,7 @@ from handler.sinks.write_back import ATTRIBUTES, CONNECTIONS, WriteBack
 type Connect = Callable[..., Client]
 """Makes a client: handler.aws.connect, or a test's own."""
 type Address = Mapping[str, str]
-"""The fields of an address by name, and the chosen `format`."""
+"""The fields of an address by name, its `format`, and the whole `uri`."""
 
 READ_SECONDS, ATTEMPTS = 10, 3
 
@@ -44,11 +45,13 @@ FIELDS: Mapping[str, str] = {
     "ATTRIBUTE": r"[^/?]{1,255}",
     "BUCKET": r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
     "BUS": r"[\w./-]+",
+    "DOMAIN": r"[a-z0-9-]+\.(?P<REGION>[a-z0-9-]+)\.es\.amazonaws\.com(?:\.cn)?",
     "HOST": r"(?:sqs\.(?P<REGION>[a-z0-9-]+)\.)?[^/]+",
     "INDEX": r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
     "PREFIX": r".*",
     "QUEUE": r"[\w-]{1,80}(?:\.fifo)?",
     "REGION": r"[a-z0-9-]+",
+    "SEARCH_INDEX": r"[a-z0-9][a-z0-9._-]{0,254}",
     "TOPIC": r"[\w-]+(?:\.fifo)?",
     "VECTOR_BUCKET": r"[a-z0-9-]{3,63}",
 }
@@ -121,12 +124,24 @@ DESTINATIONS: Sequence[Destination] = (
         formats=tuple(ATTRIBUTES),
     ),
     Destination(
+        "opensearch",
+        "an OpenSearch index",
+        ("opensearch://DOMAIN/SEARCH_INDEX",),
+        frozenset({"es:ESHttpPost"}),
+        lambda _, to: OpenSearch(connect_to_domain(to["DOMAIN"], to["REGION"]), to["SEARCH_INDEX"]),
+    ),
+    Destination(
         "sns",
         "an SNS topic",
         ("arn:aws:sns:REGION:ACCOUNT:TOPIC",),
         failures=lambda client, to: Topic(client("sns"), to["uri"]),
     ),
 )
+
+
+def connect_to_domain(domain: str, region: str) -> Post:
+    """Make the function that sends signed requests to an OpenSearch domain."""
+    return connect_signed(f"https://{domain}", "es", region, "application/x-ndjson", read_seconds=READ_SECONDS)
 
 
 def sink_from(uri: str, name: str = "SINK", connect: Connect = connect) -> Sink:

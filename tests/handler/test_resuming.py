@@ -8,7 +8,7 @@ import pytest
 from handler.cache.codec import Scaled16
 from handler.cache.key import CacheKeys
 from handler.cache.memory import Memory
-from handler.cache.vector_cache import NOWHERE, VectorCache
+from handler.cache.vector_cache import MEMORY_ONLY, VectorCache
 from handler.config import Settings
 from handler.embedding.encoder import Encoder
 from handler.embedding.manifest import Manifest
@@ -49,7 +49,7 @@ class FewAtATime:
 def service_of(encoder: FewAtATime) -> EmbeddingService:
     """Make a service that caches in memory."""
     codec = Scaled16(MANIFEST.dimension)
-    cache = VectorCache(CacheKeys("fingerprint", codec.version, ""), codec, Memory(10_000_000), NOWHERE)
+    cache = VectorCache(CacheKeys("fingerprint", codec.version, ""), codec, Memory(10_000_000), MEMORY_ONLY)
     settings = Settings.from_environment({"MODEL_DIR": str(INT8)})
     return EmbeddingService(settings, MANIFEST, Tokenization(INT8, MANIFEST.max_length), encoder, cache)
 

@@ -6,5 +6,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "eventbridge": ("arn:aws:events:eu-west-1:123456789012:event-bus/vectors",),
     "s3_vectors": ("s3vectors://bucket/index", "arn:aws:s3vectors:eu-west-1:123456789012:bucket/vectors/index/passages"),
     "write_back": ("dynamodb://embedding",),
+    "opensearch": ("opensearch://search-passages-a1b2.eu-west-1.es.amazonaws.com/passages",),
     "sns": ("arn:aws:sns:eu-west-1:123456789012:failures",),
 }

@@ -54,7 +54,7 @@ def readers(uri: str) -> list[str]:
 
 @pytest.mark.parametrize("row", DESTINATIONS, ids=lambda row: row.name)
 def test_every_destination_has_a_module_a_test_and_an_example_of_each_form(row: Destination) -> None:
-    """To add a destination is to add a row and these."""
+    """Whoever adds a row must add these, too."""
     assert (ROOT / f"handler/sinks/{row.name}.py").exists()
     assert (ROOT / f"tests/handler/sinks/test_{row.name}.py").exists()
     assert len(EXAMPLES[row.name]) == len(row.forms)
@@ -70,19 +70,19 @@ def test_there_is_no_example_of_a_destination_that_does_not_exist() -> None:
 
 @pytest.mark.parametrize("uri", GOOD)
 def test_variants_of_an_address_are_read_by_one_destination(uri: str) -> None:
-    """Among them: no prefix, another partition, a local emulator."""
+    """A variant has no prefix, another partition, or the host of a local emulator."""
     assert readers(uri) == [GOOD[uri]]
 
 
 def test_every_field_of_a_form_is_one_that_the_grammar_knows() -> None:
-    """A misspelled field would match itself only; a field that no form uses would be left over."""
+    """A misspelled field would be unknown, and a field that no form uses must be removed."""
     words = {word for row in DESTINATIONS for form in row.forms for word in re.findall(r"[A-Z_]{3,}", form)}
     assert words == FIELDS.keys()
 
 
 @given(st.sampled_from([form for row in DESTINATIONS for form in row.forms]), st.data())
 def test_an_address_made_of_a_form_and_its_fields_is_read_back(form: str, data: st.DataObject) -> None:
-    """Whatever the fields hold, the address returns them."""
+    """Parsing returns the fields, whatever they hold."""
     values = {name: data.draw(st.from_regex(FIELDS[name], fullmatch=True).filter(lambda text: "?" not in text)) for name in FIELDS}
     uri = re.sub(r"[A-Z_]{3,}", lambda word: values[word[0]], form.replace("[", "").replace("]", ""))
     address = parse_address(uri, (form,), ())
@@ -102,14 +102,14 @@ def tables(first_cell: str) -> Iterator[list[str]]:
 
 
 def test_the_documentation_has_a_row_for_each_sink_with_the_rights_it_needs() -> None:
-    """And none for a sink that does not exist."""
+    """It has no row for a sink that does not exist."""
     documented = [frozenset(re.findall(r"`([a-z0-9]+:[A-Z]\w+)`", cells[-1])) for cells in tables("`SINK`")]
     assert sorted(map(sorted, filter(None, documented))) == sorted(sorted(row.rights) for row in SINKS)
 
 
 @pytest.mark.parametrize("row", FAILURE_DESTINATIONS, ids=lambda row: row.name)
 def test_the_documentation_names_each_failure_destination(row: Destination) -> None:
-    """In the row of the setting FAILURE_DESTINATION: by the last word of its title."""
+    """The row of the setting FAILURE_DESTINATION contains the last word of each title."""
     rows = [cells for cells in tables("environment variable") if cells[0].strip() == "`FAILURE_DESTINATION`"]
     assert rows
     assert all(row.title.split()[-1] in cells[-1].lower() for cells in rows)
@@ -142,12 +142,12 @@ def test_any_other_address_is_refused_with_the_forms_that_exist(uri: str) -> Non
     """The sentence ends with the value that was given."""
     with pytest.raises(Backend) as refused:
         sink_from(uri)
-    assert str(refused.value) == (
-        "SINK must be an S3 prefix (s3://BUCKET[/PREFIX]?format=jsonl or parquet), an SQS queue (https://HOST/ACCOUNT/QUEUE), "
-        "an event bus (arn:aws:events:REGION:ACCOUNT:event-bus/BUS), an S3 Vectors index (s3vectors://VECTOR_BUCKET/INDEX or "
-        "arn:aws:s3vectors:REGION:ACCOUNT:bucket/VECTOR_BUCKET/index/INDEX) or "
-        f"an attribute of the DynamoDB item (dynamodb://ATTRIBUTE?format=list or binary); it is {uri!r}"
+    sentence = str(refused.value)
+    assert sentence.startswith(
+        "SINK must be an S3 prefix (s3://BUCKET[/PREFIX]?format=jsonl or parquet), an SQS queue (https://HOST"
     )
+    assert sentence.endswith(f"; it is {uri!r}")
+    assert all(form in sentence for row in SINKS for form in row.forms)
 
 
 @pytest.mark.parametrize("uri", ["dynamodb://a", "s3vectors://bucket/index", "s3://bucket/failures?format=jsonl"])
@@ -162,7 +162,7 @@ def test_a_failure_destination_that_does_not_exist_is_refused_with_the_name_of_i
 
 @pytest.mark.parametrize("row", FAILURE_DESTINATIONS, ids=lambda row: row.name)
 def test_every_failure_destination_is_made_of_its_address(row: Destination, aws: LocalAWS) -> None:
-    """An address of any of its forms will do."""
+    """Each of its forms makes one."""
     del aws
     for uri in EXAMPLES[row.name]:
         assert failure_destination_from(uri).write([]) == []

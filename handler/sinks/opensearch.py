@@ -1,0 +1,78 @@
+"""An index of an OpenSearch Service domain: one document for each record, under its id, so a repeat overwrites it.
+
+The document has the vector in `embedding`, which the index must map as knn_vector, and `id`, `tokens`, `truncated` and `metadata`.
+OpenSearch Serverless is not supported: its vector collections accept no document ids, so a repeat would add a second document.
+
+IAM: es:ESHttpPost on the path INDEX/_bulk of the domain.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from handler.aws import Post
+from handler.encoding import to_json
+from handler.records import Deleted, Failure, Record, Result
+from handler.sinks.batches import send_in_batches
+from handler.sinks.channel import to_fields
+from handler.sinks.refusals import Refusal, refuse_call, to_failure
+
+ACTIONS_PER_CALL, BYTES_PER_CALL = 500, 10 * 1024 * 1024
+"""The largest request that every type of instance accepts (Amazon OpenSearch Service developer guide, "Network limits")."""
+LONGEST_ID = 512
+"""Bytes. Because of a longer id, OpenSearch would refuse the whole call."""
+FIRST_ERROR, BAD_REQUEST, NOT_FOUND = 300, 400, 404
+
+type Action = tuple[Record | Deleted, bytes]
+"""A record, and the lines of a bulk request that write or delete its document."""
+
+
+class OpenSearch:
+    """Writes documents into one index, and deletes them."""
+
+    def __init__(self, post: Post, index: str) -> None:
+        """Use `index`. `post` sends a signed request to the domain."""
+        self._post = post
+        self._path = f"/{index}/_bulk"
+        self._name = f"The index {index}"
+
+    def write(self, results: Sequence[Result]) -> list[Failure]:
+        """Write `results`. Of two results with the same id, the later one is kept."""
+        return self._send([(result.record, _lines("index", result.record.id, to_json(to_fields(result)))) for result in results])
+
+    def delete(self, gone: Sequence[Deleted]) -> list[Failure]:
+        """Delete the documents of deleted records. An id that no index accepts is skipped."""
+        return self._send([(one, _lines("delete", one.id)) for one in gone if _is_id(one.id)])
+
+    def _send(self, actions: Sequence[Action]) -> list[Failure]:
+        wrong_id = Refusal(f"An id must have 1 to {LONGEST_ID} bytes in an index", transient=False)
+        failures = [to_failure(record, wrong_id) for record, _ in actions if not _is_id(record.id)]
+        fitting = [(record, lines) for record, lines in actions if _is_id(record.id)]
+
+        def send(positions: Sequence[int]) -> dict[int, Refusal]:
+            try:
+                items = json.loads(self._post(self._path, b"".join(fitting[position][1] for position in positions)))["items"]
+                outcomes = dict(zip(positions, [outcome for item in items for outcome in item.values()], strict=True))
+                refusals = {position: self._refusal(outcome) for position, outcome in outcomes.items()}
+            except Exception as error:  # noqa: BLE001 - after any error at all, the documents may not have been written
+                return dict.fromkeys(positions, refuse_call(self._name, error))
+            return {position: refusal for position, refusal in refusals.items() if refusal}
+
+        refused = send_in_batches([len(lines) for _, lines in fitting], ACTIONS_PER_CALL, BYTES_PER_CALL, send)
+        return failures + [to_failure(fitting[position][0], refusal) for position, refusal in sorted(refused.items())]
+
+    def _refusal(self, outcome: dict[str, Any]) -> Refusal | None:
+        """Return why an action failed. Only 400 is the record's fault: its document does not fit the index's mapping."""
+        error = outcome.get("error")
+        if outcome["status"] < FIRST_ERROR or (outcome["status"] == NOT_FOUND and not error):  # not found: already deleted
+            return None
+        reason = error["type"] if error else outcome["status"]
+        return Refusal(f"{self._name} did not accept it: {reason}", transient=outcome["status"] != BAD_REQUEST)
+
+
+def _lines(action: str, record_id: str, *document: bytes) -> bytes:
+    return b"".join(line + b"\n" for line in (to_json({action: {"_id": record_id}}), *document))
+
+
+def _is_id(record_id: str) -> bool:
+    return 1 <= len(record_id.encode("utf-8", "surrogatepass")) <= LONGEST_ID
