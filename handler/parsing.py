@@ -10,7 +10,7 @@ from typing import Any
 from handler.embedding.tokenization import check_encodable
 from handler.errors import Empty, TooLarge, Validation, kind, shown
 from handler.service import Options
-from handler.vectors import DIRECTIONS, ENCODING_FORMATS, EncodingFormat
+from handler.vectors import DIRECTIONS, ENCODING_FORMATS, Direction, EncodingFormat
 
 LARGEST_INTEGER = 2**31 - 1
 """Python reads integers of thousands of digits but refuses to write them into a sentence: larger ones are refused here."""
@@ -54,11 +54,12 @@ def options(fields: Mapping[str, Any]) -> Options:
     Raises:
         Validation: an option has the wrong type.
     """
+    truncate, end = _truncation(fields)
     return Options(
         normalize=_boolean(fields, "normalize", default=None),
         prompt_name=_string(fields, "prompt_name"),
-        truncate=_boolean(fields, "truncate", default=None),
-        truncation_direction=_choice(fields, "truncation_direction", DIRECTIONS),
+        truncate=truncate,
+        truncation_direction=end,
         dimensions=_integer(fields, "dimensions"),
         use_cache=_boolean(fields, "use_cache", default=True),
     )
@@ -107,9 +108,34 @@ def check_batch(limit: int, count: int) -> None:
         raise TooLarge(msg)
 
 
-def add_special_tokens(fields: Mapping[str, Any]) -> bool:
-    """Read whether tokens are returned with the special ones that the tokenizer puts around a text; true by default."""
-    return _boolean(fields, "add_special_tokens", default=True)
+def flag(fields: Mapping[str, Any], name: str) -> bool:
+    """Read a boolean that is true by default.
+
+    Raises:
+        Validation: the field has another type.
+    """
+    return _boolean(fields, name, default=True)
+
+
+TRUNCATIONS: Mapping[str, tuple[bool, Direction | None]] = {
+    "NONE": (False, None),
+    "START": (True, "left"),
+    "END": (True, "right"),
+}
+"""The names with which Cohere's and NVIDIA's clients say whether a text is truncated, and at which end."""
+
+
+def _truncation(fields: Mapping[str, Any]) -> tuple[bool | None, Direction]:
+    """Read `truncate` and `truncation_direction`. A name in `truncate` that says an end wins over the direction."""
+    direction: Direction = _choice(fields, "truncation_direction", DIRECTIONS)
+    name = "truncate"
+    value = fields.get(name)
+    if value is None or isinstance(value, bool):
+        return value, direction
+    if not isinstance(value, str) or value.upper() not in TRUNCATIONS:
+        raise _wrong(name, "true or false, `NONE`, `START` or `END`", value)
+    truncate, end = TRUNCATIONS[value.upper()]
+    return truncate, end or direction
 
 
 def _boolean[Default: (bool, None)](fields: Mapping[str, Any], name: str, *, default: Default) -> bool | Default:

@@ -5,7 +5,7 @@ from typing import Any
 
 from handler import VERSION
 from handler.http.responses import HEADERS
-from handler.http.routes import ROUTES, Key, Route
+from handler.http.routes import KEY_HEADERS, ROUTES, Key, Route
 
 TEXT = "Today is a sunny day and I will get some ice cream."
 TEXTS = {
@@ -19,13 +19,15 @@ TOKEN_IDS = {
     "items": {"type": "integer", "minimum": 0},
     "description": "Token ids of the model that is served.",
 }
+ID_LISTS = [TOKEN_IDS, {"type": "array", "minItems": 1, "items": TOKEN_IDS}]
 BASE64 = {"type": "string", "description": "Little-endian float32 in base64."}
 OPTIONS: dict[str, Any] = {
     "normalize": {"type": ["boolean", "null"], "default": True, "description": "Scale each vector to the length 1."},
     "prompt_name": {"type": ["string", "null"], "description": "The name of a prompt of the model; /info lists them."},
     "truncate": {
-        "type": ["boolean", "null"],
-        "description": "true truncates a text that is longer than the model's limit; false refuses it.",
+        "enum": [True, False, "NONE", "START", "END", None],
+        "description": "true truncates a text that is longer than the model's limit; false or `NONE` refuses it; `START` and `END` "
+        "truncate it at that end.",
     },
     "truncation_direction": {
         "enum": ["Left", "left", "Right", "right", None],
@@ -45,6 +47,10 @@ def _object(properties: dict[str, Any], *required: str, **more: Any) -> dict[str
     return {"type": "object", "properties": properties, "required": list(required), **more}
 
 
+NOT_HERE = {"type": "null", "description": "A key of text-embeddings-inference that has no meaning here."}
+NO_FIGURES = dict.fromkeys(
+    ("max_concurrent_requests", "max_batch_requests", "tokenization_workers", "sha", "docker_label"), NOT_HERE
+)
 TOKEN_OPTIONS = ("prompt_name", "truncate", "truncation_direction")
 """The options that change which tokens are embedded."""
 OPTIONS_OBJECT = {"type": ["object", "null"], "properties": OPTIONS, "description": "Options, as older clients send them."}
@@ -83,18 +89,18 @@ SCHEMAS: dict[str, Any] = {
         "inputs",
         examples=[{"inputs": TEXT}],
     ),
+    "Decoding": _object(
+        {"ids": {"oneOf": ID_LISTS}, "skip_special_tokens": {"type": ["boolean", "null"], "default": True}},
+        "ids",
+        examples=[{"ids": [101, 7592, 102]}, {"ids": [[101, 7592, 102], [2088]], "skip_special_tokens": False}],
+    ),
     "OpenAIEmbedding": _object(
         {
-            "input": {
-                "oneOf": [
-                    *TEXTS["oneOf"],
-                    TOKEN_IDS,
-                    {"type": "array", "minItems": 1, "items": TOKEN_IDS},
-                ]
-            },
+            "input": {"oneOf": [*TEXTS["oneOf"], *ID_LISTS]},
             "model": {"type": "string", "description": "Any string: the endpoint has one model."},
             "dimensions": OPTIONS["dimensions"],
             **ENCODING_FORMAT,
+            "truncate": OPTIONS["truncate"],
             "user": {"type": "string"},
             "prompt_name": OPTIONS["prompt_name"],
         },
@@ -121,8 +127,10 @@ SCHEMAS: dict[str, Any] = {
             ),
         },
     },
+    "DecodedTexts": {"type": "array", "items": {"type": "string"}},
     "OpenAIEmbeddings": _object(
         {
+            "id": {"type": "string"},
             "object": {"const": "list"},
             "data": {
                 "type": "array",
@@ -134,9 +142,18 @@ SCHEMAS: dict[str, Any] = {
             "model": {"type": "string"},
             "usage": _object({"prompt_tokens": COUNT, "total_tokens": COUNT}, "prompt_tokens", "total_tokens"),
         },
-        "object", "data", "model", "usage",
+        "id", "object", "data", "model", "usage",
     ),
-    "Models": _object({"data": {"type": "array", "items": _object({"id": {"type": "string"}}, "id")}}, "data"),
+    "Models": _object({"data": {"type": "array", "items": {"$ref": "#/components/schemas/Model"}}}, "data"),
+    "Model": _object(
+        {
+            "id": {"type": "string"},
+            "object": {"const": "model"},
+            "created": {"type": "integer"},
+            "owned_by": {"type": "string"},
+        },
+        "id", "object", "created", "owned_by",
+    ),
     "Health": _object({}),
     "Info": _object(
         {
@@ -147,19 +164,26 @@ SCHEMAS: dict[str, Any] = {
             "max_input_length": {"type": "integer"},
             "max_client_batch_size": {"type": "integer"},
             "max_batch_tokens": {"type": "integer"},
+            **NO_FIGURES,
             "auto_truncate": {"type": "boolean"},
             "prompts": {"type": "object"},
             "version": {"type": "string"},
         },
-        "model_id", "model_sha", "max_input_length", "max_client_batch_size", "prompts", "version",
+        "model_id", "model_sha", "max_input_length", "max_client_batch_size", "prompts", "version", *NO_FIGURES,
     ),
     "Error": _object({"error": {"type": "string"}, "error_type": {"type": "string"}}, "error", "error_type"),
     "OpenAIError": _object(
         {
             "error": _object({"message": {"type": "string"}, "type": {"type": "string"}, "code": {"type": "integer"}}, "message"),
             "error_type": {"type": "string"},
+            "detail": {"type": "string"},
+            "message": {"type": "string"},
         },
-        "error", "error_type",
+        "error", "error_type", "detail", "message",
+    ),
+    "CohereError": _object(
+        {"message": {"type": "string"}, "error": {"type": "string"}, "error_type": {"type": "string"}},
+        "message", "error", "error_type",
     ),
 }  # fmt: skip
 
@@ -183,6 +207,10 @@ FAILURES = {
     "500": "An unexpected error; the sentence has an id to look up in the log.",
 }
 
+KEYS: dict[str, Any] = {"key": {"type": "http", "scheme": "bearer"}} | {
+    name: {"type": "apiKey", "in": "header", "name": name} for name in KEY_HEADERS
+}
+"""A request has its key in one of these."""
 REFUSALS = ("401", "424", "500")
 """The statuses of a route that refuses every request."""
 
@@ -204,8 +232,8 @@ def document() -> dict[str, Any]:
             "description": "Turns text into vectors, for clients of Hugging Face, text-embeddings-inference and OpenAI.",
         },
         "paths": paths,
-        "components": {"schemas": SCHEMAS, "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
-        "security": [{"key": []}],
+        "components": {"schemas": SCHEMAS, "securitySchemes": KEYS},
+        "security": [{name: []} for name in KEYS],
     }
 
 
