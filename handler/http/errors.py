@@ -56,7 +56,11 @@ BODIES: dict[ErrorForm, Callable[[int, str, str], dict[str, object]]] = {
     ErrorForm.OPENAI: lambda status, kind, sentence: {
         "error": {"message": sentence, "type": kind, "code": status},
         "error_type": kind,
+        # The clients of other providers that share these paths read one of these.
+        "detail": sentence,
+        "message": sentence,
     },
+    ErrorForm.COHERE: lambda _, kind, sentence: {"message": sentence, "error": sentence, "error_type": kind},
 }
 """Bodies of errors by their form: functions of status, error_type and sentence."""
 

@@ -28,6 +28,7 @@ class ErrorForm(Enum):
 
     OURS = "Error"
     OPENAI = "OpenAIError"
+    COHERE = "CohereError"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,28 @@ ROUTES = (
     ),
     Route(WRITE, ("/embed_all",), "tei:embed_all", "The vector of every token", "Texts", "TokenVectors", embeds=True),
     Route(WRITE, ("/tokenize",), "tei:tokenize", "Tokens", "Tokenization", "Tokens"),
-    Route(WRITE, ("/predict", "/rerank", "/embed_sparse"), "tei:refused", "Not a task of this model"),
+    Route(WRITE, ("/rerank",), "rerank:texts", "Documents by similarity to a query", "RerankTexts", "Ranks", embeds=True),
+    Route(
+        WRITE,
+        ("/v1/rerank",),
+        "rerank:documents",
+        "The same for clients of Cohere, Jina and Voyage",
+        "RerankDocuments",
+        "Reranked",
+        embeds=True,
+        errors=ErrorForm.OPENAI,
+    ),
+    Route(
+        WRITE,
+        ("/v2/rerank",),
+        "rerank:documents",
+        "The same for clients of Cohere",
+        "RerankDocuments",
+        "Reranked",
+        embeds=True,
+        errors=ErrorForm.COHERE,
+    ),
+    Route(WRITE, ("/predict", "/embed_sparse"), "tei:refused", "Not a task of this model"),
     Route(READ, ("/",), "documentation:root", "Health of the endpoint", response="Health", key=Key.NOT_REQUIRED),
     Route(READ, ("/health", "/ping"), "tei:health", "Health of the endpoint", response="Health", key=Key.NOT_REQUIRED),
     Route(READ, ("/info",), "tei:info", "The model and its limits", response="Info"),

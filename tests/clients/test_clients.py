@@ -41,6 +41,7 @@ SECONDS = 120
 
 TEXT = "How is the weather?"
 TEXTS = [TEXT, "Is it raining?"]
+DOCUMENTS = ["A cat sleeps.", "The weather is sunny today.", "It rained all morning."]
 LONG = " ".join(str(number) for number in range(400))
 
 
@@ -71,6 +72,7 @@ CLIENTS = [
     Client("haystack", "haystack.py"),
     Client("chromadb", "chromadb.py"),
     Client("litellm", "litellm.py"),
+    Client("rerank", "rerank.py"),
     Client("huggingface-inference-2.8", "huggingface_inference_2.mjs"),
     Client("huggingface-inference-4.13", "huggingface_inference.mjs"),
     Client("openai-js", "openai.mjs"),
@@ -140,7 +142,13 @@ def http(url: str) -> Iterator[httpx.Client]:
 def given(http: httpx.Client) -> dict[str, Any]:
     """What the scripts send."""
     tokens = http.post("/tokenize", json={"inputs": TEXTS}).json()
-    return {"text": TEXT, "texts": TEXTS, "long": LONG, "ids": [[token["id"] for token in text] for text in tokens]}
+    return {
+        "text": TEXT,
+        "texts": TEXTS,
+        "long": LONG,
+        "documents": DOCUMENTS,
+        "ids": [[token["id"] for token in text] for text in tokens],
+    }
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +163,16 @@ def plain(http: httpx.Client) -> dict[str, Any]:
     cut_left = post(LONG, truncation_direction="left")
     similarity = post({"source_sentence": TEXT, "sentences": TEXTS})
     openai = http.post("/v1/embeddings", json={"input": TEXT}).json()
+    reranked = http.post("/rerank", json={"query": TEXT, "texts": DOCUMENTS})
+    ranks = [[rank["index"], rank["score"]] for rank in reranked.json()]
+    ranked = [DOCUMENTS[index] for index, _ in ranks]
     return {
+        **dict.fromkeys(("ranks", "async ranks", "old ranks", "jina ranks", "cohere ranks", "voyage ranks"), ranks),
+        **dict.fromkeys(("infinity ranks", "vllm ranks", "huggingface ranks"), ranks),
+        **dict.fromkeys(("best ranks", "old best ranks", "cohere best ranks", "voyage best ranks", "best ranked"), ranks[:2]),
+        **dict.fromkeys(("ranked documents", "voyage ranked documents"), ranked),
+        "readme rerank": 1,
+        "rerank usage": int(reranked.headers["x-compute-tokens"]),
         "readme": text[0],
         "readme similarity": post({"source_sentence": TEXT, "sentences": ["Is it raining?", "I like ice cream."]}),
         **dict.fromkeys(("text", "normalize", "short", "base_url", "model a call", "endpoint", "all headers"), text),
@@ -187,8 +204,10 @@ def sentences(http: httpx.Client) -> dict[str, str]:
     key = "Invalid credentials in Authorization header"
     empty = "cannot be empty"
     return {
-        **dict.fromkeys(("key", "openai key", "huggingface key"), key),
-        **dict.fromkeys(("empty", "async empty", "huggingface empty"), empty),
+        **dict.fromkeys(
+            ("key", "openai key", "huggingface key", "old key", "jina key", "voyage key", "huggingface ranks key"), key
+        ),
+        **dict.fromkeys(("empty", "async empty", "huggingface empty", "voyage empty"), empty),
         "prompt": failing(TEXT, prompt_name="nonsense"),
         "long": failing(LONG, truncate=False),
         "dimensions": failing(TEXT, dimensions=100_000),
@@ -217,7 +236,12 @@ def report(request: pytest.FixtureRequest, url: str, given: dict[str, Any], tabl
     ran = subprocess.run(
         client.command,
         cwd=client.environment,
-        env={"PATH": os.environ["PATH"], "HOME": str(client.environment), "API_KEY": KEY, **QUIET},
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(client.environment),
+            "API_KEY": KEY,
+            **QUIET,
+        },
         input=json.dumps(given),
         capture_output=True,
         text=True,
