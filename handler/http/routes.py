@@ -29,6 +29,7 @@ class ErrorForm(Enum):
     OURS = "Error"
     OPENAI = "OpenAIError"
     COHERE = "CohereError"
+    AWS = "AWSError"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,20 @@ ROUTES = (
         "Reranked",
         embeds=True,
         errors=ErrorForm.COHERE,
+    ),
+    Route(WRITE, ("/api/embed",), "ollama:embed", "Ollama's embeddings", "OllamaTexts", "OllamaVectors", embeds=True),
+    Route(WRITE, ("/api/embeddings",), "ollama:embeddings", "Ollama's older form", "OllamaText", "OllamaVector", embeds=True),
+    Route(READ, ("/api/tags",), "ollama:tags", "The model, as Ollama lists it", response="OllamaModels"),
+    Route(READ, ("/api/version",), "ollama:version", "The version of this endpoint", response="Version"),
+    Route(
+        WRITE,
+        ("/model/{id:path}/invoke",),
+        "bedrock:invoke",
+        "Amazon Bedrock's InvokeModel with the body of Titan or Cohere",
+        "BedrockBody",
+        "BedrockVectors",
+        embeds=True,
+        errors=ErrorForm.AWS,
     ),
     Route(WRITE, ("/predict", "/embed_sparse"), "tei:refused", "Not a task of this model"),
     Route(READ, ("/",), "documentation:root", "Health of the endpoint", response="Health", key=Key.NOT_REQUIRED),

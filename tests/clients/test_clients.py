@@ -21,6 +21,7 @@ import httpx
 import numpy as np
 import pytest
 
+from tests.clients import https
 from tests.conftest import INT8, ROOT
 
 if not os.environ.get("RUN_CLIENTS"):
@@ -30,6 +31,8 @@ HERE = Path(__file__).parent
 ENVIRONMENTS = ROOT / "build/clients"
 ADDRESS = "http://127.0.0.1:8080"
 """Of the endpoint in every script; replaced by the real one."""
+SECURE_ADDRESS = "https://127.0.0.1:8080"
+"""The same by HTTPS."""
 KEY = "a-test-key"
 QUIET = {
     "ANONYMIZED_TELEMETRY": "False",
@@ -72,6 +75,8 @@ CLIENTS = [
     Client("haystack", "haystack.py"),
     Client("chromadb", "chromadb.py"),
     Client("litellm", "litellm.py"),
+    Client("ollama", "ollama.py"),
+    Client("bedrock", "bedrock.py"),
     Client("rerank", "rerank.py"),
     Client("huggingface-inference-2.8", "huggingface_inference_2.mjs"),
     Client("huggingface-inference-4.13", "huggingface_inference.mjs"),
@@ -132,6 +137,13 @@ def listening(server: subprocess.Popen[bytes], log: Path) -> str:
 
 
 @pytest.fixture(scope="module")
+def secure(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[https.Https]:
+    """Where the endpoint listens by HTTPS."""
+    with https.serve(url, tmp_path_factory.mktemp("https")) as secure:
+        yield secure
+
+
+@pytest.fixture(scope="module")
 def http(url: str) -> Iterator[httpx.Client]:
     """A plain HTTP client with the key."""
     with httpx.Client(base_url=url, headers={"authorization": f"Bearer {KEY}"}, timeout=30) as client:
@@ -173,6 +185,12 @@ def plain(http: httpx.Client) -> dict[str, Any]:
         **dict.fromkeys(("ranked documents", "voyage ranked documents"), ranked),
         "readme rerank": 1,
         "rerank usage": int(reranked.headers["x-compute-tokens"]),
+        **dict.fromkeys(("prompt of an older client", "langchain text", "langchain titan"), text[0]),
+        "titan by type": text,
+        **dict.fromkeys(("langchain texts", "langchain async", "langchain titan texts", "langchain cohere"), texts),
+        "cohere without types": texts,
+        "langchain cohere query": post(TEXT, prompt_name="query"),
+        "exception": "ValidationException",
         "readme": text[0],
         "readme similarity": post({"source_sentence": TEXT, "sentences": ["Is it raining?", "I like ice cream."]}),
         **dict.fromkeys(("text", "normalize", "short", "base_url", "model a call", "endpoint", "all headers"), text),
@@ -223,7 +241,7 @@ def table() -> Iterator[list[str]]:
 
 
 @pytest.fixture(scope="module", params=CLIENTS, ids=lambda client: client.name)
-def report(request: pytest.FixtureRequest, url: str, given: dict[str, Any], table: list[str]) -> Report:
+def report(request: pytest.FixtureRequest, url: str, secure: https.Https, given: dict[str, Any], table: list[str]) -> Report:
     """What the client's script tells of its run."""
     client: Client = request.param
     if client.command[0] == "node" and shutil.which("node") is None:
@@ -231,7 +249,9 @@ def report(request: pytest.FixtureRequest, url: str, given: dict[str, Any], tabl
         pytest.skip(f"{client.name}: node is not on PATH")
     script = HERE / "scripts" / client.script
     shared = HERE / "shared" / f"checking{script.suffix}"
-    (client.environment / client.command[1]).write_text(script.read_text().replace(ADDRESS, url))
+    (client.environment / client.command[1]).write_text(
+        script.read_text().replace(SECURE_ADDRESS, secure.url).replace(ADDRESS, url)
+    )
     shutil.copy(shared, client.environment)
     ran = subprocess.run(
         client.command,
@@ -240,6 +260,7 @@ def report(request: pytest.FixtureRequest, url: str, given: dict[str, Any], tabl
             "PATH": os.environ["PATH"],
             "HOME": str(client.environment),
             "API_KEY": KEY,
+            "AWS_CA_BUNDLE": str(secure.certificate),
             **QUIET,
         },
         input=json.dumps(given),
