@@ -56,10 +56,22 @@ embed: .venv/installed $(MODEL_DIR)/manifest.json ## Embed a file: IN=texts.json
 model: .venv/installed ## Build a model (MODEL=where it is, OUT=folder, PRECISION=int8, int4, fp16 or fp32, ONNX=its own file to take, PUSH=s3://…)
 	@$(PY) -m layers.model $(MODEL) --out $(OUT) --precision $(PRECISION) $(if $(ONNX),--onnx $(ONNX)) $(if $(PUSH),--push $(PUSH))
 
+.PHONY: models
+models: .venv/installed ## Build real models in each precision and check them against the official library (600 MB, half an hour; MODELS=names, PASSAGES=to measure on)
+	@OPENBLAS_NUM_THREADS=1 $(PY) -m tests.golden.build $(MODELS) $(if $(PASSAGES),--passages $(PASSAGES))
+	@$(PY) -m pytest tests/golden/test_models.py
+
 .PHONY: mpnet
-mpnet: .venv/installed ## Build and check a real model of another architecture, all-mpnet-base-v2 (440 MB, some minutes)
-	@$(PY) -m layers.model sentence-transformers/all-mpnet-base-v2 --out build/all-mpnet-base-v2
-	@$(PY) -m pytest tests/golden/test_mpnet.py
+mpnet: MODELS = all-mpnet-base-v2
+mpnet: models ## Build and check all-mpnet-base-v2 alone
+
+.PHONY: model-references
+model-references: .venv/installed build/peers/torch/installed ## Make the vectors that `make models` checks against, with torch (1 GB)
+	@$(PY) -m tests.golden.references
+
+.PHONY: coverage
+coverage: .venv/installed ## Say of 60 much used models which are taken, how, or why not
+	@$(PY) -m tests.layers.model.coverage
 
 # A model folder of one's own is not made here.
 %/manifest.json:
@@ -92,7 +104,7 @@ lint: .venv/installed ## Style, types and the import law
 
 .PHONY: soak
 soak: .venv/installed build/model/manifest.json ## The long checks: 100,000 hostile requests, 36,000 long texts, 1,000 for each fault, 500 MB, 200 kills
-	@TRUNCATED_TEXTS=3000 CONCURRENT_EVENTS=20000 $(PY) -m pytest tests/handler/embedding/test_windows.py \
+	@TRUNCATED_TEXTS=3000 CONCURRENT_EVENTS=20000 $(PY) -m pytest tests/handler/embedding/test_truncation.py \
 		tests/handler/embedding/test_tokenization.py tests/handler/test_gunzip.py tests/handler/test_several_at_once.py
 	@OBJECT_MB=500 $(PY) -m pytest -s tests/handler/sources/test_streaming.py tests/pipelines/test_memory.py
 	@HOSTILE_REQUESTS=100000 HOSTILE_RECORDS=5000 FAULT_REQUESTS=1000 KILL_RUNS=200 $(PY) -m pytest \

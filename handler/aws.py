@@ -1,6 +1,6 @@
-"""AWS's APIs: how a client is made, and what its errors mean.
+"""Create clients of AWS's APIs, and read their errors.
 
-Law: the only importer of botocore, which takes 0.1 s of CPU time: whoever may do without it imports this module where it is needed.
+Law: the only importer of botocore, which takes 0.1 s of CPU time. So code that may not need AWS imports this module at first use.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.httpsession import URLLib3Session
 
 type Client = Any
-"""botocore makes its clients' classes at run time."""
+"""botocore creates the classes of its clients at run time."""
 
 type Post = Callable[[str, bytes], bytes]
 """Sends a body to a path by a signed POST; returns the body of the response, or raises ClientError."""
@@ -25,21 +25,21 @@ type Post = Callable[[str, bytes], bytes]
 CONNECT_SECONDS = 0.5
 FIRST_ERROR = 300
 UNUSABLE = (BotoCoreError, ValueError)
-"""What `connect` raises where there is no region, or a setting of botocore's own cannot be used."""
+"""The errors of `connect` if there is no region, or if one of botocore's own settings is invalid."""
 
 
 def connect(service: str, *, read_seconds: float, attempts: int = 1, connections: int = 10, region: str | None = None) -> Client:
-    """A client, ready to call: 0.12 s (`make cold`), most of it importing. Credentials and endpoint are botocore's to find.
+    """Return a client that is ready to call; it takes 0.12 s (`make cold`). botocore finds credentials and the endpoint.
 
     Args:
-        service: as botocore names it.
-        read_seconds: how long an answer is waited for; botocore's own minute is longer than most callers live.
-        attempts: how often a call is tried in all, with pauses of up to 1, 2, 4 s between.
-        connections: calls at the same time.
-        region: where the service is; None where the environment says so.
+        service: the name of the service in botocore.
+        read_seconds: the seconds to wait for a response. botocore's default of a minute is longer than most callers may run.
+        attempts: the number of attempts of a call, with pauses of up to 1, 2, 4 s between them.
+        connections: the number of calls at the same time.
+        region: the region of the service; None for the environment's.
 
     Raises:
-        BotoCoreError, ValueError: as UNUSABLE has it.
+        BotoCoreError, ValueError: see UNUSABLE.
     """
     config = Config(
         connect_timeout=CONNECT_SECONDS,
@@ -82,15 +82,15 @@ def connect_signed(url: str, service: str, region: str, content_type: str, *, re
 
 @cache
 def _session() -> Any:  # noqa: ANN401 - botocore's
-    """What clients share: the second is made in half the time."""
+    """Return the session that all clients share, so that creating the second client takes half the time."""
     return botocore.session.get_session()
 
 
 def error_name(error: BaseException) -> str:
-    """What an error is called: by AWS, or by Python. Never its message, which may quote what was sent."""
+    """Return AWS's code of an error, or the name of its class; never the message, which may quote the request."""
     return error.response.get("Error", {}).get("Code") or "Unknown" if isinstance(error, ClientError) else type(error).__name__
 
 
 def error_status(error: BaseException) -> int | None:
-    """The HTTP status of AWS's answer; None if there was no answer."""
+    """Return the HTTP status of AWS's response; None if there was none."""
     return error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") if isinstance(error, ClientError) else None

@@ -13,12 +13,12 @@ from http.client import HTTPException
 from typing import Any
 
 from handler import model_store, snapshot, telemetry
-from handler.cache.codec import Codec, Exact32, Scaled16
+from handler.cache.codec import CODECS, Codec
 from handler.cache.key import CacheKeys
 from handler.cache.memory import Memory
 from handler.cache.policy import Policy
 from handler.cache.table import NoTable, Table
-from handler.cache.vector_cache import NOWHERE, Remote, VectorCache, Work
+from handler.cache.vector_cache import MEMORY_ONLY, Remote, VectorCache, Work
 from handler.config import CacheSettings, KeySettings, Settings, processes
 from handler.embedding.encoder import Encoder
 from handler.embedding.tokenization import Tokenization
@@ -38,8 +38,6 @@ type MakeHandler = Callable[[Mapping[str, str], Defer | None], Handler]
 
 MANAGED_INSTANCES = "lambda-managed-instances"
 """The initialisation type on EC2 instances (Lambda developer guide, "Lambda Managed Instances")."""
-CODECS: dict[str, type[Scaled16 | Exact32]] = {"fp32": Exact32}
-"""The codec by the model's precision. All others store 16 bits a number: a quantized model's vectors are no more exact."""
 
 
 def load_service(environment: Mapping[str, str], defer: Defer | None = None) -> Service:
@@ -49,7 +47,7 @@ def load_service(environment: Mapping[str, str], defer: Defer | None = None) -> 
     /health requires no key.
 
     Args:
-        environment: the settings; README.md lists them.
+        environment: the settings; handler/README.md lists them.
         defer: runs work after the response was sent; None if no work can be deferred.
 
     Raises:
@@ -78,7 +76,7 @@ def load_service(environment: Mapping[str, str], defer: Defer | None = None) -> 
 
 def _service(environment: Mapping[str, str], defer: Defer | None) -> Service:
     settings = Settings.from_environment(environment)
-    folder, manifest = model_store.opened(settings)
+    folder, manifest = model_store.open_model(settings)
     tokenization = Tokenization(folder, manifest.max_length)
     encoder = Encoder(folder, manifest, settings.threads, settings.kernels)
     telemetry.log(
@@ -88,7 +86,7 @@ def _service(environment: Mapping[str, str], defer: Defer | None) -> Service:
         threads=settings.threads,
         memory_mb=settings.memory_mb,
     )
-    codec = CODECS.get(manifest.precision, Scaled16)(manifest.dimension)
+    codec = CODECS[manifest.codec](manifest.dimension)
     secret = _key_secret(settings.cache, environment)
     table = NoTable() if secret is None else _table(settings.cache, environment)
     cache = VectorCache(
@@ -143,17 +141,17 @@ def _table(settings: CacheSettings, environment: Mapping[str, str]) -> Table:
 
 def _remote(table: Table, codec: Codec, settings: Settings, defer: Defer | None) -> Remote:
     if isinstance(table, NoTable):
-        return NOWHERE
+        return MEMORY_ONLY
     # Importing the prices takes 5 ms, which a deployment without a table does not spend.
-    from handler.cache.accounts import Accounts  # noqa: PLC0415
     from handler.cache.cost import ATTRIBUTES_BYTES, CostModel  # noqa: PLC0415
+    from handler.cache.metrics import UsageMetrics  # noqa: PLC0415
 
     cost = CostModel(settings.memory_mb, codec.row_bytes + ATTRIBUTES_BYTES)
     return Remote(
         table,
         Policy(settings.cache.min_tokens),
         defer or (lambda work: work(settings.cache.budget_seconds)),
-        Accounts(cost, settings.cache.table).settle,
+        UsageMetrics(cost, settings.cache.table).write,
     )
 
 
@@ -209,13 +207,13 @@ def _load_under_lambda(make_handler: MakeHandler, api: str) -> Handler:
     except (OSError, HTTPException) as error:
         telemetry.log("no_extension", error=type(error).__name__)
         return make_handler(os.environ, None)
-    loaded = make_handler(os.environ, extension.later)
+    loaded = make_handler(os.environ, extension.defer)
     extension.start()
 
     def handler(event: Event, context: Context) -> object:
         try:
             return loaded(event, context)
         finally:
-            extension.answered(context.aws_request_id)
+            extension.finish_invocation(context.aws_request_id)
 
     return handler

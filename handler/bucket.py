@@ -1,7 +1,6 @@
-"""Objects under one prefix of an S3 bucket, as streams: parts are fetched at the same time and handed over in order.
+"""Read objects under one prefix of an S3 bucket as streams: several parts are fetched at the same time and yielded in order.
 
-Law: knows nothing of models. Whatever befalls a read ends in the bytes of one whole object or in one sentence, never in part of
-it passed off as the whole, nor in parts of two versions.
+Law: knows nothing of models. A read ends with all bytes of one version of an object, or with an error that has one sentence.
 """
 
 import mmap
@@ -18,27 +17,27 @@ from handler.errors import Backend
 
 PART_BYTES = 4 << 20
 AHEAD = 8
-"""Parts under way at the same time. One connection to S3 brings 50 to 90 MB/s, and the memory that this takes is AHEAD parts."""
+"""The parts that are fetched at the same time, and held in memory. One connection to S3 transfers 50 to 90 MB/s."""
 CHUNK_BYTES = 256 << 10
-"""What is taken from a connection at a time: urllib3 makes a copy of it."""
+"""The bytes that are read from a connection at a time. urllib3 copies them."""
 PAUSES = (0.1, 0.4)
-"""Seconds before the second and the third attempt at a part."""
+"""The seconds before the second and before the third attempt to fetch a part."""
 SERVER_ERROR = 500
 
 
-class Cut(Exception):  # noqa: N818 - what happened, not an error of ours
-    """A body ended before its time."""
+class IncompleteBody(Exception):  # noqa: N818 - its name is a part of the error sentence
+    """The body of a response ended too early."""
 
 
-class NotS3(Exception):  # noqa: N818 - likewise
-    """An answer without what S3's has."""
+class NotS3(Exception):  # noqa: N818 - its name is a part of the error sentence
+    """A response lacks fields that every response of S3 has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One range of an object, and the size and version of the whole.
+    """One range of an object, and the size and the version of the whole object.
 
-    The content is mapped memory, which goes back to the system at once: what threads free of the heap stays with the process.
+    The content is mapped memory, which returns to the system at once when it is freed. Heap memory that threads free does not.
     """
 
     content: mmap.mmap
@@ -47,32 +46,32 @@ class Part:
 
 
 class Bucket:
-    """The objects under s3://`name`/`prefix`, which the sentences call `called`."""
+    """The objects under s3://`name`/`prefix`. Error sentences call this place `place`."""
 
-    def __init__(self, client: Any, name: str, prefix: str, called: str) -> None:  # noqa: ANN401 - botocore makes its clients' types at run time
+    def __init__(self, client: Any, name: str, prefix: str, place: str) -> None:  # noqa: ANN401 - botocore creates the classes of its clients at run time
         """Read with `client`."""
         self._client = client
         self._name = name
         self._prefix = prefix
-        self._called = called
+        self._place = place
 
     @classmethod
-    def at(cls, uri: str, called: str) -> Self:
-        """The bucket and prefix of `uri`; region, credentials and endpoint are botocore's to find.
+    def at(cls, uri: str, place: str) -> Self:
+        """Return the bucket and prefix of `uri`. botocore finds region, credentials and endpoint.
 
         Raises:
-            Backend: a setting of botocore's own cannot be used.
+            Backend: there is no region, or one of botocore's own settings is invalid.
         """
         name, _, prefix = uri.removeprefix("s3://").partition("/")
-        # A part is tried again here rather than there: botocore's attempts end where the body begins.
+        # Parts are retried here and not by botocore, which does not retry once the body of a response has begun.
         try:
-            return cls(connect("s3", read_seconds=5, connections=AHEAD), name, prefix, called)
+            return cls(connect("s3", read_seconds=5, connections=AHEAD), name, prefix, place)
         except UNUSABLE as error:
-            msg = f"{called} cannot be read: {error}"
+            msg = f"{place} cannot be read: {error}"
             raise Backend(msg) from None
 
     def start(self, name: str) -> bytes:
-        """The object's first part, which is all of a small one.
+        """Return the first part of an object, which is the whole object if it is small.
 
         Raises:
             Backend: it cannot be read; the sentence says why.
@@ -80,60 +79,60 @@ class Bucket:
         return self._part(name, 0, {}).content[:]
 
     def parts(self, name: str) -> Generator[mmap.mmap]:
-        """The object's content, in order. All parts are of the version that the first was of.
+        """Yield the content of an object in order. All parts are of the same version as the first.
 
         Raises:
             Backend: a part cannot be read; the sentence says why.
         """
         first = self._part(name, 0, {})
-        same = {"IfMatch": first.tag}
-        places = iter(range(PART_BYTES, first.size, PART_BYTES))
+        same_version = {"IfMatch": first.tag}
+        starts = iter(range(PART_BYTES, first.size, PART_BYTES))
         with ThreadPoolExecutor(AHEAD, thread_name_prefix="bucket") as threads:
-            under_way = deque(threads.submit(self._part, name, place, same) for place in islice(places, AHEAD))
+            futures = deque(threads.submit(self._part, name, start, same_version) for start in islice(starts, AHEAD))
             yield first.content
-            while under_way:
-                content = under_way.popleft().result().content
-                under_way.extend(threads.submit(self._part, name, place, same) for place in islice(places, 1))
+            while futures:
+                content = futures.popleft().result().content
+                futures.extend(threads.submit(self._part, name, start, same_version) for start in islice(starts, 1))
                 yield content
 
-    def _part(self, name: str, place: int, condition: Mapping[str, str]) -> Part:
-        """One part, tried again where that may help."""
+    def _part(self, name: str, start: int, condition: Mapping[str, str]) -> Part:
+        """Fetch one part; retry if that may help."""
         pauses = iter(PAUSES)
         while True:
             try:
-                return self._attempt(name, place, condition)
-            except Exception as error:  # noqa: BLE001 - a network's garbage can raise anything
+                return self._attempt(name, start, condition)
+            except Exception as error:  # noqa: BLE001 - a broken response can raise anything
                 pause = next(pauses, None)
-                if pause is None or not _passing(error):
+                if pause is None or not _is_transient(error):
                     raise self._refusal(name, error) from None
             time.sleep(pause)
 
-    def _attempt(self, name: str, place: int, condition: Mapping[str, str]) -> Part:
-        wanted = f"bytes={place}-{place + PART_BYTES - 1}"
-        response = self._client.get_object(Bucket=self._name, Key=f"{self._prefix}/{name}", Range=wanted, **condition)
+    def _attempt(self, name: str, start: int, condition: Mapping[str, str]) -> Part:
+        byte_range = f"bytes={start}-{start + PART_BYTES - 1}"
+        response = self._client.get_object(Bucket=self._name, Key=f"{self._prefix}/{name}", Range=byte_range, **condition)
         if not {"ContentRange", "ETag", "Body"} <= response.keys():
             raise NotS3
         size = int(response["ContentRange"].rpartition("/")[2])
-        content = mmap.mmap(-1, min(PART_BYTES, size - place))
+        content = mmap.mmap(-1, min(PART_BYTES, size - start))
         view, filled = memoryview(content), 0
         while filled < len(content):
             count = response["Body"].readinto(view[filled : filled + CHUNK_BYTES])
             if not count:
-                raise Cut
+                raise IncompleteBody
             filled += count
         return Part(content, size, response["ETag"])
 
     def _refusal(self, name: str, error: Exception) -> Backend:
         code = error_name(error)
-        what = REASONS.get(code) or f"cannot be read ({code})"
-        return Backend(f"The file {name} in {self._called} {what}")
+        reason = SENTENCE_ENDINGS.get(code) or f"cannot be read ({code})"
+        return Backend(f"The file {name} in {self._place} {reason}")
 
 
-REASONS = {
+SENTENCE_ENDINGS = {
     "NoSuchBucket": "is missing: there is no such bucket",
     "NoSuchKey": "is missing",
     "404": "is missing",
-    # Without s3:ListBucket, which nothing here needs, S3 does not tell the two apart.
+    # Without the permission s3:ListBucket, which nothing here needs, S3 gives the same code for both.
     "AccessDenied": "is missing, or this function has no right to read it (s3:GetObject)",
     "403": "is missing, or this function has no right to read it (s3:GetObject)",
     "PreconditionFailed": "changed while it was read",
@@ -141,10 +140,10 @@ REASONS = {
     "InvalidRange": "is empty",
     "416": "is empty",
 }
-"""By S3's code: the end of the sentence."""
+"""The end of the error sentence, by S3's error code."""
 
 
-def _passing(error: Exception) -> bool:
-    """Whether the same read may fare better in a moment: S3's own no stays a no, its trouble and the network's may pass."""
+def _is_transient(error: Exception) -> bool:
+    """Return whether the same read may succeed in a moment. S3's refusals stay the same; its failures and the network's may end."""
     status = error_status(error)
     return status is None or status >= SERVER_ERROR

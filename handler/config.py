@@ -1,6 +1,6 @@
-"""Settings of a deployment, read once.
+"""The settings of a deployment, which are read once.
 
-Law: a frozen value made from a mapping; only handler/bootstrap.py hands it the real environment.
+Law: frozen values made from a mapping. Only handler/bootstrap.py passes the real environment.
 """
 
 import os
@@ -16,15 +16,15 @@ MEMORY_SIZE = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
 MEMORY_PER_VCPU_MB = 1769
 """Lambda gives one vCPU for each 1,769 MB of memory (AWS Lambda developer guide, "Configuring function memory")."""
 KERNELS = ("avx512_vnni", "avx2", "i8mm", "dotprod")
-"""Sets of kernels of the encoder's own operators, by the instructions that they need (layers/runtime/operators/processor.h)."""
+"""The sets of kernels of the encoder's operators, named after the instructions they need (layers/runtime/operators/processor.h)."""
 BUCKET_AND_PREFIX = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/(?!\.)[\w.@=+-]+)+"
-"""No part of it starts with a dot: it becomes the path of a folder."""
+"""No part of it starts with a dot, because it becomes the path of a folder."""
 SHA256 = r"[0-9a-f]{64}"
 
 
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
-    """How vectors are remembered: in this process alone if `table` is empty."""
+    """How vectors are cached: in this process only if `table` is empty."""
 
     table: str
     key_secret: str = field(repr=False)
@@ -54,7 +54,7 @@ class CacheSettings:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """One deployment's settings; README.md lists the environment variables."""
+    """One deployment's settings; handler/README.md lists the environment variables."""
 
     model_dir: Path
     model_uri: str
@@ -90,7 +90,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class PipelineSettings:
-    """What a pipeline reads and where it writes; README.md lists the environment variables."""
+    """The inputs and outputs of a pipeline; handler/README.md lists the environment variables."""
 
     text_field: str
     sink: str
@@ -103,7 +103,7 @@ class PipelineSettings:
         """Read the settings.
 
         Raises:
-            Backend: what is written would be read again; the sentence names both places.
+            Backend: an output lies in an input; the sentence names both.
         """
         settings = cls(
             text_field=environment.get("TEXT_FIELD", "").strip() or "inputs",
@@ -117,10 +117,10 @@ class PipelineSettings:
         return settings
 
     def check_output(self, name: str, output: str) -> None:
-        """Hold a place that is written to, and the setting that names it, against those that are read.
+        """Check that what is written to `output`, which the setting `name` names, is not read again as an input.
 
         Raises:
-            Backend: what is written would be read again; the sentence names both places.
+            Backend: it would be read again; the sentence names both places.
         """
         for place in self.inputs:
             if overlap(place, output):
@@ -129,13 +129,13 @@ class PipelineSettings:
 
     @property
     def outputs(self) -> Mapping[str, str]:
-        """Where something is written, by the variable that says so."""
+        """The outputs by the names of their environment variables."""
         named = {"SINK": self.sink, "FAILURE_DESTINATION": self.failure_destination}
         return {name: output for name, output in named.items() if output}
 
 
 def overlap(place: str, output: str) -> bool:
-    """Whether what is written to `output` is read from `place`. A prefix is as S3 understands it: `in` has `in-vectors/`, too."""
+    """Return whether objects written to `output` are read from `place`. As in S3, the prefix `in` includes `in-vectors/`."""
     if not place.startswith("s3://"):
         return place == output
     place = place if place.count("/") > BARE_BUCKET_SLASHES else place + "/"
@@ -144,14 +144,14 @@ def overlap(place: str, output: str) -> bool:
 
 
 BARE_BUCKET_SLASHES = 2
-"""Of `s3://bucket`."""
+"""The number of slashes in `s3://bucket`."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeySettings:
-    """Who may call over HTTP: everyone if `open`, else the holders of `keys` or of the versions of `secret`.
+    """The callers that are allowed over HTTP: everyone if `open`, else those with one of `keys`, or of the keys in `secret`.
 
-    The pages for a browser require no key if `pages`.
+    The pages for browsers require no key if `pages`.
     """
 
     open: bool
@@ -161,7 +161,7 @@ class KeySettings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read AUTH, PAGES, API_KEYS and API_KEYS_SECRET. Nothing set lets no one in; of PAGES, only `false` closes the pages."""
+        """Read AUTH, PAGES, API_KEYS and API_KEYS_SECRET. If none is set, nobody may call. Only PAGES=false closes the pages."""
         keys = (key.strip() for key in environment.get("API_KEYS", "").split(","))
         return cls(
             open=environment.get("AUTH", "").strip().lower() == "none",
@@ -174,19 +174,19 @@ class KeySettings:
 def processes(environment: Mapping[str, str]) -> int:
     """Return the number of processes that share this execution environment's memory, vCPUs and /tmp.
 
-    Lambda Managed Instances run a process for each concurrent invocation (awslambdaric/__main__.py); elsewhere it is one.
+    Lambda Managed Instances run one process for each concurrent invocation (awslambdaric/__main__.py). Elsewhere there is one.
 
     Raises:
-        Backend: the variable that says so is no number.
+        Backend: AWS_LAMBDA_MAX_CONCURRENCY is not a number.
     """
     return _positive(environment, "AWS_LAMBDA_MAX_CONCURRENCY", default=1)
 
 
 def _vcpus(environment: Mapping[str, str]) -> int:
-    """The vCPUs this process may use: a share of what it sees under Lambda, all of it elsewhere."""
+    """Return the number of vCPUs that this process may use: all that it sees, or under Lambda the number that was paid for."""
     visible = os.process_cpu_count() or 1
     if MEMORY_SIZE in environment:
-        # Two cores are visible up to 3,008 MB, whatever share of them was paid for.
+        # Up to 3,008 MB, two cores are visible, even if only a share of one was paid for.
         visible = min(visible, _positive(environment, MEMORY_SIZE, default=MEMORY_PER_VCPU_MB) // MEMORY_PER_VCPU_MB)
     return max(1, visible // processes(environment))
 

@@ -74,15 +74,15 @@ class EmbeddingService:
         prompt_tokens = self._tokenization.prompt_tokens(prompt)
         keys = self._keys(distinct, tokens, options)
         by_key = dict(zip(keys, tokens, strict=True))
-        recall = self._cache.recall if options.use_cache else self._cache.encode
-        recalled = recall(
+        find = self._cache.find_or_encode if options.use_cache else self._cache.encode
+        found = find(
             {key: len(text.ids) for key, text in by_key.items()},
             lambda missing: self._encoder.encode([by_key[key].ids for key in missing], deadline, prompt_tokens),
         )
-        vectors = finish(np.stack([recalled.vectors[keys[place]] for place in places]), options)
+        vectors = finish(np.stack([found.vectors[keys[place]] for place in places]), options)
         result = self._result(vectors, texts, [tokens[place] for place in places], started, tokenized)
-        hits = sum(keys[place] in recalled.hits for place in places)
-        return replace(result, hits=hits, misses=len(texts) - hits if recalled.asked else 0)
+        hits = sum(keys[place] in found.hits for place in places)
+        return replace(result, hits=hits, misses=len(texts) - hits if found.is_looked_up else 0)
 
     def embed_tokens(
         self, texts: Sequence[str], options: Options, check: Callable[[int, int], None], deadline: float = NEVER
@@ -170,6 +170,6 @@ class EmbeddingService:
         for text in tokens:
             if text.truncated:
                 limit = self._tokenization.max_length
-                given = f"more than {text.given}" if text.more else text.given
+                given = f"more than {text.total}" if text.is_lower_bound else text.total
                 msg = f"Input validation error: `inputs` must have less than {limit} tokens. Given: {given}"
                 raise Validation(msg)

@@ -1,9 +1,9 @@
-"""Gzip, decompressed part by part in time that is linear in its bytes, however many members it has.
+"""Decompress gzip part by part. The time is linear in the number of bytes, however many members the file has.
 
-zlib copies what follows a member each time that one ends. A file may have a member every 20 bytes, so each is given little at
-first, and twice as much while it goes on.
+At the end of each member, zlib copies the rest of its input. A file may have a member every 20 bytes, so the first input of each
+member is small, and each further input is twice as large.
 
-Law: bytes in, bytes out; how much may come out is the caller's to limit.
+Law: bytes in, bytes out; the caller limits the decompressed size.
 """
 
 import re
@@ -12,23 +12,23 @@ from collections.abc import Iterable, Iterator
 
 MAGIC = b"\x1f\x8b"
 WINDOW = zlib.MAX_WBITS | 16
-"""zlib's name for gzip's own header."""
+"""The window size of zlib, with the bit that makes it expect gzip's header."""
 FIRST_BYTES, MOST_BYTES = 64, 1 << 20
-"""Given to zlib of a member: first, and at most at a time."""
+"""The sizes of zlib's first input for a member, and of its largest."""
 NOT_PADDING = re.compile(rb"[^\0]")
 
 
 class GzipError(Exception):
-    """The bytes are not gzip, or damaged, or end too soon. The sentence says which."""
+    """The bytes are not gzip, are damaged or end too soon. The sentence says which."""
 
 
 def gunzip(parts: Iterable[bytes], step_bytes: int) -> Iterator[bytes]:
-    """What the members of a gzip file hold, one after another (RFC 1952, section 2.2), about `step_bytes` at a time.
+    """Yield the content of all members of a gzip file in order (RFC 1952, section 2.2), about `step_bytes` at a time.
 
-    Zeros behind a member are padding, as gzip(1) has it.
+    Zeros after a member are padding, as for gzip(1).
 
     Raises:
-        GzipError: it is damaged or not whole; all that came before was given.
+        GzipError: the file is damaged or incomplete. Everything before that place has been yielded.
     """
     held = bytearray()
     members = _members(parts, step_bytes)
@@ -49,7 +49,7 @@ def gunzip(parts: Iterable[bytes], step_bytes: int) -> Iterator[bytes]:
 
 def _members(parts: Iterable[bytes], step_bytes: int) -> Iterator[bytes]:
     inflater = zlib.decompressobj(WINDOW)
-    given = FIRST_BYTES
+    input_bytes = FIRST_BYTES
     for part in parts:
         view, place = memoryview(part), 0
         while place < len(part):
@@ -57,15 +57,15 @@ def _members(parts: Iterable[bytes], step_bytes: int) -> Iterator[bytes]:
                 found = NOT_PADDING.search(part, place)
                 if found is None:
                     break
-                inflater, given, place = zlib.decompressobj(WINDOW), FIRST_BYTES, found.start()
-            piece = view[place : place + given]
+                inflater, input_bytes, place = zlib.decompressobj(WINDOW), FIRST_BYTES, found.start()
+            piece = view[place : place + input_bytes]
             try:
                 content = inflater.decompress(piece, step_bytes)
             except zlib.error:
                 msg = "the gzip is damaged"
                 raise GzipError(msg) from None
             place += len(piece) - len(inflater.unused_data if inflater.eof else inflater.unconsumed_tail)
-            given = min(2 * given, MOST_BYTES)
+            input_bytes = min(2 * input_bytes, MOST_BYTES)
             if content:
                 yield content
     if not inflater.eof:

@@ -1,7 +1,7 @@
-"""Where the model comes from: a folder, which is the layer, or S3 by way of a folder in /tmp.
+"""Find the model: in a folder, which is the layer, or in S3, from where it is fetched to a folder in /tmp.
 
-Law: whoever gets a folder from here may load it: every byte was held against the manifest, once. What is trusted is the manifest;
-MODEL_SHA256 says which.
+Law: a folder that is returned from here can be loaded, because every byte was compared with the manifest. The manifest is trusted;
+MODEL_SHA256 says which one.
 """
 
 import ctypes
@@ -23,70 +23,70 @@ from handler.errors import Backend
 if TYPE_CHECKING:
     from handler.bucket import Bucket
 
-CALLED = "MODEL_URI"
-"""The prefix in sentences: they reach callers, whom the bucket's name is no business of. The log has it."""
+PLACE = "MODEL_URI"
+"""The name of the bucket and prefix in error sentences, because callers should not learn the bucket's name. The log has it."""
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
-def opened(settings: Settings) -> tuple[Path, Manifest]:
-    """The folder of the model that the settings name, ready to be loaded, and its manifest.
+def open_model(settings: Settings) -> tuple[Path, Manifest]:
+    """Return the folder of the model that the settings name, ready to be loaded, and its manifest.
 
     Raises:
-        Backend: something of it is missing, damaged or not the one that was meant; the sentence says what.
+        Backend: a file is missing or damaged, or the manifest is not the expected one; the sentence says what.
     """
     if not settings.model_uri:
         manifest = Manifest.read(settings.model_dir)
-        _check_meant(manifest, settings)
+        _check_expected(manifest, settings)
         return settings.model_dir, manifest
-    from handler.bucket import Bucket  # noqa: PLC0415 - 0.12 s for AWS's library that a model in a layer does not need
+    from handler.bucket import Bucket  # noqa: PLC0415 - a model in a layer does not need AWS's library (0.12 s)
 
     started = time.monotonic()
     telemetry.log("model_wanted", uri=settings.model_uri)
-    bucket = Bucket.at(settings.model_uri, CALLED)
-    manifest = Manifest.parse(bucket.start(MANIFEST), CALLED)
-    _check_meant(manifest, settings)
+    bucket = Bucket.at(settings.model_uri, PLACE)
+    manifest = Manifest.parse(bucket.start(MANIFEST), PLACE)
+    _check_expected(manifest, settings)
     try:
-        folder, fetched = _fetched(bucket, settings, manifest)
+        folder, fetched = _fetch_missing(bucket, settings, manifest)
     except OSError as error:
         raise _unwritable(settings.model_tmp, error) from None
     del bucket
-    _release()
+    _free_memory()
     telemetry.log("model_ready", fetched_bytes=fetched, seconds=round(time.monotonic() - started, 3))
     return folder, manifest
 
 
-def _fetched(bucket: "Bucket", settings: Settings, manifest: Manifest) -> tuple[Path, int]:
-    """The folder, with all files whole in it, and how many bytes were fetched for that."""
+def _fetch_missing(bucket: "Bucket", settings: Settings, manifest: Manifest) -> tuple[Path, int]:
+    """Fetch the files that are missing; return the folder with all files, and the number of bytes that were fetched."""
     folder = settings.model_tmp / settings.model_uri.removeprefix("s3://")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     fetched = 0
-    # On a laptop two processes may want the same model.
+    # On a developer's machine, two processes may fetch the same model.
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for name, expected in manifest.files.items():
-            if not _whole(folder, name, expected):
+            if not _is_complete(folder, name, expected):
                 fetched += _fetch(bucket, folder, name, expected)
     return folder, fetched
 
 
-def _release() -> None:
-    """Give back what fetching took before the session takes as much as the model is large: 4 MB of its peak."""
-    gc.collect()  # a client is a circle of references
-    with suppress(OSError, AttributeError):  # glibc's; other systems give back by themselves
+def _free_memory() -> None:
+    """Free the memory that fetching needed before the session needs as much as the model is large; that saves 4 MB at the peak."""
+    gc.collect()  # a client contains circular references
+    with suppress(OSError, AttributeError):  # malloc_trim is glibc's; other systems need no call
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _check_meant(manifest: Manifest, settings: Settings) -> None:
+def _check_expected(manifest: Manifest, settings: Settings) -> None:
     if settings.model_sha256 not in {"", manifest.digest}:
         msg = (
-            f"{MANIFEST} is not the one that MODEL_SHA256 (the parameter ModelSha256, where it is deployed) names: "
-            f"if it is the one that is meant, that must be {manifest.digest}"
+            f"{MANIFEST} has the sha256 {manifest.digest}, but MODEL_SHA256 (in a deployed stack, the parameter ModelSha256) is "
+            f"{settings.model_sha256}. Set it to {manifest.digest} to serve this model"
         )
         raise Backend(msg)
 
 
-def _whole(folder: Path, name: str, expected: str) -> bool:
-    """Whether the file is there from an earlier start of this environment, and whole; if not, it is gone."""
+def _is_complete(folder: Path, name: str, expected: str) -> bool:
+    """Return whether an earlier start of this environment fetched the file completely; delete it if it is damaged."""
     path = folder / name
     if path.exists() and sha256(folder, name) == expected:
         return True
@@ -95,7 +95,7 @@ def _whole(folder: Path, name: str, expected: str) -> bool:
 
 
 def _fetch(bucket: "Bucket", folder: Path, name: str, expected: str) -> int:
-    """Fetch one file, hashed as it comes; it gets its name when it is whole. Its size."""
+    """Fetch one file and return its size. It is hashed while it arrives, and gets its name when it is complete and correct."""
     part, digest, size = folder / f"{name}.part", hashlib.sha256(), 0
     try:
         with part.open("wb") as file, closing(bucket.parts(name)) as contents:
@@ -104,7 +104,7 @@ def _fetch(bucket: "Bucket", folder: Path, name: str, expected: str) -> int:
                 size += file.write(content)
         if digest.hexdigest() != expected:
             msg = (
-                f"The file {name} in {CALLED} is damaged, cut short or another model's: it has {size} bytes "
+                f"The file {name} in {PLACE} is damaged, truncated or another model's: it has {size} bytes "
                 f"and the sha256 {digest.hexdigest()[:12]}…, {MANIFEST} says {expected[:12]}…"
             )
             raise Backend(msg)

@@ -1,6 +1,6 @@
-"""What AWS asks for, in dollars: the one table of prices. handler/cache/cost.py prices single requests by it, `make cost` a month.
+"""The prices of AWS in dollars. handler/cache/cost.py uses them for single requests, `make cost` for a month.
 
-Law: numbers with their unit and nothing else. us-east-1, on demand, Linux, no free tier, as listed in June 2026.
+Law: nothing but numbers with their units: us-east-1, on demand, Linux, without the free tier, as listed in June 2026.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ SECONDS_A_MONTH = HOURS_A_MONTH * 3600
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Dollars for one of each unit. A read unit is at half price, as eventually consistent reads are."""
+    """Dollars for one of each unit. A read unit has half the price, because reads are eventually consistent."""
 
     gigabyte_second: float = 0.0000166667
     lambda_request: float = 0.20e-6
@@ -41,4 +41,4 @@ ARM64 = Prices(gigabyte_second=0.0000133334)
 ARCHITECTURES = {"x86_64": X86_64, "arm64": ARM64}
 
 ALWAYS_ON_HOUR = {"m7g.large, 2 vCPUs": 0.0816, "g5.xlarge, one GPU": 1.006}
-"""An hour of EC2 machines that people put a model on; their disks, load balancer and second machine come on top."""
+"""The price of an hour of typical EC2 machines for a model, without disks, a load balancer and a second machine."""

@@ -1,9 +1,10 @@
-"""Work after the answer, by Lambda's extensions protocol.
+"""Do work after the response has been sent, with Lambda's extensions protocol.
 
-The function registers an extension inside its own process. Lambda freezes an environment only when the runtime and every extension
-ask for the next event, but answers the caller when the runtime has replied: for what the extension does in between, nobody waits.
+The function registers an extension inside its own process. Lambda sends the response as soon as the runtime returns it, but freezes
+the environment only when the runtime and every extension ask for the next event. No caller waits for what the extension does in
+between.
 
-Law: knows nothing of what the work is.
+Law: knows nothing of the kind of work.
 """
 
 import json
@@ -20,34 +21,35 @@ from typing import Any, Self
 from handler import telemetry
 
 PATH = "/2020-01-01/extension"
-NAME = "after-the-answer"
+NAME = "after-the-response"
 REGISTER_SECONDS = 1.0
 MOST_SECONDS = 1.0
-"""For one piece of work: it is billed, and delays the next invocation."""
+"""The longest time for one piece of work, which is billed and delays the next invocation."""
 MARGIN_SECONDS = 0.5
-"""Before the function's own deadline, at which Lambda would kill it."""
+"""Work ends so long before the function's deadline, at which Lambda would kill the environment."""
 SHUTDOWN_SECONDS = 0.3
-"""Of the 500 ms that Lambda gives between SIGTERM and SIGKILL."""
+"""The time for work at shutdown. Lambda gives 500 ms between SIGTERM and SIGKILL."""
 PAUSE_SECONDS = 0.1
+"""The pause before the next request to the API after one that failed."""
 
 type Work = Callable[[float], None]
-"""Is given the seconds it may take."""
+"""Work whose argument is the number of seconds that it may take."""
 
 
 class RuntimeExtension:
-    """An internal extension: work handed over during an invocation is done when that invocation has been answered."""
+    """An internal extension: work that is deferred during an invocation is done after its response."""
 
     def __init__(self, api: str, identifier: str) -> None:
-        """Speak to the runtime API at `api` (host:port) as the extension that it calls `identifier`."""
+        """Use the API at `api` (host:port), which knows the extension by `identifier`."""
         self._api = api
         self._identifier = identifier
         self._work: deque[Work] = deque()
-        self._turn = threading.Condition()
-        self._answered: str | None = None
+        self._changed = threading.Condition()
+        self._responded: str | None = None
 
     @classmethod
     def registered(cls, api: str) -> Self:
-        """Register with the runtime API; only possible while the function initialises.
+        """Register with the API, which is only possible during the function's initialization.
 
         Raises:
             OSError, HTTPException: there is no such API, or it refuses.
@@ -67,19 +69,19 @@ class RuntimeExtension:
         return cls(api, identifier)
 
     def start(self) -> None:
-        """Wait for invocations on a thread of its own, and do what is left when the environment is shut down."""
-        threading.Thread(target=self._serve, name="after-the-answer", daemon=True).start()
+        """Serve invocations on a thread of its own; do the remaining work when the environment is shut down."""
+        threading.Thread(target=self._serve, name=NAME, daemon=True).start()
         signal.signal(signal.SIGTERM, self._shut_down)
 
-    def later(self, work: Work) -> None:
-        """Do `work` after the answer to this invocation."""
+    def defer(self, work: Work) -> None:
+        """Do `work` after the response to this invocation."""
         self._work.append(work)
 
-    def answered(self, request_id: str) -> None:
-        """The handler has returned its answer. Must be said of every invocation: until then the environment is kept awake."""
-        with self._turn:
-            self._answered = request_id
-            self._turn.notify()
+    def finish_invocation(self, request_id: str) -> None:
+        """Start the deferred work. Call this after every invocation: until then, the environment cannot freeze."""
+        with self._changed:
+            self._responded = request_id
+            self._changed.notify()
 
     def _serve(self) -> None:
         connection = HTTPConnection(self._api)
@@ -87,24 +89,24 @@ class RuntimeExtension:
             try:
                 connection.request("GET", f"{PATH}/event/next", headers={"Lambda-Extension-Identifier": self._identifier})
                 event: dict[str, Any] = json.load(connection.getresponse())
-                self._after(event["requestId"], event["deadlineMs"] / 1000)
-            except Exception as error:  # noqa: BLE001 - an extension that ends would keep every later invocation awake until its deadline
+                self._work_after(event["requestId"], event["deadlineMs"] / 1000)
+            except Exception as error:  # noqa: BLE001 - without it, every later invocation would last until its deadline
                 telemetry.log("extension_interrupted", error=type(error).__name__)
-                connection.close()  # broken by a snapshot, say; the next request opens it anew
+                connection.close()  # a snapshot breaks it, for example; the next request opens it again
                 time.sleep(PAUSE_SECONDS)
 
-    def _after(self, request_id: str, deadline: float) -> None:
-        """Wait for the answer to an invocation, then work until nothing is left or its time is over."""
+    def _work_after(self, request_id: str, deadline: float) -> None:
+        """Wait for the response to an invocation; then work until nothing is left or the time is over."""
         deadline -= MARGIN_SECONDS
-        with self._turn:
-            self._turn.wait_for(lambda: self._answered == request_id, timeout=max(0.0, deadline - time.time()))
+        with self._changed:
+            self._changed.wait_for(lambda: self._responded == request_id, timeout=max(0.0, deadline - time.time()))
         self._drain(deadline)
 
     def _drain(self, deadline: float) -> None:
         while self._work and (left := deadline - time.time()) > 0:
             try:
                 self._work.popleft()(min(left, MOST_SECONDS))
-            except Exception as error:  # noqa: BLE001 - nobody is left to tell but the log
+            except Exception as error:  # noqa: BLE001 - the response has been sent, so only the log can report it
                 telemetry.log_unexpected(error)
 
     def _shut_down(self, number: int, frame: FrameType | None) -> None:

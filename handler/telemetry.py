@@ -1,4 +1,4 @@
-"""What the function writes to its log: one JSON object a line, never a text, a vector or a key."""
+"""Write the function's log: one JSON object a line, which never contains a text, a vector or a key."""
 
 import json
 import sys
@@ -15,22 +15,22 @@ _cold = True
 
 
 def log(event: str, **fields: str | float | None) -> None:
-    """Write one line. Callers pass names, counts and durations, never what a user sent."""
-    print(json.dumps({"event": event, **fields}), file=sys.stderr, flush=True)  # noqa: T201 - Lambda takes standard error as the log
+    """Write one line. Callers pass names, counts and durations, never anything that a user sent."""
+    print(json.dumps({"event": event, **fields}), file=sys.stderr, flush=True)  # noqa: T201 - Lambda logs standard error
 
 
 def request(context: object, route: str, *, failed: bool, **figures: str | float | None) -> None:
-    """Write the line of one request, which ends there; under Lambda, CloudWatch makes metrics of it.
+    """Write the line of one completed request. Under Lambda, CloudWatch extracts metrics from it.
 
-    Lambda's own count of errors stays 0, since every failure is an answer: what `failed` is our fault, and alarms watch that.
+    Lambda's own error count stays 0, because every failure has a response. Alarms watch the metric of `failed` instead.
 
     Args:
-        context: Lambda's, or None.
-        route: the pattern that matched, never the path that was sent.
-        failed: through no fault of the caller.
-        figures: counts and durations; `tokens` is measured.
+        context: the context that Lambda passed, or None.
+        route: the pattern of the route, never the path of the request.
+        failed: true if the request failed and the caller is not the cause.
+        figures: counts and durations. `tokens` also becomes a metric.
     """
-    global _cold  # noqa: PLW0603 - of the environment, which is this process
+    global _cold  # noqa: PLW0603 - a cold start is a fact about the process
     request_id = getattr(context, "aws_request_id", None)
     fields = {"request_id": request_id, "route": route, **figures, "cold_start": _cold}
     metrics = {"Requests": 1, "ServerErrors": int(failed), "Tokens": float(figures.get("tokens") or 0), "ColdStarts": int(_cold)}
@@ -43,25 +43,25 @@ def request(context: object, route: str, *, failed: bool, **figures: str | float
 
 
 def measure(metrics: Mapping[str, float], dimensions: Mapping[str, str], fields: Mapping[str, Any] = MappingProxyType({})) -> None:
-    """Write one line that CloudWatch makes metrics of (its embedded metric format), with more fields than it measures."""
-    described = {
+    """Write one line from which CloudWatch extracts metrics (its embedded metric format). `fields` do not become metrics."""
+    definition = {
         "Namespace": NAMESPACE,
         "Dimensions": [list(dimensions)],
         "Metrics": [{"Name": name} for name in metrics],
     }
-    aws = {"Timestamp": time.time_ns() // 1_000_000, "CloudWatchMetrics": [described]}
-    print(json.dumps({**fields, "_aws": aws, **dimensions, **metrics}), file=sys.stderr, flush=True)  # noqa: T201 - as above
+    aws = {"Timestamp": time.time_ns() // 1_000_000, "CloudWatchMetrics": [definition]}
+    print(json.dumps({**fields, "_aws": aws, **dimensions, **metrics}), file=sys.stderr, flush=True)  # noqa: T201 - Lambda logs standard error
 
 
 def new_incident() -> str:
-    """An id under which the log has the details that a caller is not told."""
+    """Return an id for an error. The caller gets the id only; the log has the details under it."""
     return uuid.uuid4().hex[:12]
 
 
 def log_unexpected(error: BaseException) -> str:
-    """Write where an unexpected error came from and return the id under which it is found.
+    """Log where an unexpected error came from; return its id.
 
-    Its message is left out: libraries quote the values they choke on, and those are the user's texts.
+    The message is not logged, because libraries quote the values that they fail on, and these are users' texts.
     """
     incident = new_incident()
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]

@@ -8,9 +8,9 @@ import binascii
 import json
 import traceback
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from handler.bootstrap import Handler
+from handler.kinds import Context, Event
 
 LONG_ENOUGH = 10
 """Characters of a text that is nobody else's words by chance."""
@@ -29,7 +29,7 @@ def say(*texts: str) -> None:
 def overheard(answer: Handler) -> Handler:
     """`answer`, whose events' texts are remembered, and what it raises with them."""
 
-    def listening(event: Any, context: Any) -> Any:  # noqa: ANN401 - Lambda's own types
+    def listening(event: Event, context: Context) -> object:
         say(*(text for text in strings(event) if " " in text))  # names, addresses and times have none
         try:
             return answer(event, context)

@@ -1,15 +1,16 @@
-"""Vectors remembered, so that a text that comes again costs no encoding.
+"""A cache of vectors, so that a text that was seen before need not be encoded again.
 
-    vector_cache.py  all of it as one: memory, then the table; vectors in, vectors out
-    key.py           what decides a vector → its key
+    vector_cache.py  the whole cache: this process's memory, then the table
+    key.py           everything that decides a vector → its key
     codec.py         vector ↔ row
-    memory.py        rows in this process
-    table.py         what is asked of a table
+    memory.py        rows in this process's memory
+    table.py         the interface of a table, and the table of a deployment that has none
     dynamodb.py      rows in DynamoDB
-    breaker.py       when to leave a failing store alone
-    policy.py        which texts the table is for
+    breaker.py       a circuit breaker for a failing table
+    policy.py        the decision which texts use the table
     cost.py          what the table costs and saves
+    metrics.py       the metrics of each request's use of the cache
 
-Law: knows nothing of models or HTTP, and never fails a request: whatever happens to a store is a miss. botocore is imported in
-dynamodb.py alone, and that only where a table is configured.
+Law: knows nothing of models or HTTP, and never fails a request: any failure of a table is a cache miss. Only dynamodb.py uses AWS's
+library, and it is only imported if a table is configured.
 """

@@ -1,4 +1,4 @@
-"""When to leave a failing store alone, so that it costs requests nothing."""
+"""A circuit breaker: a failing table is left alone for a while, so that it does not slow requests down."""
 
 import time
 from collections.abc import Callable
@@ -8,12 +8,12 @@ PAUSE_SECONDS = 10.0
 
 
 class Breaker:
-    """Closed while the store answers; open after a few failures in a row; after a pause one attempt probes it (half-open)."""
+    """Closed while calls succeed; open after a few failures in a row; half-open after a pause, when one call tests the table."""
 
     def __init__(
         self, *, failures: int = FAILURES, pause: float = PAUSE_SECONDS, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Open after `failures` in a row for `pause` seconds by `clock`."""
+        """Open for `pause` seconds after `failures` in a row; `clock` returns the time in seconds."""
         self._limit = failures
         self._pause = pause
         self._clock = clock
@@ -22,7 +22,7 @@ class Breaker:
         self._cold = True
 
     def allows(self) -> bool:
-        """Whether to try. While it is open, one caller each pause is told yes."""
+        """Return whether to call the table. While the breaker is open, this is true for one caller after each pause."""
         if self._failures < self._limit:
             return True
         now = self._clock()
@@ -32,13 +32,13 @@ class Breaker:
         return True
 
     def succeeded(self) -> None:
-        """Close."""
+        """Close the breaker after a call that succeeded."""
         self._cold = False
         self._failures = 0
 
     def failed(self) -> None:
-        """Count a failure; open if there were enough of them."""
-        # The first attempt of a process makes connections and imports on a cold processor: its slowness tells nothing of the store.
+        """Count a call that failed; open the breaker if there were enough of them in a row."""
+        # A process's first call imports modules and opens connections on a cold processor. If it is slow, the table may be fine.
         if self._cold:
             self._cold = False
             return

@@ -1,6 +1,6 @@
 """Rows in a DynamoDB table: `key` (binary), `row` (binary), `expires` (the table's TTL, seconds since 1970).
 
-botocore does not retry here: it would sleep up to a second between attempts, beyond any budget of ours.
+Calls are retried here and not by botocore, which sleeps up to a second between attempts: longer than the whole time budget.
 """
 
 import random
@@ -17,46 +17,46 @@ from handler.cache.key import Key
 from handler.cache.table import Outcome
 
 KEYS_PER_READ, ROWS_PER_WRITE = 100, 25
-"""The most that BatchGetItem and BatchWriteItem take."""
+"""The limits of BatchGetItem and BatchWriteItem."""
 CONNECTIONS = 8
-"""Calls at the same time: 512 texts are 6 reads or 21 writes."""
+"""The number of calls at the same time. 512 texts need 6 reads or 21 writes."""
 SECONDS_PER_DAY = 24 * 60 * 60
 FIRST_PAUSE_SECONDS = 0.01
-"""Before an attempt is repeated; doubled each time, and drawn from 0 up to it."""
+"""The longest pause before the first retry. It doubles with each retry; the pause is drawn at random between 0 and it."""
 
 JITTER = random.SystemRandom()
-"""The system's own randomness: environments restored from one snapshot share the state of any other generator."""
+"""The system's random numbers: any other generator has the same state in all environments restored from one snapshot."""
 THROTTLING = {"ProvisionedThroughputExceededException", "RequestLimitExceeded", "ThrottlingException"}
 CLIENT_ERRORS = range(400, 500)
 
 type Rows = dict[Key, bytes]
 
 
-class Unprocessed(Exception):  # noqa: N818 - what happened, not an error of ours
-    """DynamoDB left a part of the request undone for as long as there was time."""
+class Unprocessed(Exception):  # noqa: N818 - its name is the name of the metric
+    """DynamoDB did not process all items of a request in time."""
 
 
 def connect() -> Client:
-    """A client, ready to call.
+    """Return a client that is ready to call.
 
     Raises:
-        BotoCoreError: as aws.connect.
+        BotoCoreError, ValueError: as aws.connect.
     """
-    # A thread whose request was given up ends with this time, and its connection with it.
+    # After this time, a call that its request no longer waits for ends too, and its connection with it.
     return aws.connect("dynamodb", read_seconds=1, connections=CONNECTIONS)
 
 
 class DynamoTable:
-    """One table, reached within a budget of time or left alone. Its methods never raise."""
+    """One table, called within a time budget, and not called while it fails. Its methods never raise."""
 
     def __init__(self, client: Client, name: str, ttl_days: int, budget_seconds: float) -> None:
-        """Read and write `name`.
+        """Read and write the table `name`.
 
         Args:
             client: from `connect`.
             name: the table's name or ARN.
-            ttl_days: after so many days from its writing a row is gone.
-            budget_seconds: how long a request may wait for a read.
+            ttl_days: the number of days after which a row expires.
+            budget_seconds: the number of seconds that a request may wait for a read.
         """
         self._client = client
         self._name = name
@@ -66,27 +66,27 @@ class DynamoTable:
         self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="cache")
 
     def renew(self) -> None:
-        """Leave the connections there were, and what was known of the table, for new ones."""
+        """Open new connections and close the circuit breakers, as if nothing had been called yet."""
         self._client = connect()
         self._reads, self._writes = Breaker(), Breaker()
 
     def read(self, keys: Sequence[Key]) -> Outcome:
-        """The rows that are there, as far as they came within the budget."""
+        """Return the rows that exist and arrived within the time budget."""
         return self._call(self._reads, self._read, list(batched(keys, KEYS_PER_READ, strict=False)), self._budget)
 
     def write(self, rows: Mapping[Key, bytes], seconds: float) -> Outcome:
-        """Store rows within `seconds`; the outcome has those that are surely stored."""
+        """Store rows within `seconds`; return those that were certainly stored."""
         return self._call(self._writes, self._write, list(batched(rows.items(), ROWS_PER_WRITE, strict=False)), seconds)
 
     def _call[Part](
         self, breaker: Breaker, call: Callable[[Part, float, Rows], None], parts: list[Part], seconds: float
     ) -> Outcome:
-        """Every part on a thread of its own, none waited for beyond `seconds`."""
+        """Call with each part on a thread of its own; wait at most `seconds` for them."""
         outcome = Outcome()
         if not parts or not breaker.allows():
             return outcome
         deadline = time.monotonic() + seconds
-        # A thread given up goes on for a while and may add to its own rows, so these are apart from the outcome's.
+        # A thread that nobody waits for any more may still add rows. It has its own dictionary, so the outcome does not change.
         done: list[Rows] = [{} for _ in parts]
         futures = [self._threads.submit(call, part, deadline, rows) for part, rows in zip(parts, done, strict=True)]
         wait(futures, timeout=seconds)
@@ -106,7 +106,7 @@ class DynamoTable:
         for response in self._responses(self._client.batch_get_item, pending, "UnprocessedKeys", deadline):
             for item in response["Responses"].get(self._name, []):
                 match item:
-                    # DynamoDB keeps a row for up to days after it has expired.
+                    # DynamoDB may return a row days after it has expired.
                     case {"key": {"B": bytes(key)}, "row": {"B": bytes(row)}, "expires": {"N": expires}} if float(expires) > now:
                         rows[key] = row
 
@@ -114,20 +114,20 @@ class DynamoTable:
         expires = {"N": str(int(time.time()) + self._ttl_seconds)}
         pending = [{"PutRequest": {"Item": {"key": {"B": key}, "row": {"B": row}, "expires": expires}}} for key, row in part]
         for response in self._responses(self._client.batch_write_item, pending, "UnprocessedItems", deadline):
-            left = {put["PutRequest"]["Item"]["key"]["B"] for put in response["UnprocessedItems"].get(self._name, [])}
-            rows.update((key, row) for key, row in part if key not in left)
+            unwritten = {put["PutRequest"]["Item"]["key"]["B"] for put in response["UnprocessedItems"].get(self._name, [])}
+            rows.update((key, row) for key, row in part if key not in unwritten)
 
-    def _responses(self, call: Callable[..., Any], pending: Any, left: str, deadline: float) -> Iterator[Any]:  # noqa: ANN401 - botocore's
-        """The responses to a call, repeated with jitter until nothing of it is left or the time is over."""
+    def _responses(self, call: Callable[..., Any], pending: Any, unprocessed_field: str, deadline: float) -> Iterator[Any]:  # noqa: ANN401 - botocore's
+        """Call until every item is processed or the time is over, with random pauses; yield each response."""
         reason: Exception = TimeoutError()
         pause = FIRST_PAUSE_SECONDS
         while time.monotonic() < deadline:
             try:
                 response = call(RequestItems={self._name: pending})
-                # Where a body is cut, botocore can give a response without any of its fields: that is no success.
-                unprocessed = response[left]
-            except Exception as error:  # a store's garbage can raise anything
-                if not _passing(error):
+                # If the body is truncated, botocore may return a response without its fields. That is a failure.
+                unprocessed = response[unprocessed_field]
+            except Exception as error:  # a broken response can raise anything
+                if not _is_transient(error):
                     raise
                 reason = error
             else:
@@ -140,6 +140,6 @@ class DynamoTable:
         raise reason
 
 
-def _passing(error: Exception) -> bool:
-    """Whether the same call may fare better in a moment: DynamoDB's own no, but for throttling, stays a no."""
+def _is_transient(error: Exception) -> bool:
+    """Return whether the same call may succeed in a moment. DynamoDB's refusals stay the same, except for throttling."""
     return error_status(error) not in CLIENT_ERRORS or error_name(error) in THROTTLING

@@ -1,6 +1,6 @@
-"""The key of a vector: a digest over everything that decides it and nothing else. The text itself is never stored.
+"""The key of a vector: a digest of everything that decides the vector. The text itself is never stored.
 
-normalize, dimensions and encoding stay out of it, because they derive from one pooled vector.
+normalize, dimensions and encoding are not part of it: the results for all of their values are computed from one pooled vector.
 """
 
 import hashlib
@@ -12,29 +12,29 @@ LENGTH_BYTES = 8
 
 
 class CacheKeys:
-    """The keys of one encoder's vectors in one codec."""
+    """Computes the keys of one encoder's vectors in one codec."""
 
     def __init__(self, encoder: str, codec: str, secret: str = "") -> None:
-        """Make keys for these two fingerprints.
+        """Compute keys for one encoder and one codec.
 
         Args:
-            encoder: fingerprint of whatever turns texts into vectors.
-            codec: version of what turns vectors into rows.
-            secret: with it, who may read the table cannot test which texts are in it.
+            encoder: the encoder's fingerprint.
+            codec: the codec's version.
+            secret: without knowing it, a reader of the table cannot test which texts are in it. Empty for none.
         """
-        # BLAKE2b takes a key of at most 64 bytes, which is what it digests a secret of any length to.
+        # A key of BLAKE2b has at most 64 bytes, so a secret of any length is digested to 64 bytes first.
         key = hashlib.blake2b(secret.encode()).digest() if secret else b""
         self._digest = hashlib.blake2b(key=key, digest_size=DIGEST_BYTES)
         for field in (encoder, codec):
             _add(self._digest, field)
 
     def key(self, prompt: str, text: str, truncation: str) -> Key:
-        """The key of a text's vector.
+        """Return the key of a text's vector.
 
         Args:
-            prompt: what is put before the text; apart from it, since a model may leave the prompt out of its pool.
+            prompt: the text that is put before `text`. It is a field of its own, because some models leave it out of the pool.
             text: the text.
-            truncation: which end was cut and to how many tokens; empty if nothing was cut.
+            truncation: the truncated end and the number of tokens that are kept; empty if nothing was truncated.
         """
         digest = self._digest.copy()
         for field in (prompt, text, truncation):
@@ -43,7 +43,7 @@ class CacheKeys:
 
 
 def _add(digest: hashlib.blake2b, field: str) -> None:
-    """Add a field with its length before it, so that no two lists of fields give the same bytes."""
+    """Add the length of a field and then the field, so that two different lists of fields never give the same bytes."""
     content = field.encode("utf-8", "surrogatepass")
     digest.update(len(content).to_bytes(LENGTH_BYTES))
     digest.update(content)

@@ -1,4 +1,4 @@
-"""Rows in this process's memory: a text that is hot in a warm environment costs no network."""
+"""Rows in this process's memory: a text that is requested often costs no network call in a warm environment."""
 
 from collections import OrderedDict
 from threading import Lock
@@ -6,25 +6,28 @@ from threading import Lock
 from handler.cache.key import Key
 
 OVERHEAD_BYTES = 350
-"""What Python needs for an entry beside the row: the key, two headers and a place in the dictionary (a test measures it)."""
+"""The memory that Python needs for an entry in addition to the row: the key, two object headers and a slot of the dictionary.
+
+A test measures it.
+"""
 
 
 class Memory:
-    """The rows used last, as many as fit a number of bytes, for any number of threads."""
+    """The most recently used rows, as many as fit into a number of bytes. Any number of threads may use it."""
 
     def __init__(self, capacity_bytes: int) -> None:
-        """Hold at most `capacity_bytes`, Python's own overhead included."""
+        """Hold at most `capacity_bytes`, including Python's overhead."""
         self._capacity = capacity_bytes
         self._bytes = 0
         self._rows: OrderedDict[Key, bytes] = OrderedDict()
-        self._lock = Lock()  # without one, threads that put at once count a row twice, and the count never comes right again
+        self._lock = Lock()  # without it, two threads that store the same row count its bytes twice, and the sum stays wrong
 
     def __len__(self) -> int:
-        """The number of rows."""
+        """Return the number of rows."""
         return len(self._rows)
 
     def get(self, key: Key) -> bytes | None:
-        """The row of a key, which is now the one used last."""
+        """Return the row of a key, or None; the row becomes the most recently used one."""
         with self._lock:
             row = self._rows.get(key)
             if row is not None:
@@ -32,7 +35,7 @@ class Memory:
             return row
 
     def put(self, key: Key, row: bytes) -> None:
-        """Hold a row, and let go of those not used for longest."""
+        """Store a row; drop the least recently used rows if there is no space."""
         with self._lock:
             self._bytes += _size(row) - _size(self._rows.pop(key, None))
             self._rows[key] = row

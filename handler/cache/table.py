@@ -1,6 +1,6 @@
-"""What the cache asks of a table, and the table of a deployment that has none.
+"""The interface of a table of rows, and the table of a deployment that has none.
 
-Law: a table's methods never raise and never take longer than they were given.
+Law: a table's methods never raise and never take longer than the time they were given.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ from handler.cache.key import Key
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one request to a table. `errors` counts failures by their names."""
+    """The rows that were read or stored, and the number of failures by their names."""
 
     rows: dict[Key, bytes] = field(default_factory=dict)
     errors: Counter[str] = field(default_factory=Counter)
@@ -23,23 +23,23 @@ class Table(Protocol):
     """Rows by their keys, outside this process."""
 
     def read(self, keys: Sequence[Key]) -> Outcome:
-        """The rows that are there, as far as they came in time."""
+        """Return the rows that exist and arrived in time."""
         ...
 
     def write(self, rows: Mapping[Key, bytes], seconds: float) -> Outcome:
-        """Store rows within `seconds`; the outcome has those that are surely stored."""
+        """Store rows within `seconds`; return those that were certainly stored."""
         ...
 
 
 class NoTable:
-    """The table of a deployment without one: nothing is there, nothing is kept."""
+    """The table of a deployment without one: it finds nothing and stores nothing."""
 
     def read(self, keys: Sequence[Key]) -> Outcome:
-        """No rows."""
+        """Return no rows."""
         del keys
         return Outcome()
 
     def write(self, rows: Mapping[Key, bytes], seconds: float) -> Outcome:
-        """Nothing."""
+        """Store nothing."""
         del rows, seconds
         return Outcome()

@@ -1,4 +1,4 @@
-"""Vectors by their keys: from this process's memory, else from the table."""
+"""Vectors by their keys: from this process's memory, then from the table, and encoded if neither has them."""
 
 import time
 from collections import Counter
@@ -6,119 +6,120 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from handler import telemetry
-from handler.cache.accounts import Account, unaccounted
-from handler.cache.codec import Codec, Vector, Vectors
+from handler.cache.codec import Codec
 from handler.cache.key import CacheKeys, Key
 from handler.cache.memory import Memory
+from handler.cache.metrics import Usage, ignore
 from handler.cache.policy import Policy
 from handler.cache.table import NoTable, Table
+from handler.vectors import Vector, Vectors
 
 type Work = Callable[[float], None]
-"""What may wait until the answer has left; it is given the seconds it may take."""
+"""Work that can be deferred until the response has been sent. Its argument is the number of seconds that it may take."""
 
 type Encode = Callable[[list[Key]], Vectors]
-"""Vectors of keys, in their order."""
+"""Returns the vectors of keys, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A table, which texts it is for, when it is written to, and who is told what came of it."""
+    """A table, the texts that use it, a function that defers writes, and a function that reports each request's usage."""
 
     table: Table
     policy: Policy
-    later: Callable[[Work], None]
-    settle: Callable[[Account], None]
+    defer: Callable[[Work], None]
+    report: Callable[[Usage], None]
 
 
-NOWHERE = Remote(NoTable(), Policy(), later=lambda work: work(0), settle=unaccounted)
-"""Beyond this process nothing is remembered."""
+MEMORY_ONLY = Remote(NoTable(), Policy(), defer=lambda work: work(0), report=ignore)
+"""No table: vectors are cached in this process only."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recalled:
-    """A vector for each key. `hits` are the keys whose vector was remembered, `asked` says whether that was asked at all."""
+class Found:
+    """A vector for each key; `hits` are the keys that were cached. `is_looked_up` is false if the cache was not used."""
 
     vectors: Mapping[Key, Vector]
     hits: Collection[Key]
-    asked: bool
+    is_looked_up: bool
 
 
 class VectorCache:
-    """The cache as the service sees it: what is not remembered is encoded, by whom is the caller's to say."""
+    """Caches vectors in memory and in a table. The caller passes the function that encodes what is missing."""
 
     def __init__(self, keys: CacheKeys, codec: Codec, memory: Memory, remote: Remote) -> None:
-        """Remember vectors in `memory`, and beyond this process in `remote`."""
+        """Cache vectors in `memory`, and beyond this process in `remote`."""
         self._keys = keys
         self._codec = codec
         self._memory = memory
         self._remote = remote
 
     def key(self, prompt: str, text: str, truncation: str) -> Key:
-        """The key of a text's vector (see CacheKeys.key)."""
+        """Return the key of a text's vector (see CacheKeys.key)."""
         return self._keys.key(prompt, text, truncation)
 
-    def recall(self, tokens: Mapping[Key, int], encode: Encode) -> Recalled:
-        """The vector of each key, given with the tokens of its text; what had to be encoded is remembered from now on."""
-        account = Account()
-        found = self._look_up(tokens, account)
-        missing = [key for key in tokens if key not in found]
+    def find_or_encode(self, tokens: Mapping[Key, int], encode: Encode) -> Found:
+        """Return the vector of each key; encode and cache missing ones. `tokens` has the number of tokens of each text."""
+        usage = Usage()
+        cached = self._look_up(tokens, usage)
+        missing = [key for key in tokens if key not in cached]
         started = time.perf_counter()
-        encoded = self._rounded(missing, encode)
-        account.encoding_seconds = time.perf_counter() - started
-        account.encoded_tokens = sum(tokens[key] for key in missing)
-        self._remember(encoded, tokens, account)
-        return Recalled(found | encoded, found.keys(), asked=True)
+        encoded = self._encode(missing, encode)
+        usage.encoding_seconds = time.perf_counter() - started
+        usage.encoded_tokens = sum(tokens[key] for key in missing)
+        self._store(encoded, tokens, usage)
+        return Found(cached | encoded, cached.keys(), is_looked_up=True)
 
-    def encode(self, tokens: Mapping[Key, int], encode: Encode) -> Recalled:
-        """The same vectors, with nothing looked up and nothing remembered."""
-        return Recalled(self._rounded(list(tokens), encode), (), asked=False)
+    def encode(self, tokens: Mapping[Key, int], encode: Encode) -> Found:
+        """Return the same vectors as `find_or_encode`, without looking anything up or caching anything."""
+        return Found(self._encode(list(tokens), encode), (), is_looked_up=False)
 
-    def _rounded(self, keys: list[Key], encode: Encode) -> dict[Key, Vector]:
-        """Encoded vectors as rows give them back, so that a miss answers the same bytes as a hit."""
+    def _encode(self, keys: list[Key], encode: Encode) -> dict[Key, Vector]:
+        """Encode vectors and round them to the precision of rows, so that a miss returns the same bytes as a hit."""
         return dict(zip(keys, self._codec.rounded(encode(keys)), strict=True)) if keys else {}
 
-    def _look_up(self, tokens: Mapping[Key, int], account: Account) -> dict[Key, Vector]:
+    def _look_up(self, tokens: Mapping[Key, int], usage: Usage) -> dict[Key, Vector]:
         found = {key: vector for key in tokens if (vector := self._vector(key, self._memory.get(key))) is not None}
         absent = [key for key in tokens if key not in found]
-        asked = [key for key in absent if self._remote.policy.worth_it(tokens[key])]
+        asked = [key for key in absent if self._remote.policy.uses_table(tokens[key])]
         started = time.perf_counter()
         outcome = self._remote.table.read(asked)
-        account.waiting_seconds = time.perf_counter() - started
+        usage.waiting_seconds = time.perf_counter() - started
         for key, row in outcome.rows.items():
             if (vector := self._vector(key, row)) is not None:
                 found[key] = vector
                 self._memory.put(key, row)
-        _tell("read", outcome.errors, account)
-        account.skipped = len(absent) - len(asked)
-        account.rows_asked = len(asked)
-        account.damaged = sum(key not in found for key in outcome.rows)
-        account.bytes_read = sum(map(len, outcome.rows.values()))
-        account.hits = len(found)
-        account.hit_tokens = sum(tokens[key] for key in found)
-        account.misses = len(tokens) - len(found) - account.skipped
+        _report_errors("read", outcome.errors, usage)
+        usage.skipped = len(absent) - len(asked)
+        usage.rows_asked = len(asked)
+        usage.damaged = sum(key not in found for key in outcome.rows)
+        usage.bytes_read = sum(map(len, outcome.rows.values()))
+        usage.hits = len(found)
+        usage.hit_tokens = sum(tokens[key] for key in found)
+        usage.misses = len(tokens) - len(found) - usage.skipped
         return found
 
     def _vector(self, key: Key, row: bytes | None) -> Vector | None:
-        """The vector of a row that is there and is what it should be; any other is a miss, and will be written over."""
+        """Return the vector of a row. A missing or damaged row gives None: it is a miss, and will be overwritten."""
         return None if row is None else self._codec.decode(key, row)
 
-    def _remember(self, vectors: Mapping[Key, Vector], tokens: Mapping[Key, int], account: Account) -> None:
+    def _store(self, vectors: Mapping[Key, Vector], tokens: Mapping[Key, int], usage: Usage) -> None:
         rows = {key: self._codec.encode(key, vector) for key, vector in vectors.items()}
         for key, row in rows.items():
             self._memory.put(key, row)
-        stored = {key: row for key, row in rows.items() if self._remote.policy.worth_it(tokens[key])}
+        for_table = {key: row for key, row in rows.items() if self._remote.policy.uses_table(tokens[key])}
 
-        def store(seconds: float) -> None:
-            outcome = self._remote.table.write(stored, seconds)
-            _tell("write", outcome.errors, account)
-            account.rows_stored = len(outcome.rows)
-            account.bytes_written = sum(map(len, outcome.rows.values()))
-            self._remote.settle(account)
+        def write(seconds: float) -> None:
+            outcome = self._remote.table.write(for_table, seconds)
+            _report_errors("write", outcome.errors, usage)
+            usage.rows_stored = len(outcome.rows)
+            usage.bytes_written = sum(map(len, outcome.rows.values()))
+            self._remote.report(usage)
 
-        self._remote.later(store)
+        self._remote.defer(write)
 
 
-def _tell(operation: str, errors: Counter[str], account: Account) -> None:
+def _report_errors(operation: str, errors: Counter[str], usage: Usage) -> None:
     if errors:
-        account.errors += errors.total()
+        usage.errors += errors.total()
         telemetry.log("cache_failed", operation=operation, errors=", ".join(sorted(errors)), count=errors.total())

@@ -1,4 +1,12 @@
-"""Text to pooled vectors: tokenization.py (text → token ids), encoder.py (token ids → vectors), manifest.py (what the model is).
+"""Texts to pooled vectors.
 
-Law: knows nothing of AWS, HTTP or the cache. onnxruntime is imported in encoder.py alone, tokenizers in tokenization.py alone.
+    manifest.py      the description of a model folder
+    tokenization.py  texts → token ids
+    truncation.py    the tokens that are kept of a long text
+    encoder.py       token ids → pooled vectors
+    session.py       a graph → a session of ONNX Runtime
+    cpu.py           the kind of CPU
+
+Law: knows nothing of AWS, HTTP or the cache. Only session.py imports onnxruntime; only tokenization.py and truncation.py import
+tokenizers.
 """

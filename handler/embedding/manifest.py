@@ -1,30 +1,47 @@
-"""manifest.json: what a model folder holds and how its vectors are made.
+"""The format of manifest.json, which says what a model folder holds, how it is loaded and how its vectors are computed.
 
-The builder (layers/model) writes it, the handler reads it; this file is the format's only home.
+The builder (layers/model) writes it and the handler reads it. The format is defined in this file only.
 """
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Self, get_args, get_origin
+from typing import Any, Literal, Self, get_args, get_origin
 
 from handler.errors import Backend
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 GRAPH = "model.onnx"
 WEIGHTS = "model.onnx.data"
 TOKENIZER = "tokenizer.json"
 
+CodecName = Literal["scaled16", "exact32"]
+"""The names of the cache's codecs (handler/cache/codec.py)."""
+Optimization = Literal["none", "basic", "extended"]
+"""The names of ONNX Runtime's graph optimization levels (session.py)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loading:
+    """How ONNX Runtime loads a graph: the optimization level, and entries of the session's configuration."""
+
+    optimization: Optimization = "none"
+    entries: dict[str, str] = field(default_factory=dict)
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """One model folder, described. `files` maps a file's name to its sha256.
+    """The description of one model folder.
 
-    `reference_files` maps the files whose layout does not decide a vector to the sha256 that they have in the layout by which a
-    model is recognised (layers/model/layout.py).
-    `portable` says that its vectors are the same bits on every kind of CPU.
+    files: the sha256 of each file of the folder, by its name.
+    reference_files: the sha256 of each file that is laid out for speed, as it is in the reference layout (layers/model/layout.py).
+    portable: true if its vectors have the same bits on every kind of CPU.
+    codec: the form in which vectors are rounded and cached.
+    operators: true if the graph needs the encoder's own operators.
+    loading: how ONNX Runtime loads the graph.
+    loading_where_bytes_saturate: how it does so on processors whose sums of products of bytes saturate (cpu.py).
     """
 
     model_id: str
@@ -44,13 +61,21 @@ class Manifest:
     sources: dict[str, str]
     fidelity: dict[str, Any]
     portable: bool
+    codec: CodecName
+    operators: bool
+    loading: Loading
+    loading_where_bytes_saturate: Loading
     format: int = FORMAT
     digest: str = field(default="", compare=False)
-    """Sha256 of manifest.json itself, where it was read from one."""
+    """The sha256 of manifest.json itself; empty if the manifest was not read from a file."""
 
     @property
     def fingerprint(self) -> str:
-        """Sha256 over what in the folder decides the vector of given tokens; names, licence and measurements stay out of it."""
+        """Sha256 over what decides the vector of given tokens. Names, the license and measurements are not part of it.
+
+        How a model is loaded is not part of it either, because the precision decides that: after a change of the builder's table
+        that changes vectors, raise ENCODER_REVISION (encoder.py).
+        """
         decisive = {
             "files": self.files | self.reference_files,
             "dimension": self.dimension,
@@ -62,10 +87,10 @@ class Manifest:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read `folder`/manifest.json and check every file it names.
+        """Read `folder`/manifest.json and check every file that it names.
 
         Raises:
-            Backend: the manifest or a file is missing, damaged, foreign or too new; the sentence says which.
+            Backend: the manifest or a file is missing or damaged, or the manifest has another format; the sentence says which.
         """
         manifest = cls.parse(_content(folder, MANIFEST), folder)
         for name, expected in manifest.files.items():
@@ -80,10 +105,10 @@ class Manifest:
 
     @classmethod
     def parse(cls, content: bytes, folder: Path | str) -> Self:
-        """Read the content of a manifest.json; `folder` is what the sentences call the place that it comes from.
+        """Parse the content of a manifest.json; error sentences name `folder` as the place it comes from.
 
         Raises:
-            Backend: it is damaged, foreign or too new.
+            Backend: it is damaged, is no manifest, or has another format.
         """
         try:
             found = json.loads(content)
@@ -97,39 +122,45 @@ class Manifest:
                 "update the handler or build the model again"
             )
             raise Backend(msg)
-        names = cls.__dataclass_fields__.keys() - {"digest"}
-        missing = sorted(names - found.keys())
+        declared = {each.name: each.type for each in fields(cls) if each.name != "digest"}
+        missing = sorted(declared.keys() - found.keys())
         if missing:
             msg = f"{MANIFEST} in {folder} lacks {', '.join(missing)}: build the model again with `make model`"
             raise Backend(msg)
-        wrong = sorted(name for name in names if not _fits(found[name], cls.__dataclass_fields__[name].type))
-        if wrong or not {GRAPH, WEIGHTS, TOKENIZER} <= found["files"].keys() or not all(map(_plain, found["files"])):
+        wrong = sorted(name for name, kind in declared.items() if not _fits(found[name], kind))
+        if wrong or not {GRAPH, WEIGHTS, TOKENIZER} <= found["files"].keys() or not all(map(_is_file_name, found["files"])):
             msg = f"{MANIFEST} in {folder} has no usable {', '.join(wrong) or 'files'}: build the model again with `make model`"
             raise Backend(msg)
-        return cls(**{name: found[name] for name in names}, digest=hashlib.sha256(content).hexdigest())
+        loadings = {name: Loading(**found[name]) for name, kind in declared.items() if kind is Loading}
+        return cls(**{name: found[name] for name in declared} | loadings, digest=hashlib.sha256(content).hexdigest())
 
     def write(self, folder: Path) -> None:
-        """Write `folder`/manifest.json; the same manifest gives the same bytes."""
+        """Write `folder`/manifest.json. The same manifest always gives the same bytes."""
         written = {name: value for name, value in asdict(self).items() if name != "digest"}
         text = json.dumps(written, indent=2, ensure_ascii=False)
         (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
 
 def _fits(value: object, declared: Any) -> bool:  # noqa: ANN401 - an annotation
-    """Whether a value read from JSON is of a field's declared type; of a dict, its values too."""
+    """Return whether a value read from JSON has the declared type. Values of dicts and fields of dataclasses are checked too."""
+    if get_origin(declared) is Literal:
+        return value in get_args(declared)
     if get_origin(declared) is dict:
         _, values = get_args(declared)
         return isinstance(value, dict) and (values is Any or all(isinstance(item, values) for item in value.values()))
+    if is_dataclass(declared):
+        kinds = {each.name: each.type for each in fields(declared)}
+        return isinstance(value, dict) and value.keys() == kinds.keys() and all(_fits(value[name], kinds[name]) for name in kinds)
     return isinstance(value, declared) and isinstance(value, bool) == (declared is bool)
 
 
-def _plain(name: str) -> bool:
-    """Whether this is the name of a file in the folder, and of no other place."""
+def _is_file_name(name: str) -> bool:
+    """Return whether this names a file directly in the folder, and nothing elsewhere."""
     return Path(name).name == name and not name.startswith(".")
 
 
 def sha256(folder: Path, name: str) -> str:
-    """Sha256 of one file of a model folder, as hex digits.
+    """Return the sha256 of one file of a model folder, as hex digits.
 
     Raises:
         Backend: the file cannot be read.

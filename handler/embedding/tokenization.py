@@ -1,4 +1,4 @@
-"""Text to token ids, cut to the model's limit with its special tokens kept."""
+"""Texts to token ids, truncated to the model's limit. The special tokens are always kept."""
 
 import math
 import time
@@ -11,28 +11,28 @@ import numpy as np
 import tokenizers
 
 from handler.embedding.manifest import TOKENIZER
-from handler.embedding.windows import Windows, window
+from handler.embedding.truncation import Truncator, window
 from handler.errors import Backend, Tokenizer, TooLarge, Validation, shown
 from handler.vectors import Direction, TokenIds
 
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """One text's token ids, `given` counting them before anything was cut; of a very long text, there are `more`."""
+    """The ids of a text's kept tokens, and the number of tokens of the whole text, or a lower bound of it for a very long text."""
 
     ids: TokenIds
-    given: int
-    more: bool = False
+    total: int
+    is_lower_bound: bool = False
 
     @property
     def truncated(self) -> bool:
-        """Whether tokens were cut off."""
-        return len(self.ids) < self.given
+        """True if tokens were dropped."""
+        return len(self.ids) < self.total
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """One token of a text and where it stands there, in characters; a special one, which the tokenizer added, stands nowhere."""
+    """One token and its place in the text, in characters. A special token, which the tokenizer added, has no place."""
 
     id: int
     text: str
@@ -42,15 +42,15 @@ class Token:
 
 
 BATCH_CHARACTERS = 1 << 16
-"""About so many are tokenized between two looks at the deadline; their tokens take some hundred bytes each until they are ids."""
+"""About so many characters are tokenized between two checks of the deadline. A token takes some hundred bytes until it is an id."""
 FAIR_CHARACTERS = 16
-"""So many characters for each token that the model takes may be tokenized of any text: no language has that many."""
+"""For each token that the model takes, so many characters of any text may be tokenized. No language needs as many."""
 EXCESS_CHARACTERS = 1 << 20
-"""Characters that may be tokenized beyond that, for all texts of a call together."""
+"""The characters that may be tokenized beyond that, summed over all texts of a call."""
 
 
 class Tokenization:
-    """A model's tokenizer. The builder has taken padding and truncation out of its file: both are decided here."""
+    """A model's tokenizer. The builder removed padding and truncation from its file, because this class decides both."""
 
     def __init__(self, folder: Path, max_length: int) -> None:
         """Load `folder`/tokenizer.json.
@@ -65,30 +65,30 @@ class Tokenization:
             msg = f"The model file {TOKENIZER} in {folder} is not a tokenizer: {error}"
             raise Backend(msg) from None
         self._around = frozenset(self._tokenizer.encode("").ids)
-        self._windows = Windows(self._tokenizer, max_length)
+        self._truncator = Truncator(self._tokenizer, max_length)
 
     def tokenize(
         self, texts: Sequence[str], direction: Direction, deadline: float = math.inf, places: Sequence[int] | None = None
     ) -> list[Tokens]:
-        """Token ids of each text, at most `max_length` of them; `direction` names the end that is truncated.
+        """Return the token ids of each text, at most `max_length` for each.
 
-        No more of a long text is read than decides the tokens that are kept (see windows.py).
+        Of a long text, only the part that decides the kept tokens is read (see truncation.py).
 
         Args:
-            texts: what is tokenized.
+            texts: the texts.
             direction: the end that is truncated.
             deadline: the reading of time.monotonic() after which nothing more is tokenized.
-            places: the index that the client knows each text by; its index in `texts` unless given.
+            places: the index by which the client knows each text; its index in `texts` by default.
 
         Raises:
             Tokenizer: a text cannot be encoded.
-            TooLarge: the deadline passed before all were done.
+            TooLarge: the deadline passed before all texts were tokenized.
             Validation: a text has no place at which it can be truncated, or the texts have too few tokens for their length.
         """
         places = range(len(texts)) if places is None else places
         check_encodable(texts, places)
-        call = _Call(texts, direction, places, deadline, self._windows.rereads * FAIR_CHARACTERS * self.max_length)
-        sizes = dict.fromkeys(range(len(texts)), self._windows.first)
+        call = _Call(texts, direction, places, deadline, self._truncator.rereads * FAIR_CHARACTERS * self.max_length)
+        sizes = dict.fromkeys(range(len(texts)), self._truncator.first_size)
         while sizes:
             self._tokenize_whole([index for index, size in sizes.items() if len(texts[index]) <= size], call)
             windows = {index: size for index, size in sizes.items() if len(texts[index]) > size}
@@ -99,40 +99,40 @@ class Tokenization:
         for batch in _batches({index: len(call.texts[index]) for index in indices}):
             call.check_deadline()
             for index in batch:
-                call.count(index, len(call.texts[index]))
-            # A batch is spread over all cores and runs without the interpreter's lock; the fast variant keeps no offsets.
+                call.add_characters(index, len(call.texts[index]))
+            # A batch runs on all cores, without the interpreter's lock. The fast variant computes no offsets.
             encodings = self._tokenizer.encode_batch_fast([call.texts[index] for index in batch])
             call.found.update(
-                (index, self._cut(encoding, call.direction)) for index, encoding in zip(batch, encodings, strict=True)
+                (index, self._truncated(encoding, call.direction)) for index, encoding in zip(batch, encodings, strict=True)
             )
 
     def _tokenize_windows(self, sizes: Mapping[int, int], call: "_Call") -> dict[int, int]:
-        """Tokenize a window of each text, of the size given; return the sizes of larger ones for those that need them."""
+        """Tokenize a window of the given size of each text; return the next sizes for the texts that need a larger one."""
         larger: dict[int, int] = {}
         for batch in _batches(sizes):
             call.check_deadline()
             for index in batch:
-                call.count(index, sizes[index])
+                call.add_characters(index, sizes[index])
             encodings = self._tokenizer.encode_batch([window(call.texts[index], sizes[index], call.direction) for index in batch])
             for index, encoding in zip(batch, encodings, strict=True):
                 text, size = call.texts[index], sizes[index]
-                kept = self._windows.kept(encoding, window(text, size, call.direction), call.direction)
+                kept = self._truncator.kept(encoding, window(text, size, call.direction), call.direction)
                 if isinstance(kept, int):
-                    if size >= self._windows.most:
+                    trusted = kept
+                    if size >= self._truncator.largest_size:
                         raise call.cannot_be_truncated(index, size, self.max_length)
-                    larger[index] = min(self._windows.larger(size, kept), self._windows.most)
-                    settled = self._windows.settled(text, size) if call.direction == "right" else None
-                    if settled is None:
+                    in_word = self._truncator.kept_of_long_word(text, size) if call.direction == "right" else None
+                    if in_word is None:
+                        larger[index] = min(self._truncator.next_size(size, trusted), self._truncator.largest_size)
                         continue
-                    del larger[index]
-                    kept = settled
-                call.found[index] = Tokens(np.array(kept.ids, dtype=np.int64), kept.counted, more=True)
+                    kept = in_word
+                call.found[index] = Tokens(np.array(kept.ids, dtype=np.int64), kept.least_total, is_lower_bound=True)
         return larger
 
     def prompt_tokens(self, prompt: str) -> int:
-        """How many tokens a prompt puts before a text, a leading special token among them.
+        """Return the number of tokens that a prompt puts before a text, including a special token at the start.
 
-        Counted as Sentence Transformers does: the prompt alone as a text, less the special token that ends it.
+        Like Sentence Transformers, this counts the tokens of the prompt as a text of its own, without a special token at its end.
         """
         if not prompt:
             return 0
@@ -141,23 +141,23 @@ class Tokenization:
         return len(tokens.ids) - (int(tokens.ids[-1]) in special)
 
     def describe(self, texts: Sequence[str], *, special: bool, deadline: float = math.inf) -> list[list[Token]]:
-        """The tokens of each text, all of them, with the tokenizer's own around them if `special`.
+        """Return all tokens of each text, including the tokenizer's special tokens if `special`.
 
         Raises:
             Tokenizer: a text cannot be encoded.
-            TooLarge: the deadline passed before all were done.
+            TooLarge: the deadline passed before all texts were tokenized.
         """
         call = _Call(texts, "right", range(len(texts)), deadline, 0)
         check_encodable(texts, call.places)
-        described: list[list[Token]] = []
+        found: list[list[Token]] = []
         for batch in _batches({index: len(text) for index, text in enumerate(texts)}):
-            call.check_deadline(len(described))
+            call.check_deadline(len(found))
             encodings = self._tokenizer.encode_batch([texts[index] for index in batch], add_special_tokens=special)
-            described += [_tokens_of(encoding, texts[index]) for index, encoding in zip(batch, encodings, strict=True)]
-        return described
+            found += [_tokens_of(encoding, texts[index]) for index, encoding in zip(batch, encodings, strict=True)]
+        return found
 
     def text_of(self, ids: Sequence[int]) -> str:
-        """The text that token ids stand for, without those that the tokenizer itself puts around a text.
+        """Return the text that token ids stand for, without the special tokens that the tokenizer puts around a text.
 
         Raises:
             Validation: an id is not in the vocabulary.
@@ -167,34 +167,34 @@ class Tokenization:
             if token >= size:
                 msg = f"a token id must be below {size}, the size of this model's vocabulary. Given: {shown(token)}"
                 raise Validation(msg)
-        # Only these: an unknown word is special too, and skipping it would change the text.
+        # The other special tokens stay: an unknown word is one too, and dropping it would change the text.
         return self._tokenizer.decode([token for token in ids if token not in self._around], skip_special_tokens=False)
 
-    def _cut(self, encoding: tokenizers.Encoding, direction: Direction) -> Tokens:
+    def _truncated(self, encoding: tokenizers.Encoding, direction: Direction) -> Tokens:
         ids = np.array(encoding.ids, dtype=np.int64)
         excess = len(ids) - self.max_length
         if excess <= 0:
             return Tokens(ids, len(ids))
-        # [CLS] tail [SEP]: only the text itself is cut, never the special tokens that the model was trained to see.
+        # [CLS] tail [SEP]: only tokens of the text are dropped, never the special tokens with which the model was trained.
         special = np.array(encoding.special_tokens_mask, dtype=bool)
         body = np.flatnonzero(~special)
-        cut = body[:excess] if direction == "left" else body[-excess:]
-        return Tokens(np.delete(ids, cut), len(ids))
+        dropped = body[:excess] if direction == "left" else body[-excess:]
+        return Tokens(np.delete(ids, dropped), len(ids))
 
 
 def _tokens_of(encoding: tokenizers.Encoding, text: str) -> list[Token]:
     return [
         Token(id=token, text=name, special=True, start=None, stop=None)
-        if added
+        if is_special
         else Token(id=token, text=text[start:stop], special=False, start=start, stop=stop)
-        for token, name, added, (start, stop) in zip(
+        for token, name, is_special, (start, stop) in zip(
             encoding.ids, encoding.tokens, encoding.special_tokens_mask, encoding.offsets, strict=True
         )
     ]
 
 
 class _Call:
-    """One call of `tokenize`: what it was given, what was found, and what it may take."""
+    """The state of one call of `tokenize`: its texts, the tokens found so far, and its limits of time and of characters."""
 
     def __init__(
         self, texts: Sequence[str], direction: Direction, places: Sequence[int], deadline: float, fair_characters: int
@@ -210,7 +210,7 @@ class _Call:
         self._excess = 0
 
     def check_deadline(self, done: int | None = None) -> None:
-        """Refuse to go on after the deadline."""
+        """Raise TooLarge after the deadline. `done` is the number of texts that are tokenized; by default all that were found."""
         now = time.monotonic()
         if now > self._deadline:
             done = len(self.found) if done is None else done
@@ -220,13 +220,13 @@ class _Call:
             )
             raise TooLarge(msg)
 
-    def count(self, index: int, characters: int) -> None:
-        """Count characters that are read of one text; refuse to read far more of all texts than language needs."""
+    def add_characters(self, index: int, characters: int) -> None:
+        """Count characters that are read of one text. Raise Validation if all texts need far more of them than language does."""
         before = self._read[index]
         self._read[index] += characters
         self._excess += max(0, self._read[index] - self._fair) - max(0, before - self._fair)
         if self._excess > EXCESS_CHARACTERS and len(self.texts) > 1:
-            # No TooLarge: the pipeline would try the same records again for ever, where each by itself may fit.
+            # Not TooLarge: the pipeline would retry the same records for ever. One by one, they may fit.
             msg = (
                 f"`inputs` cannot be truncated: more than {EXCESS_CHARACTERS} characters would have to be read beyond the "
                 f"{self._fair} of each text in which language has tokens enough. Send fewer texts at a time, or shorter ones"
@@ -234,7 +234,7 @@ class _Call:
             raise Validation(msg)
 
     def cannot_be_truncated(self, index: int, size: int, max_length: int) -> Validation:
-        """The error for a text whose largest window does not decide which tokens are kept."""
+        """Return the error for a text whose largest window does not decide which tokens are kept."""
         end = "first" if self.direction == "right" else "last"
         return Validation(
             f"`inputs[{self.places[index]}]` cannot be truncated to {max_length} tokens: its {end} {size} characters do not decide "
@@ -243,24 +243,24 @@ class _Call:
 
 
 def _batches(sizes: Mapping[int, int]) -> Iterator[list[int]]:
-    """Places of texts that are tokenized at a time, given how many characters each has."""
+    """Yield the indices of texts that are tokenized at a time. `sizes` has the number of characters of each text."""
     batch: list[int] = []
     total = 0
-    for place, size in sizes.items():
+    for index, size in sizes.items():
         if batch and total + size > BATCH_CHARACTERS:
             yield batch
             batch, total = [], 0
-        batch.append(place)
+        batch.append(index)
         total += size
     if batch:
         yield batch
 
 
 def check_encodable(texts: Sequence[str], places: Sequence[int], name: str = "inputs") -> None:
-    """Refuse texts that hold half of a surrogate pair, which no tokenizer takes; `places` are the client's indices.
+    """Refuse texts with half of a surrogate pair, which no tokenizer can encode. `places` are the client's indices.
 
     Raises:
-        Tokenizer: the sentence names the field, the index and the position.
+        Tokenizer: a text has one; the sentence names the field, the index and the position.
     """
     for text, place in zip(texts, places, strict=True):
         if text.isascii():

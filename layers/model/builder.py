@@ -17,9 +17,10 @@ from layers.model import networks, tokenizer
 from layers.model.configuration import Unsupported
 from layers.model.corpus import corpus_digest, passages
 from layers.model.fidelity import Fidelity, check_usable
-from layers.model.graph import portable
+from layers.model.graph import ENCODER, portable
 from layers.model.layout import reference_digests
-from layers.model.networks import EXACT, Bounds
+from layers.model.networks import EXACT
+from layers.model.precision import PRECISIONS, Bounds
 from layers.model.sources import Source
 from layers.model.specification import Exported, Specification
 
@@ -109,6 +110,7 @@ def _is_model(folder: Path) -> bool:
 def _write_manifest(folder: Path, source: Source, specification: Specification, precision: str) -> Manifest:
     """Write the manifest of `folder`, which holds everything else already."""
     graph = onnx.load(folder / GRAPH, load_external_data=False)
+    traits, is_portable = PRECISIONS[precision], portable(graph)
     manifest = Manifest(
         model_id=source.model_id,
         revision=source.revision,
@@ -126,7 +128,11 @@ def _write_manifest(folder: Path, source: Source, specification: Specification, 
         reference_files=reference_digests(folder, graph),
         sources=source.digests(),
         fidelity={},
-        portable=portable(graph),
+        portable=is_portable,
+        codec=traits.codec,
+        operators=any(node.domain == ENCODER for node in graph.graph.node),
+        loading=traits.loading,
+        loading_where_bytes_saturate=traits.loading if is_portable else traits.loading_where_bytes_saturate,
     )
     manifest.write(folder)
     return manifest

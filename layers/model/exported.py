@@ -47,7 +47,7 @@ def write(folder: Path, path: Path, specification: Specification, layers: Sequen
         graph = Graph()
         graph.input("input_ids", [1, "tokens"])
         graph.adopt(onnx.load(encoder))
-    # ONNX Runtime makes weights unsigned when it loads them (handler/embedding/encoder.py), but refuses those that are shared.
+    # ONNX Runtime makes weights unsigned when it loads them (precision.py, PRECISIONS), but refuses those that are shared.
     graph.separate_constants(np.int8)
     write_head(graph, STATES, Float32(), specification.pooling, layers, specification.dimension)
     graph.write(folder / GRAPH, WEIGHTS)

@@ -10,9 +10,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from layers.runtime import operators
+
 OPSET = 23  # the first with Attention
 CONTRIB = "com.microsoft"  # ONNX Runtime's own operators
-ENCODER = "encoder"  # layers/runtime/operators
+ENCODER = operators.DOMAIN
 OWN_OPSET = 1  # of either
 
 type Attribute = Any

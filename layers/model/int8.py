@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto
 
 from layers.model.graph import ENCODER, Graph
-from layers.model.layout import GROUP, PANEL, ZERO
 from layers.model.precision import Array, Linear, Norm
+from layers.runtime.operators import GROUP, PANEL, ZERO_WEIGHT
 
 
 class Int8:
@@ -95,7 +95,7 @@ def packed(weight: NDArray[np.int8]) -> NDArray[np.uint8]:
     groups = -(-inputs // (blocks * GROUP))
     whole = np.zeros((blocks * groups * GROUP, -(-outputs // PANEL) * PANEL), np.int8)
     whole[:inputs, :outputs] = weight
-    parts = (whole.view(np.uint8) ^ ZERO).reshape(blocks, groups, GROUP, -1, PANEL)
+    parts = (whole.view(np.uint8) ^ ZERO_WEIGHT).reshape(blocks, groups, GROUP, -1, PANEL)
     return np.ascontiguousarray(parts.transpose(3, 0, 1, 4, 2))
 
 

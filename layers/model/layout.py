@@ -13,20 +13,17 @@ from numpy.typing import NDArray
 
 from handler.embedding.manifest import GRAPH, WEIGHTS, sha256
 from layers.model.graph import ENCODER, Graph
+from layers.runtime.operators import GROUP, PANEL, ZERO_WEIGHT
 
-PANEL, GROUP = 16, 4
-"""Outputs whose weights lie together, and inputs of each of them that do, as products.h has them."""
 REFERENCE_PANEL = 64
 """The panel of the first layout that was published. It stays, or every cached vector would be computed anew."""
-ZERO = 128
-"""A weight of 0 as it is stored."""
 
 
 def in_reference_layout(weights: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Lay out packed weights in panels of REFERENCE_PANEL outputs: (out / 64, blocks, block / GROUP, 64, GROUP)."""
     panels, blocks, groups, _, _ = weights.shape
     each = REFERENCE_PANEL // PANEL
-    whole = np.full((-(-panels // each) * each, blocks, groups, PANEL, GROUP), ZERO, np.uint8)
+    whole = np.full((-(-panels // each) * each, blocks, groups, PANEL, GROUP), ZERO_WEIGHT, np.uint8)
     whole[:panels] = weights
     parts = whole.reshape(-1, each, blocks, groups, PANEL, GROUP).transpose(0, 2, 3, 1, 4, 5)
     return np.ascontiguousarray(parts).reshape(-1, blocks, groups, REFERENCE_PANEL, GROUP)

@@ -16,16 +16,10 @@ from layers.model.encoder import Encoder
 from layers.model.graph import Graph
 from layers.model.head import Layer, takes_several, write_head
 from layers.model.int8 import Int8
-from layers.model.precision import Array, Float16, Float32, Precision
+from layers.model.precision import PRECISIONS, Array, Bounds, Float16, Float32, Precision
 from layers.model.specification import Specification
 
-type Bounds = tuple[float, float]
-"""The least mean and the least minimum cosine to fp32."""
-
 EXACT = Float32.name
-EXACT_BOUNDS: Bounds = (0.99999, 0.99999)
-PRECISIONS = (Int8.name, Int4.name, Float16.name, EXACT)
-"""The default first."""
 
 
 class Network(Protocol):
@@ -43,12 +37,7 @@ class Network(Protocol):
 class Written:
     """An encoder of a known architecture, with its weights."""
 
-    bounds: ClassVar[Mapping[str, Bounds]] = {
-        EXACT: EXACT_BOUNDS,
-        Float16.name: (0.999999, 0.999999),
-        Int8.name: (0.998, 0.99),
-        Int4.name: (0.95, 0.90),
-    }
+    bounds: ClassVar[Mapping[str, Bounds]] = {name: traits.written for name, traits in PRECISIONS.items()}
     made_from: ClassVar[str] = "its weights"
 
     specification: Specification
@@ -58,13 +47,7 @@ class Written:
 
     def write(self, folder: Path, precision: str, calibration: Callable[[], Sequence[TokenIds]]) -> None:
         """Write the graph with the weights in `precision`."""
-        makers: Mapping[str, Callable[[], Precision]] = {
-            EXACT: Float32,
-            Float16.name: Float16,
-            Int8.name: lambda: Int8(largest_activations(self.graph, calibration())),
-            Int4.name: lambda: Int4(moments(self.graph, calibration())),
-        }
-        self.graph(makers[precision]()).write(folder / GRAPH, WEIGHTS)
+        self.graph(WRITERS[precision](self, calibration)).write(folder / GRAPH, WEIGHTS)
 
     def graph(self, precision: Precision) -> Graph:
         """The graph in `precision`."""
@@ -75,11 +58,22 @@ class Written:
         return graph
 
 
+type Calibration = Callable[[], Sequence[TokenIds]]
+
+WRITERS: Mapping[str, Callable[[Written, Calibration], Precision]] = {
+    Int8.name: lambda network, calibration: Int8(largest_activations(network.graph, calibration())),
+    Int4.name: lambda network, calibration: Int4(moments(network.graph, calibration())),
+    Float16.name: lambda _network, _calibration: Float16(),
+    Float32.name: lambda _network, _calibration: Float32(),
+}
+"""For each precision, the operators with which a network is written from its weights."""
+
+
 @dataclass(frozen=True, slots=True)
 class Export:
     """A model's own ONNX file, its head written anew."""
 
-    bounds: ClassVar[Mapping[str, Bounds]] = {EXACT: EXACT_BOUNDS, Int8.name: (0.99, 0.95)}
+    bounds: ClassVar[Mapping[str, Bounds]] = {name: traits.exported for name, traits in PRECISIONS.items() if traits.exported}
     made_from: ClassVar[str] = "its own ONNX file"
 
     specification: Specification
@@ -107,6 +101,23 @@ def read(specification: Specification) -> Network:
         tensors = weights.read(specification.transformer, network.tensors(), network.architecture.prefix)
         return Written(specification, network, tensors, layers)
     return Export(specification, network.path, layers)
+
+
+def check_files(specification: Specification) -> None:
+    """See that the files are there that `read` needs.
+
+    Raises:
+        Unsupported: one is missing.
+    """
+    for module in specification.dense:
+        weights.check_files(specification.folder / module.folder)
+    if isinstance(specification.network, Shape):
+        weights.check_files(specification.transformer)
+
+
+def kind(specification: Specification) -> type[Written] | type[Export]:
+    """Return the way by which the model's graph is made."""
+    return Written if isinstance(specification.network, Shape) else Export
 
 
 def check(network: Network, precision: str) -> None:

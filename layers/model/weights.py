@@ -43,6 +43,16 @@ def read(folder: Path, shapes: Mapping[str, Shape], prefix: str = "") -> dict[st
     return {name: tensors[name] for name in shapes}
 
 
+def check_files(folder: Path) -> None:
+    """See that the checkpoint's files are there; nothing of them is read but an index.
+
+    Raises:
+        Unsupported: one is missing.
+    """
+    for file, _ in _files(folder):
+        regular(folder, file)
+
+
 def _files(folder: Path) -> Iterator[tuple[str, Iterable[str] | None]]:
     """Yield the checkpoint's files, each with the tensors to take from it (None: all it has)."""
     for file in FILES:

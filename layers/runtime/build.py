@@ -1,6 +1,6 @@
-"""Finish the runtime layer: leave out what prune.txt lists and what nothing asks for then, compile the rest, weigh it.
+"""Finish the runtime layer: delete what prune.txt lists, trim botocore's data, compile to bytecode, and check the size.
 
-Knows only the standard library: it is run by `sam build`, before anything of the project can be imported.
+Law: imports only the standard library, because `sam build` runs it before the project's modules can be imported.
 """
 
 import compileall
@@ -16,13 +16,13 @@ BUDGET_MB = 125
 
 
 def prune(folder: Path, lines: list[str]) -> None:
-    """Delete what the lines' globs match, but for the names after `except`."""
+    """Delete the paths that match the glob of each line, except for the names after `except`."""
     for line in lines:
         glob, *names = line.replace(" except ", " ").split()
-        doomed = [path for path in folder.glob(glob) if path.name not in names]
-        if not doomed:
+        unwanted = [path for path in folder.glob(glob) if path.name not in names]
+        if not unwanted:
             sys.exit(f"prune.txt: {glob!r} matches nothing in the runtime layer: correct the line or delete it.")
-        for path in doomed:
+        for path in unwanted:
             if path.is_dir():
                 shutil.rmtree(path)
             else:
@@ -30,14 +30,14 @@ def prune(folder: Path, lines: list[str]) -> None:
 
 
 def trim_endpoints(data: Path) -> None:
-    """Keep, of botocore's list of endpoints, those of the services whose descriptions are still in `data`.
+    """Delete from botocore's list of endpoints the services whose descriptions are no longer in `data`.
 
-    The first client reads the list whole: 1.25 MB, a fifth of what making that client takes.
+    The first client reads the whole list of 1.25 MB, which takes a fifth of the time for creating that client.
     """
     descriptions = [json.loads(gzip.decompress(file.read_bytes())) for file in data.glob("*/*/service-2.json.gz")]
     kept = {description["metadata"]["endpointPrefix"] for description in descriptions}
     if not kept:
-        sys.exit("botocore's descriptions of services are not where they were: correct trim_endpoints.")
+        sys.exit("botocore's descriptions of services have moved: correct trim_endpoints.")
     file = data / "endpoints.json"
     endpoints = json.loads(file.read_bytes())
     for partition in endpoints["partitions"]:
@@ -46,28 +46,28 @@ def trim_endpoints(data: Path) -> None:
 
 
 def trim_descriptions(data: Path) -> None:
-    """Empty the documentation in botocore's descriptions of services: four fifths of what a client reads to be made."""
+    """Empty the documentation in botocore's descriptions of services, which is four fifths of what a new client reads."""
     for file in data.glob("*/*/service-2.json.gz"):
         trimmed = json.dumps(_undocumented(json.loads(gzip.decompress(file.read_bytes()))), separators=(",", ":"))
         file.write_bytes(gzip.compress(trimmed.encode(), mtime=0))
 
 
-def _undocumented(described: object) -> object:
-    if isinstance(described, list):
-        return [_undocumented(item) for item in described]
-    if not isinstance(described, dict):
-        return described
-    # A member of a shape may be called `documentation` too; that one is an object.
+def _undocumented(description: object) -> object:
+    if isinstance(description, list):
+        return [_undocumented(item) for item in description]
+    if not isinstance(description, dict):
+        return description
+    # A member of a shape may have the name `documentation` too; its value is an object.
     return {
         name: "" if name == "documentation" and isinstance(value, str) else _undocumented(value)
-        for name, value in described.items()
+        for name, value in description.items()
     }
 
 
 def compile_bytecode(folder: Path) -> None:
-    """Write the .pyc files. Lambda's folders are read-only: without these, every cold start compiles everything anew.
+    """Write the .pyc files. Lambda's folders are read-only, so without these files every cold start would compile all modules.
 
-    Unchecked hashes, because no source changes there; and neither times nor this machine's paths get into the files.
+    Hashes are not checked at run time, because no source changes there. The files contain no times and no paths of this machine.
     """
     compiled = compileall.compile_dir(
         folder, quiet=1, stripdir=folder, prependdir=LAMBDA_PATH, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH
@@ -77,15 +77,15 @@ def compile_bytecode(folder: Path) -> None:
 
 
 def megabytes(folder: Path) -> float:
-    """Weigh a folder as Lambda does, by the bytes of its files."""
+    """Return the size of a folder as Lambda counts it: the sum of the sizes of its files."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
 def main() -> None:
-    """Finish the folder that the command line names."""
+    """Finish the layer in the folder that the command line names."""
     folder = Path(sys.argv[1]).resolve()
     lines = Path(__file__).with_name("prune.txt").read_text().splitlines()
-    prune(folder, [stated for line in lines if (stated := line.partition("#")[0].strip())])
+    prune(folder, [content for line in lines if (content := line.partition("#")[0].strip())])
     trim_endpoints(folder / "botocore" / "data")
     trim_descriptions(folder / "botocore" / "data")
     compile_bytecode(folder)

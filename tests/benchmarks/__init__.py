@@ -20,15 +20,15 @@
     tables.py        the tables, for a terminal
     results.py       files of figures, with a section for each class of processor
     comparison.py    new figures against those committed for the same class
-    readme.py        the README's tables and the committed plots, made of the figures committed
+    readme.py        the tables of README.md and layers/model/README.md, and the committed plots, made of the figures committed
     cost.py          `make cost`: what a deployment costs, at the speeds of speeds.py, and what hosted.py's APIs list
     machine.py       the machine measured on, and the class of its processor
 
 To renew the figures committed, on a machine with nothing else to do:
 
-    make bench cold peers                    measure; build/benchmarks.json, build/cold.json, build/peers.json
-    python -m tests.benchmarks.results       take them into results.json and peers/results.json, in the section of this class
-    python -m tests.benchmarks.readme        make the README's tables and the plots of them
+    make bench cold peers models             measure; build/benchmarks.json, build/cold.json, build/peers.json, build/models.json
+    python -m tests.benchmarks.results       take them into results.json, peers/results.json and models.json, in the class's section
+    python -m tests.benchmarks.readme        make the pages' tables and the plots of them
 
 Nothing here fails because of a time. The models come from `make build/model/manifest.json build/model-fp32/manifest.json`.
 """

@@ -16,8 +16,9 @@ import numpy as np
 
 from events.dynamodb import LocalDynamoDB
 from handler.bootstrap import load_service
-from handler.cache.codec import Scaled16, Vectors
+from handler.cache.codec import Scaled16
 from handler.service import Options, Service
+from handler.vectors import Vectors
 from layers.model.corpus import passages
 
 from .effort import Effort

@@ -123,7 +123,7 @@ def waterfall(event: str) -> None:
 
     step("import handler")
     watched = {
-        model_store.opened: "hash the model",
+        model_store.open_model: "hash the model",
         bootstrap.Tokenization.__init__: "load the tokenizer",  # type: ignore[attr-defined]
         bootstrap.Encoder.__init__: "load the session",  # type: ignore[attr-defined]
         bootstrap._table: "the table's client",  # noqa: SLF001 - a step without a name of its own

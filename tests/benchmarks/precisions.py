@@ -15,8 +15,7 @@ from layers.model.corpus import passages
 from layers.model.fidelity import Fidelity
 from layers.model.graph import Graph
 from layers.model.int8 import Int8
-from layers.model.networks import PRECISIONS
-from layers.model.precision import Linear
+from layers.model.precision import PRECISIONS, Linear
 from layers.model.sources import Request, find
 
 from .effort import Effort

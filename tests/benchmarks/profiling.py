@@ -12,8 +12,8 @@ import numpy as np
 import onnxruntime
 
 from handler.embedding.cpu import kernel_class
-from handler.embedding.encoder import session_options
-from handler.embedding.manifest import GRAPH
+from handler.embedding.manifest import GRAPH, Manifest
+from handler.embedding.session import session_options
 
 from .encoder import sequences
 from .models import INT8
@@ -37,7 +37,7 @@ def profile(tokens: int, runs: int) -> list[Node]:
 
     The profiler's clock goes on while another process has the core, so a median would tell of the neighbours.
     """
-    options = session_options("int8", kernel_class(), portable=True, kernels=os.environ.get("KERNELS", ""))
+    options = session_options(Manifest.read(INT8), kernel_class(), kernels=os.environ.get("KERNELS", ""))
     options.enable_profiling = True
     with tempfile.TemporaryDirectory() as scratch:
         options.profile_file_prefix = str(Path(scratch, "profile"))

@@ -1,10 +1,10 @@
-"""The README's measured tables and the committed plots: `python -m tests.benchmarks.readme` makes them of the figures committed.
+"""Write the measured tables of the documents and the plots from the committed figures: `python -m tests.benchmarks.readme`.
 
 A table stands between two comments. The first names the classes of processors to show, best first, the table as the benchmark names
 it, and its columns with their formats and, for a column that is to be called otherwise, how:
 `<!-- measured on CLASS or CLASS: TITLE; COLUMN = NAME: FORMAT; … -->` up to `<!-- end -->`.
-The class whose figures they are stands below the table. What `make cost` makes of the figures is marked
-`<!-- computed: TITLE; … -->`.
+The class whose figures they are stands below the table. What `make cost` makes of the figures, and what `make coverage` decides, is
+marked `<!-- computed: TITLE; … -->`.
 """
 
 import re
@@ -13,9 +13,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.conftest import ROOT
+from tests.documents import DOCUMENTS
+from tests.layers.model import coverage
+
 from . import cost, plots, results
 
-README = Path("README.md")
 PLOTS = Path(__file__).parent / "plots"
 TABLE = re.compile(
     r"<!-- (?:measured on (?P<classes>[^:]+)|computed): (?P<title>[^;]+); (?P<columns>.+?) -->\n(?P<rows>.*?)<!-- end -->",
@@ -24,14 +27,14 @@ TABLE = re.compile(
 
 
 def filled(text: str) -> str:
-    """The text, with all its measured tables as they were measured last.
+    """Return a page's text with all its tables as they were measured last, and the builder's coverage as it is.
 
     Raises:
         KeyError: a column was not measured, or a table is not among those computed.
         NotMeasured: none of the classes of a table has it.
     """
-    files = [results.read(path) for path in (results.RESULTS, results.PEERS)]
-    computed = {table.title: table for table in cost.committed()}
+    files = [results.read(path) for path in (results.RESULTS, results.PEERS, results.MODELS)]
+    computed = {table.title: table for table in (*cost.committed(), *coverage.tables())}
 
     def table(found: re.Match[str]) -> str:
         opening, title = found[0].partition("\n")[0], found["title"]
@@ -45,7 +48,7 @@ def filled(text: str) -> str:
             note = f"{note[0].upper()}{note[1:]}."
         return "\n".join([opening, *_lines(rows, columns), "", note, "<!-- end -->"])
 
-    return TABLE.sub(table, text)
+    return coverage.SENTENCE.sub(coverage.sentence(), TABLE.sub(table, text))
 
 
 def drawn() -> dict[str, str]:
@@ -66,8 +69,9 @@ def _lines(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> list[st
 
 
 def main() -> int:
-    """Write the README and the plots."""
-    README.write_text(filled(README.read_text(encoding="utf-8")), encoding="utf-8")
+    """Write the documents and the plots."""
+    for document in DOCUMENTS:
+        (ROOT / document.path).write_text(filled(document.text), encoding="utf-8")
     for name, drawing in drawn().items():
         (PLOTS / name).write_text(drawing, encoding="utf-8")
     return 0

@@ -1,7 +1,9 @@
 """Files of figures, with a section for each class of processor: `python -m tests.benchmarks.results` keeps what was measured.
 
     build/benchmarks.json, build/cold.json, build/peers.json   what the last runs measured here
-    results.json, peers/results.json                           what is committed: README.md, `make cost` and `make bench` read it
+    build/models.json                                          what `make models` measured
+    results.json, peers/results.json, models.json              what is committed: README.md, layers/model/README.md, `make cost`
+                                                               and `make bench` read it
 
 Each file maps a class (machine.py names them) to its machine, whether it was a quick run, and its tables.
 """
@@ -20,7 +22,14 @@ from .tables import Table, say
 
 RESULTS = Path(__file__).with_name("results.json")
 PEERS = Path(__file__).parent / "peers" / "results.json"
-KEPT = {Path("build", "benchmarks.json"): RESULTS, Path("build", "cold.json"): RESULTS, Path("build", "peers.json"): PEERS}
+MODELS = Path(__file__).with_name("models.json")
+MODELS_RUN = Path("build", "models.json")
+KEPT = {
+    Path("build", "benchmarks.json"): RESULTS,
+    Path("build", "cold.json"): RESULTS,
+    Path("build", "peers.json"): PEERS,
+    MODELS_RUN: MODELS,
+}
 """Where the figures of each file of a run are committed. Later files win: cold.json is of what Lambda gets, not of the sources."""
 SHOWN = (AVX2, AVX512_VNNI)
 """The classes whose figures are shown, best first: AVX2 is what Lambda has on x86_64."""

@@ -1,7 +1,7 @@
 """The client libraries people use work unchanged: each runs in an environment of its own, against one live endpoint with a key.
 
-`make test-clients` makes the environments and runs this. A script in scripts/ is what README.md shows (from `README` to `Checks`)
-and the checks; it reports what its client returned, which must be what a plain HTTP request gets.
+`make test-clients` makes the environments and runs this. A script in scripts/ has the snippet of README.md here (from `README` to
+`Checks`) and the checks; it reports what its client returned, which must be what a plain HTTP request gets.
 """
 
 import json

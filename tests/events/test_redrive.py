@@ -10,7 +10,7 @@ from botocore.stub import Stubber
 
 from events.aws import LocalAWS
 from events.redrive import Stack, invocations, queue, rules, stream
-from handler.kinds import PIPELINE, kind_of, resolve
+from handler.kinds import PIPELINE, Event, kind_of, resolve
 from tests.pipelines.lambda_front import LambdaFront
 
 QUEUES = ("SourceQueue", "DeadLetters", "RuleDeadLetters", "StreamDeadLetters")
@@ -60,7 +60,7 @@ def reply_with(given: Given, reply: Callable[[Any], Any]) -> list[Any]:
     """Have the function return a reply; return the list of the events that it gets."""
     events: list[Any] = []
 
-    def function(event: Any, _: object) -> Any:  # noqa: ANN401 - Lambda's own types
+    def function(event: Event, _: object) -> object:
         events.append(event)
         return reply(event)
 

@@ -1,6 +1,6 @@
-"""A proxy between boto's client and DynamoDB or S3 that does to the traffic what networks and services do on bad days.
+"""A proxy between AWS's library and DynamoDB or S3 that injects faults of networks and services.
 
-It speaks as much HTTP as that takes, on a loop and a thread of its own, and counts the calls that reach it.
+It implements the necessary part of HTTP, runs on a thread and an event loop of its own, and counts the calls that reach it.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ STARTED_SECONDS = 10
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request that has come, and the ways to answer it."""
+    """One request that arrived, and the ways to respond to it."""
 
     head: bytes
     body: bytes
@@ -31,19 +31,19 @@ class Exchange:
 
     @property
     def operation(self) -> str:
-        """BatchGetItem, for instance; GET /bucket/object of S3."""
+        """The name of the call: for example BatchGetItem, or for S3 GET /bucket/object."""
         if target := _header(self.head, b"x-amz-target"):
             return target.rpartition(b".")[2].decode()
         return b" ".join(self.head.split()[:2]).decode()
 
     @property
     def asked(self) -> dict[str, Any]:
-        """The keys or items asked for, by table."""
+        """The keys or items of the request, by table."""
         items: dict[str, Any] = json.loads(self.body)["RequestItems"]
         return items
 
-    async def answer(self, body: bytes | None = None) -> bytes:
-        """What is answered upstream, whole."""
+    async def forward(self, body: bytes | None = None) -> bytes:
+        """Forward the request to the server, with another body if given; return the whole response."""
         reader, writer = await asyncio.open_connection(HOST, self.upstream)
         try:
             sent = self.body if body is None else body
@@ -61,15 +61,15 @@ class Exchange:
         await self.writer.drain()
 
     async def reply(self, status: int, content: dict[str, Any]) -> None:
-        """Send an answer of the proxy's own."""
+        """Send a response that the proxy makes itself."""
         await self.send(message(status, json.dumps(content).encode()))
 
     async def ignore(self) -> None:
-        """Say nothing until the client gives up."""
+        """Wait until the client closes the connection."""
         await self.reader.read()
 
     def reset(self) -> None:
-        """End the connection with a TCP reset."""
+        """Close the connection with a TCP reset."""
         connection: socket.socket = self.writer.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
@@ -79,15 +79,15 @@ type Fault = Callable[[Exchange], Awaitable[None]]
 
 
 async def none(exchange: Exchange) -> None:
-    """A good day."""
-    await exchange.send(await exchange.answer())
+    """Forward the request and the response, without a fault."""
+    await exchange.send(await exchange.forward())
 
 
 class FaultProxy:
-    """Listens for a `with` block; `fault` may be changed at any time."""
+    """A proxy that listens during a `with` block. `fault` may be changed at any time."""
 
     def __init__(self, upstream: int) -> None:
-        """Stand before the server at a port of this machine."""
+        """Forward to the server at this port of this machine."""
         self.fault: Fault = none
         self.calls: Counter[str] = Counter()
         self._upstream = upstream
@@ -96,7 +96,7 @@ class FaultProxy:
         self._connections: set[asyncio.Task[None]] = set()
 
     def __enter__(self) -> Self:
-        """Start to listen."""
+        """Start listening."""
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         assert self._listening.wait(STARTED_SECONDS)
@@ -109,7 +109,7 @@ class FaultProxy:
 
     @property
     def endpoint(self) -> str:
-        """Where it listens."""
+        """The URL of the proxy."""
         return f"http://{HOST}:{self.port}"
 
     def _run(self) -> None:
@@ -132,7 +132,7 @@ class FaultProxy:
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task
-        # The loop's own reference is weak, and that of a client that has gone is none.
+        # The loop has only a weak reference to the task, and a client that has closed its connection has none.
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
@@ -147,12 +147,12 @@ class FaultProxy:
 
 
 def message(status: int, body: bytes) -> bytes:
-    """An HTTP answer in DynamoDB's JSON."""
+    """Return an HTTP response with DynamoDB's content type."""
     return b"HTTP/1.1 %d X\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body
 
 
-def _kept_alive(answer: bytes) -> bytes:
-    head, _, body = answer.partition(b"\r\n\r\n")
+def _kept_alive(response: bytes) -> bytes:
+    head, _, body = response.partition(b"\r\n\r\n")
     return b"\r\n".join(line for line in head.split(b"\r\n") if not line.lower().startswith(b"conn")) + b"\r\n\r\n" + body
 
 
@@ -161,6 +161,6 @@ def _length(head: bytes) -> int:
 
 
 def _header(head: bytes, name: bytes) -> bytes:
-    """The header's value; empty if there is none."""
+    """Return the value of a header; empty if there is none."""
     lines = [line.partition(b":") for line in head.split(b"\r\n")[1:]]
     return next((value.strip() for found, _, value in lines if found.lower() == name), b"")

@@ -1,6 +1,6 @@
-"""Whatever befalls the table, requests are answered with right vectors in bounded time: over real sockets, 40 requests a fault.
+"""Whatever fault the table has, requests get correct vectors in bounded time.
 
-`make soak` sends 1,000.
+Each fault is injected into 40 requests over real sockets; `make soak` sends 1,000.
 """
 
 import os
@@ -19,34 +19,34 @@ from tests.faults.proxy import Fault, FaultProxy, none
 REQUESTS = int(os.environ.get("FAULT_REQUESTS", "40"))
 BUDGET_SECONDS = 0.15
 SLACK_SECONDS = 0.7
-"""For a machine that others use too; a client that waits as long as it likes takes a second more than its budget."""
+"""The tolerance for a busy machine. A client without a time budget would take a second longer than the budget."""
 NUMBERS = count()
 
 
 @pytest.fixture(scope="module")
 def proxy(dynamodb: LocalDynamoDB) -> Iterator[FaultProxy]:
-    """A proxy before a real table."""
+    """Start a proxy in front of a real table."""
     with FaultProxy(dynamodb.port) as proxy:
         yield proxy
 
 
 @pytest.fixture
 def client(proxy: FaultProxy, dynamodb: LocalDynamoDB, monkeypatch: pytest.MonkeyPatch) -> Client:
-    """A deployment whose table is behind the proxy, without a memory that would hide it; writes are done before the answer."""
+    """Start a deployment whose table is behind the proxy. It has no cache in memory, and writes before it responds."""
     return connected(dynamodb, proxy.endpoint, monkeypatch)
 
 
 def connected(dynamodb: LocalDynamoDB, endpoint: str, monkeypatch: pytest.MonkeyPatch, **settings: str) -> Client:
-    """A deployment whose DynamoDB is at an endpoint."""
+    """Return a client of a deployment whose DynamoDB is at an endpoint."""
     for name, value in {**dynamodb.environment, "AWS_ENDPOINT_URL_DYNAMODB": endpoint}.items():
         monkeypatch.setenv(name, value)
     return Client(make_handler(serve(INT8, CACHE_TABLE=dynamodb.table, CACHE_MEMORY_MB="0", **settings), None))
 
 
-def ask(client: Client, plain: Client, requests: int) -> list[float]:
-    """Send requests of three texts, two of them new; each must be answered as one without a cache answers it.
+def send(client: Client, plain: Client, requests: int) -> list[float]:
+    """Send requests of three texts, two of which are new, and check that the responses are those of a deployment without a cache.
 
-    The seconds that each took beyond that one: the machine's own speed is in both.
+    Return by how many seconds each took longer than without a cache, so that the speed of the machine does not matter.
     """
     added = []
     for _ in range(requests):
@@ -62,40 +62,42 @@ def ask(client: Client, plain: Client, requests: int) -> list[float]:
 
 
 @pytest.mark.parametrize("fault", EVERY_CALL, ids=lambda fault: fault.__name__)
-def test_every_request_is_answered_rightly_and_soon_it_costs_nothing(
+def test_every_response_is_correct_and_after_a_few_failures_a_fault_costs_no_time(
     fault: Fault, client: Client, plain: Client, proxy: FaultProxy, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """While the table is in trouble a request waits for the budget at most, and after a few failures not at all."""
-    ask(client, plain, 1)
+    """A request waits for the table for at most the time budget, and no longer at all once the circuit breaker is open."""
+    send(client, plain, 1)
     proxy.fault = fault
     proxy.calls.clear()
     try:
-        added = ask(client, plain, REQUESTS)
+        added = send(client, plain, REQUESTS)
     finally:
         proxy.fault = none
-    assert max(added) < 2 * BUDGET_SECONDS + SLACK_SECONDS  # the look-up's, and the write's where it can't wait
-    if fault.__name__ != "foreign":  # the table is well, its rows are not
+    assert max(added) < 2 * BUDGET_SECONDS + SLACK_SECONDS  # one budget for the look-up, and one for a write that is not deferred
+    if fault.__name__ != "foreign":  # here the table works, and only its rows are foreign
         assert sorted(added)[REQUESTS // 2] < 0.03
         assert "cache_failed" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("fault", EVERY_CALL, ids=lambda fault: fault.__name__)
-def test_what_strikes_now_and_then_loses_no_request(
+def test_a_fault_in_some_calls_fails_no_request(
     fault: Fault, plain: Client, proxy: FaultProxy, dynamodb: LocalDynamoDB, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every third call, and a budget that can be kept in a shorter test."""
+    """Every third call fails. The smaller time budget makes the test shorter."""
     client = connected(dynamodb, proxy.endpoint, monkeypatch, CACHE_BUDGET_MS="50")
     proxy.fault = one_in(3, fault, none)
     try:
-        added = ask(client, plain, REQUESTS // 5)
+        added = send(client, plain, REQUESTS // 5)
     finally:
         proxy.fault = none
     assert max(added) < 2 * BUDGET_SECONDS + SLACK_SECONDS
 
 
-def test_a_port_where_nobody_listens(dynamodb: LocalDynamoDB, plain: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """From the first request on."""
+def test_a_table_that_refuses_connections_fails_no_request(
+    dynamodb: LocalDynamoDB, plain: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No server listens at port 9, from the first request on."""
     client = connected(dynamodb, "http://127.0.0.1:9", monkeypatch)
-    added = ask(client, plain, REQUESTS)
+    added = send(client, plain, REQUESTS)
     assert max(added) < 2 * BUDGET_SECONDS + SLACK_SECONDS
     assert sorted(added)[REQUESTS // 2] < 0.03

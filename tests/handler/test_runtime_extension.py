@@ -1,4 +1,4 @@
-"""Work after the answer: under AWS's emulator with real timings, and against a small runtime API of our own for rare moments."""
+"""Work after the response, in AWS's emulator with real timings, and with a small API of the tests for rare situations."""
 
 import asyncio
 import json
@@ -30,14 +30,14 @@ SECONDS = 5.0
 
 
 async def slow_writes(exchange: Exchange) -> None:
-    """A table that takes its time to write."""
+    """Delay every write to the table."""
     if exchange.operation == "BatchWriteItem":
         await asyncio.sleep(WRITE_SECONDS)
-    await exchange.send(await exchange.answer())
+    await exchange.send(await exchange.forward())
 
 
-def test_the_answer_leaves_before_the_write_and_the_environment_freezes_after_it(dynamodb: LocalDynamoDB) -> None:
-    """RTDONE, the write, END; an invocation with nothing to write, or one that fails, is over at once."""
+def test_the_response_is_sent_before_the_write_and_the_environment_freezes_after_it(dynamodb: LocalDynamoDB) -> None:
+    """The order in the log is RTDONE, the write, END. An invocation that writes nothing or fails ends at once."""
     with FaultProxy(dynamodb.port) as proxy:
         proxy.fault = slow_writes
         environment = os.environ | dynamodb.environment | {"MODEL_DIR": str(INT8), "CACHE_BUDGET_MS": "5000"}
@@ -48,18 +48,18 @@ def test_the_answer_leaves_before_the_write_and_the_environment_freezes_after_it
     assert b"errorMessage" in replies[3]
     assert replies[1] == replies[2]
     assert proxy.calls["BatchWriteItem"] == 3
-    answered = [float(found) for found in re.findall(r"INVOKE RTDONE.* duration: ([\d.]+)ms", log)]
+    responded = [float(found) for found in re.findall(r"INVOKE RTDONE.* duration: ([\d.]+)ms", log)]
     ended = [float(found) for found in re.findall(r"\tDuration: ([\d.]+) ms", log)]
-    after = [end - answer for answer, end in zip(answered, ended, strict=True)]
+    after = [end - response for response, end in zip(responded, ended, strict=True)]
     write_ms = WRITE_SECONDS * 1000
     assert [milliseconds >= write_ms for milliseconds in after[1:]] == [True, False, False, True]
-    assert max(answered[1:]) < write_ms
+    assert max(responded[1:]) < write_ms
 
 
-def test_where_there_is_no_extensions_api_writes_are_done_before_the_answer(
+def test_without_an_extensions_api_writes_are_done_before_the_response(
     dynamodb: LocalDynamoDB, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another runtime may name its API and yet offer none."""
+    """Another runtime may set the variable of the API without having extensions."""
     with FaultProxy(dynamodb.port) as proxy:
         settings = {
             **dynamodb.environment,
@@ -72,17 +72,17 @@ def test_where_there_is_no_extensions_api_writes_are_done_before_the_answer(
             monkeypatch.setenv(name, value)
         assert (
             Client(lambda_function(lambda environment, later: make_handler(load_service(environment, later), None)))
-            .post({"inputs": "Before the answer."})
+            .post({"inputs": "Before the response."})
             .status
             == 200
         )
         assert proxy.calls["BatchWriteItem"] == 1
 
 
-def test_on_managed_instances_no_extension_is_asked_for_and_writes_are_done_before_the_answer(
+def test_on_managed_instances_no_extension_is_registered_and_writes_are_done_before_the_response(
     dynamodb: LocalDynamoDB, api: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lambda refuses one there that wants to know of invocations; an environment has several at the same time."""
+    """Lambda refuses extensions for invocations there, because an environment has several of them at the same time."""
     with FaultProxy(dynamodb.port) as proxy:
         settings = {
             **dynamodb.environment,
@@ -101,7 +101,7 @@ def test_on_managed_instances_no_extension_is_asked_for_and_writes_are_done_befo
 
 
 class RuntimeApi(BaseHTTPRequestHandler):
-    """What Lambda offers extensions, answering `next` when a test says so."""
+    """The part of Lambda's API for extensions. It responds to `next` with the events that a test queues."""
 
     events: ClassVar[queue.Queue[bytes | None]] = queue.Queue()
     asked: ClassVar[queue.Queue[str]] = queue.Queue()
@@ -127,12 +127,12 @@ class RuntimeApi(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *arguments: object) -> None:
-        """Not here."""
+        """Write no log."""
 
 
 @pytest.fixture
 def api() -> Iterator[str]:
-    """Its address."""
+    """Serve the API; the value is its address."""
     RuntimeApi.events, RuntimeApi.asked = queue.Queue(), queue.Queue()
     with ThreadingHTTPServer(("127.0.0.1", 0), RuntimeApi) as server:
         server.daemon_threads = True
@@ -154,13 +154,13 @@ def extension(api: str) -> Iterator[RuntimeExtension]:
 
 
 def invoke(request_id: str, seconds: float = 30) -> None:
-    """Let Lambda tell of an invocation that has so long."""
+    """Report an invocation to the extension, with a deadline in so many seconds."""
     deadline = int((time.time() + seconds) * 1000)
     RuntimeApi.events.put(json.dumps({"eventType": "INVOKE", "requestId": request_id, "deadlineMs": deadline}).encode())
 
 
 def asks_again(within: float = SECONDS) -> bool:
-    """Whether the extension has asked for the next event, which lets the environment freeze."""
+    """Return whether the extension asked for the next event, after which the environment may freeze."""
     try:
         RuntimeApi.asked.get(timeout=within)
     except queue.Empty:
@@ -169,67 +169,67 @@ def asks_again(within: float = SECONDS) -> bool:
 
 
 def test_the_next_event_is_asked_for_only_when_the_work_is_done(extension: RuntimeExtension) -> None:
-    """And not before the answer, even where there is no work."""
+    """It is not asked for before the response either, even if there is no work."""
     done: list[float] = []
     invoke("a")
     assert not asks_again(within=0.1)
-    extension.later(done.append)
-    extension.later(done.append)
+    extension.defer(done.append)
+    extension.defer(done.append)
     assert not asks_again(within=0.1)
     assert not done
-    extension.answered("a")
+    extension.finish_invocation("a")
     assert asks_again()
     assert len(done) == 2
     invoke("b")
-    extension.answered("b")
+    extension.finish_invocation("b")
     assert asks_again()
 
 
-def test_an_answer_that_came_before_the_event_is_not_waited_for(extension: RuntimeExtension) -> None:
-    """The handler may be faster than the news of its invocation."""
-    extension.answered("a")
+def test_a_response_that_comes_before_the_event_is_not_waited_for(extension: RuntimeExtension) -> None:
+    """The handler may be faster than the event of its invocation."""
+    extension.finish_invocation("a")
     invoke("a")
     assert asks_again()
 
 
 def test_work_gets_the_time_that_is_left_and_a_second_at_most(extension: RuntimeExtension) -> None:
-    """With what is left of 0.9 s, half a second is kept for Lambda; with nothing left nothing is begun."""
+    """Half a second before the deadline is left to Lambda. If no time remains, no work is started."""
     given: list[float] = []
     for request_id, seconds in (("a", 30.0), ("b", 0.9), ("c", 0.4)):
-        extension.later(given.append)
+        extension.defer(given.append)
         invoke(request_id, seconds)
-        extension.answered(request_id)
+        extension.finish_invocation(request_id)
         assert asks_again()
     assert given[0] == 1
     assert 0 < given[1] <= 0.4
     assert len(given) == 2
 
 
-def test_a_handler_that_never_answers_does_not_keep_the_extension(extension: RuntimeExtension) -> None:
-    """It asks again before the deadline."""
+def test_a_handler_that_never_responds_does_not_block_the_extension(extension: RuntimeExtension) -> None:
+    """The extension asks for the next event before the deadline."""
     del extension
     invoke("a", seconds=0.7)
     assert asks_again(within=2)
 
 
-def test_work_that_fails_and_connections_that_break_do_not_end_it(
+def test_work_that_fails_and_connections_that_break_do_not_end_the_extension(
     extension: RuntimeExtension, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """An extension that ended would keep all later invocations from freezing."""
+    """After an extension has ended, no environment would freeze before an invocation's deadline."""
     RuntimeApi.events.put(None)
     assert asks_again()
     RuntimeApi.events.put(b"not JSON")
     assert asks_again()
-    extension.later(lambda seconds: [][int(seconds)])
+    extension.defer(lambda seconds: [][int(seconds)])
     invoke("a")
-    extension.answered("a")
+    extension.finish_invocation("a")
     assert asks_again()
     logged = [json.loads(line)["event"] for line in capsys.readouterr().err.splitlines()]
     assert logged == ["extension_interrupted", "extension_interrupted", "unexpected_error"]
 
 
-def test_an_api_that_gives_no_identifier_is_none(api: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Registration fails, for the caller to do without."""
+def test_registration_fails_if_the_api_returns_no_identifier(api: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller continues without an extension."""
     monkeypatch.setattr(RuntimeApi, "identifiers", [])
     with pytest.raises(HTTPException):
         RuntimeExtension.registered(api)
@@ -240,15 +240,15 @@ import signal, sys
 from handler.runtime_extension import RuntimeExtension
 extension = RuntimeExtension.registered(sys.argv[1])
 extension.start()
-extension.later(lambda seconds: print(f"stored within {seconds:.1f} s", flush=True))
+extension.defer(lambda seconds: print(f"stored within {seconds:.1f} s", flush=True))
 print("ready", flush=True)
 while True:
     signal.pause()
 """
 
 
-def test_what_is_left_is_done_when_the_environment_is_shut_down(api: str) -> None:
-    """On SIGTERM, after which the process ends by it."""
+def test_the_remaining_work_is_done_when_the_environment_is_shut_down(api: str) -> None:
+    """That happens on SIGTERM, which then ends the process."""
     process = subprocess.Popen([sys.executable, "-c", TERMINATED, api], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout
     assert process.stdout.readline() == "ready\n"

@@ -1,4 +1,4 @@
-"""The handler where several events are handled at once: by threads, by forked processes, and by processes that share a /tmp."""
+"""Several events are handled at the same time: by threads, by forked processes, and by processes that share a /tmp."""
 
 import json
 import os
@@ -16,23 +16,23 @@ from handler.service import Options, Service
 from tests.conftest import INT8, ROOT, Client, LocalS3, serve
 
 EVENTS = int(os.environ.get("CONCURRENT_EVENTS", "160"))
-"""`make soak` asks for 20,000."""
+"""The number of events. `make soak` handles 20,000."""
 TEXTS = [f"text {number}" for number in range(8)]
 
 
-def test_threads_of_one_process_get_the_answers_that_each_would_get_alone(service: Service) -> None:
-    """By HTTP and by plain invocations, with one service and its cache; a thread has no event loop of its own at first."""
+def test_threads_of_one_process_get_the_same_responses_as_a_single_thread(service: Service) -> None:
+    """They send HTTP requests and plain invocations to one service with a cache. A new thread has no event loop."""
     expected = {text: service.embed([text], Options(use_cache=False)).vectors.tolist() for text in TEXTS}
-    answer = make_handler(service, None)
+    handler = make_handler(service, None)
 
-    def ask(number: int) -> bool:
+    def send(number: int) -> bool:
         text = TEXTS[number % len(TEXTS)]
-        reply = Client(answer).post({"inputs": text})
-        plain = json.loads(answer({"inputs": text}, None))
+        reply = Client(handler).post({"inputs": text})
+        plain = json.loads(handler({"inputs": text}, None))
         return reply.status == 200 and reply.json == plain and plain[0] == pytest.approx(expected[text][0], abs=1e-3)
 
     with ThreadPoolExecutor(8) as threads:
-        assert all(threads.map(ask, range(EVENTS)))
+        assert all(threads.map(send, range(EVENTS)))
 
 
 def test_each_thread_counts_its_own_event(service: Service) -> None:
@@ -51,19 +51,19 @@ def test_each_thread_counts_its_own_event(service: Service) -> None:
 FORKING = """
 import json, os, sys
 from handler.functions.api import handler
-def ask():
+def embed():
     return bytes(handler({"inputs": ["a text", "another text", "and a third"]}, None))
-before = ask()
+before = embed()
 child = os.fork()
 if not child:
-    os._exit(0 if ask() == before == ask() else 1)
+    os._exit(0 if embed() == before == embed() else 1)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-assert ask() == before
+assert embed() == before
 """
 
 
-def test_a_process_that_is_forked_after_the_model_was_loaded_answers_too() -> None:
-    """It has none of its parent's threads, for which it waited for ever; now it loads a model of its own."""
+def test_a_process_that_is_forked_after_the_model_was_loaded_responds_too() -> None:
+    """It has none of its parent's threads, and would wait for them for ever. So it loads a model of its own."""
     environment = os.environ | {"MODEL_DIR": str(INT8), "AUTH": "none", "THREADS": "2", "CACHE_MEMORY_MB": "0"}
     done = subprocess.run(
         [sys.executable, "-c", FORKING], cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=60
@@ -75,7 +75,7 @@ def test_a_process_that_is_forked_after_the_model_was_loaded_answers_too() -> No
 def test_processes_of_one_environment_share_its_vcpus_and_memory(
     processes: str | None, threads: int, memory_mb: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Lambda Managed Instances say how many there are."""
+    """Lambda Managed Instances set a variable to the number of processes."""
     monkeypatch.setattr(os, "process_cpu_count", lambda: 4)
     environment = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "8192", "CACHE_MEMORY_MB": "64"}
     settings = Settings.from_environment(environment | ({"AWS_LAMBDA_MAX_CONCURRENCY": processes} if processes else {}))
@@ -92,7 +92,7 @@ print(load_service(os.environ).embed(["How is the weather?"], Options()).vectors
 
 
 def test_processes_that_share_a_tmp_fetch_a_model_once(s3: LocalS3, tmp_path: Path) -> None:
-    """All wait for the one that fetches, and none loads a file that is not whole."""
+    """All others wait for the one that fetches it, and none loads an incomplete file."""
     uri = s3.upload(INT8, "several")
     environment = os.environ | s3.environment | {"MODEL_URI": uri, "MODEL_TMP": str(tmp_path), "AWS_LAMBDA_MAX_CONCURRENCY": "4"}
     processes = [

@@ -1,4 +1,4 @@
-"""What happens around a snapshot: Lambda's hooks, run as the managed runtime runs them."""
+"""State is renewed after a snapshot by Lambda's hooks, which these tests run like Lambda's runtime."""
 
 import random
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ SNAPSHOTTED = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
 
 @pytest.fixture(autouse=True)
 def hooks() -> Iterator[list[Any]]:
-    """The hooks registered by a test, and by it alone."""
+    """Remove all hooks for the time of a test; the value has those that the test registers."""
     registered: list[Any] = snapshot_restore_py.get_after_restore()
     before = list(registered)
     registered.clear()
@@ -28,54 +28,54 @@ def hooks() -> Iterator[list[Any]]:
     registered[:] = before
 
 
-def restored() -> None:
-    """Run the hooks, as the runtime does in each environment that it makes of a snapshot."""
+def restore() -> None:
+    """Run the hooks, as the runtime does in each environment that it restores from a snapshot."""
     for function, arguments, named in snapshot_restore_py.get_after_restore():
         function(*arguments, **named)
 
 
-def test_nothing_is_registered_where_no_snapshot_is_taken(
+def test_no_hook_is_registered_if_no_snapshot_is_taken(
     hooks: list[Any], dynamodb: LocalDynamoDB, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An environment that starts on demand makes everything itself."""
+    """An environment that starts on demand opens its own connections."""
     for name, value in dynamodb.environment.items():
         monkeypatch.setenv(name, value)
     load_service({"MODEL_DIR": str(INT8), "CACHE_TABLE": dynamodb.table, "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"})
     assert hooks == []
 
 
-def test_the_table_is_reached_over_new_connections(dynamodb: LocalDynamoDB, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The client that was made before the snapshot is left; what it remembered is found by the new one."""
+def test_the_table_is_called_over_new_connections_after_a_restore(dynamodb: LocalDynamoDB, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new client replaces the one from before the snapshot, and finds the rows that the old one wrote."""
     for name, value in dynamodb.environment.items():
         monkeypatch.setenv(name, value)
-    made: list[Any] = []
+    created: list[Any] = []
     create = botocore.session.Session.create_client
 
     def counted(session: Any, service: str, *arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - botocore's
-        made.append(service)
+        created.append(service)
         return create(session, service, *arguments, **named)
 
     monkeypatch.setattr(botocore.session.Session, "create_client", counted)
     service = load_service({"MODEL_DIR": str(INT8), "CACHE_TABLE": dynamodb.table, "CACHE_MEMORY_MB": "0"} | SNAPSHOTTED)
     service.embed(["Before the snapshot."], Options())
-    restored()
-    assert made == ["dynamodb", "dynamodb"]
+    restore()
+    assert created == ["dynamodb", "dynamodb"]
     assert service.embed(["Before the snapshot."], Options()).hits == 1
 
 
 def test_random_numbers_differ_between_environments_of_one_snapshot() -> None:
-    """Each wakes with the same state of the generator."""
+    """Each of them starts with the same state of the generator."""
     load_service({"MODEL_DIR": str(INT8)} | SNAPSHOTTED)
     state = random.getstate()
     drawn = []
     for _ in range(2):
         random.setstate(state)
-        restored()
+        restore()
         drawn.append(random.random())  # noqa: S311 - what is tested
     assert drawn[0] != drawn[1]
 
 
 def test_no_snapshot_is_taken_of_a_function_without_its_model(tmp_path: Path) -> None:
-    """The version is not published, and the one before goes on answering."""
+    """Lambda does not publish the version, and the one before continues to serve."""
     with pytest.raises(Backend, match="The model cannot be served; the reason is in the log under"):
         load_service({"MODEL_DIR": str(tmp_path)} | SNAPSHOTTED)

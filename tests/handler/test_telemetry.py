@@ -1,4 +1,4 @@
-"""The line of a request."""
+"""Each request writes one line to the log, from which CloudWatch extracts metrics."""
 
 import json
 from dataclasses import dataclass
@@ -16,23 +16,23 @@ from tests.secrecy import overheard
 
 @dataclass(frozen=True)
 class Context:
-    """As much of Lambda's as the line has."""
+    """The attributes of Lambda's context that the line contains."""
 
     aws_request_id: str = "an-id"
     function_name: str = "embeddings-api"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Time enough."""
+        """Return more time than a request needs."""
         return 29_000
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """What was logged."""
+    """Return the lines that were logged."""
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
 def test_a_request_has_one_line_with_its_counts_and_times(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
-    """By the route's pattern: a path may hold anything."""
+    """The route is the pattern, because a path may contain anything."""
     client.post(
         {"inputs": ["One text of two.", "And the other one."], "use_cache": False}, "/models/sentence-transformers/all-MiniLM-L6-v2"
     )
@@ -43,8 +43,8 @@ def test_a_request_has_one_line_with_its_counts_and_times(client: Client, capsys
     assert {"tokens", "hits", "misses", "ms", "tokenization_us", "inference_us", "cold_start", "request_id"} <= line.keys()
 
 
-def test_a_refusal_has_a_line_too_and_none_of_what_was_sent(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
-    """The same fields, but for what never came to be."""
+def test_a_refused_request_has_a_line_too_with_nothing_of_the_request(client: Client, capsys: pytest.CaptureFixture[str]) -> None:
+    """A path that no route matches is logged as `none`."""
     client.post({"inputs": ["A text that is fine.", ""]})
     client.get("/nothing/of/the/kind")
     first, second = lines(capsys)
@@ -52,20 +52,20 @@ def test_a_refusal_has_a_line_too_and_none_of_what_was_sent(client: Client, caps
     assert (second["route"], second["status"]) == ("none", 404)
 
 
-def test_under_lambda_the_line_is_metrics(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
-    """A direct invocation's as well."""
+def test_under_lambda_the_line_contains_metrics(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
+    """A direct invocation writes such a line too."""
     overheard(make_handler(service, None))({"inputs": "A text for the metrics."}, Context())
     (line,) = lines(capsys)
     assert (line["request_id"], line["route"], line["FunctionName"]) == ("an-id", "direct", "embeddings-api")
-    (described,) = line["_aws"]["CloudWatchMetrics"]
-    assert described["Dimensions"] == [["FunctionName"]]
-    assert {metric["Name"]: line[metric["Name"]] for metric in described["Metrics"]} == {
+    (definition,) = line["_aws"]["CloudWatchMetrics"]
+    assert definition["Dimensions"] == [["FunctionName"]]
+    assert {metric["Name"]: line[metric["Name"]] for metric in definition["Metrics"]} == {
         "Requests": 1, "ServerErrors": 0, "Tokens": line["tokens"], "ColdStarts": line["ColdStarts"],
     }  # fmt: skip
 
 
-def test_what_is_our_fault_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Lambda's own Errors stays 0: 424 is no crash."""
+def test_a_failure_that_the_caller_did_not_cause_is_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lambda's own metric Errors stays 0, because a response 424 is not a crash."""
     function = overheard(make_handler(serve(tmp_path), None))
     with pytest.raises(Backend):
         function({"inputs": "A text that no model takes."}, Context())

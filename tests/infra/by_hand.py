@@ -87,7 +87,7 @@ def value_of(variable: str, variables: dict[str, Any]) -> str:
     """Return what a function's variable is set to."""
     if variable not in variables:
         return ""
-    return "one of README.md's forms of a sink" if variable == "SINK" else code(shown(variables[variable]).replace("`", ""))
+    return "one of the sinks in handler/README.md" if variable == "SINK" else code(shown(variables[variable]).replace("`", ""))
 
 
 def functions_of(template: Template) -> list[tuple[str, dict[str, Any]]]:

@@ -317,8 +317,8 @@ def test_the_state_machine_may_do_what_a_distributed_map_and_x_ray_need(template
 
 @pytest.mark.parametrize("source", ["kinesis", "dynamodb"])
 def test_a_source_s_file_names_the_rights_that_the_template_gives(template: dict[str, Any], source: str) -> None:
-    """Its docstring and the README are what someone copies who makes a role of their own."""
-    text = (ROOT / f"handler/sources/{source}.py").read_text() + (ROOT / "README.md").read_text()
+    """Someone who makes a role of their own copies its docstring and handler/README.md."""
+    text = (ROOT / f"handler/sources/{source}.py").read_text() + (ROOT / "handler/README.md").read_text()
     granted = {action for action in rights(template, "PipelineRole") & LAMBDA_S_OWN if action.startswith(f"{source}:")}
     assert granted == set(re.findall(rf"\b{source}:(?:Get|Describe|List)\w+", text))
 
@@ -621,7 +621,7 @@ def test_alarms_and_dashboard_watch_metrics_that_are_written(template: dict[str,
     """A metric of ours with another name would never go off."""
     written = set(
         re.findall(
-            r'"([A-Z][A-Za-z]+)":', "".join((ROOT / f"handler/{name}.py").read_text() for name in ("telemetry", "cache/accounts"))
+            r'"([A-Z][A-Za-z]+)":', "".join((ROOT / f"handler/{name}.py").read_text() for name in ("telemetry", "cache/metrics"))
         )
     )
     alarms = of_type(template, "AWS::CloudWatch::Alarm").values()

@@ -19,17 +19,15 @@ from events.emulator import Emulator
 from handler.embedding.manifest import Manifest
 from layers.model import bucket
 from layers.model.builder import Order, build
-from layers.model.networks import Written
 from layers.model.sources import Source
 from tests.conftest import ROOT, LocalS3
-from tests.large import measure, model
+from tests.large import measure
+from tests.large.model import GTE_LARGE
 
 if not os.environ.get("RUN_LARGE"):
     pytest.skip("the large model is tested by `make large`", allow_module_level=True)
 
 FOLDER = ROOT / "build/large"
-PASSAGES = 32
-"""To score by: each takes a second and more."""
 ZIP_LIMIT = 250 * 2**20
 """Of Lambda, for the function and its layers together, unzipped."""
 RUNTIME = 110e6
@@ -41,9 +39,9 @@ def built() -> Path:
     manifest = FOLDER / "model/manifest.json"
     builder = max(file.stat().st_mtime for file in (ROOT / "layers/model").glob("*.py"))
     if not manifest.exists() or manifest.stat().st_mtime < builder:
-        source = model.write(FOLDER / "source", ROOT / "build/sources")
-        bounds = Written.bounds["int8"]
-        build(Order(Source(source, "gte-large-shaped", "random"), FOLDER / "model", "int8", bounds, 2, PASSAGES), print)
+        GTE_LARGE.write(FOLDER / "source", ROOT / "build/sources")
+        source = Source(FOLDER / "source", GTE_LARGE.name, "random")
+        build(Order(source, FOLDER / "model", "int8", None, 2, GTE_LARGE.passages), print)
     return FOLDER / "model"
 
 

@@ -1,5 +1,19 @@
-"""The encoder's own operators for ONNX Runtime, compiled by build.py into the file that LIBRARY names."""
+"""The encoder's own operators for ONNX Runtime: the compiled library, and the names and numbers that it shares with Python."""
 
+import json
+import re
 from pathlib import Path
 
 LIBRARY = Path(__file__).with_name("operators.so")
+"""The library, which build.py compiles next to a copy of this file."""
+
+_HEADER = Path(__file__).with_name("interface.h").read_text(encoding="utf-8")
+_VALUES = {name: json.loads(value) for name, value in re.findall(r'^#define (\w+) (["\w.]+)', _HEADER, re.MULTILINE)}
+
+DOMAIN: str = _VALUES["DOMAIN"]
+KERNELS_ENTRY: str = _VALUES["KERNELS_ENTRY"]
+THREADS_ENTRY: str = _VALUES["THREADS_ENTRY"]
+MAX_THREADS: int = _VALUES["MAX_THREADS"]
+PANEL: int = _VALUES["PANEL"]
+GROUP: int = _VALUES["GROUP"]
+ZERO_WEIGHT: int = _VALUES["ZERO_WEIGHT"]

@@ -1,5 +1,5 @@
-/* Attention in float32 (Vaswani et al. 2017, arXiv:1706.03762, section 3.2), head after head and some queries at a time: their
-   scores for all keys are computed, made probabilities and used up while they are in the first cache. */
+/* Attention in float32 (Vaswani et al. 2017, arXiv:1706.03762, section 3.2), one head after another and a few queries at a time.
+   Their scores for all keys are computed, turned into probabilities and used while they are in the first cache. */
 
 #ifndef ATTENTION_H
 #define ATTENTION_H
@@ -9,16 +9,16 @@
 #include "kernels.h"
 #include "products.h"
 
-#define LOG2_E 1.44269504f /* scores are binary logarithms, as power_of_two wants them */
-#define LOWEST -__builtin_inff() /* so that a query without any larger score becomes NaN */
+#define LOG2_E 1.44269504f /* scores are binary logarithms, which power_of_two takes */
+#define LOWEST -__builtin_inff() /* a query without a larger score becomes NaN */
 
-/* One head's matrices without gaps: queries and values (tokens, padded_width), keys (padded_tokens / LANES, padded_width, LANES),
-   scores (QUERIES, padded_tokens). Keys lie by LANES of tokens: in rows of all tokens, those that are used together would fall on
-   the same places of the first cache where the number of tokens is a power of two. */
+/* The matrices of one head, contiguous in memory: queries and values (tokens, padded_width), keys (padded_tokens / LANES,
+   padded_width, LANES), scores (QUERIES, padded_tokens). Keys are stored in groups of LANES tokens. In rows of all tokens, keys
+   that are used together would share a set of the first cache if the number of tokens is a power of two. */
 struct head {
     size_t tokens, width;
-    size_t padded_tokens, padded_width; /* rounded up to whole vectors */
-    size_t stride;                      /* of the result's rows, which have all heads */
+    size_t padded_tokens, padded_width; /* the same, rounded up to whole vectors */
+    size_t stride;                      /* the width of the result's rows, which contain all heads */
     const float *bias;
     float *queries, *keys, *values, *scores, *result;
 };
@@ -37,8 +37,8 @@ ALWAYS_INLINE void multiply(size_t rows, size_t vectors, size_t inner, const flo
     }
 }
 
-/* Scores of the queries from `first` for the keys from `key`, and in `most` the largest so far. Only a whole tile of keys lies
-   before the text's end as a whole. */
+/* Compute the scores of the queries from `first` on for the keys from `key` on, and update the largest scores in `most`. If
+   `is_whole` is 0, the last vector may contain places after the end of the text, whose score is LOWEST. */
 ALWAYS_INLINE void score(const struct head *h, size_t rows, size_t vectors, int is_whole, size_t first, size_t key,
                          floats most[QUERIES]) {
     floats scores[QUERIES][VECTORS];
@@ -60,6 +60,7 @@ ALWAYS_INLINE void score(const struct head *h, size_t rows, size_t vectors, int 
     }
 }
 
+/* Compute the results of the queries from `first` on. */
 ALWAYS_INLINE void attend(const struct head *h, size_t rows, size_t first) {
     floats most[QUERIES];
     UNROLLED for (size_t row = 0; row < rows; row++) most[row] = all(LOWEST);
@@ -91,7 +92,7 @@ ALWAYS_INLINE void attend(const struct head *h, size_t rows, size_t first) {
     }
 }
 
-/* Sixteen rows become sixteen columns: four times, each row is interleaved with the one eight rows on. */
+/* Turn sixteen rows into sixteen columns: four times, interleave each of the first eight rows with the one eight rows after it. */
 ALWAYS_INLINE void transpose(floats rows[LANES]) {
     UNROLLED for (size_t round = 0; round < 4; round++) {
         floats next[LANES];
@@ -104,7 +105,7 @@ ALWAYS_INLINE void transpose(floats rows[LANES]) {
     }
 }
 
-/* Fill the head's matrices from `qkv`, at its first query; queries are scaled, and what is rounded up is 0. */
+/* Fill the matrices of a head from `qkv`, which points to its first query. Queries are scaled, and the padding is 0. */
 static void gather(const struct head *h, const float *qkv) {
     const float scale = LOG2_E / __builtin_sqrtf((float)h->width);
     for (size_t column = 0; column < h->padded_width; column += LANES)
@@ -114,10 +115,10 @@ static void gather(const struct head *h, const float *qkv) {
                 keys[i] = all(0);
                 if (token + i >= h->tokens) continue;
                 const float *from = qkv + (token + i) * 3 * h->stride + column;
-                const size_t to = (token + i) * h->padded_width + column, count = h->width - least(h->width, column);
-                store(h->queries + to, load(from, count) * scale, LANES);
-                keys[i] = load(from + h->stride, count);
-                store(h->values + to, load(from + 2 * h->stride, count), LANES);
+                const size_t to = (token + i) * h->padded_width + column, lanes = h->width - least(h->width, column);
+                store(h->queries + to, load(from, lanes) * scale, LANES);
+                keys[i] = load(from + h->stride, lanes);
+                store(h->values + to, load(from + 2 * h->stride, lanes), LANES);
             }
             transpose(keys);
             UNROLLED for (size_t i = 0; i < LANES; i++) store(h->keys + token * h->padded_width + (column + i) * LANES, keys[i], LANES);
@@ -141,7 +142,7 @@ static int attention(size_t tokens, size_t heads, size_t width, struct range par
         gather(&h, qkv + head * width);
         size_t first = 0;
         for (; first + QUERIES <= tokens; first += QUERIES) attend(&h, QUERIES, first);
-        switch (tokens - first) { /* a constant each, for the compiler to unroll */
+        switch (tokens - first) { /* the compiler unrolls each constant number of queries */
         case 1: attend(&h, 1, first); break;
         case 2: attend(&h, 2, first); break;
         case 3: attend(&h, 3, first); break;

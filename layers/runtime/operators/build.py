@@ -1,6 +1,6 @@
 """Compile the operators for one kind of machine: `python build.py FOLDER MACHINE`, into a Python package in FOLDER.
 
-The compiler is Zig's clang, which comes as a Python package and compiles for every system on every other.
+The compiler is Zig's clang, which is a Python package and can compile for every system on every other.
 """
 
 import os
@@ -22,37 +22,44 @@ KERNELS = {
     "x86_64": {"avx512_vnni": f"{AVX2}+avx512f+avx512bw+avx512dq+avx512vl+avx512vnni", "avx2": AVX2},
     "arm64": {"i8mm": "generic+dotprod+i8mm", "dotprod": "generic+dotprod"},  # from Graviton3 on; Graviton2, and every Mac
 }
-"""By machine, the sets of kernels that are compiled for it: their name in processor.h, and a processor as Zig describes it."""
+"""For each architecture, its sets of kernels: the name in processor.h, and the processor in Zig's notation."""
 SYSTEMS = {"Linux": "linux-gnu.2.17", "Darwin": "macos"}
 ARCHITECTURES = {"x86_64": "x86_64", "arm64": "aarch64"}
 
 OPTIONS = (
     *("-std=c17", "-O3", "-Wall", "-Wextra", "-Werror", "-fPIC", "-fvisibility=hidden", "-fno-sanitize=all"),
+    "-Wframe-larger-than=8192",  # no large array is on a thread's stack: attention needs most, 5,112 bytes with AVX-512
     "-mprefer-vector-width=512",
-    # Nothing that would change a bit from one processor to the next: a product and a sum are fused only where the source says so.
+    # The bits must be the same on every processor, so products and sums are fused only where the source says so.
     *("-ffp-contract=off", "-fno-math-errno"),
 )
 
 
 def machine() -> str:
-    """What this machine is called here."""
+    """Return the architecture of this machine, as KERNELS names it."""
     return {"aarch64": "arm64", "AMD64": "x86_64"}.get(platform.machine(), platform.machine())
 
 
 def this_machine() -> tuple[str, str]:
-    """The target and the system of this machine."""
+    """Return the architecture and the operating system of this machine."""
     return machine(), platform.system()
 
 
 def compile_library(
     out: Path, target: str, system: str, processors: Mapping[str, str], options: Sequence[str] = (), source: Path = HERE
 ) -> None:
-    """Write the library for `target` to `out`, with the sets of kernels in `processors`: all or some of its KERNELS.
+    """Compile the library for the architecture `target` to `out`.
 
-    The tests give further options, and altered sources.
+    Args:
+        out: the file that is written.
+        target: the architecture, as KERNELS names it.
+        system: the operating system, as SYSTEMS names it.
+        processors: the sets of kernels, all or some of KERNELS[target].
+        options: further options of the compiler, for tests.
+        source: the folder of the sources, for tests.
 
     Raises:
-        subprocess.CalledProcessError: the source does not compile; the compiler has printed the reason.
+        subprocess.CalledProcessError: the source does not compile. The compiler has printed the reason.
     """
     zig = Path(ziglang.__file__).with_name("zig")
     environment = os.environ | {"ZIG_GLOBAL_CACHE_DIR": str(CACHE), "ZIG_LOCAL_CACHE_DIR": str(CACHE)}
@@ -70,14 +77,15 @@ def compile_library(
 
 
 def main() -> None:
-    """Write the package into the folder that the command line names, for Lambda on the machine that it names, or for this one."""
+    """Write the package into the folder that the command line names: for Lambda on the named architecture, or for this machine."""
     folder, *targets = sys.argv[1:]
     package = Path(folder, "encoder_operators").resolve()
     package.mkdir(parents=True, exist_ok=True)
     target, system = (targets[0], "Linux") if targets else this_machine()
     if target not in KERNELS or system not in SYSTEMS:
         sys.exit(f"There are no operators for {system} on {target}: {', '.join(KERNELS)} with {' or '.join(SYSTEMS)} have them.")
-    shutil.copy(HERE / "__init__.py", package)
+    for name in ("__init__.py", "interface.h"):
+        shutil.copy(HERE / name, package)
     compile_library(package / "operators.so", target, system, KERNELS[target])
 
 

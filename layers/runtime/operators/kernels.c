@@ -1,4 +1,4 @@
-/* The kernels for one instruction set, under the name that build.py gives: NAME. */
+/* The kernels for one instruction set. build.py defines NAME, the name of the set. */
 
 #include "kernels.h"
 

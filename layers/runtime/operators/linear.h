@@ -1,4 +1,4 @@
-/* Linear layers in bytes: rows are rounded, multiplied and summed exactly, and scaled back. */
+/* Linear layers of bytes: rows are rounded to bytes, multiplied and summed exactly, and scaled back to floats. */
 
 #ifndef LINEAR_H
 #define LINEAR_H
@@ -8,56 +8,57 @@
 #include "kernels.h"
 #include "products.h"
 
-#define NOTHING 1e-30f     /* a row without larger numbers is taken for zeros: 127 divided by the least of them would be infinite */
+#define TINY 1e-30f        /* a block without larger numbers counts as zeros: 127 divided by a much smaller number is infinite */
 #define LARGEST 3.402823466e38f
 #define NAN_BITS 0x7fc00000
-#define CHUNK_BYTES 196608 /* of rounded rows at a time: they stay in the second cache, beside some panels of weights */
+#define CHUNK_BYTES 196608 /* the size of the rounded rows of a chunk, which stay in the second cache together with some panels */
 
-/* The largest absolute value of some inputs of a row, smoothed. A NaN counts as the largest, since the bits of positive floats are
-   in the order of the numbers, with NaN's behind all. */
-ALWAYS_INLINE float largest_smoothed(const float *values, const float *smoothing, size_t count) {
+/* Return the largest absolute value of some inputs of a row after smoothing. A NaN counts as the largest: the bits of positive
+   floats, read as whole numbers, are in the order of the floats, and those of a NaN come last. */
+ALWAYS_INLINE float largest_smoothed(const float *values, const float *smoothing, size_t inputs) {
     ints most = (ints)(0);
     size_t k = 0;
-#define SEE(count) most = __builtin_elementwise_max(most, (ints)absolute(load(values + k, count) * load(smoothing + k, count)))
-    for (; k + LANES <= count; k += LANES) SEE(LANES);
-    if (k < count) SEE(count - k);
-#undef SEE
+#define INCLUDE(lanes) most = __builtin_elementwise_max(most, (ints)absolute(load(values + k, lanes) * load(smoothing + k, lanes)))
+    for (; k + LANES <= inputs; k += LANES) INCLUDE(LANES);
+    if (k < inputs) INCLUDE(inputs - k);
+#undef INCLUDE
     return as_float(__builtin_reduce_max(most));
 }
 
-/* Round a block of inputs to bytes from -127 to 127, smoothed and scaled. Returns the sum of the bytes. */
-ALWAYS_INLINE int32_t round_block(const float *values, const float *smoothing, size_t count, float steps, int8_t *result) {
+/* Smooth and scale a block of inputs, and round it to bytes from -127 to 127. Returns the sum of the bytes. */
+ALWAYS_INLINE int32_t round_block(const float *values, const float *smoothing, size_t inputs, float steps, int8_t *result) {
     ints total = (ints)(0);
     size_t k = 0;
-#define ROUND(count)                                                                                                               \
+#define ROUND(lanes)                                                                                                               \
     {                                                                                                                              \
-        const ints whole = to_ints(load(values + k, count) * load(smoothing + k, count) * steps);                                  \
+        const ints whole = to_ints(load(values + k, lanes) * load(smoothing + k, lanes) * steps);                                  \
         const bytes narrow = to_bytes(whole);                                                                                      \
-        memcpy(result + k, &narrow, least(LANES, count));                                                                          \
+        memcpy(result + k, &narrow, least(LANES, lanes));                                                                          \
         total += whole;                                                                                                            \
     }
-    for (; k + LANES <= count; k += LANES) ROUND(LANES)
-    if (k < count) ROUND(count - k)
+    for (; k + LANES <= inputs; k += LANES) ROUND(LANES)
+    if (k < inputs) ROUND(inputs - k)
 #undef ROUND
     return __builtin_reduce_add(total);
 }
 
-/* Round a row of inputs. What it moves is written from `moved` on; returns where it ends. */
+/* Round a row of inputs to bytes, block by block. Moved activations are written to `all_moved` from the index `moved` on. Returns
+   the index after the last of them. */
 static uint32_t quantize(const struct linear *layer, const float *row, int8_t *result, struct block *blocks, struct moved *all_moved,
                          uint32_t moved) {
     for (size_t b = 0; b < layer->blocks; b++) {
-        const size_t start = b * layer->block, there = least(layer->block, layer->inputs - start);
-        const float top = largest_smoothed(row + start, layer->smoothing + start, there);
+        const size_t start = b * layer->block, inputs = least(layer->block, layer->inputs - start);
+        const float top = largest_smoothed(row + start, layer->smoothing + start, inputs);
         blocks[b] = (struct block){.scale = top / 127.0f, .first_moved = moved, .last_moved = moved};
-        if (top > NOTHING && top <= LARGEST) {
-            const int32_t sum = round_block(row + start, layer->smoothing + start, there, 127.0f / top, result + start);
-            memset(result + start + there, 0, layer->block - there); /* weights are 0 there, but stored as 128 */
+        if (top > TINY && top <= LARGEST) {
+            const int32_t sum = round_block(row + start, layer->smoothing + start, inputs, 127.0f / top, result + start);
+            memset(result + start + inputs, 0, layer->block - inputs); /* no inputs: the weights there stand for 0 */
             blocks[b].excess = EXCESS * sum;
 #if MOVES
             moved += (uint32_t)separate(result + start, layer->block, all_moved + moved);
             blocks[b].last_moved = moved;
 #endif
-        } else { /* zeros; or a NaN or an infinity, and then the scale makes every result NaN */
+        } else { /* all zeros; or there is a NaN or an infinity: then the scale makes every result NaN */
             memset(result + start, 0, layer->block);
             if (!(top <= LARGEST)) blocks[b].scale = as_float(NAN_BITS);
         }
@@ -66,7 +67,7 @@ static uint32_t quantize(const struct linear *layer, const float *row, int8_t *r
     return moved;
 }
 
-/* The results of some rows for the outputs of some panels. */
+/* Compute the results of some rows for the outputs of some panels. */
 ALWAYS_INLINE void tile(const struct linear *layer, size_t rows, size_t panels, int is_repacked, const struct rounded *input,
                         size_t first_row, const uint8_t *weights, size_t panel, float *result) {
     const size_t stride = layer->blocks * layer->block, panel_bytes = stride * PANEL;
@@ -90,23 +91,23 @@ ALWAYS_INLINE void tile(const struct linear *layer, size_t rows, size_t panels, 
     }
     result += first_row * layer->outputs + panel * PANEL;
     UNROLLED for (size_t p = 0; p < panels; p++) {
-        const size_t first = (panel + p) * PANEL, count = layer->outputs - first;
-        const floats scale = load(layer->scales + first, count), bias = load(layer->bias + first, count);
+        const size_t first = (panel + p) * PANEL, outputs = layer->outputs - first;
+        const floats scale = load(layer->scales + first, outputs), bias = load(layer->bias + first, outputs);
         UNROLLED for (size_t row = 0; row < rows; row++) {
             const floats y = fma(totals[row][p], scale, bias);
-            store(result + row * layer->outputs + p * PANEL, layer->gelu ? gelu(y) : y, count);
+            store(result + row * layer->outputs + p * PANEL, layer->gelu ? gelu(y) : y, outputs);
         }
     }
 }
 
-/* The results of a chunk of rows for the outputs of some panels. */
+/* Compute the results of a chunk of rows for the outputs of some panels, tile by tile. */
 ALWAYS_INLINE void tiles(const struct linear *layer, size_t rows, size_t panels, int is_repacked, const struct rounded *rounded,
                          const uint8_t *weights, size_t panel, float *result) {
     size_t row = 0;
 #define TILE(rows)                                                                                                                 \
     tile(layer, rows, panels, is_repacked, rounded, row, weights, panel, result)
     for (; row + TILE_ROWS <= rows; row += TILE_ROWS) TILE(TILE_ROWS);
-    switch (rows - row) { /* a constant each, for the compiler to unroll */
+    switch (rows - row) { /* the compiler unrolls each constant number of rows */
     case 1: TILE(1); break;
     case 2: TILE(2); break;
     case 3: TILE(3); break;
@@ -122,7 +123,8 @@ ALWAYS_INLINE void tiles(const struct linear *layer, size_t rows, size_t panels,
 #undef TILE
 }
 
-/* `panels` has to be a constant where this is inlined: the registers of a tile are its own then. */
+/* Compute the results of a chunk of rows for the outputs of some panels. `panels` must be a constant where this is inlined, so that
+   the compiler keeps the sums of a tile in registers. */
 ALWAYS_INLINE void multiply_panels(const struct linear *layer, size_t rows, size_t panels, const struct rounded *rounded,
                                    size_t panel, uint8_t *repacked, float *result) {
     const size_t block_bytes = layer->block * PANEL;
@@ -140,32 +142,33 @@ ALWAYS_INLINE void multiply_panels(const struct linear *layer, size_t rows, size
 }
 
 static int linear(const struct linear *layer, struct range rows, struct range panels, const float *input, float *result) {
-    const size_t blocks = layer->blocks, padded = blocks * layer->block, fitting = CHUNK_BYTES / padded / TILE_ROWS * TILE_ROWS;
-    const size_t chunk = least(rows.last - rows.first, fitting ? fitting : TILE_ROWS);
+    const size_t blocks = layer->blocks, padded = blocks * layer->block;
+    const size_t fitting_rows = CHUNK_BYTES / padded / TILE_ROWS * TILE_ROWS;
+    const size_t chunk = least(rows.last - rows.first, fitting_rows ? fitting_rows : TILE_ROWS);
     const size_t row_bytes = round_up(chunk * padded, 64), panel_bytes = REPACKS ? blocks * REPACKED_BYTES(layer->block) : 0;
     const size_t moved_bytes = MOVES ? chunk * padded / GROUP * sizeof(struct moved) : 0;
     const size_t block_bytes = chunk * blocks * sizeof(struct block);
     char *scratch = aligned_alloc(64, round_up(row_bytes + panel_bytes + block_bytes + moved_bytes + 1, 64));
     if (!scratch) return 0;
     uint8_t *repacked = (uint8_t *)scratch + row_bytes;
-    char *behind = scratch + row_bytes + panel_bytes;
+    char *after_weights = scratch + row_bytes + panel_bytes;
     const struct rounded rounded = {
         .bytes = (int8_t *)scratch,
-        .blocks = (struct block *)behind,
-        .moved = (struct moved *)(behind + block_bytes),
+        .blocks = (struct block *)after_weights,
+        .moved = (struct moved *)(after_weights + block_bytes),
     };
     for (size_t start = rows.first; start < rows.last; start += chunk) {
-        const size_t here = least(chunk, rows.last - start);
+        const size_t chunk_rows = least(chunk, rows.last - start);
         uint32_t moved = 0;
-        for (size_t row = 0; row < here; row++)
+        for (size_t row = 0; row < chunk_rows; row++)
             moved = quantize(layer, input + (start + row) * layer->inputs, rounded.bytes + row * padded, rounded.blocks + row * blocks,
                              rounded.moved, moved);
         size_t panel = panels.first;
         for (; panel + TILE_PANELS <= panels.last; panel += TILE_PANELS)
-            multiply_panels(layer, here, TILE_PANELS, &rounded, panel, repacked, result + start * layer->outputs);
+            multiply_panels(layer, chunk_rows, TILE_PANELS, &rounded, panel, repacked, result + start * layer->outputs);
 #if TILE_PANELS > 1
         for (; panel < panels.last; panel++)
-            multiply_panels(layer, here, 1, &rounded, panel, repacked, result + start * layer->outputs);
+            multiply_panels(layer, chunk_rows, 1, &rounded, panel, repacked, result + start * layer->outputs);
 #endif
     }
     free(scratch);

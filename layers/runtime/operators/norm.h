@@ -1,4 +1,4 @@
-/* The sum of two tensors, and its LayerNorm (Ba et al. 2016, arXiv:1607.06450). */
+/* The LayerNorm of the sum of two tensors (Ba et al. 2016, arXiv:1607.06450). */
 
 #ifndef NORM_H
 #define NORM_H
@@ -6,7 +6,7 @@
 #include "kernels.h"
 #include "vectors.h"
 
-/* Apply `DO(count)` to each vector of a row, from i on. */
+/* Apply `DO(lanes)` to each vector of a row; i is the index of its first value. */
 #define FOR_EACH_VECTOR(width, DO)                  \
     {                                               \
         size_t i = 0;                               \
@@ -17,28 +17,28 @@
 static void add_norm(struct range rows, size_t width, const float *a, const float *b, size_t b_rows, const float *gamma,
                      const float *beta, float epsilon, float *result) {
     for (size_t row = rows.first; row < rows.last; row++) {
-        const float *one = a + row * width, *other = b + row % b_rows * width;
+        const float *a_row = a + row * width, *b_row = b + row % b_rows * width;
         float *to = result + row * width;
         floats total = all(0);
-#define ADD(count)                                                      \
+#define ADD(lanes)                                                      \
     {                                                                   \
-        const floats added = load(one + i, count) + load(other + i, count); \
-        store(to + i, added, count);                                    \
+        const floats added = load(a_row + i, lanes) + load(b_row + i, lanes); \
+        store(to + i, added, lanes);                                    \
         total += added;                                                 \
     }
         FOR_EACH_VECTOR(width, ADD)
         const float mean = sum(total) / (float)width;
         floats squares = all(0);
-#define SQUARE(count)                                                   \
+#define SQUARE(lanes)                                                   \
     {                                                                   \
-        floats away = load(to + i, count) - mean;                       \
-        for (size_t past = count; past < LANES; past++) away[past] = 0; \
+        floats away = load(to + i, lanes) - mean;                       \
+        for (size_t past = lanes; past < LANES; past++) away[past] = 0; \
         squares = fma(away, away, squares);                             \
     }
         FOR_EACH_VECTOR(width, SQUARE)
         const float factor = 1.0f / __builtin_sqrtf(sum(squares) / (float)width + epsilon);
-#define SCALE(count) \
-    store(to + i, fma((load(to + i, count) - mean) * factor, load(gamma + i, count), load(beta + i, count)), count)
+#define SCALE(lanes) \
+    store(to + i, fma((load(to + i, lanes) - mean) * factor, load(gamma + i, lanes), load(beta + i, lanes)), lanes)
         FOR_EACH_VECTOR(width, SCALE)
     }
 }

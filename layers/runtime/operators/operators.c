@@ -1,141 +1,39 @@
-/* The kernels as operators of ONNX Runtime, in the domain "encoder"; kernels.h says what each computes:
+/* The kernels as operators of ONNX Runtime, in the domain DOMAIN. kernels.h describes what each computes:
 
    Linear(input, weights, scales, bias, smoothing), gelu = 0 or 1
    Attention(qkv, bias?), heads
    AddNorm(a, b, gamma, beta), epsilon
    Mean(values)
 
-   All sizes in a graph are checked before anything is computed: a graph that does not fit is refused in a sentence.
+   All sizes in a graph are checked before anything is computed. A graph whose sizes do not fit is refused with a sentence.
 
-   A session is given the fastest kernels that its processor has, or those that it asks for under KERNELS_KEY in its configuration;
-   it reads there which ones it got. Under THREADS_KEY it says on how many threads an operator's work may be shared. */
+   A session's configuration may name a set of kernels (KERNELS_ENTRY) and a number of threads that share an operator's work
+   (THREADS_ENTRY). Without a name the session gets the fastest set that its processor can run, and the entry is set to its name. */
 
 #include <float.h>
 #include <stdlib.h>
 
+#include "interface.h"
 #include "kernels.h"
-#include "ort.h"
+#include "node.h"
 #include "processor.h"
-#include "vectors.h"
 
-#define KERNELS_KEY "encoder.kernels"
-#define THREADS_KEY "encoder.threads"
-#define MAX_THREADS 64
 #define MAX_INPUTS 5
-#define MAX_DIMENSIONS 5
-#define MAX_INPUTS_OF_LINEAR 65536 /* the sums of so many products of bytes are exact in 32 bits */
+#define MAX_INPUTS_OF_LINEAR 65536 /* sums of at most so many products of bytes are exact in 32 bits */
 
-/* Work below this many multiplications, or their like, is not shared: waking another thread takes longer than is saved. */
-#define SHARED_WORK 2000000
-#define ROWS_OF_A_SHARE 16 /* with fewer rows than this, a linear layer is shared by its outputs */
+#define ROW_STEP 4     /* a share of rows starts at a multiple of it, so that all tiles but the last are full */
+#define SHARED_ROWS 16 /* a linear layer of fewer rows is divided by its outputs, not by its rows */
 
-/* Returns from the function around it, if the call failed. */
-#define TRY(call)                     \
-    do {                              \
-        Status *status = (call);      \
-        if (status) return status;    \
-    } while (0)
-
-#define EXPECT(api, truth, sentence) \
-    if (!(truth)) return (api)->CreateStatus(INVALID_ARGUMENT, sentence)
-
-struct tensor {
-    float *data; /* null if it is left out */
-    size_t rank;
-    int64_t sizes[MAX_DIMENSIONS];
-};
-
-/* A node of a graph: the value of its integer attribute and of its float attribute, and what computes it. */
-struct node {
-    const Api *api;
-    const struct kernels *kernels;
-    size_t threads;
-    int64_t integer;
-    float epsilon;
-};
-
-/* A kind of operator, with one set of kernels and a number of threads. */
+/* A type of operator, computed by one set of kernels on a number of threads. */
 struct operator_type {
     Operator operator;
     const char *name;
     const char *integer_attribute, *float_attribute; /* their names, or null */
-    size_t inputs, required;
+    size_t inputs, required_inputs;
     Status *(*compute)(const struct node *node, Context *context, const struct tensor inputs[]);
     const struct kernels *kernels;
     size_t threads;
 };
-
-static size_t elements(const struct tensor *tensor) {
-    size_t product = 1;
-    for (size_t i = 0; i < tensor->rank; i++) product *= (size_t)tensor->sizes[i];
-    return product;
-}
-
-static size_t last(const struct tensor *tensor) { return tensor->rank ? (size_t)tensor->sizes[tensor->rank - 1] : 0; }
-
-static int has_elements(const struct tensor *tensor, size_t expected) { return tensor->rank > 0 && elements(tensor) == expected; }
-
-static Status *read_shape(const Api *api, const Shape *found, struct tensor *tensor) {
-    TRY(api->GetDimensionsCount(found, &tensor->rank));
-    EXPECT(api, tensor->rank <= MAX_DIMENSIONS, "an input has more dimensions than any input of this operator");
-    return api->GetDimensions(found, tensor->sizes, tensor->rank);
-}
-
-static Status *read_input(const Api *api, const Context *context, size_t index, struct tensor *tensor) {
-    const Value *value;
-    TRY(api->KernelContext_GetInput(context, index, &value));
-    *tensor = (struct tensor){0};
-    if (!value) return NULL;
-    TRY(api->GetTensorMutableData(value, (void **)&tensor->data));
-    Shape *found;
-    TRY(api->GetTensorTypeAndShape(value, &found));
-    Status *status = read_shape(api, found, tensor);
-    api->ReleaseTensorTypeAndShapeInfo(found);
-    return status;
-}
-
-/* Create the result, in the shape of `like` with another last dimension. */
-static Status *create_result(const Api *api, Context *context, const struct tensor *like, size_t width, float **data) {
-    int64_t sizes[MAX_DIMENSIONS];
-    for (size_t i = 0; i < like->rank; i++) sizes[i] = like->sizes[i];
-    sizes[like->rank - 1] = (int64_t)width;
-    Value *value;
-    TRY(api->KernelContext_GetOutput(context, 0, sizes, like->rank, &value));
-    return api->GetTensorMutableData(value, (void **)data);
-}
-
-/* --- Sharing an operator's work ------------------------------------------------------------------------- */
-
-struct share {
-    int (*compute)(const void *work, struct range range); /* returns 0 if there is no memory */
-    const void *work;
-    size_t total, count; /* items in all, and the number of shares */
-    size_t step;         /* a share starts at a multiple of it */
-    int out_of_memory;
-};
-
-static void compute_share(void *all, size_t index) {
-    struct share *share = all;
-    const size_t steps = (share->total + share->step - 1) / share->step;
-    const struct range range = {least(steps * index / share->count * share->step, share->total),
-                                least(steps * (index + 1) / share->count * share->step, share->total)};
-    if (range.first < range.last && !share->compute(share->work, range))
-        __atomic_store_n(&share->out_of_memory, 1, __ATOMIC_RELAXED);
-}
-
-/* Compute `total` items: on this thread alone, or in shares on several where there is enough to do. */
-static Status *compute_all(const struct node *node, const Context *context, int (*compute)(const void *, struct range),
-                           const void *work, size_t total, size_t step, size_t multiplications) {
-    struct share share = {.compute = compute, .work = work, .total = total, .step = step, .count = 1};
-    if (node->threads > 1 && multiplications >= SHARED_WORK) {
-        share.count = node->threads;
-        TRY(node->api->KernelContext_ParallelFor(context, compute_share, share.count, share.count, &share));
-    } else {
-        compute_share(&share, 0);
-    }
-    EXPECT(node->api, !share.out_of_memory, "an operator of the encoder has no memory left");
-    return NULL;
-}
 
 /* --- The operators -------------------------------------------------------------------------------------- */
 
@@ -161,12 +59,13 @@ static Status *linear(const struct node *node, Context *context, const struct te
     const struct tensor *input = &inputs[0], *weights = &inputs[1], *scales = &inputs[2], *bias = &inputs[3];
     const struct tensor *smoothing = &inputs[4];
     const int64_t *sizes = weights->sizes;
-    EXPECT(node->api, weights->rank == 5 && sizes[3] == 16 && sizes[4] == 4,
-           "Linear: weights are not (outputs / 16, blocks, block / 4, 16, 4)");
+    EXPECT(node->api, weights->rank == 5 && sizes[3] == PANEL && sizes[4] == GROUP,
+           "Linear: weights are not (outputs / " TEXT(PANEL) ", blocks, block / " TEXT(GROUP) ", " TEXT(PANEL) ", " TEXT(GROUP)
+           ")");
     const struct linear layer = {
         .inputs = last(input),
         .outputs = elements(bias),
-        .block = (size_t)sizes[2] * 4,
+        .block = (size_t)sizes[2] * GROUP,
         .blocks = (size_t)sizes[1],
         .weights = (const uint8_t *)weights->data,
         .scales = scales->data,
@@ -174,12 +73,13 @@ static Status *linear(const struct node *node, Context *context, const struct te
         .smoothing = smoothing->data,
         .gelu = node->integer != 0,
     };
-    const size_t padded = layer.block * layer.blocks, panels = (size_t)sizes[0], most = panels * 16;
+    const size_t padded = layer.block * layer.blocks, panels = (size_t)sizes[0], padded_outputs = panels * PANEL;
     EXPECT(node->api, node->integer == 0 || node->integer == 1, "Linear: gelu is neither 0 nor 1");
-    EXPECT(node->api, padded <= MAX_INPUTS_OF_LINEAR, "Linear: there are more than 65536 inputs");
-    EXPECT(node->api, layer.inputs > 0 && layer.inputs <= padded && padded - layer.inputs < least(layer.block, 4 * layer.blocks),
+    EXPECT(node->api, padded <= MAX_INPUTS_OF_LINEAR, "Linear: there are more than " TEXT(MAX_INPUTS_OF_LINEAR) " inputs");
+    EXPECT(node->api,
+           layer.inputs > 0 && layer.inputs <= padded && padded - layer.inputs < least(layer.block, GROUP * layer.blocks),
            "Linear: the weights are for another number of inputs");
-    EXPECT(node->api, layer.outputs > 0 && layer.outputs <= most && most - layer.outputs < 16,
+    EXPECT(node->api, layer.outputs > 0 && layer.outputs <= padded_outputs && padded_outputs - layer.outputs < PANEL,
            "Linear: the weights are for another number of outputs than the bias");
     EXPECT(node->api, has_elements(scales, layer.outputs) && has_elements(smoothing, layer.inputs),
            "Linear: scales or smoothing have another size than the weights");
@@ -188,8 +88,8 @@ static Status *linear(const struct node *node, Context *context, const struct te
     const size_t rows = elements(input) / layer.inputs;
     const struct linear_work work = {node->kernels, &layer, rows, panels, input->data, result};
     const size_t multiplications = rows * layer.inputs * layer.outputs;
-    if (rows < ROWS_OF_A_SHARE) return compute_all(node, context, linear_panels, &work, panels, 1, multiplications);
-    return compute_all(node, context, linear_rows, &work, rows, 4, multiplications);
+    if (rows < SHARED_ROWS) return compute_all(node, context, linear_panels, &work, panels, 1, multiplications);
+    return compute_all(node, context, linear_rows, &work, rows, ROW_STEP, multiplications);
 }
 
 struct attention_work {
@@ -199,7 +99,7 @@ struct attention_work {
     float *result;
 };
 
-/* A range of the heads of all texts, text after text. */
+/* Compute a range of the heads of all texts, numbered text by text. */
 static int attention_heads(const void *work, struct range range) {
     const struct attention_work *w = work;
     const size_t hidden = w->heads * w->width;
@@ -218,7 +118,7 @@ static Status *attention(const struct node *node, Context *context, const struct
     EXPECT(node->api, qkv->rank == 3, "Attention: the input is not (texts, tokens, 3 * hidden)");
     const size_t hidden = last(qkv) / 3, texts = (size_t)qkv->sizes[0], tokens = (size_t)qkv->sizes[1];
     EXPECT(node->api, node->integer > 0 && hidden > 0 && last(qkv) == 3 * hidden && hidden % (size_t)node->integer == 0,
-           "Attention: the width is no multiple of 3 times the heads");
+           "Attention: the width is not a multiple of 3 times the heads");
     const size_t heads = (size_t)node->integer;
     EXPECT(node->api, (!bias->data && !bias->rank) || has_elements(bias, heads * tokens * tokens),
            "Attention: the bias is not (1, heads, tokens, tokens)");
@@ -241,12 +141,12 @@ static int add_norm_rows(const void *work, struct range rows) {
     return 1;
 }
 
-#define ADD_NORM_WORK 24 /* a value's addition, norm and memory take as long as so many multiplications of bytes */
+#define ADD_NORM_WORK 24 /* adding, normalizing and storing a value takes as long as so many multiplications of bytes */
 
 static Status *add_norm(const struct node *node, Context *context, const struct tensor inputs[]) {
     const struct tensor *a = &inputs[0], *b = &inputs[1], *gamma = &inputs[2], *beta = &inputs[3];
     const size_t width = last(a);
-    EXPECT(node->api, node->epsilon >= 0 && node->epsilon <= FLT_MAX, "AddNorm: epsilon is negative or no finite number");
+    EXPECT(node->api, node->epsilon >= 0 && node->epsilon <= FLT_MAX, "AddNorm: epsilon is negative or not a finite number");
     EXPECT(node->api, width > 0 && last(b) == width && (elements(b) ? elements(a) % elements(b) : elements(a)) == 0,
            "AddNorm: the inputs do not fit each other");
     EXPECT(node->api, has_elements(gamma, width) && has_elements(beta, width),
@@ -263,7 +163,7 @@ static Status *mean(const struct node *node, Context *context, const struct tens
     const struct tensor *values = &inputs[0];
     EXPECT(node->api, values->rank == 3, "Mean: the input is not (texts, tokens, hidden)");
     const size_t texts = (size_t)values->sizes[0], tokens = (size_t)values->sizes[1], width = last(values);
-    EXPECT(node->api, tokens > 0, "Mean: there is nothing in a text");
+    EXPECT(node->api, tokens > 0, "Mean: a text has no tokens");
     const struct tensor vectors = {.rank = 2, .sizes = {values->sizes[0]}};
     float *result;
     TRY(create_result(node->api, context, &vectors, width, &result));
@@ -272,7 +172,7 @@ static Status *mean(const struct node *node, Context *context, const struct tens
     return NULL;
 }
 
-/* --- As ONNX Runtime asks for them ---------------------------------------------------------------------- */
+/* --- The interface that ONNX Runtime calls ---------------------------------------------------------------- */
 
 struct kernel {
     struct node node;
@@ -287,7 +187,7 @@ static Status *create_kernel(const Operator *operator, const Api *api, const Ker
     if (type->integer_attribute) TRY(api->KernelInfoGetAttribute_int64(info, type->integer_attribute, &node.integer));
     if (type->float_attribute) TRY(api->KernelInfoGetAttribute_float(info, type->float_attribute, &node.epsilon));
     struct kernel *created = malloc(sizeof *created);
-    EXPECT(api, created, "an operator of the encoder has no memory left");
+    EXPECT(api, created, "an operator of the encoder could not allocate memory");
     *created = (struct kernel){node, type};
     *kernel = created;
     return NULL;
@@ -313,7 +213,7 @@ static Type input_type(const Operator *operator, size_t index) {
 static Type output_type(const Operator *operator, size_t index) { return (void)operator, (void)index, FLOAT; }
 
 static Presence input_presence(const Operator *operator, size_t index) {
-    return index < type_of(operator)->required ? REQUIRED : OPTIONAL;
+    return index < type_of(operator)->required_inputs ? REQUIRED : OPTIONAL;
 }
 
 static Presence output_presence(const Operator *operator, size_t index) { return (void)operator, (void)index, REQUIRED; }
@@ -332,16 +232,16 @@ static const char *any_provider(const Operator *operator) { return (void)operato
     }
 
 static const struct operator_type TYPES[] = {
-    {OPERATOR, .name = "Linear", .integer_attribute = "gelu", .inputs = 5, .required = 5, .compute = linear},
-    {OPERATOR, .name = "Attention", .integer_attribute = "heads", .inputs = 2, .required = 1, .compute = attention},
-    {OPERATOR, .name = "AddNorm", .float_attribute = "epsilon", .inputs = 4, .required = 4, .compute = add_norm},
-    {OPERATOR, .name = "Mean", .inputs = 1, .required = 1, .compute = mean},
+    {OPERATOR, .name = "Linear", .integer_attribute = "gelu", .inputs = 5, .required_inputs = 5, .compute = linear},
+    {OPERATOR, .name = "Attention", .integer_attribute = "heads", .inputs = 2, .required_inputs = 1, .compute = attention},
+    {OPERATOR, .name = "AddNorm", .float_attribute = "epsilon", .inputs = 4, .required_inputs = 4, .compute = add_norm},
+    {OPERATOR, .name = "Mean", .inputs = 1, .required_inputs = 1, .compute = mean},
 };
 #define TYPE_COUNT (sizeof TYPES / sizeof *TYPES)
 
 /* --- Registration ---------------------------------------------------------------------------------------- */
 
-/* The operators with one set of kernels on a number of threads. Sessions use it for as long as the process lives. */
+/* The operators with one set of kernels on a number of threads. Sessions use them until the process ends. */
 struct library {
     Domain *domain;
     struct operator_type types[TYPE_COUNT];
@@ -349,8 +249,8 @@ struct library {
 
 static Status *create_library(const Api *api, const struct kernels *kernels, size_t threads, struct library **library) {
     struct library *created = malloc(sizeof *created);
-    EXPECT(api, created, "the operators of the encoder have no memory left");
-    TRY(api->CreateCustomOpDomain("encoder", &created->domain));
+    EXPECT(api, created, "the operators of the encoder could not allocate memory");
+    TRY(api->CreateCustomOpDomain(DOMAIN, &created->domain));
     for (size_t i = 0; i < TYPE_COUNT; i++) {
         created->types[i] = TYPES[i];
         created->types[i].kernels = kernels;
@@ -361,50 +261,51 @@ static Status *create_library(const Api *api, const struct kernels *kernels, siz
     return NULL;
 }
 
-/* Find the library for these kernels and threads, or create it; of two threads that create one at the same time, one keeps it. */
+/* Find the library for these kernels and threads, or create it. If two threads create one at the same time, one of them is kept. */
 static Status *find_library(const Api *api, size_t set, size_t threads, struct library **library) {
     static struct library *libraries[SET_COUNT][MAX_THREADS + 1];
-    struct library **place = &libraries[set][threads], *known = __atomic_load_n(place, __ATOMIC_ACQUIRE);
-    if (!known) {
+    struct library **slot = &libraries[set][threads], *stored = __atomic_load_n(slot, __ATOMIC_ACQUIRE);
+    if (!stored) {
         struct library *created;
         TRY(create_library(api, SETS[set].kernels, threads, &created));
-        if (__atomic_compare_exchange_n(place, &known, created, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
-            known = created;
+        if (__atomic_compare_exchange_n(slot, &stored, created, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+            stored = created;
         } else {
             api->ReleaseCustomOpDomain(created->domain);
             free(created);
         }
     }
-    *library = known;
+    *library = stored;
     return NULL;
 }
 
-/* Read a session's configuration entry; an empty text if it has none. One that is too long is neither a name nor a number. */
+/* Read an entry of a session's configuration; the value is empty if there is none. "?" stands for a value that is too long, and is
+   neither the name of a set nor a number. */
 static Status *read_entry(const Api *api, const Options *options, const char *key, char *value, size_t size) {
-    int found;
+    int is_set;
     size_t needed = 0;
     *value = 0;
-    TRY(api->HasSessionConfigEntry(options, key, &found));
-    if (!found) return NULL;
+    TRY(api->HasSessionConfigEntry(options, key, &is_set));
+    if (!is_set) return NULL;
     TRY(api->GetSessionConfigEntry(options, key, NULL, &needed));
     if (needed > size) return strcpy(value, "?"), NULL;
     return api->GetSessionConfigEntry(options, key, value, &size);
 }
 
-/* Called by ONNX Runtime for each session that registers this library. */
+/* ONNX Runtime calls this for each session that registers the library. */
 __attribute__((visibility("default"))) Status *RegisterCustomOps(Options *options, const ApiBase *base) {
     const Api *api = base->GetApi(API_VERSION);
-    char name[32], number[8];
-    TRY(read_entry(api, options, KERNELS_KEY, name, sizeof name));
-    TRY(read_entry(api, options, THREADS_KEY, number, sizeof number));
+    char name[32], threads_text[8];
+    TRY(read_entry(api, options, KERNELS_ENTRY, name, sizeof name));
+    TRY(read_entry(api, options, THREADS_ENTRY, threads_text, sizeof threads_text));
     const size_t set = find_set(name);
-    EXPECT(api, set < SET_COUNT, *name ? "this processor does not have the instructions of these kernels, or there are none of this name"
-                                       : "this processor has none of the instructions that the encoder's operators need");
-    char *end = number;
-    const long threads = *number ? strtol(number, &end, 10) : 1;
-    EXPECT(api, !*end && threads >= 1 && threads <= MAX_THREADS, THREADS_KEY " is not a number from 1 to 64");
+    EXPECT(api, set < SET_COUNT, *name ? "this processor lacks the instructions of these kernels, or no kernels have this name"
+                                       : "this processor lacks the instructions that the encoder's operators need");
+    char *end = threads_text;
+    const long threads = *threads_text ? strtol(threads_text, &end, 10) : 1;
+    EXPECT(api, !*end && threads >= 1 && threads <= MAX_THREADS, THREADS_ENTRY " is not a number from 1 to " TEXT(MAX_THREADS));
     struct library *library;
     TRY(find_library(api, set, (size_t)threads, &library));
     TRY(api->AddCustomOpDomain(options, library->domain));
-    return *name ? NULL : api->AddSessionConfigEntry(options, KERNELS_KEY, SETS[set].name); /* to write it again logs a warning */
+    return *name ? NULL : api->AddSessionConfigEntry(options, KERNELS_ENTRY, SETS[set].name); /* writing it twice logs a warning */
 }

@@ -1,4 +1,4 @@
-/* The sets of kernels that this library was compiled with, the fastest first, and which of them this processor can run. */
+/* The sets of kernels that the library contains, the fastest first, and the test whether this processor can run them. */
 
 #ifndef PROCESSOR_H
 #define PROCESSOR_H
@@ -10,7 +10,7 @@
 
 #if defined(EMULATED)
 
-/* The tests compile these sets with their instructions in plain C, which every processor runs. */
+/* The tests compile these sets with plain C in place of their instructions, which every processor can run. */
 static inline int has_avx512_vnni(void) { return 1; }
 
 static inline int has_i8mm(void) { return 1; }
@@ -22,7 +22,7 @@ static inline int has_dotprod(void) { return 1; }
 #include <cpuid.h>
 
 enum { FMA = 1 << 12, OSXSAVE = 1 << 27, AVX2 = 1 << 5, AVX512 = 1 << 16 | 1 << 17 | 1 << 30 | 1u << 31, VNNI = 1 << 11 };
-enum { AVX_STATE = 0x6, AVX512_STATE = 0xe6 }; /* registers that the operating system saves */
+enum { AVX_STATE = 0x6, AVX512_STATE = 0xe6 }; /* the registers that the operating system saves */
 
 struct features {
     unsigned leaf1_c, leaf7_b, leaf7_c, states;
@@ -97,7 +97,7 @@ static const struct set SETS[] = {
 };
 #define SET_COUNT (sizeof SETS / sizeof *SETS)
 
-/* Find the set of this name, or the fastest if the name is empty, among those that this processor can run; SET_COUNT if none. */
+/* Find the set with this name that this processor can run, or the fastest if the name is empty. Returns its index, or SET_COUNT. */
 static size_t find_set(const char *name) {
     for (size_t set = 0; set < SET_COUNT; set++)
         if ((!*name || !strcmp(name, SETS[set].name)) && SETS[set].is_available()) return set;

@@ -1,36 +1,39 @@
-/* Sums of products of bytes, exact in 32 bits. PRODUCTS is the one file that knows the instruction set; build.py names it.
+/* Sums of products of bytes, exact in 32 bits. Only one file knows the instruction set: the one that build.py names PRODUCTS.
 
-   Each such file defines
+   Each such file defines:
 
-   TILE_ROWS, TILE_PANELS      so many rows times so many panels of outputs are computed at a time: as there are registers for
-   QUERIES, VECTORS, COLUMNS   the same for attention.h
-   EXCESS                      what is added to each weight: a row's sums of products hold so many times the sum of its activations
-   to_ints                     sixteen floats to the nearest whole numbers
-   to_bytes                    sixteen whole numbers from -127 to 127 as bytes
-   MOVES, separate             whether and how activations are moved out of a row whose products would overflow
-   REPACKS, REPACKED_ROWS,
-   repacked_bytes, repack      whether, from how many rows on and how a block of a panel is put in another order before it is used
-   products                    the sums of a tile */
+   TILE_ROWS, TILE_PANELS      the rows and the panels of outputs of a tile: as many as can be computed at a time in registers
+   QUERIES, VECTORS, COLUMNS   the sizes of a tile in attention.h
+   EXCESS                      the number that is added to each weight: a row's sums of products are too large by EXCESS times the
+                               sum of its activations
+   to_ints                     rounds sixteen floats to the nearest whole numbers
+   to_bytes                    converts sixteen whole numbers from -127 to 127 to bytes
+   MOVES, separate             1 if activations are moved out of a row whose products would overflow, and the function that does it
+   REPACKS, REPACKED_ROWS,     1 if the weights are put in another order before they are used, the least number of rows for which
+   repacked_bytes, repack      that is done, the size of a block of a panel in that order, and the function that does it
+   products                    computes the sums of a tile */
 
 #ifndef PRODUCTS_H
 #define PRODUCTS_H
 
+#include "interface.h"
 #include "vectors.h"
 
-#define PANEL LANES /* outputs whose weights lie together, as layers/model/int8.py packs them */
-#define GROUP 4     /* inputs of each of them that lie together */
-#define AHEAD 2048  /* so many bytes on, weights are asked for before they are needed: a model is larger than the caches */
+_Static_assert(PANEL == LANES, "a vector does not hold one number for each output of a panel");
+_Static_assert(GROUP == sizeof(int32_t), "the activations of a group are not read as one number of 32 bits");
+
+#define AHEAD 2048 /* weights are fetched so many bytes before they are needed, because a model is larger than the caches */
 
 typedef int8_t bytes __attribute__((ext_vector_type(LANES)));
 
-/* The second and the fourth activation of a group, if they are multiplied apart from the others, and where the group's weights
-   start in their block. */
+/* The second and the fourth activation of a group that are multiplied separately from the others, or 0, and the place in their
+   block at which the group's weights start. */
 struct moved {
     int16_t activations[2];
     uint32_t offset;
 };
 
-/* A block of a row: its scale, EXCESS times the sum of its activations, and which of them were moved. */
+/* A block of a row: its scale, EXCESS times the sum of its activations, and the range of the activations that were moved. */
 struct block {
     float scale;
     int32_t excess;
@@ -41,7 +44,7 @@ struct block {
 struct rounded {
     int8_t *bytes;        /* (rows, blocks, inputs of a block) */
     struct block *blocks; /* (rows, blocks) */
-    struct moved *moved;  /* of all rows and blocks, in their order */
+    struct moved *moved;  /* for all rows and blocks, in this order */
 };
 
 #include PRODUCTS

@@ -10,7 +10,7 @@
 #define QUERIES 6
 #define VECTORS 1
 #define COLUMNS 1
-#define EXCESS 128
+#define EXCESS ZERO_WEIGHT
 #define MOVES 1
 #define REPACKS 0
 
@@ -33,32 +33,32 @@ ALWAYS_INLINE bytes to_bytes(ints values) {
     return result;
 }
 
-/* VPMADDUBSW sums the products of two neighbouring bytes in 16 bits. With weights up to 255 the sum fits while the two activations
-   add up to 128 at most, in either direction: 255 * 128 = 32640. Of each pair that adds up to more, the second activation is moved
-   out of the row. Returns the number of groups that were moved. */
-ALWAYS_INLINE size_t separate(int8_t *row, size_t count, struct moved *moved) {
-    size_t found = 0;
-    for (size_t start = 0; start < count; start += 128) {
+/* VPMADDUBSW sums the products of two neighbouring bytes in 16 bits. With weights up to 255 the sum fits if the absolute value of
+   the sum of both activations is at most 128, since 255 * 128 = 32640. If it is larger, the second activation of the pair is moved
+   out of the row. Returns the number of groups with a moved activation. */
+ALWAYS_INLINE size_t separate(int8_t *row, size_t inputs, struct moved *moved) {
+    size_t groups = 0;
+    for (size_t start = 0; start < inputs; start += 128) {
         uint64_t pairs = 0; /* a bit for each pair of 128 activations */
-        for (size_t k = 0; k < least(128, count - start); k += 32) {
+        for (size_t k = 0; k < least(128, inputs - start); k += 32) {
             const __m256i activations = _mm256_loadu_si256((const __m256i *)(row + start + k));
             const __m256i sums = _mm256_abs_epi16(_mm256_maddubs_epi16(_mm256_set1_epi8(1), activations));
             const __m256i large = _mm256_cmpgt_epi16(sums, _mm256_set1_epi16(128));
             const __m128i packed = _mm_packs_epi16(_mm256_castsi256_si128(large), _mm256_extracti128_si256(large, 1));
             pairs |= (uint64_t)_mm_movemask_epi8(packed) << (k / 2);
         }
-        if (count - start < 128) pairs &= (1ull << (count - start) / 2) - 1; /* the last register reaches past the end */
+        if (inputs - start < 128) pairs &= (1ull << (inputs - start) / 2) - 1; /* the last register reads past the end */
         while (pairs) {
             const size_t group = (size_t)__builtin_ctzll(pairs) / 2, two = pairs >> 2 * group & 3;
             int8_t *from = row + start + group * GROUP;
             const int16_t second = two & 1 ? from[1] : 0, fourth = two & 2 ? from[3] : 0;
             from[1] = two & 1 ? 0 : from[1];
             from[3] = two & 2 ? 0 : from[3];
-            moved[found++] = (struct moved){{second, fourth}, (uint32_t)((start + group * GROUP) * PANEL)};
+            moved[groups++] = (struct moved){{second, fourth}, (uint32_t)((start + group * GROUP) * PANEL)};
             pairs &= ~(3ull << 2 * group);
         }
     }
-    return found;
+    return groups;
 }
 
 ALWAYS_INLINE __m256i add_products(__m256i sum, __m256i weights, __m256i activations) {
@@ -66,7 +66,7 @@ ALWAYS_INLINE __m256i add_products(__m256i sum, __m256i weights, __m256i activat
     return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
 }
 
-/* The second and the fourth weight of each output's group, times two activations. */
+/* Add the products of the second and the fourth weight of each output's group with two activations. */
 ALWAYS_INLINE __m256i add_moved(__m256i sum, __m256i weights, __m256i activations) {
     return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_srli_epi16(weights, 8), activations));
 }

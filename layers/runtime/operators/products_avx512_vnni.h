@@ -1,4 +1,4 @@
-/* Products of bytes with AVX-512 VNNI, whose VPDPBUSD multiplies four bytes without a sign by four with one and sums exactly. */
+/* Products of bytes with AVX-512 VNNI. Its VPDPBUSD multiplies four unsigned bytes by four signed bytes and sums exactly. */
 
 #ifndef PRODUCTS_AVX512_VNNI_H
 #define PRODUCTS_AVX512_VNNI_H
@@ -10,7 +10,7 @@
 #define QUERIES 6
 #define VECTORS 4
 #define COLUMNS 2
-#define EXCESS 128
+#define EXCESS ZERO_WEIGHT
 #define MOVES 0
 #define REPACKS 0
 

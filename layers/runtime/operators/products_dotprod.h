@@ -1,4 +1,4 @@
-/* Products of bytes with SDOT, as all arm64 processors of AWS have it. */
+/* Products of bytes with SDOT, which all arm64 processors of AWS have. */
 
 #ifndef PRODUCTS_DOTPROD_H
 #define PRODUCTS_DOTPROD_H
@@ -11,9 +11,9 @@
 
 ALWAYS_INLINE size_t repacked_bytes(size_t inputs) { return inputs * PANEL; }
 
-/* Give the weights of a block of inputs their sign back. */
+/* Make the weights of a block of inputs signed. */
 ALWAYS_INLINE void repack(const uint8_t *weights, size_t inputs, uint8_t *repacked) {
-    for (size_t i = 0; i < inputs * PANEL; i += 16) vst1q_u8(repacked + i, vreinterpretq_u8_s8(with_sign(weights + i)));
+    for (size_t i = 0; i < inputs * PANEL; i += 16) vst1q_u8(repacked + i, vreinterpretq_u8_s8(as_signed(weights + i)));
 }
 
 ALWAYS_INLINE void products(size_t rows, size_t panels, int is_repacked, const int8_t *activations, size_t stride, size_t inputs,

@@ -1,5 +1,5 @@
-/* Products of bytes with SMMLA, which multiplies two rows of eight bytes by two columns of eight and sums into four numbers:
-   Neoverse V1 and later. Few rows, for which it is not worth putting the weights in its order, are left to SDOT. */
+/* Products of bytes with SMMLA (Neoverse V1 and later), which multiplies two rows of eight bytes by two columns of eight and adds
+   to four numbers. It needs the weights in another order. For few rows that is not worth the time, and SDOT computes them. */
 
 #ifndef PRODUCTS_I8MM_H
 #define PRODUCTS_I8MM_H
@@ -9,25 +9,26 @@
 #define TILE_ROWS 8
 #define TILE_PANELS 1
 #define REPACKED_ROWS 8
-#define COLUMN_PAIRS 4 /* pairs of outputs in half a panel: with four pairs of rows there are registers for so many sums */
+#define COLUMN_PAIRS 4 /* pairs of outputs in half a panel: the registers hold the sums for these and four pairs of rows */
 
 ALWAYS_INLINE size_t repacked_bytes(size_t inputs) { return round_up(inputs, 2 * GROUP) * PANEL; }
 
-/* Put each two groups of a block together, with their sign back: eight inputs of one output, then of the next. An odd group at the
+/* Combine every two groups of a block and make them signed: eight inputs of one output, then eight of the next. An odd group at the
    end is followed by zeros. */
 ALWAYS_INLINE void repack(const uint8_t *weights, size_t inputs, uint8_t *repacked) {
     for (size_t k = 0; k < inputs; k += 2 * GROUP)
         UNROLLED for (size_t q = 0; q < QUARTERS; q++) {
             const uint8_t *from = weights + k * PANEL + q * 16;
-            const uint32x4_t one = vreinterpretq_u32_s8(with_sign(from));
-            const uint32x4_t two = k + GROUP < inputs ? vreinterpretq_u32_s8(with_sign(from + GROUP * PANEL)) : vdupq_n_u32(0);
+            const uint32x4_t first = vreinterpretq_u32_s8(as_signed(from));
+            const uint32x4_t second = k + GROUP < inputs ? vreinterpretq_u32_s8(as_signed(from + GROUP * PANEL)) : vdupq_n_u32(0);
             uint8_t *to = repacked + k * PANEL + q * 32;
-            vst1q_u8(to, vreinterpretq_u8_u32(vzip1q_u32(one, two)));
-            vst1q_u8(to + 16, vreinterpretq_u8_u32(vzip2q_u32(one, two)));
+            vst1q_u8(to, vreinterpretq_u8_u32(vzip1q_u32(first, second)));
+            vst1q_u8(to + 16, vreinterpretq_u8_u32(vzip2q_u32(first, second)));
         }
 }
 
-/* A row without a neighbour is its own. An odd group at a block's end is read with what follows it, times zero. */
+/* The last of an odd number of rows is paired with itself. An odd group at a block's end is read together with the bytes after it,
+   which are multiplied by zero. */
 ALWAYS_INLINE void matrix_products(size_t rows, const int8_t *activations, size_t stride, size_t inputs, const uint8_t *weights,
                                    ints sums[TILE_ROWS][TILE_PANELS]) {
     for (size_t half = 0; half < 2; half++) {
@@ -37,15 +38,15 @@ ALWAYS_INLINE void matrix_products(size_t rows, const int8_t *activations, size_
             int8x16_t w[COLUMN_PAIRS];
             UNROLLED for (size_t c = 0; c < COLUMN_PAIRS; c++) w[c] = vreinterpretq_s8_u8(vld1q_u8(from + c * 16));
             UNROLLED for (size_t row = 0; row < rows; row += 2) {
-                const int8_t *one = activations + row * stride + k, *two = row + 1 < rows ? one + stride : one;
-                const int8x16_t a = vcombine_s8(vld1_s8(one), vld1_s8(two));
+                const int8_t *row1 = activations + row * stride + k, *row2 = row + 1 < rows ? row1 + stride : row1;
+                const int8x16_t a = vcombine_s8(vld1_s8(row1), vld1_s8(row2));
                 UNROLLED for (size_t c = 0; c < COLUMN_PAIRS; c++) totals[row / 2][c] = vmmlaq_s32(totals[row / 2][c], a, w[c]);
             }
         }
         UNROLLED for (size_t row = 0; row < rows; row++) UNROLLED for (size_t c = 0; c < COLUMN_PAIRS; c++) {
             const int32x4_t total = totals[row / 2][c];
-            const int32x2_t two = row % 2 ? vget_high_s32(total) : vget_low_s32(total);
-            memcpy((int32_t *)&sums[row][0] + half * 2 * COLUMN_PAIRS + 2 * c, &two, sizeof two);
+            const int32x2_t pair = row % 2 ? vget_high_s32(total) : vget_low_s32(total);
+            memcpy((int32_t *)&sums[row][0] + half * 2 * COLUMN_PAIRS + 2 * c, &pair, sizeof pair);
         }
     }
 }

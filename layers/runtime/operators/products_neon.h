@@ -1,5 +1,5 @@
-/* What both sets of kernels for arm64 have in common. Both factors of a product have a sign there, so nothing is in excess. Weights
-   are stored without a sign: they get it back in the loop, or once for all rows of a chunk if there are enough of them. */
+/* The common part of both sets of kernels for arm64. Its instructions multiply signed bytes, so nothing is in excess. The stored
+   weights are unsigned: they are made signed in the loop, or once for all rows of a chunk if it has enough rows. */
 
 #ifndef PRODUCTS_NEON_H
 #define PRODUCTS_NEON_H
@@ -26,22 +26,22 @@ ALWAYS_INLINE ints to_ints(floats values) {
 
 ALWAYS_INLINE bytes to_bytes(ints values) { return __builtin_convertvector(values, bytes); }
 
-ALWAYS_INLINE int8x16_t with_sign(const uint8_t *weights) {
-    return vreinterpretq_s8_u8(veorq_u8(vld1q_u8(weights), vdupq_n_u8(128)));
+ALWAYS_INLINE int8x16_t as_signed(const uint8_t *weights) {
+    return vreinterpretq_s8_u8(veorq_u8(vld1q_u8(weights), vdupq_n_u8(ZERO_WEIGHT)));
 }
 
-/* The products of one group, which is `lane` of the activations' registers. */
+/* Add the products of one group, which lies in `lane` of the activations' registers. */
 #define ADD_DOT_PRODUCTS(lane)                                                                                                     \
     UNROLLED for (size_t q = 0; q < QUARTERS; q++) {                                                                               \
         const uint8_t *from = weights + k * PANEL + (lane) * PANEL * GROUP + q * 16;                                               \
-        w[q] = has_sign ? vreinterpretq_s8_u8(vld1q_u8(from)) : with_sign(from);                                                   \
+        w[q] = is_signed ? vreinterpretq_s8_u8(vld1q_u8(from)) : as_signed(from);                                                  \
     }                                                                                                                              \
     UNROLLED for (size_t row = 0; row < rows; row++) UNROLLED for (size_t q = 0; q < QUARTERS; q++)                                \
         totals[row][q] = vdotq_laneq_s32(totals[row][q], w[q], a[row], lane);
 
-/* The sums for up to four rows with SDOT, which sums four products into each of four numbers. It takes the activations of four
-   groups from one register, by element: a broadcast for each group would take as long as the products (llvm-mca, neoverse-n1). */
-ALWAYS_INLINE void dot_products(size_t rows, int has_sign, const int8_t *activations, size_t stride, size_t inputs,
+/* Compute the sums for up to four rows with SDOT, which adds four products to each of four numbers. It takes the activations of
+   four groups from one register, by element: a broadcast for each group takes as long as the products (llvm-mca, neoverse-n1). */
+ALWAYS_INLINE void dot_products(size_t rows, int is_signed, const int8_t *activations, size_t stride, size_t inputs,
                                 const uint8_t *weights, ints sums[][1]) {
     int32x4_t totals[4][QUARTERS] = {0};
     int8x16_t a[4], w[QUARTERS];

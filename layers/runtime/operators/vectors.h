@@ -1,5 +1,6 @@
 /* Sixteen floats at a time, with the same bits on every processor: each result is rounded as IEEE 754 says, sums have one order,
-   nothing is left to a mathematical library. The compiler makes of them one register of AVX-512, two of AVX2 or four of NEON. */
+   and no function of a mathematical library is called. The compiler maps a vector to one register of AVX-512, two of AVX2 or four
+   of NEON. */
 
 #ifndef VECTORS_H
 #define VECTORS_H
@@ -27,28 +28,28 @@ ALWAYS_INLINE float as_float(int32_t bits) {
     return value;
 }
 
-/* The first `count` values from `from`, at most LANES, and zeros after them. */
-ALWAYS_INLINE floats load(const float *from, size_t count) {
+/* Load as many values as `lanes` says, but at most LANES; the other lanes are 0. */
+ALWAYS_INLINE floats load(const float *from, size_t lanes) {
     floats values = all(0);
-    if (count >= LANES) memcpy(&values, from, sizeof values);
-    else memcpy(&values, from, count * sizeof(float));
+    if (lanes >= LANES) memcpy(&values, from, sizeof values);
+    else memcpy(&values, from, lanes * sizeof(float));
     return values;
 }
 
-/* The first `count` lanes, at most LANES. */
-ALWAYS_INLINE void store(float *to, floats values, size_t count) {
-    if (count >= LANES) memcpy(to, &values, sizeof values);
-    else memcpy(to, &values, count * sizeof(float));
+/* Store as many values as `lanes` says, but at most LANES. */
+ALWAYS_INLINE void store(float *to, floats values, size_t lanes) {
+    if (lanes >= LANES) memcpy(to, &values, sizeof values);
+    else memcpy(to, &values, lanes * sizeof(float));
 }
 
 ALWAYS_INLINE floats fma(floats a, floats b, floats c) { return __builtin_elementwise_fma(a, b, c); }
 
-/* The larger of each two; b where either is NaN. */
+/* Return the larger number of each lane; b if either is NaN. */
 ALWAYS_INLINE floats larger(floats a, floats b) { return a > b ? a : b; }
 
 ALWAYS_INLINE floats absolute(floats a) { return (floats)((ints)a & 0x7fffffff); }
 
-/* The lanes with their neighbours 8, 4, 2 or 1 away. */
+/* Swap each lane with the one 8, 4, 2 or 1 lanes away. */
 #define SWAPPED_8(a) __builtin_shufflevector(a, a, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7)
 #define SWAPPED_4(a) __builtin_shufflevector(a, a, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
 #define SWAPPED_2(a) __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
@@ -70,9 +71,9 @@ ALWAYS_INLINE float largest(floats a) {
     return a[0];
 }
 
-/* 2 to the power of x, for x up to 127, to 1e-7 of it: 2^n times a polynomial over -1/2 to 1/2, fitted to the least largest error.
-   Below -100 it is that of -100: beside the 1 of the largest it counts for nothing, and smaller numbers would soon be subnormal,
-   with which processors compute a hundred times slower. */
+/* Return 2 to the power of x for x up to 127, with a relative error of 1e-7: 2^n times a polynomial over -1/2 to 1/2, which was
+   fitted for the smallest maximum error. An x below -100 is taken as -100. Such a result is too small to matter next to the largest
+   one, which is 1, and much smaller results would be subnormal numbers, which processors compute with a hundred times slower. */
 ALWAYS_INLINE floats power_of_two(floats x) {
     x = larger(all(-100), x);
     const floats n = __builtin_elementwise_rint(x), r = x - n;
@@ -85,9 +86,9 @@ ALWAYS_INLINE floats power_of_two(floats x) {
     return (floats)((ints)p + (__builtin_convertvector(n, ints) << 23));
 }
 
-/* x times the normal distribution's cumulative probability at x (Hendrycks and Gimpel 2016, arXiv:1606.08415), to 1e-7: max(x, 0)
-   less |x| times the probability beyond |x|. The binary logarithm of that is nearly a polynomial of degree 6, fitted to the least
-   largest error of the product over 0 to 6, beyond which nothing is left. */
+/* Return x times the cumulative probability of the normal distribution at x (Hendrycks and Gimpel 2016, arXiv:1606.08415), with an
+   error of 1e-7: max(x, 0) minus |x| times the probability of values beyond |x|. The binary logarithm of that probability is nearly
+   a polynomial of degree 6. It was fitted over 0 to 6 for the smallest maximum error of the product, which is 0 beyond 6. */
 ALWAYS_INLINE floats gelu(floats x) {
     const floats z = absolute(x) < all(6) ? absolute(x) : all(6);
     floats p = all(2.99241510e-5f);

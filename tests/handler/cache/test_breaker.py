@@ -1,10 +1,10 @@
-"""The breaker: closed, open, half-open."""
+"""The circuit breaker is closed, open or half-open."""
 
 from handler.cache.breaker import Breaker
 
 
 class Clock:
-    """Seconds that pass when told to."""
+    """A clock whose time the test sets."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -14,14 +14,14 @@ class Clock:
 
 
 def warm(clock: Clock) -> Breaker:
-    """A breaker that opens after three failures for ten seconds, its first attempt behind it."""
+    """Return a breaker that opens for ten seconds after three failures, and has had its first call."""
     breaker = Breaker(failures=3, pause=10, clock=clock)
     breaker.succeeded()
     return breaker
 
 
 def test_it_opens_after_three_failures_in_a_row() -> None:
-    """Not after two, and not after three with a success among them."""
+    """Two failures are not enough, and a success resets the count."""
     breaker = warm(Clock())
     for outcome in (breaker.failed, breaker.failed, breaker.succeeded, breaker.failed, breaker.failed):
         outcome()
@@ -30,8 +30,8 @@ def test_it_opens_after_three_failures_in_a_row() -> None:
     assert not breaker.allows()
 
 
-def test_after_the_pause_one_attempt_is_let_through() -> None:
-    """One a pause, until one succeeds."""
+def test_after_the_pause_one_call_is_allowed() -> None:
+    """One call is allowed after each pause, until one succeeds."""
     clock = Clock()
     breaker = warm(clock)
     for _ in range(3):
@@ -45,8 +45,8 @@ def test_after_the_pause_one_attempt_is_let_through() -> None:
     assert [breaker.allows() for _ in range(3)] == [True, True, True]
 
 
-def test_a_first_attempt_that_fails_is_not_counted() -> None:
-    """It is cold."""
+def test_a_first_call_that_fails_is_not_counted() -> None:
+    """It may fail only because the process is cold."""
     breaker = Breaker(failures=1, clock=Clock())
     breaker.failed()
     assert breaker.allows()

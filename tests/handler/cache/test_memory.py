@@ -1,4 +1,4 @@
-"""Rows in memory: the ones used last, and never more bytes than allowed."""
+"""The memory has the most recently used rows, and never more bytes than allowed."""
 
 import random
 import sys
@@ -13,12 +13,12 @@ from handler.cache.memory import OVERHEAD_BYTES, Memory
 
 
 def key(number: int) -> bytes:
-    """A key of its own bytes."""
+    """Return a different key for each number."""
     return number.to_bytes(32)
 
 
-def test_the_row_not_used_for_longest_goes_first() -> None:
-    """Reading is using."""
+def test_the_least_recently_used_row_is_dropped_first() -> None:
+    """Reading a row counts as using it."""
     memory = Memory(2 * (10 + OVERHEAD_BYTES))
     memory.put(key(1), bytes(10))
     memory.put(key(2), bytes(10))
@@ -27,8 +27,8 @@ def test_the_row_not_used_for_longest_goes_first() -> None:
     assert [memory.get(key(number)) is not None for number in (1, 2, 3)] == [True, False, True]
 
 
-def test_a_row_written_again_is_the_new_one() -> None:
-    """And counts once."""
+def test_a_row_that_is_written_again_replaces_the_old_one() -> None:
+    """Its size counts once."""
     memory = Memory(2 * (10 + OVERHEAD_BYTES))
     for content in (b"a" * 10, b"b" * 10, b"c" * 10):
         memory.put(key(1), content)
@@ -45,8 +45,8 @@ def test_a_memory_too_small_for_a_row_holds_none(capacity: int) -> None:
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 3000)), max_size=60), st.integers(0, 10_000))
-def test_what_is_held_is_always_the_newest_that_fits(puts: list[tuple[int, int]], capacity: int) -> None:
-    """Against the definition: newest first, as long as their sizes fit."""
+def test_the_newest_rows_that_fit_are_in_memory(puts: list[tuple[int, int]], capacity: int) -> None:
+    """A list with the newest row last is the reference."""
     memory = Memory(capacity)
     order: list[tuple[int, int]] = []
     for number, length in puts:
@@ -58,8 +58,8 @@ def test_what_is_held_is_always_the_newest_that_fits(puts: list[tuple[int, int]]
     assert all(memory.get(key(number)) == bytes(length) for number, length in order)
 
 
-def test_the_bytes_of_python_itself_are_counted() -> None:
-    """What a full memory really takes, with keys and rows as they come in, is within the capacity."""
+def test_python_s_own_memory_is_counted() -> None:
+    """The memory that a full cache really takes, with keys and rows, is within its capacity."""
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
@@ -72,12 +72,12 @@ def test_the_bytes_of_python_itself_are_counted() -> None:
     assert 3_000_000 < taken < 4_000_000
 
 
-def test_threads_that_put_and_get_at_once_leave_it_whole() -> None:
-    """Without a lock two of them counted a row twice, until nothing fitted any more and each put raised KeyError."""
+def test_threads_can_put_and_get_at_the_same_time() -> None:
+    """Without the lock, two of them counted a row twice, until no row fitted any more and every put raised KeyError."""
     memory = Memory(20 * (10 + OVERHEAD_BYTES))
 
     def use(seed: int) -> None:
-        generator = random.Random(seed)  # noqa: S311 - repeatable, not secret
+        generator = random.Random(seed)  # noqa: S311 - the numbers must be repeatable, not secret
         for _ in range(20_000):
             memory.put(key(generator.randrange(40)), bytes(10))
             memory.get(key(generator.randrange(40)))

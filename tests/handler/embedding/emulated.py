@@ -1,6 +1,6 @@
-"""Vectors of models as the handler makes them on the CPU this runs on, and as their graphs as written would.
+"""Print vectors of models as JSON: as the handler computes them on this CPU, and as the graphs do without its options.
 
-Run by test_without_vnni.py in an emulated CPU; prints JSON.
+test_without_vnni.py runs this program on an emulated CPU.
 """
 
 import json
@@ -17,11 +17,11 @@ from handler.embedding.manifest import GRAPH, Manifest
 from handler.embedding.tokenization import Tokenization
 
 TEXTS = ["a", "Is it raining?", "Is it sunny?", "Today is a sunny day and I will get some ice cream. " * 5]
-"""Two are of one length."""
+"""Two of them have the same length."""
 
 
 def vectors(folder: Path) -> dict[str, list[list[float]]]:
-    """The texts' vectors in both ways."""
+    """Return the texts' vectors, computed in both ways."""
     manifest = Manifest.read(folder)
     sequences = [tokens.ids for tokens in Tokenization(folder, manifest.max_length).tokenize(TEXTS, "right")]
     options = onnxruntime.SessionOptions()

@@ -1,4 +1,4 @@
-"""A model that is missing, foreign or damaged: one sentence at start, and the same one to every caller."""
+"""A model that is missing, foreign or damaged is logged with one sentence at start, and refused to every caller."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ Damage = Callable[[Path], object]
 
 
 def changed(**fields: object) -> Damage:
-    """Change fields of the manifest."""
+    """Return a damage that changes fields of the manifest."""
 
     def damage(folder: Path) -> None:
         manifest = folder / "manifest.json"
@@ -26,7 +26,7 @@ def changed(**fields: object) -> Damage:
 
 
 def without(field: str) -> Damage:
-    """Take a field out of the manifest."""
+    """Return a damage that removes a field of the manifest."""
 
     def damage(folder: Path) -> None:
         manifest = folder / "manifest.json"
@@ -38,13 +38,13 @@ def without(field: str) -> Damage:
 
 
 def a_folder_for_the_manifest(folder: Path) -> None:
-    """Put a folder where the manifest was."""
+    """Replace the manifest by a folder."""
     (folder / "manifest.json").unlink()
     (folder / "manifest.json").mkdir()
 
 
 def foreign(name: str) -> Damage:
-    """Put an empty object where a file was, and its true sha256 into the manifest."""
+    """Return a damage that replaces a file by an empty JSON object, with its correct sha256 in the manifest."""
 
     def damage(folder: Path) -> None:
         (folder / name).write_bytes(b"{}")
@@ -57,7 +57,7 @@ def foreign(name: str) -> Damage:
 DAMAGES: dict[str, tuple[Damage, str]] = {
     "no folder": (shutil.rmtree, "The model file manifest.json is missing in"),
     "no weights": (lambda folder: (folder / "model.onnx.data").unlink(), "The model file model.onnx.data is missing in"),
-    "cut weights": (lambda folder: (folder / "model.onnx.data").write_bytes(b"cut"), "model.onnx.data in .* is damaged"),
+    "truncated weights": (lambda folder: (folder / "model.onnx.data").write_bytes(b"short"), "model.onnx.data in .* is damaged"),
     "changed tokenizer": (lambda folder: (folder / "tokenizer.json").write_text("{}"), "tokenizer.json in .* is damaged"),
     "foreign tokenizer": (foreign("tokenizer.json"), "tokenizer.json in .* is not a tokenizer"),
     "foreign graph": (foreign("model.onnx"), "model.onnx in .* cannot be loaded"),
@@ -67,12 +67,17 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         a_folder_for_the_manifest,
         "manifest.json in .* cannot be read: Is a directory",
     ),
-    "newer format": (changed(format=4), "has format 4, this version reads format 3"),
+    "older format": (changed(format=3), "has format 3, this version reads format 4: update the handler or build the model again"),
+    "newer format": (changed(format=5), "has format 5, this version reads format 4"),
     "missing field": (without("pooling"), "lacks pooling"),
     "no files": (changed(files=None), "has no usable files"),
     "unnamed files": (changed(files={}), "has no usable files"),
     "numbers for digests": (changed(files={"model.onnx": 5}), "has no usable files"),
     "a text for a number": (changed(max_length="256"), "has no usable max_length"),
+    "an unknown codec": (changed(codec="scaled8"), "has no usable codec"),
+    "an unknown optimization level": (changed(loading={"optimization": "all", "entries": {}}), "has no usable loading"),
+    "a session entry that is a number": (changed(loading={"optimization": "none", "entries": {"a": 1}}), "has no usable loading"),
+    "a field of the loading that is missing": (changed(loading={"optimization": "none"}), "has no usable loading"),
     "a prompt that is none": (changed(prompts={"query": None}), "has no usable prompts"),
     "wrong dimension": (changed(dimension=768), "gives vectors of dimension 384, its manifest says 768"),
 }
@@ -82,7 +87,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
 def test_a_damaged_model_is_logged_at_start_and_refused_to_every_caller(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One log line at start; 424 with its id on every route, and nothing of the reason; no stack trace in either."""
+    """Every route returns 424 with the id of the log line, and without the reason. Neither contains a stack trace."""
     folder = tmp_path / "model"
     shutil.copytree(INT8, folder)
     damage, sentence = DAMAGES[name]

@@ -1,4 +1,4 @@
-"""Which kernels the encoder's own operators use: chosen by the processor or by KERNELS, and reported truly."""
+"""The kernels of the encoder's own operators are chosen by the processor or by KERNELS, and reported."""
 
 import json
 import platform
@@ -19,23 +19,23 @@ OPTIONS = Options(normalize=False, use_cache=False)
 TEXTS = ["a", "Is it raining?", "word " * 150]
 
 
-def test_the_setting_knows_every_set_of_kernels_that_is_compiled() -> None:
-    """Of both kinds of machine."""
+def test_the_setting_accepts_every_set_of_kernels_that_is_compiled() -> None:
+    """It accepts the sets of both architectures on each of them."""
     assert set(KERNELS) == {name for sets in build.KERNELS.values() for name in sets}
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_every_set_of_kernels_gives_the_same_bits_or_is_refused_in_a_sentence(
+def test_every_set_of_kernels_gives_the_same_bits_or_is_refused_with_a_sentence(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Where this processor lacks the instructions, the log says so, and nothing is computed with others instead."""
+    """If this processor lacks the instructions, the log says so, and no other kernels are used instead."""
     fastest = serve(INT8)
     capsys.readouterr()
     chosen = serve(INT8, KERNELS=name)
     logged = json.loads(capsys.readouterr().err)
     if isinstance(chosen, UnloadedService):
         assert name != fastest.kernels
-        assert re.search(f"cannot be used with KERNELS={name}: .*does not have the instructions", logged["reason"])
+        assert re.search(f"cannot be used with KERNELS={name}: .*lacks the instructions", logged["reason"])
         with pytest.raises(Backend):
             chosen.embed(TEXTS, OPTIONS)
     else:
@@ -43,15 +43,15 @@ def test_every_set_of_kernels_gives_the_same_bits_or_is_refused_in_a_sentence(
         assert np.array_equal(chosen.embed(TEXTS, OPTIONS).vectors, fastest.embed(TEXTS, OPTIONS).vectors)
 
 
-def test_a_set_of_kernels_that_nobody_knows_is_refused_with_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
-    """Before a model is loaded."""
+def test_an_unknown_set_of_kernels_is_refused_with_a_list_of_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    """It is refused before the model is loaded."""
     assert isinstance(serve(INT8, KERNELS="sse2"), UnloadedService)
     reason = json.loads(capsys.readouterr().err)["reason"]
     assert reason == "KERNELS must be avx512_vnni or avx2 or i8mm or dotprod; it is 'sse2'"
 
 
 def test_info_and_one_line_of_the_log_name_the_kernels_in_use(capsys: pytest.CaptureFixture[str]) -> None:
-    """The line of a cold start has the processor's class, the threads and the memory too."""
+    """The line also has the processor's kernel class, the number of threads and the memory."""
     service = serve(INT8, THREADS="2", AWS_LAMBDA_FUNCTION_MEMORY_SIZE="3538")
     (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert service.kernels in build.KERNELS[build.machine()]
@@ -66,8 +66,8 @@ def test_info_and_one_line_of_the_log_name_the_kernels_in_use(capsys: pytest.Cap
     assert Client(make_handler(service, None)).get("/info").json["kernels"] == service.kernels
 
 
-def test_a_model_without_the_encoders_own_operators_names_no_kernels() -> None:
-    """ONNX Runtime chooses its own there."""
+def test_a_model_without_the_encoder_s_own_operators_reports_no_kernels() -> None:
+    """ONNX Runtime chooses the kernels of its own operators."""
     service = serve(FP32)
     assert service.kernels == ""
     assert Client(make_handler(service, None)).get("/info").json["kernels"] is None

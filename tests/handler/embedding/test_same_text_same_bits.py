@@ -1,4 +1,4 @@
-"""A text's vector is its own: whatever stands beside it, in whatever order, on however many threads."""
+"""A text's vector does not depend on the other texts of a request, on their order or on the number of threads."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from handler.embedding.encoder import Encoder
 from handler.service import Options, Service
 from layers.model.builder import Order, build
 from layers.model.corpus import passages
-from layers.model.networks import PRECISIONS
+from layers.model.precision import PRECISIONS
 from layers.model.sources import Source
 from tests.conftest import INT8, serve
 from tests.layers.model import references
@@ -22,28 +22,28 @@ OPTIONS = Options(normalize=False, use_cache=False)
 
 @pytest.fixture(scope="module")
 def services() -> list[Service]:
-    """The same model on one, two and five threads."""
+    """Load the same model for one, two and five threads."""
     return [serve(INT8, THREADS=threads) for threads in ("1", "2", "5")]
 
 
 @pytest.fixture(scope="module")
 def alone(services: list[Service]) -> dict[str, bytes]:
-    """Each text's vector when nothing stands beside it."""
+    """Embed each text alone."""
     return {text: services[0].embed([text], OPTIONS).vectors.tobytes() for text in TEXTS}
 
 
 @settings(max_examples=500, deadline=None)
 @given(batch=st.lists(st.sampled_from(TEXTS), min_size=1, max_size=8), chosen=st.integers(0, 2))
-def test_a_text_in_any_batch_has_the_bits_it_has_alone(
+def test_a_text_in_any_batch_has_the_same_bits_as_alone(
     services: list[Service], alone: dict[str, bytes], batch: list[str], chosen: int
 ) -> None:
-    """500 random batches, with repeats."""
+    """A text may be in a batch several times."""
     vectors = services[chosen].embed(batch, OPTIONS).vectors
     assert [vector.tobytes() for vector in vectors] == [alone[text] for text in batch]
 
 
-def test_normalising_and_slicing_are_blind_to_neighbours_too(services: list[Service]) -> None:
-    """What is done after the model is done row by row."""
+def test_normalized_and_shortened_vectors_do_not_depend_on_other_texts(services: list[Service]) -> None:
+    """Both are computed row by row."""
     options = Options(dimensions=100, use_cache=False)
     together = services[1].embed(TEXTS, options).vectors
     apart = [services[0].embed([text], options).vectors[0] for text in TEXTS]
@@ -54,8 +54,8 @@ POOLINGS = ["pooling-cls", "pooling-max", "pooling-weightedmean", "pooling-mean_
 
 
 @pytest.mark.parametrize("name", ["bert", "mpnet", "roberta", "without-prompt", "dense", *POOLINGS])
-def test_texts_of_one_length_have_the_bits_they_have_alone(name: str, tmp_path: Path) -> None:
-    """Where a model takes several of them in a run, and where that would change their bits."""
+def test_texts_of_the_same_length_have_the_same_bits_as_alone(name: str, tmp_path: Path) -> None:
+    """Some of these models compute several of them in one run; for the others that would change bits."""
     source, generator = Source(references.write(name, tmp_path / "source"), name, "1"), np.random.default_rng(1)
     manifest = build(Order(source, tmp_path / "model", "int8", (0, 0), threads=1, passages=12), lambda _: None)
     encoder = Encoder(tmp_path / "model", manifest, threads=1)
@@ -67,8 +67,8 @@ def test_texts_of_one_length_have_the_bits_they_have_alone(name: str, tmp_path: 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("name", ["bert", "mpnet"])
-def test_it_holds_for_every_precision(name: str, precision: str, tmp_path: Path) -> None:
-    """On tiny models: backwards, by threes, and on three threads, each text has the bits it has alone."""
+def test_a_text_in_any_batch_has_the_same_bits_as_alone_in_every_precision(name: str, precision: str, tmp_path: Path) -> None:
+    """Tiny models embed the texts in reverse order and in threes, on one thread and on three."""
     source = Source(references.write(name, tmp_path / "source"), name, "1")
     build(Order(source, tmp_path / "model", precision, (0, 0), threads=1, passages=12), lambda _: None)
     one, three = (serve(tmp_path / "model", THREADS=threads) for threads in ("1", "3"))

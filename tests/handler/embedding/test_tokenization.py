@@ -18,12 +18,12 @@ from tests.conftest import INT8, ROOT
 LIMIT = 16
 CLS, SEP = 101, 102
 TOKENIZATION = Tokenization(INT8, LIMIT)
-UNCUT = Tokenization(INT8, 10**9)
+WHOLE = Tokenization(INT8, 10**9)
 DIRECTIONS: list[Direction] = ["left", "right"]
 
 
 def test_a_short_text_is_its_tokens_between_the_special_ones() -> None:
-    """Neither padded nor cut."""
+    """It is neither padded nor truncated."""
     (tokens,) = TOKENIZATION.tokenize(["hello world"], "right")
     assert tokens.ids.tolist() == [CLS, 7592, 2088, SEP]
     assert not tokens.truncated
@@ -33,52 +33,52 @@ def test_a_short_text_is_its_tokens_between_the_special_ones() -> None:
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_a_long_text_keeps_its_special_tokens_and_one_end(text: str, direction: Direction) -> None:
     """[CLS] tail [SEP] on the left, [CLS] head [SEP] on the right; a short text stays whole."""
-    (whole,), (cut,) = UNCUT.tokenize([text], direction), TOKENIZATION.tokenize([text], direction)
+    (whole,), (truncated,) = WHOLE.tokenize([text], direction), TOKENIZATION.tokenize([text], direction)
     body = whole.ids[1:-1]
     kept = body[max(0, len(body) - (LIMIT - 2)) :] if direction == "left" else body[: LIMIT - 2]
-    assert cut.ids.tolist() == [CLS, *kept.tolist(), SEP]
-    assert cut.given == len(whole.ids) or (cut.more and LIMIT < cut.given <= len(whole.ids))
-    assert cut.truncated == (len(whole.ids) > LIMIT)
+    assert truncated.ids.tolist() == [CLS, *kept.tolist(), SEP]
+    assert truncated.total == len(whole.ids) or (truncated.is_lower_bound and LIMIT < truncated.total <= len(whole.ids))
+    assert truncated.truncated == (len(whole.ids) > LIMIT)
 
 
 def test_a_special_token_written_in_a_text_is_text() -> None:
-    """It is cut like any other word: only the tokenizer's own special tokens stay."""
+    """It is truncated like any other word. Only the special tokens that the tokenizer adds are kept."""
     (tokens,) = TOKENIZATION.tokenize(["[SEP] " * 40], "left")
     assert tokens.ids.tolist() == [CLS, *[SEP] * (LIMIT - 2), SEP]
-    assert LIMIT < tokens.given <= 42
+    assert LIMIT < tokens.total <= 42
 
 
-def test_token_ids_are_what_onnx_runtime_takes() -> None:
-    """A row of int64."""
+def test_token_ids_are_one_row_of_int64_as_onnx_runtime_takes_them() -> None:
+    """Other types would be refused when the graph is run."""
     (tokens,) = TOKENIZATION.tokenize(["word " * 40], "right")
     assert tokens.ids.dtype == np.int64
     assert tokens.ids.ndim == 1
 
 
-def test_a_lone_surrogate_is_refused_by_its_place() -> None:
-    """It is no character, and no tokenizer can encode it."""
+def test_a_lone_surrogate_is_refused_with_its_index_and_position() -> None:
+    """It is not a character, and no tokenizer can encode it."""
     with pytest.raises(Tokenizer, match=r"`inputs\[1\]` is not valid Unicode.* U\+D800 at position 2"):
         TOKENIZATION.tokenize(["fine", "ab\ud800"], "right")
 
 
-def test_a_deadline_that_has_passed_is_found_while_texts_are_tokenized() -> None:
-    """Before the first part, and again before each further one."""
+def test_tokenizing_ends_at_the_deadline() -> None:
+    """The deadline is checked before each batch."""
     with pytest.raises(TooLarge, match=r"^the time ran out: 0 of 2 inputs were tokenized in 0\.\d s, send fewer or shorter"):
         TOKENIZATION.tokenize(["a", "b" * 5000], "right", deadline=time.monotonic() - 1)
     with pytest.raises(TooLarge, match=r"^the time ran out: 0 of 1 inputs were tokenized"):
         TOKENIZATION.describe(["a"], special=True, deadline=time.monotonic() - 1)
 
 
-def test_a_text_that_cannot_be_truncated_is_refused_by_the_client_s_index() -> None:
-    """One word of a million letters: the tokenizer would make one unknown token of it, at the cost of 60 MB and a second."""
+def test_a_text_that_cannot_be_truncated_is_refused_with_the_client_s_index() -> None:
+    """For one word of a million letters, the tokenizer would need 60 MB and a second, and return one unknown token."""
     with pytest.raises(
         Validation, match=r"^`inputs\[7\]` cannot be truncated to 16 tokens: its first 262144 .* 1000000 characters$"
     ):
         TOKENIZATION.tokenize(["a" * 1_000_000], "right", places=[7])
 
 
-def test_many_texts_without_words_are_refused_together_and_taken_alone() -> None:
-    """Each by itself is read to its end."""
+def test_many_texts_without_words_are_refused_in_one_request_and_accepted_in_several() -> None:
+    """A single text is read to its end."""
     texts = ["a" * 12_000 + str(number) for number in range(200)]
     with pytest.raises(Validation, match="Send fewer texts at a time"):
         TOKENIZATION.tokenize(texts, "right")
@@ -86,7 +86,7 @@ def test_many_texts_without_words_are_refused_together_and_taken_alone() -> None
 
 
 CHARACTERS = 6_200_000
-"""The most that reaches a function, in UTF-8."""
+"""The largest text that can reach a function, in bytes of UTF-8."""
 HOSTILE = {
     "exclamation marks": "!",
     "one long word": "a",
@@ -118,14 +118,15 @@ DEFAULT = Tokenization(INT8, 256)
 
 
 SAMPLE = ("exclamation marks", "one long word", "Chinese")
-"""What `make test` tries; `make soak` tries all."""
+"""The scripts that `make test` tries. `make soak` tries all."""
 
 
 @pytest.mark.parametrize("name", HOSTILE if "TRUNCATED_TEXTS" in os.environ else SAMPLE)
 def test_no_script_takes_much_time_or_memory_before_it_is_truncated_or_refused(name: str) -> None:
-    """6.2 MB as one text and as 512 texts, both ends: less than 300 MB; less than 3 s of CPU time, or 9 where a machine is slow.
+    """6.2 MB as one text and as 512 texts, truncated at either end, take at most 300 MB.
 
-    Tokenizing all of it took 27 s and 2.1 GB for exclamation marks, 12 s and 877 MB for Chinese.
+    Each of the four calls takes at most 3 s of CPU time. The test allows three times as much, for slow machines. Tokenizing the
+    whole text took 27 s and 2.1 GB for exclamation marks, and 12 s and 877 MB for Chinese.
     """
     unit = HOSTILE[name]
     times = CHARACTERS // len(unit.encode())

@@ -1,4 +1,4 @@
-"""Int8 on an x86 CPU without VNNI, emulated by QEMU: `make without-vnni`."""
+"""Int8 models on an x86 CPU without VNNI, which QEMU emulates (`make without-vnni`)."""
 
 import json
 import os
@@ -20,11 +20,11 @@ from tests.layers.model.commands import built
 
 pytestmark = pytest.mark.skipif("RUN_EMULATED" not in os.environ, reason="`make without-vnni` emulates the CPU")
 LACKING = re.compile(r" (avx512\w*|avx_vnni|amx\w*)")
-"""What the host may have and the emulated CPU has not."""
+"""The instruction sets that this machine may have and the emulated CPU lacks."""
 
 
 def run(*command: str | Path) -> dict[str, Any]:
-    """What emulated.py prints."""
+    """Run emulated.py and return what it prints."""
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -32,38 +32,41 @@ def run(*command: str | Path) -> dict[str, Any]:
 
 
 def on_this_cpu(*models: Path) -> list[dict[str, list[list[float]]]]:
-    """Each model's vectors."""
+    """Return each model's vectors, computed on this CPU."""
     return list(run(sys.executable, emulated.__file__, *models)["models"])
 
 
 def on_haswell(folder: Path, *models: Path) -> list[dict[str, list[list[float]]]]:
-    """Each model's vectors; under -L files are looked for before the host's."""
+    """Return each model's vectors, computed on an emulated Haswell. QEMU looks for files under the folder after -L first."""
     qemu = shutil.which("qemu-x86_64-static") or shutil.which("qemu-x86_64")
     assert qemu
-    told = folder / "haswell/proc/cpuinfo"
-    told.parent.mkdir(parents=True)
-    told.write_text(LACKING.sub("", Path("/proc/cpuinfo").read_text()))
+    cpuinfo = folder / "haswell/proc/cpuinfo"
+    cpuinfo.parent.mkdir(parents=True)
+    cpuinfo.write_text(LACKING.sub("", Path("/proc/cpuinfo").read_text()))
     found = run(qemu, "-cpu", "Haswell", "-L", folder / "haswell", sys.executable, emulated.__file__, *models)
     assert saturates(found["kernels"])
     return list(found["models"])
 
 
 def cosines(vectors: list[list[float]], reference: list[list[float]]) -> np.ndarray:
-    """Of each text."""
+    """Return the cosine of each text's two vectors."""
     one, other = (np.array(each) / np.linalg.norm(each, axis=1, keepdims=True) for each in (vectors, reference))
     found: np.ndarray = (one * other).sum(axis=1)
     return found
 
 
-def test_the_default_model_gives_the_bits_that_it_gives_here(tmp_path: Path) -> None:
-    """Its operators are its own, and compute the same everywhere."""
+def test_the_default_model_gives_the_same_bits_as_on_this_cpu(tmp_path: Path) -> None:
+    """It consists of the encoder's own operators, which compute the same bits on every CPU."""
     (here,), (there,) = on_this_cpu(INT8), on_haswell(tmp_path, INT8)
     assert there == here
     assert here["handler"] == here["plain"]
 
 
-def test_weights_are_made_unsigned_where_signed_ones_saturate(tmp_path: Path) -> None:
-    """Of a model made from its own ONNX file: the handler's vectors are as close to float32's as here, those as written are not."""
+def test_weights_are_made_unsigned_on_a_cpu_where_signed_ones_saturate(tmp_path: Path) -> None:
+    """The handler's vectors are then as close to float32's as with VNNI, and those of the graph as written are not.
+
+    The model is made from its own ONNX file.
+    """
     source = references.write("qwen-onnx", tmp_path / "source")
     int8 = built(source, tmp_path / "int8", MIN_COSINE="0.98,0.9")
     (exact,) = on_this_cpu(built(source, tmp_path / "exact", "--precision", "fp32"))

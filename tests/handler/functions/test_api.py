@@ -15,7 +15,7 @@ from handler.bootstrap import Handler
 from handler.cache.codec import Exact32
 from handler.cache.key import CacheKeys
 from handler.cache.memory import Memory
-from handler.cache.vector_cache import NOWHERE, VectorCache
+from handler.cache.vector_cache import MEMORY_ONLY, VectorCache
 from handler.config import Settings
 from handler.doors import door_of
 from handler.embedding.manifest import Manifest
@@ -101,7 +101,7 @@ class Failing:
 def test_an_unforeseen_failure_is_reported_by_an_id_and_nothing_else(capsys: pytest.CaptureFixture[str], *, direct: bool) -> None:
     """The log has the place in the code under this id, and no text of the user."""
     settings, manifest = Settings.from_environment({"MODEL_DIR": str(INT8)}), Manifest.read(INT8)
-    cache = VectorCache(CacheKeys("", ""), Exact32(manifest.dimension), Memory(0), NOWHERE)
+    cache = VectorCache(CacheKeys("", ""), Exact32(manifest.dimension), Memory(0), MEMORY_ONLY)
     failing = EmbeddingService(settings, manifest, Tokenization(INT8, manifest.max_length), Failing(), cache)
     answer = overheard(make_handler(failing, None))
     if direct:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from handler.embedding.manifest import GRAPH, WEIGHTS, Manifest
 from layers.model.int8 import packed
-from layers.model.layout import GROUP, REFERENCE_PANEL, in_reference_layout, reference_digests
+from layers.model.layout import REFERENCE_PANEL, in_reference_layout, reference_digests
+from layers.runtime.operators import GROUP
 from tests.conftest import FP32, INT8
 
 DEFAULT = "3776d7a95c4a5629ed376bf80fd009d851048b5f456874a12140692f59c13d4a"

@@ -175,6 +175,10 @@ OTHERS: dict[str, tuple[Callable[[Path], object], str]] = {
         ),
         "asks for posix.mkdir",
     ),
+    "a text without an end": (
+        lambda folder: (folder / NAME).write_bytes(b"\x80\x04\x8d" + (1 << 60).to_bytes(8, "little")),
+        "cannot be read: it asks for more memory than the names of tensors take",
+    ),
     "nothing": (lambda folder: (folder / NAME).write_bytes(b""), "cannot be read: "),
     "an endless one": (lambda folder: _sparse(folder / NAME), "cannot be read: "),
 }

@@ -1,4 +1,4 @@
-"""Every set of kernels that this machine can run, its own and those in plain C."""
+"""Fixtures that run a test with every set of kernels that this machine can run: its own, and those in plain C."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ SETS = [*build.KERNELS[build.machine()], *(name + IN_PLAIN_C for name in PLAIN_S
 
 @pytest.fixture(scope="session")
 def plain_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The library with all sets of kernels in plain C."""
+    """Compile the library whose sets of kernels are in plain C; the value is its path."""
     library = tmp_path_factory.mktemp("plain") / "operators.so"
     compile_plain(library)
     return library
@@ -22,13 +22,13 @@ def plain_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session", params=SETS)
 def operators(request: pytest.FixtureRequest) -> Operators:
-    """The operators with each set of kernels in turn."""
+    """Run a test with each set of kernels; skip those that this processor cannot run."""
     name = str(request.param)
     if name.endswith(IN_PLAIN_C):
         return Operators(request.getfixturevalue("plain_library"), name.removesuffix(IN_PLAIN_C))
     found = Operators(encoder_operators.LIBRARY, name)
     try:
         found.options()
-    except Exception as refusal:  # noqa: BLE001 - ONNX Runtime has no narrower class for it
+    except Exception as refusal:  # noqa: BLE001 - onnxruntime's exceptions have no common base class
         pytest.skip(f"the kernels {name} do not run on this processor: {refusal}")
     return found

@@ -1,4 +1,4 @@
-"""The encoder's operators with one set of kernels, each operator in a graph of its own that ONNX Runtime runs."""
+"""Run single operators of the encoder with one set of kernels, each in a graph of its own that ONNX Runtime runs."""
 
 import tempfile
 from collections.abc import Sequence
@@ -11,22 +11,20 @@ import onnxruntime
 
 from layers.model.graph import ENCODER, Graph
 from layers.model.int8 import packed, symmetric
-from layers.runtime.operators import build
+from layers.runtime.operators import KERNELS_ENTRY, THREADS_ENTRY, build
 
 type Array = np.ndarray
 type Layer = tuple[Array, Array, Array, Array]
-"""A linear layer's weights (inputs, outputs) in bytes, their scales, a bias and the smoothing of inputs."""
-
-KERNELS_KEY, THREADS_KEY = "encoder.kernels", "encoder.threads"
+"""A linear layer's weights (inputs, outputs) as bytes, their scales, the bias and the smoothing of the inputs."""
 
 PLAIN = Path(__file__).with_name("plain")
 PLAIN_SETS = ("avx512_vnni", "i8mm", "dotprod")
-"""The sets of kernels that are also compiled with their instructions in plain C, and so run on every machine."""
+"""The sets of kernels that are also compiled with plain C in place of their instructions, and so run on every machine."""
 
 
 def compile_plain(out: Path, source: Path = build.HERE, sets: Sequence[str] = PLAIN_SETS) -> None:
-    """Write the library whose sets of kernels have their instructions in plain C, for this machine."""
-    # Of the machine's own instructions these kernels use only what the compiler makes of C.
+    """Compile the library whose sets of kernels are in plain C, for this machine."""
+    # These kernels use only those of the machine's instructions that the compiler chooses.
     processor = {"x86_64": build.AVX2, "arm64": "generic"}[build.machine()]
     options = ["-DEMULATED", f"-I{PLAIN}"]
     build.compile_library(out, *build.this_machine(), dict.fromkeys(sets, processor), options, source)
@@ -34,52 +32,52 @@ def compile_plain(out: Path, source: Path = build.HERE, sets: Sequence[str] = PL
 
 @dataclass(frozen=True)
 class Operators:
-    """The operators of a library as a session with this configuration has them."""
+    """The operators of a library, configured for a session."""
 
     library: Path = encoder_operators.LIBRARY
     kernels: str = ""
-    """A set's name; if empty, the session does not ask for one."""
+    """The name of a set; if empty, the session names none."""
     threads: int | str = 1
-    """On how many threads an operator's work may be shared."""
+    """The number of threads that may share an operator's work."""
     intra_op_threads: int = 1
 
     def options(self) -> onnxruntime.SessionOptions:
-        """A session's options, with the operators registered."""
+        """Return a session's options with the operators registered."""
         options = onnxruntime.SessionOptions()
         if self.kernels:
-            options.add_session_config_entry(KERNELS_KEY, self.kernels)
-        options.add_session_config_entry(THREADS_KEY, str(self.threads))
+            options.add_session_config_entry(KERNELS_ENTRY, self.kernels)
+        options.add_session_config_entry(THREADS_ENTRY, str(self.threads))
         options.register_custom_ops_library(str(self.library))
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads = self.intra_op_threads
-        options.log_severity_level = 4  # a refusal is an exception, and need not be logged too
+        options.log_severity_level = 4  # a refusal raises an exception and need not be logged too
         return options
 
     def session(self, graph: Path) -> onnxruntime.InferenceSession:
-        """A graph, loaded with these operators."""
+        """Load a graph with these operators."""
         return onnxruntime.InferenceSession(graph, self.options())
 
     def run(self, operator: str, **given: Array | float) -> Array:
-        """The result of an operator for its inputs, which are given in their order, and its attributes."""
+        """Return the result of an operator. The arguments are its inputs in their order, and its attributes."""
         with tempfile.TemporaryDirectory() as folder:
             write(Path(folder, "graph.onnx"), operator, **given)
             result: Array = self.session(Path(folder, "graph.onnx")).run(["result"], {})[0]
         return result
 
     def linear(self, rows: Array, parts: Layer, gelu: int = 0) -> Array:
-        """The operator Linear, its weights packed as the builder packs them."""
+        """Run Linear, with weights that are packed like the builder's."""
         return self.run("Linear", **linear_inputs(rows, parts), gelu=gelu)
 
     def attention(self, qkv: Array, heads: int, bias: Array | None = None) -> Array:
-        """The operator Attention."""
+        """Run Attention."""
         return self.run("Attention", qkv=qkv, **({} if bias is None else {"bias": bias}), heads=heads)
 
     def add_norm(self, one: Array, other: Array, gamma: Array, beta: Array, epsilon: float = 1e-12) -> Array:
-        """The operator AddNorm."""
+        """Run AddNorm."""
         return self.run("AddNorm", one=one, other=other, gamma=gamma, beta=beta, epsilon=epsilon)
 
     def mean(self, values: Array) -> Array:
-        """The operator Mean."""
+        """Run Mean."""
         return self.run("Mean", values=values)
 
 
@@ -95,13 +93,13 @@ def write(out: Path, operator: str, **given: Array | float) -> None:
 
 
 def linear_inputs(rows: Array, parts: Layer) -> dict[str, Array]:
-    """The inputs of Linear, by name and in their order."""
+    """Return the inputs of Linear by name, in their order."""
     weights, scales, bias, smoothing = parts
     return {"rows": rows, "weights": packed(weights), "scales": scales, "bias": bias, "smoothing": smoothing}
 
 
 def layer(generator: np.random.Generator, inputs: int, outputs: int) -> Layer:
-    """A linear layer with random weights."""
+    """Return a linear layer with random weights."""
     weights, scales = symmetric(generator.normal(0, 0.1, (inputs, outputs)).astype(np.float32), axis=0)
     bias = generator.normal(0, 1, outputs).astype(np.float32)
     return weights, scales.ravel(), bias, np.exp2(generator.normal(0, 1, inputs)).astype(np.float32)

@@ -1,16 +1,16 @@
-"""The operators by their definitions, in numpy."""
+"""The definitions of the operators in numpy."""
 
 import numpy as np
 
 from layers.model.int8 import packed
-from layers.model.layout import GROUP
+from layers.runtime.operators import GROUP, ZERO_WEIGHT
 from tests.layers.runtime.operators import Array, Layer
 
 
 def fma(a: Array, b: Array, c: Array) -> Array:
-    """The float32 nearest to a * b + c.
+    """Return the float32 that is nearest to a * b + c.
 
-    In float64 the product is exact; where the sum is not, its last bit is made odd, so that rounding it again rounds as rightly.
+    In float64 the product is exact. If the sum is not, its last bit is made odd, so that rounding it to float32 is still correct.
     """
     product, c = a.astype(np.float64) * b.astype(np.float64), c.astype(np.float64)
     total = product + c
@@ -22,7 +22,7 @@ def fma(a: Array, b: Array, c: Array) -> Array:
 
 
 def linear(values: Array, parts: Layer) -> Array:
-    """Linear by its definition: every product of bytes exact, every float rounded as IEEE 754 says."""
+    """Compute Linear by its definition: products of bytes are exact, and every float is rounded as IEEE 754 says."""
     weights, scales, bias, smoothing = parts
     smoothed = values * smoothing
     block = packed(weights).shape[2] * GROUP
@@ -37,7 +37,7 @@ def linear(values: Array, parts: Layer) -> Array:
 
 
 def attention(qkv: Array, heads: int, bias: Array | None = None) -> Array:
-    """Attention by its definition, softmax(Q K^T / sqrt(width) + bias) V in float64."""
+    """Compute Attention by its definition, softmax(Q K^T / sqrt(width) + bias) V, in float64."""
     texts, tokens, _ = qkv.shape
     query, key, value = qkv.astype(np.float64).reshape(texts, tokens, 3, heads, -1).transpose(2, 0, 3, 1, 4)
     scores = query @ key.swapaxes(2, 3) / np.sqrt(query.shape[-1])
@@ -48,7 +48,7 @@ def attention(qkv: Array, heads: int, bias: Array | None = None) -> Array:
 
 
 def unpacked(weights: Array, inputs: int, outputs: int) -> Array:
-    """Weights (inputs, outputs) from those that the builder packed for Linear."""
+    """Return the weights (inputs, outputs) from those that the builder packed for Linear."""
     panels, blocks, groups, panel, group = weights.shape
-    whole = (weights ^ 128).view(np.int8).transpose(1, 2, 4, 0, 3).reshape(blocks * groups * group, panels * panel)
+    whole = (weights ^ ZERO_WEIGHT).view(np.int8).transpose(1, 2, 4, 0, 3).reshape(blocks * groups * group, panels * panel)
     return np.ascontiguousarray(whole[:inputs, :outputs])

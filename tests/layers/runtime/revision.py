@@ -1,4 +1,4 @@
-"""The bits of the operators' results, by the encoder's revision."""
+"""The expected bits of the operators' results for each revision of the encoder."""
 
 import hashlib
 import math
@@ -11,13 +11,13 @@ from tests.layers.runtime.operators import Array, linear_inputs
 
 
 def numbers(*shape: int) -> Array:
-    """Float32 around 0 that no generator of random numbers decides."""
-    count = math.prod(shape)
-    return ((np.arange(count) * 7919 % 2003 - 1001) / np.float32(500)).astype(np.float32).reshape(shape)
+    """Return numbers around 0 that do not depend on a random number generator."""
+    size = math.prod(shape)
+    return ((np.arange(size) * 7919 % 2003 - 1001) / np.float32(500)).astype(np.float32).reshape(shape)
 
 
 BITS = {1: "8cb8310586a9b993de18581ce9b4cfb26f42586da221f18646d6046be71a80f2"}
-"""For each ENCODER_REVISION the sha256 of the operators' results for some numbers."""
+"""For each ENCODER_REVISION, the sha256 of the operators' results for INPUTS."""
 
 
 def _inputs() -> list[tuple[str, dict[str, Any]]]:
@@ -36,9 +36,9 @@ def _inputs() -> list[tuple[str, dict[str, Any]]]:
 
 
 INPUTS = _inputs()
-"""The operators and their inputs whose results BITS holds."""
+"""The operators and their inputs."""
 
 
 def sha256(results: Iterable[Array]) -> str:
-    """The sha256 of the results for INPUTS."""
+    """Return the sha256 of the results for INPUTS."""
     return hashlib.sha256(b"".join(result.tobytes() for result in results)).hexdigest()

@@ -1,4 +1,4 @@
-"""Inputs that no text makes, but a broken model might: NaN, infinities, no rows, sums that would overflow."""
+"""Inputs of broken models, which no text causes otherwise: NaN, infinities, no rows, and sums that would overflow."""
 
 import itertools
 from collections.abc import Callable
@@ -18,7 +18,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 
 def normal(generator: np.random.Generator, *shape: int) -> Array:
-    """Numbers around 0."""
+    """Return random numbers around 0."""
     return generator.normal(0, 1, shape).astype(F32)
 
 
@@ -30,7 +30,7 @@ def normal(generator: np.random.Generator, *shape: int) -> Array:
 def test_a_row_with_a_nan_or_an_infinity_becomes_nan_in_linear_and_no_other_row_does(
     operators: Operators, inputs: int, rows: int, special: float, seed: int
 ) -> None:
-    """In all of its outputs, with the activation and without."""
+    """All outputs of the row become NaN, with the activation and without."""
     generator = np.random.default_rng(seed)
     parts, values = layer(generator, inputs, 37), normal(generator, rows, inputs)
     expected = operators.linear(values, parts, seed % 2)
@@ -41,7 +41,7 @@ def test_a_row_with_a_nan_or_an_infinity_becomes_nan_in_linear_and_no_other_row_
 
 
 def test_a_row_whose_smoothing_overflows_becomes_nan_in_linear(operators: Operators) -> None:
-    """Its numbers are finite, but not once they are smoothed."""
+    """Its numbers are finite before they are smoothed."""
     parts = layer(np.random.default_rng(1), 20, 17)
     parts[3][:] = 1e30
     values = np.ones((2, 20), F32)
@@ -59,13 +59,12 @@ def test_a_row_whose_smoothing_overflows_becomes_nan_in_linear(operators: Operat
     special=st.sampled_from(SPECIAL),
     seed=SEEDS,
 )
-def test_attention_hides_no_nan_and_no_infinity_and_keeps_it_in_its_text(
+def test_attention_returns_nan_for_a_nan_or_an_infinity_and_in_no_other_text(
     operators: Operators, tokens: int, width: int, part: int, special: float, seed: int
 ) -> None:
-    """A NaN in a query makes its results NaN, in a key those of its head, in a value those of its column.
+    """A NaN in a query makes the query's results NaN; one in a key, those of its head; one in a value, those of its column.
 
-    An infinity makes NaN where softmax is not defined. Where it is, because a key has a score of minus infinity, that key counts
-    for nothing.
+    An infinity gives NaN if softmax is not defined. It is defined if a key's score is minus infinity: the key has no weight.
     """
     generator = np.random.default_rng(seed)
     qkv = normal(generator, 3, tokens, 3, 2, width)
@@ -85,7 +84,7 @@ def test_attention_hides_no_nan_and_no_infinity_and_keeps_it_in_its_text(
 
 @pytest.mark.parametrize("tokens", [1, 15, 16, 17, 32, 33])
 def test_a_query_without_any_finite_score_becomes_nan(operators: Operators, tokens: int) -> None:
-    """All of its scores are minus infinity: there is nothing to share out."""
+    """All of its scores are minus infinity, so no key can have a weight."""
     qkv = np.ones((1, tokens, 3, 1, 16), F32)
     qkv[0, 0, 0, 0, 3] = -np.inf
     found = operators.attention(qkv.reshape(1, tokens, -1), 1)
@@ -98,7 +97,7 @@ def test_a_query_without_any_finite_score_becomes_nan(operators: Operators, toke
 def test_a_row_with_a_nan_or_an_infinity_becomes_nan_in_add_norm_and_no_other_row_does(
     operators: Operators, width: int, rows: int, special: float, seed: int
 ) -> None:
-    """Whichever of the two rows that are added has it."""
+    """Either of the two rows that are added may have it."""
     generator = np.random.default_rng(seed)
     one, other = normal(generator, 1, rows, width), normal(generator, 1, rows, width)
     gamma, beta = normal(generator, width), normal(generator, width)
@@ -114,8 +113,8 @@ def test_a_row_with_a_nan_or_an_infinity_becomes_nan_in_add_norm_and_no_other_ro
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("shape", [(0,), (0, 5), (2, 0)])
-def test_no_rows_make_no_rows(operators: Operators, threads: int, shape: tuple[int, ...]) -> None:
-    """Of texts, or of tokens."""
+def test_inputs_without_rows_give_results_without_rows(operators: Operators, threads: int, shape: tuple[int, ...]) -> None:
+    """There may be no texts, or no tokens."""
     shared = replace(operators, threads=threads, intra_op_threads=threads)
     parts, values = layer(np.random.default_rng(1), 20, 17), np.zeros((*shape, 20), F32)
     assert shared.linear(values, parts).shape == (*shape, 17)
@@ -129,28 +128,28 @@ def test_no_rows_make_no_rows(operators: Operators, threads: int, shape: tuple[i
 
 PATTERNS: dict[str, Callable[[Array], Array]] = {
     "all the largest": lambda k: np.full_like(k, 127),
-    "all the least": lambda k: np.full_like(k, -127),
-    "signs from one to the next": lambda k: np.where(k % 2, -127, 127),
-    "signs from pair to pair": lambda k: np.where(k // 2 % 2, -127, 127),
+    "all the smallest": lambda k: np.full_like(k, -127),
+    "alternating signs": lambda k: np.where(k % 2, -127, 127),
+    "signs that alternate pair by pair": lambda k: np.where(k // 2 % 2, -127, 127),
     "the second and the third": lambda k: np.where((k % 4 == 1) | (k % 4 == 2), 127, 0),
     "a pair of each group": lambda k: np.where(k % 4 < 2, 127, 1),
     "the other pair of each group": lambda k: np.where(k % 4 < 2, -1, -127),
-    "just within": lambda k: np.where(k % 2, 1, 127),
-    "just without": lambda k: np.where(k % 2, 2, 127),
-    "just within, negative": lambda k: np.where(k % 2, -127, -1),
-    "just without, negative": lambda k: np.where(k % 2, -127, -2),
-    "halves within": lambda k: np.where(k == 0, 127, 64),
-    "halves without": lambda k: np.where(k % 2, 65, 64),
-    "the last pair alone": lambda k: np.where(k >= len(k) - 2, 127, 0),
-    "the first pair alone": lambda k: np.where(k < 2, -127, 0),
+    "just small enough": lambda k: np.where(k % 2, 1, 127),
+    "just too large": lambda k: np.where(k % 2, 2, 127),
+    "just small enough, negative": lambda k: np.where(k % 2, -127, -1),
+    "just too large, negative": lambda k: np.where(k % 2, -127, -2),
+    "halves, small enough": lambda k: np.where(k == 0, 127, 64),
+    "halves, too large": lambda k: np.where(k % 2, 65, 64),
+    "only the last pair": lambda k: np.where(k >= len(k) - 2, 127, 0),
+    "only the first pair": lambda k: np.where(k < 2, -127, 0),
 }
 ODD_BLOCKS = [2, 4, 14, 16, 18, 20, 30, 32, 36, 60, 68, 100, 124, 128, 132, 156, 160, 164, 180, 190, 192, 194, 260, 384, 388, 772]
-"""Numbers of inputs whose blocks end at each place of a register, and of the 128 activations that are looked at together."""
+"""Numbers of inputs whose blocks end at every place of a register, and of the 128 activations that are checked at a time."""
 
 
 @pytest.mark.parametrize("inputs", ODD_BLOCKS)
-def test_sums_are_exact_whatever_pairs_of_activations_there_are(operators: Operators, inputs: int) -> None:
-    """With weights at both ends of their range; the patterns fill whole rows, and every pair of rows meets in one tile."""
+def test_sums_are_exact_for_all_pairs_of_activations(operators: Operators, inputs: int) -> None:
+    """The weights are at both ends of their range. Each pattern fills whole rows, and every two rows are in one tile."""
     generator = np.random.default_rng(inputs)
     rows = np.stack([pattern(np.arange(inputs)) for pattern in PATTERNS.values()])
     rows = np.concatenate([rows, generator.integers(-127, 128, (4, inputs)), generator.choice([-127, 127], (4, inputs))])
@@ -160,12 +159,12 @@ def test_sums_are_exact_whatever_pairs_of_activations_there_are(operators: Opera
     parts = np.ascontiguousarray(weights), np.ones(20, F32), np.zeros(20, F32), np.ones(inputs, F32)
     expected = reference.linear(values, parts)
     np.testing.assert_array_equal(operators.linear(values, parts), expected)
-    for first in range(0, len(values), 5):  # in other tiles, and few enough rows for the kernels that take few
+    for first in range(0, len(values), 5):  # in other tiles, and with the kernels for few rows
         np.testing.assert_array_equal(operators.linear(values[first : first + 5], parts), expected[first : first + 5])
 
 
 def test_the_patterns_reach_the_bound_from_both_sides() -> None:
-    """The sum of a pair is 128 and 129 in some, in both directions."""
+    """The sums of some pairs are 128 and 129, the last that fits and the first that does not, and their negatives."""
     sums = {int(value) for pattern in PATTERNS.values() for value in pattern(np.arange(64)).reshape(-1, 2).sum(axis=1)}
     assert {128, 129, -128, -129, 254, -254} <= sums
     assert all(len(pattern(np.arange(inputs))) == inputs for pattern, inputs in itertools.product(PATTERNS.values(), ODD_BLOCKS))

@@ -1,4 +1,4 @@
-"""The choice of kernels and of threads, by the entries of a session's configuration."""
+"""The entries of a session's configuration choose the kernels and the number of threads."""
 
 import re
 import shutil
@@ -8,47 +8,47 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from layers.runtime.operators import build
-from tests.layers.runtime.operators import KERNELS_KEY, PLAIN_SETS, Array, Operators, compile_plain, layer
+from layers.runtime.operators import KERNELS_ENTRY, build
+from tests.layers.runtime.operators import PLAIN_SETS, Array, Operators, compile_plain, layer
 
 F32 = np.float32
 FLAGS = {"avx512_vnni": "avx512_vnni", "avx2": "avx2", "i8mm": "i8mm", "dotprod": "asimddp"}
-"""The decisive instruction set of each set of kernels, by Linux's name."""
-REFUSED = "this processor does not have the instructions of these kernels, or there are none of this name"
+"""Linux's name of the instruction set that decides whether a processor can run each set of kernels."""
+REFUSED = "this processor lacks the instructions of these kernels, or no kernels have this name"
 
 
 def normal(generator: np.random.Generator, *shape: int) -> Array:
-    """Numbers around 0."""
+    """Return random numbers around 0."""
     return generator.normal(0, 1, shape).astype(F32)
 
 
 # --- Kernels ----------------------------------------------------------------------------------------------
 
 
-def test_a_session_reports_the_kernels_that_it_was_given(operators: Operators) -> None:
-    """Those that it asked for."""
-    assert operators.options().get_session_config_entry(KERNELS_KEY) == operators.kernels
+def test_a_session_reports_the_kernels_that_it_uses(operators: Operators) -> None:
+    """They are the ones that its configuration names."""
+    assert operators.options().get_session_config_entry(KERNELS_ENTRY) == operators.kernels
 
 
-def test_a_session_that_asks_for_kernels_logs_no_warning(capfd: pytest.CaptureFixture[str]) -> None:
-    """ONNX Runtime logs one where an entry of its configuration is written a second time."""
-    fastest = Operators().options().get_session_config_entry(KERNELS_KEY)
+def test_a_session_that_names_kernels_logs_no_warning(capfd: pytest.CaptureFixture[str]) -> None:
+    """ONNX Runtime would log one if the entry of its configuration were written a second time."""
+    fastest = Operators().options().get_session_config_entry(KERNELS_ENTRY)
     Operators(kernels=fastest).options()
     assert "Config with key" not in capfd.readouterr().err
 
 
-def test_a_session_that_asks_for_no_kernels_is_given_the_fastest_of_its_processor(plain_library: Path) -> None:
+def test_a_session_that_names_no_kernels_uses_the_fastest_of_its_processor(plain_library: Path) -> None:
     """The sets are listed from the fastest to the slowest."""
-    assert Operators(plain_library).options().get_session_config_entry(KERNELS_KEY) == PLAIN_SETS[0]
+    assert Operators(plain_library).options().get_session_config_entry(KERNELS_ENTRY) == PLAIN_SETS[0]
     available = [name for name in build.KERNELS[build.machine()] if runs(name)]
-    assert Operators().options().get_session_config_entry(KERNELS_KEY) == available[0]
+    assert Operators().options().get_session_config_entry(KERNELS_ENTRY) == available[0]
 
 
 def runs(name: str) -> bool:
-    """Return whether the installed library accepts a set of kernels here."""
+    """Return whether the installed library accepts a set of kernels on this processor."""
     try:
         Operators(kernels=name).options()
-    except Exception as refusal:  # noqa: BLE001 - ONNX Runtime has no narrower class for it
+    except Exception as refusal:  # noqa: BLE001 - onnxruntime's exceptions have no common base class
         return REFUSED not in str(refusal)
     return True
 
@@ -56,33 +56,33 @@ def runs(name: str) -> bool:
 @pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="only Linux lists a processor's instructions there")
 @pytest.mark.parametrize("name", FLAGS)
 def test_kernels_that_the_processor_lacks_are_refused_and_no_others(name: str) -> None:
-    """Linux says which instructions it has."""
+    """Linux lists the processor's instruction sets."""
     flags = re.search(r"(?m)^(?:flags|Features)\s*:(.*)$", Path("/proc/cpuinfo").read_text())
     assert flags
     assert runs(name) == (name in build.KERNELS[build.machine()] and FLAGS[name] in flags[1].split())
 
 
 @pytest.mark.parametrize("name", ["avx", "AVX2", "avx2 ", "plain", "avx512_vnni,avx2", "\N{SNOWMAN}"])
-def test_kernels_with_an_unknown_name_are_refused_in_a_sentence(name: str) -> None:
-    """And nothing else is taken in their place."""
+def test_kernels_with_an_unknown_name_are_refused_with_a_sentence(name: str) -> None:
+    """No other kernels are used instead."""
     with pytest.raises(Exception, match=REFUSED):
         Operators(kernels=name).options()
 
 
 def test_a_name_longer_than_any_is_refused(plain_library: Path) -> None:
-    """It is not cut to one that is known."""
+    """It is not truncated to a known name."""
     with pytest.raises(Exception, match=REFUSED):
         Operators(plain_library, kernels="dotprod" + "x" * 500).options()
 
 
 @pytest.fixture(scope="module")
 def altered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A library from altered sources: the kernels called dotprod, and no others, add 1 to each result that they store."""
+    """Compile a library from altered sources: only the kernels called dotprod add 1 to each result that they store."""
     folder = tmp_path_factory.mktemp("altered")
     source = shutil.copytree(build.HERE, folder / "operators")
     vectors = source / "vectors.h"
     text = vectors.read_text()
-    store = "ALWAYS_INLINE void store(float *to, floats values, size_t count) {\n"
+    store = "ALWAYS_INLINE void store(float *to, floats values, size_t lanes) {\n"
     assert text.count(store) == 1
     only_there = "#define dotprod 1\n#if NAME\n#define MORE 1\n#else\n#define MORE 0\n#endif\n#undef dotprod\n"
     vectors.write_text(only_there + text.replace(store, f"{store}    values += (float)MORE;\n"))
@@ -91,7 +91,7 @@ def altered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def results(operators: Operators) -> dict[str, Array]:
-    """One of each operator."""
+    """Return one result of each operator."""
     generator = np.random.default_rng(1)
     values, parts = normal(generator, 1, 9, 60), layer(generator, 60, 20)
     return {
@@ -102,10 +102,10 @@ def results(operators: Operators) -> dict[str, Array]:
     }
 
 
-def test_the_kernels_that_were_asked_for_are_the_ones_that_are_called(altered: Path, plain_library: Path) -> None:
-    """Of a library in which one set computes visibly something else, each session's results are those of its own set.
+def test_the_kernels_that_a_session_names_are_the_ones_that_are_called(altered: Path, plain_library: Path) -> None:
+    """In a library where the results of one set are different, each session has the results of its own set.
 
-    The sessions are of one process, and one set is chosen after the other.
+    All sessions are in one process, and use one set after the other.
     """
     expected = results(Operators(plain_library, "avx512_vnni"))
     for name in ("dotprod", "avx512_vnni", "dotprod"):
@@ -122,9 +122,9 @@ def test_the_kernels_that_were_asked_for_are_the_ones_that_are_called(altered: P
 def test_results_on_several_threads_are_the_bits_of_one(
     operators: Operators, size: int, threads: int, intra_op_threads: int
 ) -> None:
-    """With less work than is shared, and with more; shared by rows, by outputs, by heads."""
+    """Some of the work is too small to be shared; the rest is shared by rows, by outputs or by heads."""
     generator, shared = np.random.default_rng(size), replace(operators, threads=threads, intra_op_threads=intra_op_threads)
-    for rows in (5, 17, 41):  # of which 5 are shared by outputs
+    for rows in (5, 17, 41):  # 5 rows are shared by outputs
         values, parts = normal(generator, rows, 250 * size), layer(generator, 250 * size, 200 * size + 1)
         assert shared.linear(values, parts).tobytes() == operators.linear(values, parts).tobytes()
     for texts, tokens, heads in ((1, 40 * size, 3), (3, 23 * size, 2), (1, 50 * size, 1)):
@@ -137,8 +137,8 @@ def test_results_on_several_threads_are_the_bits_of_one(
 
 
 @pytest.mark.parametrize("threads", ["0", "-1", "65", "two", "2x", " ", "1e1", "9" * 40, "1.5"])
-def test_a_number_of_threads_that_is_none_is_refused_in_a_sentence(threads: str) -> None:
-    """Between 1 and 64 it is taken."""
+def test_an_invalid_number_of_threads_is_refused_with_a_sentence(threads: str) -> None:
+    """Numbers from 1 to 64 are accepted."""
     with pytest.raises(Exception, match=r"encoder\.threads is not a number from 1 to 64"):
         Operators(threads=threads).options()
     for accepted in (1, 64):

@@ -1,6 +1,6 @@
-"""The inner loops of the kernels, as they are compiled, since this processor may not run them.
+"""The inner loops of the kernels are checked in the compiler's output, because this processor may not be able to run them.
 
-What llvm-mca predicts for Lambda's arm64 processor is printed by `make mca`.
+`make mca` prints llvm-mca's prediction for Lambda's arm64 processor.
 """
 
 import os
@@ -16,17 +16,17 @@ import ziglang
 from layers.runtime.operators import build
 
 SDOTS = 64
-"""A tile's products in the loop over inputs: four rows, four registers of outputs, four groups of inputs."""
-PRODUCTS = 16  # of an SDOT
+"""The SDOT instructions for a tile in the loop over inputs: four rows, four registers of outputs, four groups of inputs."""
+PRODUCTS = 16  # the products of bytes of an SDOT
 ITERATIONS = 100
 LEAST = 30
-"""Products a cycle of 32, with which both of the processor's pipes would do nothing else."""
+"""The required products of bytes a cycle. 32 are possible, if both pipes of the processor execute nothing else."""
 # Neoverse N1 decodes four instructions a cycle (its Software Optimization Guide, by Arm). llvm-mca 14 takes it for three.
 MCA = ["llvm-mca", "-mtriple=aarch64", "-mcpu=neoverse-n1", "-dispatch=4", f"-iterations={ITERATIONS}"]
 
 
 def assembly(folder: Path, machine: str, name: str) -> list[str]:
-    """A set of kernels, as the compiler writes it for Linux."""
+    """Return the assembly code of a set of kernels for Linux."""
     zig = Path(ziglang.__file__).with_name("zig")
     environment = os.environ | {"ZIG_GLOBAL_CACHE_DIR": str(build.CACHE), "ZIG_LOCAL_CACHE_DIR": str(build.CACHE)}
     target = ["-target", f"{build.ARCHITECTURES[machine]}-{build.SYSTEMS['Linux']}", f"-mcpu={build.KERNELS[machine][name]}"]
@@ -38,7 +38,7 @@ def assembly(folder: Path, machine: str, name: str) -> list[str]:
 
 
 def innermost_loops(lines: list[str]) -> list[list[str]]:
-    """The instructions of each loop that has no other within: from a label to the branch that goes back to it."""
+    """Return the instructions of each loop without inner loops: from a label to the branch back to it."""
     labels = {match[1]: place for place, line in enumerate(lines) if (match := re.match(r"(\.LBB\w+):", line))}
     found = []
     for place, line in enumerate(lines):
@@ -51,7 +51,7 @@ def innermost_loops(lines: list[str]) -> list[list[str]]:
 
 
 def count(loop: list[str], instruction: str) -> int:
-    """How often an instruction, as a pattern, is in a loop."""
+    """Return how often a loop contains an instruction, which is given as a pattern."""
     return sum(bool(re.match(rf"\s+{instruction}", line)) for line in loop)
 
 
@@ -61,7 +61,7 @@ def count(loop: list[str], instruction: str) -> int:
 def test_the_inner_loop_for_x86_keeps_its_sums_in_registers(
     name: str, instruction: str, products: int, most: int, tmp_path: Path
 ) -> None:
-    """A whole tile has one loop, with no more instructions than it needs and none that reaches to the stack."""
+    """A full tile has one loop, with only the necessary instructions, and none that accesses the stack."""
     loops = [loop for loop in innermost_loops(assembly(tmp_path, "x86_64", name)) if count(loop, instruction) == products]
     (loop,) = [loop for loop in loops if not any("rsp" in line for line in loop)]
     assert len(loop) <= most
@@ -69,7 +69,7 @@ def test_the_inner_loop_for_x86_keeps_its_sums_in_registers(
 
 @pytest.fixture(scope="module")
 def inner_loop(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The one for whole tiles of weights that have their sign back."""
+    """Find the loop for full tiles of weights that are already signed."""
     tiles = [
         loop
         for loop in innermost_loops(assembly(tmp_path_factory.mktemp("loops"), "arm64", "dotprod"))
@@ -77,12 +77,12 @@ def inner_loop(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     ]
     with_sign = [loop for loop in tiles if not count(loop, "eor")]
     assert len(with_sign) == 1
-    assert len(tiles) == 2  # the other is for few rows, and gives each weight its sign as it goes
+    assert len(tiles) == 2  # the other loop is for few rows, and makes the weights signed itself
     return with_sign[0]
 
 
 def test_the_inner_loop_keeps_its_sums_in_registers_and_broadcasts_nothing(inner_loop: list[str]) -> None:
-    """Every product takes its activations by element; no instruction copies or stores a register."""
+    """Every product takes its activations by element, and no instruction copies or stores a register."""
     assert count(inner_loop, r"sdot\s.*\[\d\]$") == SDOTS
     assert count(inner_loop, "dup|ld1r|mov|str|stp|stur") == 0
     assert not any(re.search(r"\[sp\b", line) for line in inner_loop)
@@ -90,11 +90,11 @@ def test_the_inner_loop_keeps_its_sums_in_registers_and_broadcasts_nothing(inner
 
 @pytest.mark.skipif(not shutil.which("llvm-mca"), reason="llvm-mca predicts the loop (Debian's package llvm)")
 def test_the_inner_loop_reaches_30_of_32_products_a_cycle_on_neoverse_n1(inner_loop: list[str]) -> None:
-    """As Lambda's arm64 processor is called; a prediction, which knows nothing of memory."""
-    told = subprocess.run(MCA, input="\n".join(inner_loop[:-1]), capture_output=True, text=True, check=True).stdout
-    cycles = re.search(r"Total Cycles:\s+(\d+)", told)
+    """Lambda's arm64 processor is a Neoverse N1. The prediction does not consider memory."""
+    predicted = subprocess.run(MCA, input="\n".join(inner_loop[:-1]), capture_output=True, text=True, check=True).stdout
+    cycles = re.search(r"Total Cycles:\s+(\d+)", predicted)
     assert cycles
     reached = SDOTS * PRODUCTS * ITERATIONS / int(cycles[1])
     sys.stdout.write(f"\nThe inner loop of SDOT on Neoverse N1, by llvm-mca: {reached:.1f} of 32 products a cycle\n")
-    sys.stdout.write(told[: told.index("Instruction Info")] + told[told.index("Resources:") :])
+    sys.stdout.write(predicted[: predicted.index("Instruction Info")] + predicted[predicted.index("Resources:") :])
     assert reached >= LEAST

@@ -1,4 +1,4 @@
-"""The encoder's own operators, as ONNX Runtime runs them with each set of kernels, against numpy."""
+"""The results of the encoder's own operators, run by ONNX Runtime with each set of kernels, are compared with numpy's."""
 
 import math
 
@@ -14,13 +14,13 @@ from tests.layers.runtime.operators import Array, Operators, layer
 F32 = np.float32
 SEEDS = st.integers(0, 2**32 - 1)
 INPUTS = st.one_of(st.integers(1, 70), st.integers(BLOCK - 5, 2 * BLOCK + 5), st.sampled_from([384, 1536, 1921, 2881]))
-"""Of one block and of several, whole vectors and not. Of 2,881 in 16 blocks the last ends 63 early."""
+"""Numbers of inputs of one block and of several, with full and partial vectors. With 2,881, the last of 16 blocks lacks 63."""
 OUTPUTS = st.one_of(st.integers(1, 70), st.integers(120, 140))
 WIDTHS = [1, 5, 16, 26, 32, 40, 48, 64, 80]
 
 
 def normal(generator: np.random.Generator, *shape: int) -> Array:
-    """Numbers around 0."""
+    """Return random numbers around 0."""
     return generator.normal(0, 1, shape).astype(F32)
 
 
@@ -30,7 +30,7 @@ def normal(generator: np.random.Generator, *shape: int) -> Array:
 @settings(max_examples=40, deadline=None)
 @given(inputs=INPUTS, outputs=OUTPUTS, rows=st.integers(1, 20), seed=SEEDS)
 def test_linear_is_its_definition_bit_for_bit(operators: Operators, inputs: int, outputs: int, rows: int, seed: int) -> None:
-    """Of every size; one row is all zeros, and another is large in one place."""
+    """One row is all zeros, and another has one large number."""
     generator = np.random.default_rng(seed)
     parts, values = layer(generator, inputs, outputs), normal(generator, rows, inputs)
     values[generator.integers(rows)] = 0
@@ -43,7 +43,7 @@ def test_linear_is_its_definition_bit_for_bit(operators: Operators, inputs: int,
 def test_a_row_of_linear_does_not_depend_on_the_others(
     operators: Operators, inputs: int, outputs: int, rows: int, gelu: int, seed: int
 ) -> None:
-    """Alone it has the bits that it has among others."""
+    """It has the same bits alone as among other rows."""
     generator = np.random.default_rng(seed)
     parts, values = layer(generator, inputs, outputs), normal(generator, rows, inputs)
     place = int(generator.integers(rows))
@@ -51,16 +51,16 @@ def test_a_row_of_linear_does_not_depend_on_the_others(
     assert alone[0].tobytes() == operators.linear(values, parts, gelu=gelu)[place].tobytes()
 
 
-def test_linear_takes_more_rows_than_it_rounds_at_a_time(operators: Operators) -> None:
-    """Of 1,536 inputs it rounds some hundred."""
+def test_linear_accepts_more_rows_than_it_rounds_at_a_time(operators: Operators) -> None:
+    """With 1,536 inputs, it rounds about a hundred rows at a time."""
     generator = np.random.default_rng(1)
     parts, values = layer(generator, 1536, 70), normal(generator, 300, 1536)
     np.testing.assert_array_equal(operators.linear(values, parts), reference.linear(values, parts))
 
 
 @pytest.mark.parametrize("inputs", [1921, 2881])
-def test_what_a_layer_before_left_in_memory_is_not_summed(operators: Operators, inputs: int) -> None:
-    """Where the last block ends early."""
+def test_numbers_that_an_earlier_layer_left_in_memory_are_not_summed(operators: Operators, inputs: int) -> None:
+    """They would be, if a last block with fewer inputs were not padded with zeros."""
     generator = np.random.default_rng(1)
     before, parts = layer(generator, 2944, 70), layer(generator, inputs, 70)
     for rows in range(1, 20):
@@ -70,8 +70,8 @@ def test_what_a_layer_before_left_in_memory_is_not_summed(operators: Operators, 
 
 
 @pytest.mark.parametrize("exponent", [-45, -38, -33, -25, 30])
-def test_linear_takes_rows_of_any_size(operators: Operators, exponent: int) -> None:
-    """A row of numbers that are next to nothing is one of zeros."""
+def test_linear_accepts_rows_of_very_small_and_very_large_numbers(operators: Operators, exponent: int) -> None:
+    """A row of numbers below 1e-30 counts as zeros."""
     generator = np.random.default_rng(2)
     parts = layer(generator, 20, 17)
     parts[2][::2] = 0
@@ -79,8 +79,8 @@ def test_linear_takes_rows_of_any_size(operators: Operators, exponent: int) -> N
     np.testing.assert_array_equal(operators.linear(values, parts), reference.linear(values, parts))
 
 
-def test_linear_keeps_the_shape_of_what_it_is_given(operators: Operators) -> None:
-    """But for the last dimension."""
+def test_linear_keeps_the_shape_of_its_input_except_for_the_last_dimension(operators: Operators) -> None:
+    """The input may have any number of dimensions, and no rows."""
     generator = np.random.default_rng(3)
     parts, values = layer(generator, 20, 17), normal(generator, 6, 20)
     found = operators.linear(values.reshape(1, 2, 3, 20), parts)
@@ -90,7 +90,7 @@ def test_linear_keeps_the_shape_of_what_it_is_given(operators: Operators) -> Non
 
 
 def test_gelu_is_exact_to_a_millionth(operators: Operators) -> None:
-    """Held against the error function; a row of zeros gives the bias, which so goes through gelu."""
+    """The error function is the reference. A row of zeros gives the bias, which is the argument of gelu."""
     bias = np.linspace(-30, 30, 40_001, dtype=F32)
     weights, scales = np.ones((1, len(bias)), np.int8), np.ones(len(bias), F32)
     (found,) = operators.linear(np.zeros((1, 1), F32), (weights, scales, bias, np.ones(1, F32)), gelu=1)
@@ -107,7 +107,7 @@ def test_gelu_is_exact_to_a_millionth(operators: Operators) -> None:
 def test_attention_is_exact_to_a_millionth(
     operators: Operators, width: int, texts: int, tokens: int, heads: int, seed: int
 ) -> None:
-    """Held against numpy in float64; and a text alone has the bits that it has among others."""
+    """The reference is numpy in float64. A text has the same bits alone as among other texts."""
     generator = np.random.default_rng(seed)
     qkv = normal(generator, texts, tokens, 3 * heads * width)
     bias = normal(generator, 1, heads, tokens, tokens) if seed % 2 else None
@@ -118,8 +118,8 @@ def test_attention_is_exact_to_a_millionth(
 
 
 @pytest.mark.parametrize("width", WIDTHS)
-def test_attention_to_very_large_scores_takes_the_largest(operators: Operators, width: int) -> None:
-    """Where one key is far above all others, its value comes back, bit for bit; very negative scores are no trouble either."""
+def test_attention_to_one_very_large_score_returns_the_value_of_its_key(operators: Operators, width: int) -> None:
+    """The value is returned bit for bit, and very negative scores cause no errors."""
     tokens, generator = 37, np.random.default_rng(width)
     qkv = np.zeros((1, tokens, 3, 1, width), F32)
     qkv[0, :, 2, 0] = values = normal(generator, tokens, width)
@@ -159,10 +159,10 @@ def test_a_query_s_attention_does_not_depend_on_the_other_queries_and_heads(
     epsilon=st.sampled_from([1e-12, 1e-5, 0.1]),
     seed=SEEDS,
 )
-def test_add_norm_is_exact_to_a_millionth_and_each_row_s_own(
+def test_add_norm_is_exact_to_a_millionth_and_no_row_depends_on_another(
     operators: Operators, width: int, rows: int, epsilon: float, seed: int
 ) -> None:
-    """Held against numpy in float64; and a row alone has the bits that it has among others."""
+    """The reference is numpy in float64. A row has the same bits alone as among other rows."""
     generator = np.random.default_rng(seed)
     one, other = normal(generator, 1, rows, width), 3 + normal(generator, 1, rows, width)
     gamma, beta = normal(generator, width), normal(generator, width)
@@ -180,8 +180,8 @@ def test_add_norm_is_exact_to_a_millionth_and_each_row_s_own(
     assert alone[0, 0].tobytes() == found[0, place].tobytes()
 
 
-def test_the_second_of_add_norm_s_inputs_comes_again_for_each_text(operators: Operators) -> None:
-    """As places do, which are the same for all texts of a length."""
+def test_the_second_input_of_add_norm_is_repeated_for_each_text(operators: Operators) -> None:
+    """The embeddings of positions are the same for all texts of a length."""
     generator = np.random.default_rng(4)
     texts, places, gamma, beta = (normal(generator, *shape) for shape in ((3, 5, 19), (1, 5, 19), (19,), (19,)))
     once = operators.add_norm(texts, places, gamma, beta)
@@ -192,7 +192,7 @@ def test_the_second_of_add_norm_s_inputs_comes_again_for_each_text(operators: Op
 @settings(max_examples=25, deadline=None)
 @given(width=st.integers(1, 70), tokens=st.integers(1, 150), texts=st.integers(1, 3), seed=SEEDS)
 def test_mean_sums_each_text_s_tokens_in_their_order(operators: Operators, width: int, tokens: int, texts: int, seed: int) -> None:
-    """In float32, and divides by how many they are."""
+    """It sums in float32 and divides by the number of tokens."""
     values = normal(np.random.default_rng(seed), texts, tokens, width)
     expected = np.cumsum(values, axis=1)[:, -1] / F32(tokens)
     assert expected.dtype == F32

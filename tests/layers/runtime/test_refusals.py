@@ -1,4 +1,4 @@
-"""Sizes and attributes that do not fit are refused in a sentence, before anything is computed."""
+"""Sizes and attributes that do not fit are refused with a sentence, before anything is computed."""
 
 import math
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from tests.layers.runtime.operators import Array, Operators
 
 
 def zeros(*shape: int) -> Array:
-    """Numbers of no interest."""
+    """Return an input whose values do not matter."""
     return np.zeros(shape, np.float32)
 
 
 def weights(*shape: int) -> Array:
-    """Weights in bytes, of no interest either."""
+    """Return weights as bytes whose values do not matter."""
     return np.zeros(shape, np.uint8)
 
 
@@ -40,8 +40,8 @@ OTHER_OUTPUTS = "Linear: the weights are for another number of outputs than the 
 OTHER_SCALES = "Linear: scales or smoothing have another size than the weights"
 NOT_PACKED = "Linear: weights are not (outputs / 16, blocks, block / 4, 16, 4)"
 OTHER_GELU = "Linear: gelu is neither 0 nor 1"
-OTHER_EPSILON = "AddNorm: epsilon is negative or no finite number"
-OTHER_WIDTH = "Attention: the width is no multiple of 3 times the heads"
+OTHER_EPSILON = "AddNorm: epsilon is negative or not a finite number"
+OTHER_WIDTH = "Attention: the width is not a multiple of 3 times the heads"
 OTHER_BIAS = "Attention: the bias is not (1, heads, tokens, tokens)"
 OTHER_SIZES = "AddNorm: the inputs do not fit each other"
 OTHER_GAMMA = "AddNorm: gamma or beta has another size than a row"
@@ -103,27 +103,27 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("AddNorm", {"epsilon": -math.inf}, OTHER_EPSILON),
     ("Mean", {"values": zeros(3, 20)}, NOT_TEXTS),
     ("Mean", {"values": zeros(1, 1, 3, 20)}, NOT_TEXTS),
-    ("Mean", {"values": zeros(1, 0, 20)}, "Mean: there is nothing in a text"),
+    ("Mean", {"values": zeros(1, 0, 20)}, "Mean: a text has no tokens"),
 ]
 
 
 @pytest.fixture(params=[1, 2])
 def configured(request: pytest.FixtureRequest, operators: Operators) -> Operators:
-    """Each set of kernels, on one thread and on two."""
+    """Run a test with each set of kernels, on one thread and on two."""
     return replace(operators, threads=request.param, intra_op_threads=request.param)
 
 
 @pytest.mark.parametrize("operator", FITTING)
 def test_inputs_that_fit_are_computed(configured: Operators, operator: str) -> None:
-    """Or else the refusals below would show nothing."""
+    """If they were refused too, the refusals below would prove nothing."""
     assert np.isfinite(configured.run(operator, **FITTING[operator])).all()
 
 
 @pytest.mark.parametrize(("operator", "changes", "sentence"), REFUSED)
-def test_inputs_that_do_not_fit_are_refused_in_a_sentence(
+def test_inputs_that_do_not_fit_are_refused_with_a_sentence(
     configured: Operators, operator: str, changes: dict[str, Any], sentence: str
 ) -> None:
-    """An exception, before anything is computed."""
+    """The refusal is an exception, raised before anything is computed."""
     given = {name: value for name, value in {**FITTING[operator], **changes}.items() if value is not LEFT_OUT}
     with pytest.raises(Exception, match=r"\[ONNXRuntimeError\]") as raised:
         configured.run(operator, **given)

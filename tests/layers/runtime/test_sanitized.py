@@ -1,7 +1,7 @@
-"""The C code under sanitizers, with neither Python nor ONNX Runtime around it: `make sanitize`.
+"""The C code is run under sanitizers, without Python and ONNX Runtime (`make sanitize`).
 
-sanitized/driver.c has the operators' property tests, and threads of its own. For arm64, for which no libraries of sanitizers are
-here, the driver runs in QEMU: undefined behaviour traps, and each tensor ends at a page that may not be touched.
+sanitized/driver.c has the operators' property tests, and threads of its own. There are no sanitizer libraries for arm64, so its
+driver runs in QEMU: undefined behaviour traps, and each tensor ends at a page without permissions.
 """
 
 import itertools
@@ -28,13 +28,13 @@ NATIVE = {
     "x86_64": {"avx512_vnni": [*AVX2, *(f"-mavx512{part}" for part in ("f", "bw", "dq", "vl", "vnni"))], "avx2": AVX2},
     "arm64": {"i8mm": ["-march=armv8.2-a+dotprod+i8mm"], "dotprod": ["-march=armv8.2-a+dotprod"]},
 }
-"""By machine, the system's clang's options for each set of kernels."""
+"""For each architecture, the options of the system's clang for each set of kernels."""
 IN_PLAIN_C = {"x86_64": AVX2, "arm64": []}
 SEED = "1"
 
 
 def compile_driver(compiler: Sequence[str | Path], sets: dict[str, list[str]], folder: Path, source: Path = build.HERE) -> Path:
-    """The driver, with these sets of kernels, each compiled with its own options."""
+    """Compile the driver with these sets of kernels, each with its own options; return its path."""
     environment = os.environ | {"ZIG_GLOBAL_CACHE_DIR": str(build.CACHE), "ZIG_LOCAL_CACHE_DIR": str(build.CACHE)}
     objects: list[str | Path] = []
     includes: list[str | Path] = [f"-I{source}", f"-I{SOURCES}", "-include", SOURCES / "older_clang.h"]
@@ -51,13 +51,13 @@ def compile_driver(compiler: Sequence[str | Path], sets: dict[str, list[str]], f
 
 
 def clang(sanitizers: str) -> list[str | Path]:
-    """The system's compiler with these sanitizers."""
+    """Return the command line of the system's compiler with these sanitizers."""
     return ["clang", *OPTIONS, f"-fsanitize={sanitizers}", "-fno-sanitize-recover=all"]
 
 
 def run(*command: str | Path) -> None:
-    """Run the driver, which prints its result."""
-    # ThreadSanitizer's library may not start where addresses are random by many bits.
+    """Run the driver, print its output and check its result."""
+    # ThreadSanitizer's library may fail to start if many bits of addresses are random.
     fixed = ["setarch", "-R"] if shutil.which("setarch") else []
     ran = subprocess.run([*fixed, *command], capture_output=True, text=True, check=False, timeout=1800)
     sys.stdout.write(f"\n{ran.stdout}")
@@ -67,10 +67,10 @@ def run(*command: str | Path) -> None:
 
 @pytest.mark.parametrize(("sanitizers", "name"), list(itertools.product(SANITIZERS, NATIVE[build.machine()])))
 def test_the_operators_are_clean_and_as_defined(tmp_path: Path, sanitizers: str, name: str) -> None:
-    """With each set of kernels of this machine's kind, if its processor has the instructions."""
+    """Each set of kernels for this architecture is tested, if the processor has the instructions."""
     try:
         Operators(kernels=name).options()
-    except Exception as refusal:  # noqa: BLE001 - ONNX Runtime has no narrower class for it
+    except Exception as refusal:  # noqa: BLE001 - onnxruntime's exceptions have no common base class
         pytest.skip(f"the kernels {name} do not run on this processor: {refusal}")
     sys.stdout.write(f"\n{sanitizers}")
     driver = compile_driver(clang(SANITIZERS[sanitizers]), {name: NATIVE[build.machine()][name]}, tmp_path)
@@ -78,14 +78,14 @@ def test_the_operators_are_clean_and_as_defined(tmp_path: Path, sanitizers: str,
 
 
 def test_kernels_in_plain_c_stay_within_their_memory_and_give_the_same_bits(tmp_path: Path) -> None:
-    """Their instructions read what the processor's do. UBSan, with which they compile for minutes, sees the same code elsewhere."""
+    """They read the same memory as the real instructions. UBSan is left out: compiling would take minutes, and it runs above."""
     compiler = [*clang("address"), "-DEMULATED", f"-I{PLAIN}"]
     run(compile_driver(compiler, dict.fromkeys(PLAIN_SETS, IN_PLAIN_C[build.machine()]), tmp_path), SEED, "64", *PLAIN_SETS)
 
 
 @pytest.mark.skipif(not shutil.which("qemu-aarch64-static"), reason="QEMU runs arm64 (Debian's package qemu-user-static)")
 def test_the_operators_of_arm64_are_as_defined_and_stay_within_their_memory(tmp_path: Path) -> None:
-    """Of a processor that has both sets."""
+    """QEMU emulates a processor that has the instructions of both sets."""
     zig = Path(ziglang.__file__).with_name("zig")
     traps = ["-fsanitize=undefined", "-fsanitize-trap=undefined", "-DGUARDED"]
     sets = {name: [f"-mcpu={processor}"] for name, processor in build.KERNELS["arm64"].items()}
@@ -93,8 +93,8 @@ def test_the_operators_of_arm64_are_as_defined_and_stay_within_their_memory(tmp_
     run("qemu-aarch64-static", "-cpu", "max", driver, SEED, "32", *sets)
 
 
-def test_a_read_behind_a_tensor_is_found(tmp_path: Path) -> None:
-    """Or else the tests above would show nothing: here Mean reads one value more."""
+def test_a_read_after_the_end_of_a_tensor_is_found(tmp_path: Path) -> None:
+    """If it were not, the tests above would prove nothing. Here, Mean reads one value too many."""
     source = shutil.copytree(build.HERE, tmp_path / "operators")
     text = (source / "mean.h").read_text()
     assert text.count("width - i)") == 2

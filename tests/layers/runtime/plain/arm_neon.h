@@ -17,7 +17,7 @@ typedef float float32x4_t __attribute__((ext_vector_type(4)));
 
 #define INSTRUCTION static inline __attribute__((always_inline))
 
-/* The same bits as another type. */
+/* Return the same bits as another type. */
 INSTRUCTION int8x16_t vreinterpretq_s8_u8(uint8x16_t a) { return (int8x16_t)a; }
 INSTRUCTION int8x16_t vreinterpretq_s8_s32(int32x4_t a) { return (int8x16_t)a; }
 INSTRUCTION uint8x16_t vreinterpretq_u8_s8(int8x16_t a) { return (uint8x16_t)a; }
@@ -56,11 +56,11 @@ INSTRUCTION int8x16_t vcombine_s8(int8x8_t low, int8x8_t high) {
 INSTRUCTION int32x2_t vget_low_s32(int32x4_t a) { return __builtin_shufflevector(a, a, 0, 1); }
 INSTRUCTION int32x2_t vget_high_s32(int32x4_t a) { return __builtin_shufflevector(a, a, 2, 3); }
 
-/* The lower and the upper halves, interleaved. */
+/* Interleave the lower halves, or the upper halves. */
 INSTRUCTION uint32x4_t vzip1q_u32(uint32x4_t a, uint32x4_t b) { return __builtin_shufflevector(a, b, 0, 4, 1, 5); }
 INSTRUCTION uint32x4_t vzip2q_u32(uint32x4_t a, uint32x4_t b) { return __builtin_shufflevector(a, b, 2, 6, 3, 7); }
 
-/* To the nearest whole numbers, of two the even one. */
+/* Round to the nearest whole number; of two that are as near, to the even one. */
 INSTRUCTION int32x4_t vcvtnq_s32_f32(float32x4_t a) {
     int32x4_t result;
     for (int i = 0; i < 4; i++) result[i] = (int32_t)__builtin_rintf(a[i]);

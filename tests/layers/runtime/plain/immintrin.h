@@ -25,14 +25,14 @@ INSTRUCTION __m512i _mm512_set1_epi32(int32_t value) {
     return _mm512_loadu_si512(lanes);
 }
 
-/* To the nearest whole numbers, of two the even one. */
+/* Round to the nearest whole number; of two that are as near, to the even one. */
 INSTRUCTION __m512i _mm512_cvtps_epi32(__m512 values) {
     int32_t lanes[16];
     for (int i = 0; i < 16; i++) lanes[i] = (int32_t)__builtin_rintf(values[i]);
     return _mm512_loadu_si512(lanes);
 }
 
-/* The lowest byte of each. */
+/* Return the lowest byte of each number. */
 INSTRUCTION __m128i _mm512_cvtepi32_epi8(__m512i values) {
     int32_t lanes[16];
     memcpy(lanes, &values, sizeof lanes);

@@ -1,7 +1,7 @@
 /* The property tests of the operators without Python and ONNX Runtime: driver SEED EXAMPLES KERNELS...
 
    Each set of kernels computes operators of random sizes, on one thread and on three, and several sessions do so at the same time.
-   Results are held to definitions in plain C, to the bits of one thread, and to the bits of the first set. */
+   Results are compared with definitions in plain C, with the bits of one thread, and with the bits of the first set. */
 
 #include <math.h>
 
@@ -11,8 +11,6 @@ Status *RegisterCustomOps(Options *options, const ApiBase *base);
 
 #define SESSIONS 3 /* at the same time */
 #define SHARED_THREADS 3
-#define PANEL 16
-#define GROUP 4
 #define BLOCK 192
 
 /* --- Random numbers ---------------------------------------------------------------------------------------- */
@@ -22,7 +20,7 @@ static uint64_t next(uint64_t *state) { /* xorshift64* (Vigna 2016) */
     return *state * 2685821657736338717ull;
 }
 
-/* From `least` to `most`. */
+/* Return a random number from `least` to `most`. */
 static size_t pick(uint64_t *state, size_t least, size_t most) { return least + (next(state) >> 33) % (most - least + 1); }
 
 static float uniform(uint64_t *state) { return (float)(next(state) >> 40) / (1 << 23) - 1; }
@@ -30,16 +28,16 @@ static float uniform(uint64_t *state) { return (float)(next(state) >> 40) / (1 <
 /* --- Tensors ------------------------------------------------------------------------------------------------ */
 
 static Value tensor(size_t rank, const size_t sizes[], size_t size) {
-    Value made = {.bytes = size, .rank = rank};
-    for (size_t i = 0; i < rank; i++) made.bytes *= sizes[i], made.sizes[i] = (int64_t)sizes[i];
-    made.data = allocate(made.bytes);
-    return made;
+    Value value = {.bytes = size, .rank = rank};
+    for (size_t i = 0; i < rank; i++) value.bytes *= sizes[i], value.sizes[i] = (int64_t)sizes[i];
+    value.data = allocate(value.bytes);
+    return value;
 }
 #define TENSOR(size, ...) tensor(sizeof(size_t[]){__VA_ARGS__} / sizeof(size_t), (size_t[]){__VA_ARGS__}, size)
 
-static Value random_tensor(uint64_t *state, float scale, Value made) {
-    for (size_t i = 0; i < made.bytes / sizeof(float); i++) ((float *)made.data)[i] = scale * uniform(state);
-    return made;
+static Value random_tensor(uint64_t *state, float scale, Value value) {
+    for (size_t i = 0; i < value.bytes / sizeof(float); i++) ((float *)value.data)[i] = scale * uniform(state);
+    return value;
 }
 #define RANDOM(state, scale, ...) random_tensor(state, scale, TENSOR(sizeof(float), __VA_ARGS__))
 
@@ -47,7 +45,7 @@ static const float *floats_of(const Value *value) { return value->data; }
 
 /* --- Nodes -------------------------------------------------------------------------------------------------- */
 
-/* Open a session; returns whether the processor has the kernels. */
+/* Open a session. Returns 1 if the processor can run the kernels, else 0. */
 static int open_session(Options *session, const char *kernels, size_t threads) {
     *session = (Options){0};
     snprintf(session->kernels, sizeof session->kernels, "%s", kernels);
@@ -60,19 +58,19 @@ static int open_session(Options *session, const char *kernels, size_t threads) {
 struct node {
     const char *operator;
     Value inputs[MOST_INPUTS];
-    size_t count;
+    size_t input_count;
     KernelInfo attributes;
 };
 
-/* Compute a node's result; `shared` becomes how often its work was shared. */
+/* Compute a node's result. `shared` becomes the number of times that its work was shared. */
 static Value run(const Options *session, const struct node *node, size_t *shared) {
-    for (size_t i = 0; i < session->domain->count; i++) {
+    for (size_t i = 0; i < session->domain->operator_count; i++) {
         const Operator *operator = session->domain->operators[i];
         if (strcmp(operator->GetName(operator), node->operator)) continue;
         void *kernel;
         CHECK(!operator->CreateKernelV2(operator, &API, &node->attributes, &kernel), "%s", node->operator);
         Context context = {0};
-        for (size_t input = 0; input < node->count; input++)
+        for (size_t input = 0; input < node->input_count; input++)
             if (node->inputs[input].rank) context.inputs[input] = &node->inputs[input];
         Status *status = operator->KernelComputeV2(kernel, &context);
         CHECK(!status, "%s: %s", node->operator, status->sentence);
@@ -93,7 +91,7 @@ static void close_to(const struct node *node, const Value *result, size_t place,
     CHECK(fabs(found - expected) <= tolerance, "%s at %zu: %.9g instead of %.9g", node->operator, place, found, expected);
 }
 
-/* Products of bytes are exact, and each float is rounded once: bit for bit, but for Gelu. */
+/* Products of bytes are exact, and each float is rounded once. So results are compared bit for bit, except after Gelu. */
 static void check_linear(const struct node *node, const Value *result) {
     const Value *input = &node->inputs[0], *weights = &node->inputs[1];
     const size_t inputs = (size_t)input->sizes[input->rank - 1], outputs = (size_t)node->inputs[3].sizes[0];
@@ -158,13 +156,13 @@ static void check_add_norm(const struct node *node, const Value *result) {
     const size_t width = (size_t)a->sizes[a->rank - 1], rows = a->bytes / sizeof(float) / width;
     const size_t b_rows = b->bytes / sizeof(float) / width;
     for (size_t row = 0; row < rows; row++) {
-        const float *one = floats_of(a) + row * width, *other = floats_of(b) + row % b_rows * width;
+        const float *a_row = floats_of(a) + row * width, *b_row = floats_of(b) + row % b_rows * width;
         double mean = 0, squares = 0;
-        for (size_t i = 0; i < width; i++) mean += (double)(one[i] + other[i]) / (double)width;
-        for (size_t i = 0; i < width; i++) squares += pow(one[i] + other[i] - mean, 2) / (double)width;
+        for (size_t i = 0; i < width; i++) mean += (double)(a_row[i] + b_row[i]) / (double)width;
+        for (size_t i = 0; i < width; i++) squares += pow(a_row[i] + b_row[i] - mean, 2) / (double)width;
         const double deviation = sqrt(squares + node->attributes.epsilon);
         for (size_t i = 0; i < width; i++) {
-            const double y = (one[i] + other[i] - mean) / deviation * floats_of(&node->inputs[2])[i] + floats_of(&node->inputs[3])[i];
+            const double y = (a_row[i] + b_row[i] - mean) / deviation * floats_of(&node->inputs[2])[i] + floats_of(&node->inputs[3])[i];
             close_to(node, result, row * width + i, y, 4e-6 * fmax(1, 1 / deviation) * fmax(1, fabs(y)));
         }
     }
@@ -188,7 +186,7 @@ static struct node make_linear(uint64_t *state, int is_large) {
     const size_t outputs = is_large ? pick(state, 300, 310) : pick(state, 1, 140);
     const size_t blocks = (inputs + BLOCK - 1) / BLOCK, groups = (inputs + blocks * GROUP - 1) / (blocks * GROUP);
     const size_t padded = blocks * groups * GROUP, panels = (outputs + PANEL - 1) / PANEL;
-    struct node node = {"Linear", .count = 5, .attributes = {.integer = (int64_t)pick(state, 0, 1)}};
+    struct node node = {"Linear", .input_count = 5, .attributes = {.integer = (int64_t)pick(state, 0, 1)}};
     node.inputs[0] = RANDOM(state, 3, 1, rows, inputs);
     node.inputs[1] = TENSOR(1, panels, blocks, groups, PANEL, GROUP);
     for (size_t o = 0; o < panels * PANEL; o++)
@@ -199,7 +197,7 @@ static struct node make_linear(uint64_t *state, int is_large) {
     node.inputs[2] = RANDOM(state, 0.01f, outputs);
     node.inputs[3] = RANDOM(state, 1, outputs);
     node.inputs[4] = RANDOM(state, 1, inputs);
-    if (rows && pick(state, 0, 3) == 0) /* pairs that products_avx2.h has to move */
+    if (rows && pick(state, 0, 3) == 0) /* pairs that products_avx2.h must move */
         for (size_t k = 0; k < inputs; k++) ((float *)node.inputs[0].data)[k] = 5 / ((float *)node.inputs[4].data)[k];
     return node;
 }
@@ -207,7 +205,7 @@ static struct node make_linear(uint64_t *state, int is_large) {
 static struct node make_attention(uint64_t *state, int is_large) {
     const size_t texts = pick(state, 0, 2), tokens = is_large ? pick(state, 100, 110) : pick(state, 0, 60);
     const size_t heads = is_large ? pick(state, 2, 3) : pick(state, 1, 3), width = is_large ? 70 : pick(state, 1, 70);
-    struct node node = {"Attention", .count = 2, .attributes = {.integer = (int64_t)heads}};
+    struct node node = {"Attention", .input_count = 2, .attributes = {.integer = (int64_t)heads}};
     node.inputs[0] = RANDOM(state, 1, texts + (size_t)is_large, tokens, 3 * heads * width);
     if (pick(state, 0, 1)) node.inputs[1] = RANDOM(state, 1, 1, heads, tokens, tokens);
     return node;
@@ -215,7 +213,7 @@ static struct node make_attention(uint64_t *state, int is_large) {
 
 static struct node make_add_norm(uint64_t *state, int is_large) {
     const size_t texts = pick(state, 1, 3), rows = is_large ? 150 : pick(state, 0, 20), width = is_large ? 1000 : pick(state, 2, 420);
-    struct node node = {"AddNorm", .count = 4, .attributes = {.epsilon = 1e-3f}};
+    struct node node = {"AddNorm", .input_count = 4, .attributes = {.epsilon = 1e-3f}};
     node.inputs[0] = RANDOM(state, 1, texts, rows, width);
     node.inputs[1] = RANDOM(state, 1, 1, rows, width);
     node.inputs[2] = RANDOM(state, 1, width);
@@ -225,7 +223,7 @@ static struct node make_add_norm(uint64_t *state, int is_large) {
 
 static struct node make_mean(uint64_t *state, int is_large) {
     (void)is_large;
-    struct node node = {"Mean", .count = 1};
+    struct node node = {"Mean", .input_count = 1};
     node.inputs[0] = RANDOM(state, 1, pick(state, 0, 3), pick(state, 1, 60), pick(state, 1, 90));
     return node;
 }
@@ -243,11 +241,11 @@ struct task {
     const char *names[8];
 };
 
-static void same_bits(const struct node *node, const char *kernels, const Value *one, const Value *other) {
-    CHECK(one->bytes == other->bytes && !memcmp(one->data, other->data, one->bytes), "%s with %s", node->operator, kernels);
+static void same_bits(const struct node *node, const char *kernels, const Value *expected, const Value *found) {
+    CHECK(expected->bytes == found->bytes && !memcmp(expected->data, found->data, expected->bytes), "%s with %s", node->operator, kernels);
 }
 
-/* Compute and check a task's examples with all of its sets. */
+/* Compute the examples of a task with all of its sets, and check the results. */
 static void *run_task(void *task) {
     struct task *t = task;
     uint64_t state = t->seed * 2 + 1;
@@ -260,31 +258,31 @@ static void *run_task(void *task) {
             size_t shared;
             CHECK(open_session(&alone, t->names[set], 1), "%s", t->names[set]);
             CHECK(open_session(&several, t->names[set], SHARED_THREADS), "%s", t->names[set]);
-            Value one = run(&alone, &node, &shared);
+            Value on_one = run(&alone, &node, &shared);
             CHECK(!shared, "one thread shares nothing");
-            Value other = run(&several, &node, &shared);
+            Value on_several = run(&several, &node, &shared);
             CHECK(!is_large || shared || kind == 3, "%s of this size is shared", node.operator);
             t->shared += shared;
-            if (!set) OPERATORS[kind].check(&node, &one);
-            same_bits(&node, t->names[set], &one, &other);
-            release(other.data, other.bytes);
-            if (set) same_bits(&node, t->names[set], &first, &one), release(one.data, one.bytes);
-            else first = one;
+            if (!set) OPERATORS[kind].check(&node, &on_one);
+            same_bits(&node, t->names[set], &on_one, &on_several);
+            release(on_several.data, on_several.bytes);
+            if (set) same_bits(&node, t->names[set], &first, &on_one), release(on_one.data, on_one.bytes);
+            else first = on_one;
         }
         release(first.data, first.bytes);
-        for (size_t i = 0; i < node.count; i++)
+        for (size_t i = 0; i < node.input_count; i++)
             if (node.inputs[i].rank) release(node.inputs[i].data, node.inputs[i].bytes);
     }
     return NULL;
 }
 
-int main(int count, char *arguments[]) {
-    CHECK(count > 3 && count < 12, "usage: driver SEED EXAMPLES KERNELS...");
+int main(int argument_count, char *arguments[]) {
+    CHECK(argument_count > 3 && argument_count < 12, "usage: driver SEED EXAMPLES KERNELS...");
     struct task task = {.examples = strtoul(arguments[2], NULL, 10)};
-    for (int i = 3; i < count; i++) {
+    for (int i = 3; i < argument_count; i++) {
         Options session;
         if (open_session(&session, arguments[i], 1)) task.names[task.sets++] = arguments[i];
-        else printf("SKIPPED: %s, which this processor has not\n", arguments[i]);
+        else printf("SKIPPED: %s, which this processor lacks\n", arguments[i]);
     }
     CHECK(task.sets, "this processor has none of these");
     pthread_t threads[SESSIONS];

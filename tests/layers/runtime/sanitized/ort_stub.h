@@ -1,4 +1,4 @@
-/* As much of ONNX Runtime as the operators call (ort.h): a session's options, a node and its tensors, and threads. */
+/* The part of ONNX Runtime that the operators call (ort.h): a session's options, a node and its tensors, and threads. */
 
 #ifndef ORT_STUB_H
 #define ORT_STUB_H
@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "interface.h"
 #include "ort.h"
 
 #if defined(GUARDED)
@@ -18,7 +19,7 @@
 #define MOST_DIMENSIONS 5
 #define MOST_INPUTS 5
 #define MOST_OPERATORS 8
-#define MOST_THREADS 64
+
 
 struct Status {
     char sentence[256];
@@ -31,7 +32,7 @@ struct Options {
 
 struct Domain {
     const Operator *operators[MOST_OPERATORS];
-    size_t count;
+    size_t operator_count;
 };
 
 struct Value {
@@ -46,9 +47,9 @@ struct KernelInfo {
 };
 
 struct Context {
-    const Value *inputs[MOST_INPUTS]; /* null if it is left out */
+    const Value *inputs[MOST_INPUTS]; /* null if the input is left out */
     Value result;
-    size_t shared; /* how often work was shared */
+    size_t shared; /* the number of times that work was shared */
 };
 
 #define CHECK(truth, ...)                                                   \
@@ -63,7 +64,7 @@ struct Context {
 
 /* --- Memory ---------------------------------------------------------------------------------------------- */
 
-/* Memory of just this size: what is read or written behind it is found by the sanitizer, or by a page that may not be touched. */
+/* Memory of exactly this size. Reads and writes after its end are found by the sanitizer, or by a page without permissions. */
 #if defined(GUARDED)
 static size_t pages(size_t bytes) {
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
@@ -99,7 +100,7 @@ static Status *create_status(int code, const char *sentence) {
 }
 
 static Status *create_domain(const char *name, Domain **domain) {
-    CHECK(!strcmp(name, "encoder"), "%s", name);
+    CHECK(!strcmp(name, DOMAIN), "%s", name);
     *domain = calloc(1, sizeof **domain);
     return *domain ? NULL : create_status(1, "no memory");
 }
@@ -107,8 +108,8 @@ static Status *create_domain(const char *name, Domain **domain) {
 static void release_domain(Domain *domain) { free(domain); }
 
 static Status *add_operator(Domain *domain, const Operator *operator) {
-    CHECK(domain->count < MOST_OPERATORS, "%zu operators", domain->count);
-    domain->operators[domain->count++] = operator;
+    CHECK(domain->operator_count < MOST_OPERATORS, "%zu operators", domain->operator_count);
+    domain->operators[domain->operator_count++] = operator;
     return NULL;
 }
 
@@ -118,8 +119,8 @@ static Status *add_domain(Options *options, Domain *domain) {
 }
 
 static char *entry(const Options *options, const char *key, size_t *size) {
-    const int is_kernels = !strcmp(key, "encoder.kernels");
-    CHECK(is_kernels || !strcmp(key, "encoder.threads"), "%s", key);
+    const int is_kernels = !strcmp(key, KERNELS_ENTRY);
+    CHECK(is_kernels || !strcmp(key, THREADS_ENTRY), "%s", key);
     *size = is_kernels ? sizeof options->kernels : sizeof options->threads;
     return (char *)(is_kernels ? options->kernels : options->threads);
 }
@@ -150,7 +151,7 @@ static Status *get_data(const Value *value, void **data) {
     return NULL;
 }
 
-/* Shapes are counted, so that one that is not released is found. */
+/* Shapes are counted, to find one that is not released. */
 static size_t shapes;
 
 static Status *get_shape(const Value *value, Shape **shape) {
@@ -211,10 +212,10 @@ static void *run_call(void *call) {
 
 static Status *parallel_for(const Context *context, void (*run)(void *, size_t), size_t total, size_t batches, void *work) {
     (void)batches;
-    CHECK(total <= MOST_THREADS, "%zu shares", total);
+    CHECK(total <= MAX_THREADS, "%zu shares", total);
     ((Context *)context)->shared++;
-    pthread_t threads[MOST_THREADS];
-    struct call calls[MOST_THREADS];
+    pthread_t threads[MAX_THREADS];
+    struct call calls[MAX_THREADS];
     for (size_t i = 0; i < total; i++) {
         calls[i] = (struct call){run, work, i};
         CHECK(!pthread_create(&threads[i], NULL, run_call, &calls[i]), "no thread");

@@ -1,4 +1,4 @@
-"""A long text is truncated to the tokens that the tokenizer's own truncation keeps, though only a part of it is tokenized."""
+"""A long text is truncated to the same tokens as by the tokenizer's own truncation, although only a part of it is tokenized."""
 
 import os
 import string
@@ -12,7 +12,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalize
 
 from handler.embedding.manifest import TOKENIZER
 from handler.embedding.tokenization import Tokenization
-from handler.embedding.windows import Windows
+from handler.embedding.truncation import Truncator
 from handler.vectors import Direction
 from tests.conftest import INT8
 
@@ -91,54 +91,54 @@ ALPHABET = pre_tokenizers.ByteLevel.alphabet()
 
 
 def bert() -> Tokenizer:
-    """The default model's: WordPiece."""
+    """Return the default model's tokenizer, which is WordPiece."""
     return Tokenizer.from_file(str(INT8 / TOKENIZER))
 
 
 def cased_bert() -> Tokenizer:
-    """WordPiece that keeps accents and does not part Chinese characters."""
-    made = bert()
-    made.normalizer = normalizers.BertNormalizer(handle_chinese_chars=False, strip_accents=False, lowercase=False)
-    return made
+    """Return a WordPiece tokenizer that keeps accents and does not split Chinese characters."""
+    tokenizer = bert()
+    tokenizer.normalizer = normalizers.BertNormalizer(handle_chinese_chars=False, strip_accents=False, lowercase=False)
+    return tokenizer
 
 
 def byte_level(pre_tokenizer: pre_tokenizers.PreTokenizer) -> Tokenizer:
-    """BPE over bytes, with a mask that takes the blanks before it, as RoBERTa has it."""
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizer
-    made.train_from_iterator(PASSAGES, trainers.BpeTrainer(vocab_size=500, initial_alphabet=ALPHABET, show_progress=False))
-    made.add_special_tokens(["<s>", "</s>", AddedToken("<mask>", lstrip=True)])
-    made.post_processor = processors.TemplateProcessing(
-        single="<s> $A </s>", special_tokens=[(name, made.token_to_id(name)) for name in ("<s>", "</s>")]
+    """Return a byte-level BPE tokenizer whose mask token includes the blanks before it, like RoBERTa's."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizer
+    tokenizer.train_from_iterator(PASSAGES, trainers.BpeTrainer(vocab_size=500, initial_alphabet=ALPHABET, show_progress=False))
+    tokenizer.add_special_tokens(["<s>", "</s>", AddedToken("<mask>", lstrip=True)])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[(name, tokenizer.token_to_id(name)) for name in ("<s>", "</s>")]
     )
-    made.decoder = decoders.ByteLevel()
-    return made
+    tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
 
 
 def roberta() -> Tokenizer:
-    """GPT-2's splitting."""
+    """Return a tokenizer that splits words like GPT-2's."""
     return byte_level(pre_tokenizers.ByteLevel(add_prefix_space=False))
 
 
 def gpt_4() -> Tokenizer:
-    """The splitting of Llama 3, Qwen and ModernBERT's successors: three digits at a time."""
+    """Return a tokenizer that splits words like those of GPT-4, Llama 3 and Qwen: at most three digits at a time."""
     pattern = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
     split = pre_tokenizers.Split(Regex(pattern), "isolated")
     return byte_level(pre_tokenizers.Sequence([split, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]))
 
 
 def unsplit() -> Tokenizer:
-    """BPE without a pre-tokenizer, as of Llama 2: a text is one word."""
-    made = byte_level(pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False))
-    made.normalizer = normalizers.NFC()
-    return made
+    """Return a BPE tokenizer that takes a text as one word, like Llama 2's."""
+    tokenizer = byte_level(pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False))
+    tokenizer.normalizer = normalizers.NFC()
+    return tokenizer
 
 
 def unigram() -> Tokenizer:
-    """As XLM-RoBERTa's: Unigram over pieces that begin with a blank."""
-    made = Tokenizer(models.Unigram())
-    made.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")])
-    made.pre_tokenizer = pre_tokenizers.Metaspace()
+    """Return a Unigram tokenizer whose words begin with a blank, like XLM-RoBERTa's."""
+    tokenizer = Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(" {2,}"), " ")])
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
     trainer = trainers.UnigramTrainer(
         vocab_size=300,
         initial_alphabet=list(string.ascii_lowercase),
@@ -146,18 +146,18 @@ def unigram() -> Tokenizer:
         special_tokens=["<s>", "</s>", "<unk>"],
         show_progress=False,
     )
-    made.train_from_iterator(PASSAGES, trainer)
-    made.add_special_tokens([AddedToken("<mask>", lstrip=True)])
-    made.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)])
-    return made
+    tokenizer.train_from_iterator(PASSAGES, trainer)
+    tokenizer.add_special_tokens([AddedToken("<mask>", lstrip=True)])
+    tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 1)])
+    return tokenizer
 
 
-TOKENIZERS = {made.__name__: made for made in (bert, cased_bert, roberta, gpt_4, unsplit, unigram)}
+TOKENIZERS = {make.__name__: make for make in (bert, cased_bert, roberta, gpt_4, unsplit, unigram)}
 
 
 @pytest.fixture(scope="module", params=TOKENIZERS)
 def tokenizers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Direction], Both]:
-    """Ours, and the tokenizer with its own truncation."""
+    """Return for a direction our tokenization, and the official tokenizer with its own truncation."""
     folder = tmp_path_factory.mktemp("tokenizer")
     TOKENIZERS[request.param]().save(str(folder / TOKENIZER))
     ours = Tokenization(folder, LIMIT)
@@ -171,7 +171,7 @@ def tokenizers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
 
 
 EXAMPLES = int(os.environ.get("TRUNCATED_TEXTS", "60"))
-"""Of each tokenizer and direction; `make soak` asks for 3,000."""
+"""The number of texts for each tokenizer and direction. `make soak` tries 3,000."""
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
@@ -180,7 +180,7 @@ EXAMPLES = int(os.environ.get("TRUNCATED_TEXTS", "60"))
 def test_a_long_text_is_truncated_to_the_tokens_that_its_tokenizer_keeps(
     tokenizers: Callable[[Direction], Both], direction: Direction, text: str
 ) -> None:
-    """By the official tokenizer, which reads all of the text and then truncates its tokens."""
+    """The official tokenizer reads the whole text and then truncates its tokens."""
     ours, official = tokenizers(direction)
     (tokens,) = ours.tokenize([text], direction)
     assert tokens.ids.tolist() == official.encode(text).ids
@@ -188,7 +188,7 @@ def test_a_long_text_is_truncated_to_the_tokens_that_its_tokenizer_keeps(
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
 def test_only_a_part_of_a_long_text_is_read(tokenizers: Callable[[Direction], Both], direction: Direction) -> None:
-    """Of prose, whatever the tokenizer, unless it takes a text for one word and keeps the tail."""
+    """The text is prose. Only a tokenizer that takes it as one word reads it to its end, to keep its tail."""
     ours, official = tokenizers(direction)
     text = "The words of a text, and more of them. " * 200
     (tokens,) = ours.tokenize([text], direction)
@@ -197,14 +197,13 @@ def test_only_a_part_of_a_long_text_is_read(tokenizers: Callable[[Direction], Bo
         official.pre_tokenizer.pre_tokenize_str("ab cd")[0][0] != "ab"
         and len(official.pre_tokenizer.pre_tokenize_str("ab cd")) == 1
     )
-    assert tokens.more or (is_one_word and direction == "left")
+    assert tokens.is_lower_bound or (is_one_word and direction == "left")
 
 
 def test_a_long_word_whose_first_tokens_depend_on_its_end_is_read_whole() -> None:
-    """Unigram's best path through letters of one kind may put the odd piece first: no window shows that."""
-    made = Tokenizer(models.Unigram([("<unk>", 0.0), ("\u2581", -2.0), ("a", -3.0), ("aaa", -3.1), ("aaaa", -3.2)], 0, False))  # noqa: FBT003
-    made.pre_tokenizer = pre_tokenizers.Metaspace()
-    windows = Windows(made, LIMIT)
-    assert windows.settled("a" * 2000, 400) is None
-    official = [made.encode("a" * length).ids[:LIMIT] for length in range(400, 404)]
+    """Unigram may put the shorter piece of a word of one letter first, depending on the word's length. No window shows that."""
+    tokenizer = Tokenizer(models.Unigram([("<unk>", 0.0), ("\u2581", -2.0), ("a", -3.0), ("aaa", -3.1), ("aaaa", -3.2)], 0, False))  # noqa: FBT003
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    assert Truncator(tokenizer, LIMIT).kept_of_long_word("a" * 2000, 400) is None
+    official = [tokenizer.encode("a" * length).ids[:LIMIT] for length in range(400, 404)]
     assert len(set(map(tuple, official))) > 1
