@@ -90,7 +90,7 @@ def options(fields: Mapping[str, Any]) -> Options:
     """
     truncate, end = _truncation(fields)
     return Options(
-        normalize=_boolean(fields, "normalize", default=True),
+        normalize=_boolean(fields, "normalize", default=None),
         prompt_name=string(fields, "prompt_name"),
         truncate=truncate,
         truncation_direction=end,
