@@ -33,7 +33,7 @@ class CohereRequest:
     def row_bytes(self, dimension: int) -> int:
         """Return the most bytes of the response for one text, on average."""
         vectors = row_bytes(self.options.dimensions or dimension, "float") * len(self.types or TYPES)
-        return vectors - -sum(map(text_bytes, self.texts)) // len(self.texts)
+        return vectors + sum(map(text_bytes, self.texts)) // len(self.texts) + 1
 
 
 def read(fields: Mapping[str, Any], limit: int, prompts: Mapping[str, str]) -> CohereRequest:

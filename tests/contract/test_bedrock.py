@@ -103,6 +103,15 @@ def test_an_input_type_without_a_prompt_is_named_in_a_header(prompted: Client) -
     assert reply.headers["x-hf-warning"] == warnings
 
 
+def test_an_input_type_in_another_script_is_named_in_ascii(client: Client) -> None:
+    """A header holds nothing else."""
+    reply = client.post({"texts": TEXTS, "input_type": "검색"}, COHERE)
+    assert (reply.status, reply.headers["x-hf-warning"]) == (
+        200,
+        r"input_type; the model has no prompt for '\uac80\uc0c9'",
+    )
+
+
 REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "neither": ({"text": "a"}, 422, "The body must have `inputText`, as Amazon Titan's has, or `texts`, as Cohere's has"),
     "a list": ({"inputText": ["a"]}, 422, "`inputText` must be a string. Given: a list"),
