@@ -149,7 +149,7 @@ def test_similarities_are_cosines_in_the_order_of_the_sentences(client: Client, 
         ({"source_sentence": "", "sentences": ["b"]}, "`source_sentence` cannot be empty"),
         ({"source_sentence": "a", "sentences": [1]}, "`sentences[0]` must be a string. Given: a number"),
         ({"source_sentence": "a"}, "`sentences` must be a string or a list of strings. It is missing"),
-        ({"source_sentence": None, "sentences": ["b"]}, "`source_sentence` must be a string or a list of strings. Given: null"),
+        ({"source_sentence": None, "sentences": ["b"]}, "`source_sentence` must be a string. Given: null"),
     ],
 )
 def test_wrong_fields_of_a_comparison_are_refused(client: Client, inputs: object, sentence: str) -> None:
