@@ -172,6 +172,8 @@ ROUTES = (
 FIXED_PATHS = {path: route.errors for route in ROUTES for path in route.paths if "{" not in path}
 OPENAI_PATHS = re.compile(r".*/embeddings|(/api|/openai)?/v1(/.*)?|/openai(/.*)?|/deployments/.*", re.DOTALL)
 """All other paths on which OpenAI's clients read errors: they may have a wrong base URL."""
+BEDROCK_PATHS = re.compile(r"/model/.*/invoke", re.DOTALL)
+"""All paths of Bedrock's InvokeModel: a model id may have any form."""
 PAGE_PATHS = frozenset(path for route in ROUTES if route.key is Key.PAGE for path in route.paths)
 
 
@@ -182,4 +184,7 @@ def operations(key: Key) -> frozenset[tuple[str, str]]:
 
 def error_form(path: str) -> ErrorForm:
     """Return the form in which errors on `path` are written."""
-    return FIXED_PATHS.get(path) or (ErrorForm.OPENAI if OPENAI_PATHS.fullmatch(path) else ErrorForm.OURS)
+    if path in FIXED_PATHS:
+        return FIXED_PATHS[path]
+    rules = ((BEDROCK_PATHS, ErrorForm.AWS), (OPENAI_PATHS, ErrorForm.OPENAI))
+    return next((form for pattern, form in rules if pattern.fullmatch(path)), ErrorForm.OURS)
