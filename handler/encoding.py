@@ -50,6 +50,11 @@ def row_bytes(dimension: int, encoding_format: EncodingFormat) -> int:
     return dimension * NUMBER_BYTES + ROW_BYTES
 
 
+def text_bytes(text: str) -> int:
+    """Return the bytes that a text takes in a response, with the backslashes of Lambda's envelope."""
+    return len(orjson.dumps(orjson.dumps(text).decode()))
+
+
 MOST_LEVELS = 100
 """The most levels of nested lists and objects that a pipeline writes. The standard library raises after some thousand levels."""
 

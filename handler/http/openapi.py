@@ -4,51 +4,29 @@ import re
 from typing import Any
 
 from handler import VERSION
+from handler.http import dialect_schemas
 from handler.http.responses import HEADERS
-from handler.http.routes import ROUTES, Key, Route
+from handler.http.routes import KEY_HEADERS, ROUTES, Key, Route
+from handler.http.schema_parts import COUNT, OPTIONS, TEXT, TEXTS, VECTOR, object_of
 
-TEXT = "Today is a sunny day and I will get some ice cream."
-TEXTS = {
-    "oneOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}}]
-}
-COUNT = {"type": "integer", "minimum": 0}
-VECTOR = {"type": "array", "items": {"type": "number"}}
 TOKEN_IDS = {
     "type": "array",
     "minItems": 1,
     "items": {"type": "integer", "minimum": 0},
     "description": "Token ids of the model that is served.",
 }
+ID_LISTS = [TOKEN_IDS, {"type": "array", "minItems": 1, "items": TOKEN_IDS}]
 BASE64 = {"type": "string", "description": "Little-endian float32 in base64."}
-OPTIONS: dict[str, Any] = {
-    "normalize": {"type": ["boolean", "null"], "default": True, "description": "Scale each vector to the length 1."},
-    "prompt_name": {"type": ["string", "null"], "description": "The name of a prompt of the model; /info lists them."},
-    "truncate": {
-        "type": ["boolean", "null"],
-        "description": "true truncates a text that is longer than the model's limit; false refuses it.",
-    },
-    "truncation_direction": {
-        "enum": ["Left", "left", "Right", "right", None],
-        "default": "right",
-        "description": "The end from which a text is truncated.",
-    },
-    "dimensions": {
-        "type": ["integer", "null"],
-        "minimum": 1,
-        "description": "Keep this many dimensions from the first, then normalize.",
-    },
-}
 ENCODING_FORMAT = {"encoding_format": {"enum": ["float", "base64", None], "default": "float"}}
-
-
-def _object(properties: dict[str, Any], *required: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    return {"type": "object", "properties": properties, "required": list(required), **more}
-
+NOT_HERE = {"type": "null", "description": "A key of text-embeddings-inference that has no meaning here."}
+NO_FIGURES = dict.fromkeys(
+    ("max_concurrent_requests", "max_batch_requests", "tokenization_workers", "sha", "docker_label"), NOT_HERE
+)
 
 TOKEN_OPTIONS = ("prompt_name", "truncate", "truncation_direction")
 """The options that change which tokens are embedded."""
 OPTIONS_OBJECT = {"type": ["object", "null"], "properties": OPTIONS, "description": "Options, as older clients send them."}
-COMPARISON = _object({"source_sentence": {"type": "string", "minLength": 1}, "sentences": TEXTS}, "source_sentence", "sentences")
+COMPARISON = object_of({"source_sentence": {"type": "string", "minLength": 1}, "sentences": TEXTS}, "source_sentence", "sentences")
 SCHEMAS: dict[str, Any] = {
     "Request": {
         "anyOf": [
@@ -59,7 +37,7 @@ SCHEMAS: dict[str, Any] = {
         ],
         "examples": [{"inputs": TEXT}, {"inputs": {"source_sentence": TEXT, "sentences": ["It rained."]}}, TEXT, [TEXT]],
     },
-    "FeatureExtraction": _object(
+    "FeatureExtraction": object_of(
         {
             "inputs": TEXTS,
             **OPTIONS,
@@ -70,11 +48,11 @@ SCHEMAS: dict[str, Any] = {
         "inputs",
         examples=[{"inputs": TEXT}, {"inputs": [TEXT, "It rained all morning."], "dimensions": 64}],
     ),
-    "Comparison": _object({"inputs": COMPARISON, **OPTIONS}, "inputs", examples=[
+    "Comparison": object_of({"inputs": COMPARISON, **OPTIONS}, "inputs", examples=[
         {"inputs": {"source_sentence": TEXT, "sentences": ["It rained all morning."]}}
     ]),
-    "Texts": _object({"inputs": TEXTS} | {name: OPTIONS[name] for name in TOKEN_OPTIONS}, "inputs", examples=[{"inputs": TEXT}]),
-    "Tokenization": _object(
+    "Texts": object_of({"inputs": TEXTS} | {name: OPTIONS[name] for name in TOKEN_OPTIONS}, "inputs", examples=[{"inputs": TEXT}]),
+    "Tokenization": object_of(
         {
             "inputs": TEXTS,
             "add_special_tokens": {"type": ["boolean", "null"], "default": True},
@@ -83,18 +61,18 @@ SCHEMAS: dict[str, Any] = {
         "inputs",
         examples=[{"inputs": TEXT}],
     ),
-    "OpenAIEmbedding": _object(
+    "Decoding": object_of(
+        {"ids": {"oneOf": ID_LISTS}, "skip_special_tokens": {"type": ["boolean", "null"], "default": True}},
+        "ids",
+        examples=[{"ids": [101, 7592, 102]}, {"ids": [[101, 7592, 102], [2088]], "skip_special_tokens": False}],
+    ),
+    "OpenAIEmbedding": object_of(
         {
-            "input": {
-                "oneOf": [
-                    *TEXTS["oneOf"],
-                    TOKEN_IDS,
-                    {"type": "array", "minItems": 1, "items": TOKEN_IDS},
-                ]
-            },
+            "input": {"oneOf": [*TEXTS["oneOf"], *ID_LISTS]},
             "model": {"type": "string", "description": "Any string: the endpoint has one model."},
             "dimensions": OPTIONS["dimensions"],
             **ENCODING_FORMAT,
+            "truncate": OPTIONS["truncate"],
             "user": {"type": "string"},
             "prompt_name": OPTIONS["prompt_name"],
         },
@@ -109,7 +87,7 @@ SCHEMAS: dict[str, Any] = {
         "type": "array",
         "items": {
             "type": "array",
-            "items": _object(
+            "items": object_of(
                 {
                     "id": {"type": "integer"},
                     "text": {"type": "string"},
@@ -121,24 +99,35 @@ SCHEMAS: dict[str, Any] = {
             ),
         },
     },
-    "OpenAIEmbeddings": _object(
+    "DecodedTexts": {"type": "array", "items": {"type": "string"}},
+    "OpenAIEmbeddings": object_of(
         {
+            "id": {"type": "string"},
             "object": {"const": "list"},
             "data": {
                 "type": "array",
-                "items": _object(
+                "items": object_of(
                     {"object": {"const": "embedding"}, "index": {"type": "integer"}, "embedding": {"oneOf": [VECTOR, BASE64]}},
                     "object", "index", "embedding",
                 ),
             },
             "model": {"type": "string"},
-            "usage": _object({"prompt_tokens": COUNT, "total_tokens": COUNT}, "prompt_tokens", "total_tokens"),
+            "usage": object_of({"prompt_tokens": COUNT, "total_tokens": COUNT}, "prompt_tokens", "total_tokens"),
         },
-        "object", "data", "model", "usage",
+        "id", "object", "data", "model", "usage",
     ),
-    "Models": _object({"data": {"type": "array", "items": _object({"id": {"type": "string"}}, "id")}}, "data"),
-    "Health": _object({}),
-    "Info": _object(
+    "Models": object_of({"data": {"type": "array", "items": {"$ref": "#/components/schemas/Model"}}}, "data"),
+    "Model": object_of(
+        {
+            "id": {"type": "string"},
+            "object": {"const": "model"},
+            "created": {"type": "integer"},
+            "owned_by": {"type": "string"},
+        },
+        "id", "object", "created", "owned_by",
+    ),
+    "Health": object_of({}),
+    "Info": object_of(
         {
             "model_id": {"type": "string"},
             "model_sha": {"type": "string"},
@@ -147,20 +136,29 @@ SCHEMAS: dict[str, Any] = {
             "max_input_length": {"type": "integer"},
             "max_client_batch_size": {"type": "integer"},
             "max_batch_tokens": {"type": "integer"},
+            **NO_FIGURES,
             "auto_truncate": {"type": "boolean"},
             "prompts": {"type": "object"},
             "version": {"type": "string"},
+            "rerank": {"const": "similarity", "description": "The scores of /rerank."},
         },
-        "model_id", "model_sha", "max_input_length", "max_client_batch_size", "prompts", "version",
+        "model_id", "model_sha", "max_input_length", "max_client_batch_size", "prompts", "version", *NO_FIGURES,
     ),
-    "Error": _object({"error": {"type": "string"}, "error_type": {"type": "string"}}, "error", "error_type"),
-    "OpenAIError": _object(
+    "Error": object_of({"error": {"type": "string"}, "error_type": {"type": "string"}}, "error", "error_type"),
+    "OpenAIError": object_of(
         {
-            "error": _object({"message": {"type": "string"}, "type": {"type": "string"}, "code": {"type": "integer"}}, "message"),
+            "error": object_of({"message": {"type": "string"}, "type": {"type": "string"}, "code": {"type": "integer"}}, "message"),
             "error_type": {"type": "string"},
+            "detail": {"type": "string"},
+            "message": {"type": "string"},
         },
-        "error", "error_type",
+        "error", "error_type", "detail", "message",
     ),
+    "CohereError": object_of(
+        {"message": {"type": "string"}, "error": {"type": "string"}, "error_type": {"type": "string"}},
+        "message", "error", "error_type",
+    ),
+    **dialect_schemas.SCHEMAS,
 }  # fmt: skip
 
 USE_CACHE = {
@@ -183,6 +181,10 @@ FAILURES = {
     "500": "An unexpected error; the sentence has an id to look up in the log.",
 }
 
+KEYS: dict[str, Any] = {"key": {"type": "http", "scheme": "bearer"}} | {
+    name: {"type": "apiKey", "in": "header", "name": name} for name in KEY_HEADERS
+}
+"""A request has its key in one of these."""
 REFUSALS = ("401", "424", "500")
 """The statuses of a route that refuses every request."""
 
@@ -201,11 +203,11 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Embeddings on Lambda",
             "version": VERSION,
-            "description": "Turns text into vectors, for clients of Hugging Face, text-embeddings-inference and OpenAI.",
+            "description": "Turns text into vectors, for clients of Hugging Face, OpenAI, Cohere, Voyage, Ollama and Bedrock.",
         },
         "paths": paths,
-        "components": {"schemas": SCHEMAS, "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
-        "security": [{"key": []}],
+        "components": {"schemas": SCHEMAS, "securitySchemes": KEYS},
+        "security": [{name: []} for name in KEYS],
     }
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -78,7 +79,7 @@ def test_the_examples_of_our_document_work(client: Client) -> None:
     for path, route in documented:
         schema = openapi.SCHEMAS[route.request]
         for example in schema["examples"]:
-            reply = client.post(example, path.replace("{model:path}", "all-MiniLM-L6-v2"))
+            reply = client.post(example, re.sub("{.*}", "all-MiniLM-L6-v2", path))
             assert reply.status == 200, (path, reply.body)
             jsonschema.validate(example, {"components": {"schemas": openapi.SCHEMAS}, **schema})
             schemas = {"components": {"schemas": openapi.SCHEMAS}, "$ref": f"#/components/schemas/{route.response}"}
@@ -93,12 +94,15 @@ def test_the_document_and_the_routes_are_the_same(client: Client) -> None:
     routed = {path.replace(":path}", "}") for route in ROUTES for path in route.paths}
     assert routed - documented.keys() == {"/try", "/docs", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js"}
     for path, operations in documented.items():
-        allowed = client.request("OPTIONS", path.replace("{model}", "a/b")).headers["allow"].split(", ")
+        allowed = client.request("OPTIONS", re.sub("{.*}", "a/b", path)).headers["allow"].split(", ")
         assert {method.upper() for method in operations if method != "parameters"} <= set(allowed), path
 
 
 def test_generated_requests_find_no_status_that_the_document_lacks(url: str, tmp_path: Path) -> None:
-    """Schemathesis sends the requests by HTTP. No response is a 5xx, and each has its documented shape."""
+    """Schemathesis sends the requests by HTTP. No response is a 5xx, and each has its documented shape.
+
+    It takes 20 s and more, because it sends hundreds of requests to every route that the document has.
+    """
     assert httpx.get(f"{url}openapi.json").status_code == 200
     command: list[str | Path] = [
         Path(sys.executable).with_name("schemathesis"),
@@ -109,7 +113,8 @@ def test_generated_requests_find_no_status_that_the_document_lacks(url: str, tmp
         "--seed",
         "7",
     ]
+    command += ["--suppress-health-check", "filter_too_much"]  # most random strings are no part of a path
     command += ["--max-examples", "10", "--phases", "examples,coverage,fuzzing", "--no-color"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=400)
     assert done.returncode == 0, done.stdout[-5000:]
     assert "No issues found" in done.stdout or "passed" in done.stdout

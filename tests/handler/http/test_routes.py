@@ -1,5 +1,7 @@
 """The table of routes: its rows are complete, and everything that they name exists."""
 
+import re
+
 import pytest
 
 from handler.http import openapi
@@ -38,12 +40,16 @@ def test_every_error_form_has_a_body_and_a_schema() -> None:
 def test_errors_have_the_form_of_their_route(route: Route) -> None:
     """The middleware refuses requests before routing, when only the path is known."""
     for path in route.paths:
-        assert error_form(path.replace("{model:path}", "an/organisation")) is route.errors
+        assert error_form(re.sub("{.*}", "an/organisation", path)) is route.errors
 
 
 @pytest.mark.parametrize(
     ("path", "form"),
-    [("/v1/unknown", ErrorForm.OPENAI), ("/unknown", ErrorForm.OURS), ("/embeddings/x", ErrorForm.OURS), ("", ErrorForm.OURS)],
+    [
+        *((path, ErrorForm.OPENAI) for path in ("/v1", "/v1/unknown", "/api/v1/x\n", "/openai/v1/x/y", "/openai", "/openai/x")),
+        *((path, ErrorForm.OPENAI) for path in ("/deployments/x", "/v2/embeddings", "/models/a/b/embeddings", "/x/y/embeddings")),
+        *((path, ErrorForm.OURS) for path in ("/unknown", "/embeddings/x", "", "/api", "/v10/x", "/openais", "/models/a")),
+    ],
 )
 def test_an_unknown_path_has_the_form_of_its_neighbours(path: str, form: ErrorForm) -> None:
     """An OpenAI client that adds a wrong end to its base path still finds the sentence."""
