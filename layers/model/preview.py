@@ -11,7 +11,7 @@ from layers.model.specification import Exported, Specification
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a model would be built from. `reason` says why not from its weights; None if from them."""
+    """The way in which a model would be built. `reason` says why not from its weights; None if from them."""
 
     architecture: str
     made_from: str

@@ -78,12 +78,12 @@ class Transformer:
 
     @property
     def vocabulary(self) -> int:
-        """How many tokens the model has rows for."""
+        """The number of tokens that the model has rows for."""
         return self._size("vocab_size")
 
     @property
     def positions(self) -> int:
-        """How many tokens the model has positions for."""
+        """The number of tokens that the model has positions for."""
         architecture = ARCHITECTURES.get(self.model_type)
         offset = self._size("pad_token_id") + 1 if architecture and architecture.positions_after_padding else 0
         return self.config.number("max_position_embeddings", int, UNLIMITED, least=1, most=UNLIMITED) - offset

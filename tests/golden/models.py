@@ -24,7 +24,7 @@ type Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class CheckedModel:
-    """A real model: where its folder comes from, and the least cosine of each precision's vectors to the official library's.
+    """A real model: the function that finds its folder, and the smallest allowed cosine of each precision to the official library.
 
     The cosines are those of ordinary texts; see `references`.
     """

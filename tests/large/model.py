@@ -1,6 +1,6 @@
-"""Models as large as real ones, with random weights, as Sentence Transformers folders: as slow to build and to serve, and no use.
+"""Write large models with random weights as Sentence Transformers folders. They are as slow to build and to serve as real ones.
 
-gte-large's shape is published as safetensors of float16, bge-m3's as a pickle of float32 with a vocabulary of its own.
+gte-large is published as float16 safetensors, bge-m3 as a float32 pickle with a vocabulary of its own.
 """
 
 import re
@@ -35,10 +35,10 @@ type Tensors = Callable[[], Iterator[tuple[str, np.ndarray]]]
 
 @dataclass(frozen=True, slots=True)
 class LargeModel:
-    """A model of a real one's shape.
+    """A model with the shape of a real one.
 
-    `passages` is how many it is scored by: each takes a second and more. `write_tokenizer` and `write_weights` write their files
-    into a folder; the latter takes a function that yields the tensors.
+    `passages` is the number of passages for scoring: each takes more than a second. `write_tokenizer` and `write_weights` write
+    their files into a folder; the latter takes a function that yields the tensors.
     """
 
     name: str

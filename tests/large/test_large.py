@@ -1,6 +1,6 @@
-"""A model that outgrows a layer, all the way: built, pushed, fetched, served. `make large` runs it and prints the table.
+"""A model that is too large for a layer is built, uploaded, downloaded and served. `make large` runs this and prints the table.
 
-Some minutes and 5 GB of memory: a model of gte-large's shape with random weights, which is as large and as slow as the real one.
+It takes some minutes and 5 GB of memory: the model has gte-large's shape and random weights, and is as slow as the real one.
 """
 
 import json

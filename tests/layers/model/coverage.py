@@ -1,8 +1,9 @@
-"""`make coverage`: which of 60 much used models the builder takes, by which way, and the sentence that refuses the others.
+"""Show which of 60 widely used models the builder accepts, how it builds them, and why it refuses the others (`make coverage`).
 
-used_models.json has what is known of each repository: the names of its files, its modules, its tokenizer's class, and its
-`family`, whose config.json is that of a model in use. Sizes are the family's, for no size decides. `unsure` names what was not seen
-in the repository: files are left out then. No weights are fetched: the builder decides from these files (layers/model/preview.py).
+used_models.json has the known facts of each repository: the names of its files, its modules, its tokenizer's class, and its
+`family`, whose config.json is that of a real model. Sizes are the family's, because no decision depends on a size. `unsure` names
+facts that were not seen in the repository; such files are left out. No weights are fetched: layers/model/preview.py decides from
+these files.
 """
 
 import json

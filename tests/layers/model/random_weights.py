@@ -1,6 +1,6 @@
-"""Random weights that are the same everywhere, so that reference models are committed as names and shapes instead of numbers.
+"""Make random weights that are the same everywhere, so that reference models are committed as names and shapes, not numbers.
 
-Imported by oracle.py, in an environment of its own, and by the tests: numpy and the standard library alone.
+The tests and the oracle package, which has an environment of its own, import it. It needs only numpy and the standard library.
 """
 
 import zlib
@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 SPREAD = 0.3
-"""Large enough for attention to be far from even, which a forgotten mask or bias would hide behind."""
+"""The standard deviation. It is large enough for uneven attention: with even attention, a missing bias would go unnoticed."""
 
 
 def tensor(name: str, shape: Sequence[int]) -> NDArray[np.float32]:
-    """The weights called `name`, in `shape`; those that scale a normalisation lie around 1.
+    """Return the weights called `name`, in `shape`. Those that scale a normalization are around 1.
 
-    Exact in bfloat16, so that the same values can be stored as it, and an ONNX file of them compresses to half.
+    They are exact in bfloat16, so that they can be stored as bfloat16, and an ONNX file of them compresses to half.
     """
     generator = np.random.RandomState(zlib.crc32(name.encode()))  # numpy promises that its stream never changes
     values = (SPREAD * generator.standard_normal(tuple(shape))).astype(np.float32)

@@ -1,6 +1,6 @@
-"""What the builder refuses: whatever would change a vector and is not done here, and whatever is broken or set as a trap.
+"""The builder refuses models that it cannot serve exactly, damaged files, and hostile files.
 
-Each in one sentence that names what and where, with nothing left behind.
+Each refusal is one sentence that names the file and the reason. Nothing is written.
 """
 
 import errno

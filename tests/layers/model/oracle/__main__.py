@@ -31,7 +31,7 @@ from tests.layers.model.oracle.networks import HIDDEN, LIMIT, fill
 
 
 def build(case: Case, folder: Path) -> None:
-    """Save the case's model with the official library, its weights the recipe's."""
+    """Save the case's model, with random weights, as the official library does."""
     network, tokenizer = case.network()
     fill(network.eval())
     with tempfile.TemporaryDirectory() as plain:
@@ -51,7 +51,7 @@ def build(case: Case, folder: Path) -> None:
 
 
 def rows(case: Case, model: SentenceTransformer) -> Iterator[dict[str, Any]]:
-    """Each text's vector, under each prompt, cut on each side."""
+    """Yield the vector of each text, with each prompt, truncated on each side."""
     for side in ("right", "left"):
         model.tokenizer.truncation_side = side
         for text in case.texts:
@@ -68,7 +68,7 @@ def rows(case: Case, model: SentenceTransformer) -> Iterator[dict[str, Any]]:
 
 
 def described(folder: Path) -> dict[str, Any]:
-    """The folder's files: JSON as it is, tensors by name, shape and type, ONNX files and pickles compressed."""
+    """Return the folder's files: JSON unchanged, types and shapes of tensors by their names, other files compressed."""
     files: dict[str, Any] = {}
     for path in sorted(folder.rglob("*")):
         name = str(path.relative_to(folder))
@@ -86,7 +86,7 @@ def described(folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Write all cases, or those named after the folder."""
+    """Write the cases that the arguments name, or all."""
     out, *names = sys.argv[1:]
     for name in names or CASES:
         case = CASES[name]

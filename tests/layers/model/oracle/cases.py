@@ -20,7 +20,7 @@ TEXTS = (
     "a [SEP] b </s> c <pad> d [PAD] e <mask> f",
     "long " * 40 + "and ends otherwise",
 )
-"""Short, unicode, empty-ish, holding special tokens, and over-long."""
+"""Texts that are short, blank or too long, with Unicode and special tokens."""
 
 
 Steps = Callable[[Any], list[Any]]
@@ -28,9 +28,9 @@ Steps = Callable[[Any], list[Any]]
 
 @dataclass(frozen=True)
 class Case:
-    """One model: its network, the modules after it, and what is changed in the folder once it is saved.
+    """One model: its network, the modules after it, and a change to the saved folder.
 
-    `longest` is the limit where the library has none that works.
+    `longest` is the limit of tokens if the library's own does not work.
     """
 
     network: Callable[[], tuple[Any, Any]]
@@ -46,7 +46,7 @@ class Case:
     """The modules after the Transformer, in place of Pooling and Dense modules."""
     texts: tuple[str, ...] = TEXTS
     afterwards: changes.Change = lambda _: None
-    """What is changed once the vectors are computed: where the library's last two major versions disagree."""
+    """A change after the vectors were computed, where the library's last two major versions disagree."""
 
 
 ALL_MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")

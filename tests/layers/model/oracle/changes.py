@@ -16,7 +16,7 @@ Change = Callable[[Path], object]
 
 
 def fields(name: str, **values: Any) -> Change:
-    """Set fields of a JSON file; None takes one out."""
+    """Set fields of a JSON file. None removes a field."""
 
     def change(folder: Path) -> None:
         path = folder / name
@@ -27,14 +27,14 @@ def fields(name: str, **values: Any) -> Change:
 
 
 def older_pooling(**flags: bool) -> Change:
-    """The Pooling module's file as the library wrote it before 5.4."""
+    """Write the Pooling module's file as the library did before version 5.4."""
     names = ("cls_token", "max_tokens", "mean_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
     content = {"word_embedding_dimension": HIDDEN} | {f"pooling_mode_{name}": flags.get(name, False) for name in names}
     return lambda folder: (folder / "1_Pooling/config.json").write_text(json.dumps(content))
 
 
 def older_modules(folder: Path) -> None:
-    """modules.json and the Transformer's files as the library wrote them before 5.4: in a folder of their own."""
+    """Write modules.json as the library did before version 5.4, and move the Transformer's files into a folder."""
     path = folder / "modules.json"
     listed = json.loads(path.read_text())
     for module in listed:
@@ -54,7 +54,7 @@ def lowercase(folder: Path) -> None:
 
 
 def with_dropout(folder: Path) -> None:
-    """A Dropout module after Pooling."""
+    """Add a Dropout module after Pooling."""
     path = folder / "modules.json"
     listed = json.loads(path.read_text())
     listed.insert(2, {"idx": 2, "name": "2", "path": "2_Dropout", "type": "sentence_transformers.models.Dropout"})
@@ -64,7 +64,7 @@ def with_dropout(folder: Path) -> None:
 
 
 def more_tokens(folder: Path) -> None:
-    """Tokens that only tokenizer_config.json and the older special_tokens_map.json name, one of them within the vocabulary."""
+    """Add tokens that only tokenizer_config.json and special_tokens_map.json name. One of them is in the vocabulary."""
     path = folder / "tokenizer_config.json"
     content = json.loads(path.read_text())
     content.pop("added_tokens_decoder", None)
@@ -84,7 +84,7 @@ def in_shards(folder: Path) -> None:
 
 
 def in_a_pickle(folder: Path) -> None:
-    """One file as torch writes it today: two names of older checkpoints, a tensor of float64, a view, and one nobody needs."""
+    """Write one file in torch's current format, with two old names, a float64 tensor, a view, and a tensor that is not needed."""
     tensors = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
     tensors["embeddings.LayerNorm.gamma"] = tensors.pop("embeddings.LayerNorm.weight").double()
@@ -96,7 +96,7 @@ def in_a_pickle(folder: Path) -> None:
 
 
 def in_older_pickles(folder: Path) -> None:
-    """Two files in torch's format before 1.6, and an index; the Dense module's likewise."""
+    """Write two files in torch's format before 1.6, and an index. The Dense module's file has that format, too."""
     tensors = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
     files = {"pytorch_model-00001-of-00002.bin": list(tensors)[::2], "pytorch_model-00002-of-00002.bin": list(tensors)[1::2]}
@@ -111,7 +111,7 @@ def in_older_pickles(folder: Path) -> None:
 
 
 def without_list(folder: Path) -> None:
-    """Leave out modules.json; what the other files say of modules is not read then."""
+    """Remove modules.json. The library then ignores what other files say of modules."""
     (folder / "modules.json").unlink()
     shutil.rmtree(folder / "1_Pooling")
     fields("sentence_bert_config.json", max_seq_length=5, do_lower_case=True)(folder)
@@ -119,7 +119,7 @@ def without_list(folder: Path) -> None:
 
 
 def vocabulary(**configuration: Any) -> Change:
-    """Leave vocab.txt in place of tokenizer.json, and these fields in tokenizer_config.json."""
+    """Replace tokenizer.json by vocab.txt, and tokenizer_config.json by these fields."""
 
     def change(folder: Path) -> None:
         tokens = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
@@ -131,6 +131,6 @@ def vocabulary(**configuration: Any) -> Change:
 
 
 def with_a_head(folder: Path) -> None:
-    """Saved from a model for masked words: the encoder's names begin with the family's."""
+    """Save the model for masked words: the names of its encoder's tensors begin with the family's name."""
     model = transformers.BertForMaskedLM.from_pretrained(folder)
     model.save_pretrained(folder)

@@ -1,4 +1,4 @@
-"""ONNX files of networks, as exporters write them."""
+"""Write ONNX files of networks as exporters do."""
 
 import io
 from pathlib import Path
@@ -9,7 +9,7 @@ from sentence_transformers import SentenceTransformer
 
 
 def export(network: torch.nn.Module, path: Path) -> None:
-    """The network's own ONNX file, as exporters write it: every input named, batch and length free."""
+    """Write the network's ONNX file as exporters do: all inputs have names, batch and length have no fixed size."""
     opset = 18 if "Qwen" in type(network).__name__ else 14  # of today's exporters and of those of 2022
     names = ["input_ids", "attention_mask", "position_ids" if "Qwen" in type(network).__name__ else "token_type_ids"]
 
@@ -25,7 +25,7 @@ def export(network: torch.nn.Module, path: Path) -> None:
 
 
 def text_alone(folder: Path) -> None:
-    """An ONNX file of the whole model that gives a text's vector alone."""
+    """Write an ONNX file of the whole model that returns only the text's vector."""
     model = SentenceTransformer(str(folder), device="cpu")
     names = ["input_ids", "attention_mask", "token_type_ids"]
 
@@ -41,7 +41,7 @@ def text_alone(folder: Path) -> None:
 
 
 def with_constants_in_files(folder: Path) -> None:
-    """Raise nothing and keep each large tensor in a file of its own, as torch's exports of opset 11 do."""
+    """Move each large tensor into a file of its own, as torch's exports of opset 11 do."""
     path = folder / "onnx/model.onnx"
     model = onnx.load(path)
     path.unlink()
@@ -53,7 +53,7 @@ def with_constants_in_files(folder: Path) -> None:
 
 
 def write_onnx(network: torch.nn.Module, path: Path, names: list[str], output: str, opset: int) -> None:
-    """Write a network with these inputs and one output, batch and length free."""
+    """Write a network with these inputs and one output. Batch and length have no fixed size."""
     path.parent.mkdir(exist_ok=True)
     example = torch.ones((1, 5), dtype=torch.int64)
     example = tuple(torch.arange(5)[None] if name == "position_ids" else example for name in names)

@@ -1,4 +1,4 @@
-"""Tiny networks of the official library, and a tokenizer for each."""
+"""Make tiny networks of the official library, and a tokenizer for each."""
 
 import string
 from typing import Any
@@ -16,7 +16,7 @@ LETTERS = [*string.ascii_letters, *"éß한국🦜", *string.digits, *string.pun
 
 
 def wordpieces(*special: str) -> dict[str, int]:
-    """A vocabulary of letters, within and at the start of a word."""
+    """Return a vocabulary of letters, at the start of a word and inside it."""
     tokens = [*special, *LETTERS, *(f"##{letter}" for letter in LETTERS)]
     return {token: place for place, token in enumerate(dict.fromkeys(tokens))}
 
@@ -29,7 +29,7 @@ def bert(**config: Any) -> tuple[Any, Any]:
 
 
 def padded_bert() -> tuple[Any, Any]:
-    """BERT with rows that none of its tokens has, as vocabularies are rounded up."""
+    """Return a BERT with more rows than tokens, as in models whose vocabulary is rounded up."""
     _, tokenizer = bert()
     sizes = {"hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "intermediate_size": INNER}
     made = transformers.BertConfig(vocab_size=len(tokenizer) + 8, max_position_embeddings=POSITIONS, **sizes)
@@ -37,7 +37,7 @@ def padded_bert() -> tuple[Any, Any]:
 
 
 def bert_of_unigrams() -> tuple[Any, Any]:
-    """BERT's network with XLM-RoBERTa's tokenizer, as paraphrase-multilingual-MiniLM-L12-v2 has them."""
+    """Return BERT's network with XLM-RoBERTa's tokenizer, as in paraphrase-multilingual-MiniLM-L12-v2."""
     _, tokenizer = xlm_roberta()
     sizes = {"hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "intermediate_size": INNER}
     made = transformers.BertConfig(vocab_size=len(tokenizer) + 3, max_position_embeddings=POSITIONS, **sizes)
@@ -66,7 +66,7 @@ def roberta(kind: str = "Roberta") -> tuple[Any, Any]:
 
 
 def roberta_of_word_pieces() -> tuple[Any, Any]:
-    """RoBERTa's network with BERT's tokenizer, as ko-sroberta-multitask has them."""
+    """Return RoBERTa's network with BERT's tokenizer, as in ko-sroberta-multitask."""
     tokenizer = transformers.BertTokenizer(vocab=wordpieces("[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"), do_lower_case=False)
     return _roberta_like("Roberta", len(tokenizer)), tokenizer
 
@@ -92,7 +92,7 @@ def _roberta_like(kind: str, vocabulary: int) -> Any:
 
 
 def albert() -> tuple[Any, Any]:
-    """Not written by our builder: stands for all that come with an ONNX file of their own."""
+    """Return an ALBERT, a family that our builder takes from its own ONNX file."""
     _, tokenizer = bert()
     sizes = {"hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "intermediate_size": INNER}
     made = transformers.AlbertConfig(vocab_size=len(tokenizer), embedding_size=16, max_position_embeddings=POSITIONS, **sizes)
@@ -100,7 +100,7 @@ def albert() -> tuple[Any, Any]:
 
 
 def qwen() -> tuple[Any, Any]:
-    """A decoder: causal attention, rotary positions, the last token's vector."""
+    """Return a decoder with causal attention and rotary positions."""
     _, tokenizer = bert()
     sizes = {"hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "intermediate_size": INNER}
     made = transformers.Qwen3Config(
@@ -111,7 +111,7 @@ def qwen() -> tuple[Any, Any]:
 
 
 def weights_of_words() -> Any:
-    """A WordWeights module for the tokens of BERT. Its weights are filled in as all others are, which the library does not load."""
+    """Return a WordWeights module for the tokens of BERT. Its saved weights are random, because the library does not load them."""
     tokens = list(wordpieces("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"))
     return modules.WordWeights(
         tokens, {token: 0.25 + place / 100 for place, token in enumerate(tokens[:60:2])}, unknown_word_weight=0.5
