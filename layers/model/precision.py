@@ -199,7 +199,5 @@ class Float16(Float32):
 
 
 def _half(values: Array) -> NDArray[np.float16]:
-    with np.errstate(
-        over="ignore"
-    ):  # a weight too large for float16 becomes infinite, and the model is then refused for its vectors
+    with np.errstate(over="ignore"):  # a weight too large for float16 becomes infinite: no vector is finite, the model is refused
         return values.astype(np.float16)
