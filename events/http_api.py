@@ -1,6 +1,6 @@
 """Translate between HTTP and a Lambda function as an HTTP API of API Gateway does, in payload format 2.0.
 
-Law: pure functions without clock, randomness or network: the caller hands in the time and the request's id.
+Law: pure functions without clock, randomness or network: the caller passes in the time and the request's id.
 """
 
 import base64
@@ -45,7 +45,7 @@ class Reply:
 
 
 def event(request: Request, *, received: datetime, request_id: UUID) -> dict[str, Any]:
-    """Make the event of a request. Like AWS, it leaves out fields for what the request does not have."""
+    """Make the event of a request. Like AWS, leave out the fields for parts that the request does not have."""
     headers, cookies = _combined(request.headers)
     text = _is_text(headers)
     forwarded = headers.get("x-forwarded-for")
@@ -93,10 +93,10 @@ def event(request: Request, *, received: datetime, request_id: UUID) -> dict[str
 
 
 def reply(payload: bytes) -> Reply:
-    """Make the HTTP response from what the function returned.
+    """Make the HTTP response from the payload that the function returned.
 
-    If that has no `statusCode`, the whole payload becomes the JSON body of a 200 response (API Gateway developer guide,
-    "Lambda function response for format 2.0").
+    A payload without a `statusCode` becomes the JSON body of a 200 response (API Gateway developer guide, "Lambda function response
+    for format 2.0").
 
     Raises:
         ValueError, TypeError, AttributeError: the payload is no response; the gateway answers 500.

@@ -1,4 +1,4 @@
-"""Put back the dead letters of a deployed stack, each kind in its own way. `make redrive` runs this when the cause is gone.
+"""Put back the dead letters of a deployed stack, each kind in its own way. Run it, by `make redrive`, when the cause is removed.
 
 - QueueDeadLetters: messages of the queue. SQS itself moves them back (StartMessageMoveTask).
 - RuleDeadLetters: events that EventBridge could not send to the queue. They are sent to it.
@@ -34,7 +34,7 @@ class NotPutBack(Exception):  # noqa: N818 - it is the outcome of one message
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """The outputs of a deployed stack, and what makes clients of the services that they name."""
+    """The outputs of a deployed stack, and the function that makes clients of AWS's services."""
 
     outputs: dict[str, str]
     client: Callable[[str], Client]
@@ -101,7 +101,7 @@ def stream(stack: Stack) -> str:
 
 
 def _each(stack: Stack, name: str, put_back: Callable[[str], object]) -> str:
-    """Put back the messages of a queue of dead letters; return how many were put back, and why the others were not."""
+    """Put back the messages of a queue of dead letters; return the number that were put back, and the reasons for the others."""
     sqs, url = stack.client("sqs"), stack.outputs[name]
     done, left = 0, []
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=BATCH, VisibilityTimeout=HIDDEN_SECONDS).get(

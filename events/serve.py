@@ -1,7 +1,7 @@
 """Serve the Lambda handler on this machine: HTTP request, API Gateway event, handler(event, context), HTTP response.
 
-A request takes the same way as in AWS, so that the code that is tried here is the code that is deployed. The gateway's limit on
-requests and Lambda's limit on responses count here as well. The gateway's time-out of 30 s does not.
+A request runs through the same code as in AWS. The gateway's limit on requests and Lambda's limit on responses apply here as well.
+The gateway's time-out of 30 s does not.
 """
 
 import argparse
@@ -66,7 +66,7 @@ class Environment:
     """
 
     def __init__(self, handler: str) -> None:
-        """Import the handler and have it load the model, as Lambda does in the init phase.
+        """Import the handler and make it load the model, as Lambda does in the init phase.
 
         Args:
             handler: dotted name, as in template.yaml.
@@ -76,7 +76,7 @@ class Environment:
         health = http_api.Request("GET", "/health", "", [], b"", "127.0.0.1", 80)
         self._thread.submit(self._invoke, health, datetime.now(UTC)).result()
 
-    async def answer(self, request: http_api.Request) -> http_api.Reply:
+    async def handle(self, request: http_api.Request) -> http_api.Reply:
         """Send a request to the handler, when the thread is free, and return the response that the gateway would send."""
         received = datetime.now(UTC)
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._invoke, request, received)
@@ -105,7 +105,7 @@ class Gateway:
         self._environment = environment
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request and print method, path, status and milliseconds, but never a body or a query."""
+        """Respond to one request and print method, path, status and milliseconds, but never a body or a query."""
         started = time.perf_counter()
         body, complete = await _read(receive)
         if not complete:
@@ -121,7 +121,7 @@ class Gateway:
     async def _reply(self, scope: Scope, path: str, body: bytearray) -> http_api.Reply:
         if len(body) > MAX_REQUEST_BYTES:
             return http_api.message(413, "Request Entity Too Large")
-        return await self._environment.answer(
+        return await self._environment.handle(
             http_api.Request(
                 method=scope["method"],
                 path=path,

@@ -1,4 +1,4 @@
-"""The last steps from pooled vectors to those that are sent: fewer dimensions, and the length 1."""
+"""The last steps from pooled vectors to the vectors of a response: keep the requested dimensions, and normalize."""
 
 import numpy as np
 
@@ -6,11 +6,11 @@ from handler.service import Options
 from handler.vectors import Vectors
 
 NORM_FLOOR = 1e-12
-"""A vector of zeros stays one: torch.nn.functional.normalize has the same floor as `eps`."""
+"""The smallest divisor, so that a vector of zeros stays one. torch.nn.functional.normalize has the same floor as `eps`."""
 
 
 def finish(vectors: Vectors, options: Options) -> Vectors:
-    """Keep the dimensions asked for, then bring each vector to the length 1 if asked for."""
+    """Keep the requested dimensions, then scale each vector to the length 1 if requested."""
     if options.dimensions is not None:
         vectors = vectors[:, : options.dimensions]
     if options.normalize:

@@ -8,7 +8,7 @@ from handler.cache.cost import CostModel
 
 @dataclass(slots=True)
 class Usage:
-    """One request's use of the cache. A text that is in the request several times counts once."""
+    """The counts of one request's use of the cache. A text that occurs several times in the request counts once."""
 
     hits: int = 0
     misses: int = 0

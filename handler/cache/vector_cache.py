@@ -1,4 +1,4 @@
-"""Vectors by their keys: from this process's memory, then from the table, and encoded if neither has them."""
+"""Find vectors by their keys: in this process's memory, then in the table. Encode those that neither of them has."""
 
 import time
 from collections import Counter
@@ -12,10 +12,8 @@ from handler.cache.memory import Memory
 from handler.cache.metrics import Usage, ignore
 from handler.cache.policy import Policy
 from handler.cache.table import NoTable, Table
+from handler.runtime_extension import Defer
 from handler.vectors import Vector, Vectors
-
-type Work = Callable[[float], None]
-"""Work that can be deferred until the response has been sent. Its argument is the number of seconds that it may take."""
 
 type Encode = Callable[[list[Key]], Vectors]
 """Returns the vectors of keys, in their order."""
@@ -23,11 +21,11 @@ type Encode = Callable[[list[Key]], Vectors]
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A table, the texts that use it, a function that defers writes, and a function that reports each request's usage."""
+    """A table, the policy that decides which texts use it, and two functions: one defers writes, one reports a request's usage."""
 
     table: Table
     policy: Policy
-    defer: Callable[[Work], None]
+    defer: Defer
     report: Callable[[Usage], None]
 
 
@@ -48,7 +46,7 @@ class VectorCache:
     """Caches vectors in memory and in a table. The caller passes the function that encodes what is missing."""
 
     def __init__(self, keys: CacheKeys, codec: Codec, memory: Memory, remote: Remote) -> None:
-        """Cache vectors in `memory`, and beyond this process in `remote`."""
+        """Cache vectors in `memory`, and for other processes in `remote`."""
         self._keys = keys
         self._codec = codec
         self._memory = memory

@@ -1,4 +1,4 @@
-"""Plain invocations, `{"inputs": …}` and `{"records": […]}`, which every function answers with vectors in its response.
+"""Plain invocations: `{"inputs": …}` and `{"records": […]}`. Every function takes them and returns vectors in its response.
 
 Law: knows nothing of HTTP frameworks, which the pipeline must not import.
 """
@@ -17,7 +17,7 @@ from handler.sources import direct
 
 
 class Setup(Protocol):
-    """A function's setup, of which plain invocations need the name of the field that holds a record's text."""
+    """The part of a function's setup that plain invocations need: the name of the field that holds a record's text."""
 
     @property
     def text_field(self) -> str:
@@ -31,7 +31,7 @@ def make_handler(service: Service, setup: Setup, kind: Kind) -> Handler:
 
     def handle(event: Event, context: Context) -> bytes:
         deadline = DIRECT.deadline({}, remaining_ms(context))
-        # Bytes reach the caller as they are. An object would be encoded once more, which takes seven times as long.
+        # Lambda's runtime passes bytes on unchanged. It would encode an object once more, which takes seven times as long.
         if "inputs" in event:
             return _embed_inputs(event, service, deadline)
         return _embed_records(event, service, setup.text_field, deadline)

@@ -1,4 +1,4 @@
-"""EventBridge Pipes: the response has a vector or a failure for each element of the event, in its place."""
+"""EventBridge Pipes: the response has a vector or a failure for each element of the event, in the same order."""
 
 from handler.bootstrap import Handler
 from handler.doors import DIRECT

@@ -1,4 +1,4 @@
-"""Batches of Step Functions' Distributed Map: vectors to a sink and a receipt in the response, or the vectors."""
+"""Batches of Step Functions' Distributed Map: write vectors to a sink and return a receipt, or return the vectors."""
 
 import time
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from handler.functions.outcomes import check_response, encode_outcomes
 from handler.functions.setup import Setup
 from handler.kinds import Context, Event, Kind
 from handler.pipeline.batching import embed_contents
-from handler.pipeline.ports import Shards, Sink
+from handler.pipeline.ports import ShardSink, Sink
 from handler.pipeline.settling import settle
 from handler.records import Failure, Result
 from handler.service import Service
@@ -58,7 +58,7 @@ def make_handler(service: Service, setup: Setup, kind: Kind) -> Handler:
 
 def _write(sink: Sink, results: Sequence[Result]) -> tuple[list[Failure], dict[str, Any]]:
     """Write a batch's results; return the failures, and for a shard its address and checksum."""
-    if not isinstance(sink, Shards):
+    if not isinstance(sink, ShardSink):
         return sink.write(results), {}
     match sink.write_shard(results, name_shard(results)):
         case Receipt() as receipt:

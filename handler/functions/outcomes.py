@@ -1,4 +1,4 @@
-"""Results and failures as the JSON of a response, and whether the largest possible response fits.
+"""Results and failures as the JSON of a response, and the check that the largest possible response fits.
 
 Law: pure functions.
 """
@@ -13,7 +13,7 @@ from handler.records import Content, Failure, Outcome, Record, Result, Skipped
 from handler.service import Service
 
 MOST_FIELDS_BYTES = 600
-"""Room for a record's fields besides its vector, id and metadata, or for the sentence of a failure in their place."""
+"""Room for a record's fields other than its vector, id and metadata, or for the sentence of a failure in place of all fields."""
 
 
 def check_response(service: Service, contents: Sequence[Content], check: Callable[[int, int, str], None]) -> None:
@@ -21,18 +21,18 @@ def check_response(service: Service, contents: Sequence[Content], check: Callabl
 
     Args:
         service: knows how many dimensions a vector has.
-        contents: what the event holds.
+        contents: the contents of the event.
         check: takes the number of records, the most bytes of each, and the word for them; raises TooLarge if they do not fit.
     """
-    sent = sum(len(to_json([content.id, content.metadata])) for content in contents if isinstance(content, Record))
-    bytes_each = row_bytes(service.manifest.dimension, "float") + MOST_FIELDS_BYTES + sent // max(1, len(contents))
+    sent_bytes = sum(len(to_json([content.id, content.metadata])) for content in contents if isinstance(content, Record))
+    bytes_each = row_bytes(service.manifest.dimension, "float") + MOST_FIELDS_BYTES + sent_bytes // max(1, len(contents))
     check(len(contents), bytes_each, "records")
 
 
 def encode_outcomes(outcomes: Sequence[Outcome]) -> bytes:
     """Encode the outcomes of records as a JSON list.
 
-    Each is encoded by itself: a value that needs the slow encoder does not slow down the others.
+    Each outcome is encoded by itself, so that a value that needs the slow encoder does not slow down the others.
     """
     return b"[" + b",".join(to_json(_fields(outcome)) for outcome in outcomes) + b"]"
 
