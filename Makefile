@@ -53,8 +53,9 @@ embed: .venv/installed $(MODEL_DIR)/manifest.json ## Embed a file: IN=texts.json
 	@$(PY) -m events.embed "$(IN)" "$(if $(filter file,$(origin OUT)),,$(OUT))" || [ $$? -eq 130 ]
 
 .PHONY: model
-model: .venv/installed ## Build a model (MODEL=where it is, OUT=folder, PRECISION=int8, int4, fp16 or fp32, ONNX=its own file to take, PUSH=s3://…)
-	@$(PY) -m layers.model $(MODEL) --out $(OUT) --precision $(PRECISION) $(if $(ONNX),--onnx $(ONNX)) $(if $(PUSH),--push $(PUSH))
+model: .venv/installed ## Build a model (MODEL=where it is, OUT=folder, PRECISION=int8, int4, fp16 or fp32, ONNX=its own file to take, POOLING, NORMALIZE, MAX_LENGTH, TASK, PUSH=s3://…)
+	@$(PY) -m layers.model $(MODEL) --out $(OUT) --precision $(PRECISION) $(if $(ONNX),--onnx $(ONNX)) $(if $(POOLING),--pooling $(POOLING)) \
+		$(if $(NORMALIZE),--normalize $(NORMALIZE)) $(if $(MAX_LENGTH),--max-length $(MAX_LENGTH)) $(if $(TASK),--task $(TASK)) $(if $(PUSH),--push $(PUSH))
 
 .PHONY: models
 models: .venv/installed ## Build real models in each precision and check them against the official library (600 MB, half an hour; MODELS=names, PASSAGES=to measure on)

@@ -79,7 +79,8 @@ class EmbeddingService:
             {key: len(text.ids) for key, text in by_key.items()},
             lambda missing: self._encoder.encode([by_key[key].ids for key in missing], deadline, prompt_tokens),
         )
-        vectors = finish(np.stack([found.vectors[keys[place]] for place in places]), options)
+        stacked = np.stack([found.vectors[keys[place]] for place in places])
+        vectors = finish(stacked, options, normalize=self.manifest.overrides.get("normalize", True))
         result = self._result(vectors, texts, [tokens[place] for place in places], started, tokenized)
         hits = sum(keys[place] in found.hits for place in places)
         return replace(result, hits=hits, misses=len(texts) - hits if found.is_looked_up else 0)
@@ -97,6 +98,9 @@ class EmbeddingService:
         self._check_dimensions(options)
         started = time.perf_counter_ns()
         tokens = self._tokenized(texts, options, deadline, range(len(texts)))
+        if not self._encoder.hidden:
+            msg = "This model gives no vectors of tokens: it was built from an ONNX file that gives one vector for each text"
+            raise Validation(msg)
         check(sum(len(token.ids) for token in tokens), self._encoder.hidden)
         tokenized = time.perf_counter_ns()
         vectors = self._encoder.encode_tokens([token.ids for token in tokens], deadline)
