@@ -1,4 +1,4 @@
-"""AWS's services on this machine: moto's server, in a process of its own, answers the real APIs over HTTP.
+"""AWS's services on this machine: moto's server, in a process of its own, provides the real APIs over HTTP.
 
 Its data is lost when it ends. It never throttles a call, and nothing in it expires.
 """

@@ -47,7 +47,7 @@ class Emulator:
         timeout_seconds: int = 30,
         memory_mb: int = 1769,
     ) -> None:
-        """Describe the function.
+        """Describe the emulated function.
 
         Args:
             handler: dotted name, as in template.yaml.

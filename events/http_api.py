@@ -99,7 +99,7 @@ def reply(payload: bytes) -> Reply:
     for format 2.0").
 
     Raises:
-        ValueError, TypeError, AttributeError: the payload is no response; the gateway answers 500.
+        ValueError, TypeError, AttributeError: the payload is no response; the gateway responds with 500.
     """
     returned = json.loads(payload)
     if not (isinstance(returned, dict) and "statusCode" in returned):

@@ -46,7 +46,7 @@ class Stack:
         return cls({output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}, client)
 
     def invoke(self, event: object, kind: str) -> Any:  # noqa: ANN401 - whatever the function returns
-        """Invoke the pipeline function."""
+        """Invoke the pipeline function with an event, in the invocation type `kind`; return its response."""
         response = self.client("lambda").invoke(
             FunctionName=self.outputs["PipelineFunction"], InvocationType=kind, Payload=json.dumps(event).encode()
         )
@@ -58,7 +58,7 @@ class Stack:
 
 
 def queue(stack: Stack) -> str:
-    """Have SQS move the dead letters of the queue back to the queue."""
+    """Make SQS move the dead letters of the queue back to the queue."""
     sqs = stack.client("sqs")
     arn = sqs.get_queue_attributes(QueueUrl=stack.outputs["QueueDeadLetters"], AttributeNames=["QueueArn"])["Attributes"][
         "QueueArn"

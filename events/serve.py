@@ -92,7 +92,7 @@ class Environment:
                 print(f"The response has {len(payload):,} bytes; Lambda allows {MAX_RESPONSE_BYTES:,}.", file=sys.stderr)
                 return http_api.message(500, "Internal Server Error")
             return http_api.reply(payload)
-        except Exception:  # noqa: BLE001 - the gateway answers every exception in the same way
+        except Exception:  # noqa: BLE001 - the gateway sends the same response after every exception
             traceback.print_exc()
             return http_api.message(500, "Internal Server Error")
 

@@ -59,7 +59,7 @@ class FrontDoor:
         room = self.response_bytes - ENVELOPE_BYTES
         if count * bytes_each > room:
             msg = (
-                f"the answer for {count} {what} could have {count * bytes_each} bytes > {room}, "
+                f"the response for {count} {what} could have {count * bytes_each} bytes > {room}, "
                 f"the most that fits through {self.name}: send at most {room // bytes_each} {what} at a time"
             )
             raise TooLarge(msg)

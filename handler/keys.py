@@ -22,7 +22,7 @@ REFRESH_SECONDS = 300
 FAILED_REFRESH_SECONDS = 1
 """A secret that was never read is read again after this time: until then every request fails."""
 UNKNOWN_KEY_REFRESH_SECONDS = 30
-"""After an unknown key, the secret is read again, but not before this time: a caller who guesses keys must not cause requests."""
+"""Because of an unknown key, the secret is read again, but only after this time, so that guessed keys cause few requests."""
 
 
 class Keys(Protocol):

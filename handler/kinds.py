@@ -98,7 +98,7 @@ def kind_of(event: object, function: str) -> Kind:
     if kind := find(event, function):
         return kind
     if function == API:
-        taken = f"answers HTTP requests, {PLAIN} and {RECORDS}"
+        taken = f"takes HTTP requests, {PLAIN} and {RECORDS}"
     else:
         *names, last = (kind.name for kind in KINDS if kind.functions == (function,))
         taken = f"takes {PLAIN}, {RECORDS} and events of {', '.join(names)} and {last}"
@@ -132,7 +132,7 @@ UNSUPPORTED_EVENTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "a Lambda Destinations record": lambda event: "condition" in _request_context(event) and "requestPayload" in event,
     "a VPC Lattice request": lambda event: "serviceNetworkArn" in _request_context(event) or "raw_path" in event,
     "a WebSocket message": lambda event: "connectionId" in _request_context(event),
-    "an HTTP request, which handler.functions.api answers": lambda event: bool(_request_context(event)),
+    "an HTTP request, which handler.functions.api takes": lambda event: bool(_request_context(event)),
     "a CloudWatch Logs subscription": lambda event: "awslogs" in event,
     "a Firehose transformation": lambda event: "deliveryStreamArn" in event,
     "an MQ batch": lambda event: event.get("eventSource") in ["aws:amq", "aws:rmq"],

@@ -64,7 +64,7 @@ class RuntimeExtension:
             response.read()
             identifier = response.headers.get("Lambda-Extension-Identifier")
             if not identifier:
-                msg = f"the extensions API answered {response.status}"
+                msg = f"the extensions API responded with {response.status}"
                 raise HTTPException(msg)
         finally:
             connection.close()

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections.abc import Callable
 
 QUIET_SECONDS = 10
 """The seconds between two lines of progress, if the output is not a terminal."""
@@ -11,16 +10,14 @@ QUIET_SECONDS = 10
 class Bar:
     """Shows progress: on a terminal one line that changes, elsewhere a new line every few seconds."""
 
-    def __init__(self, done: Callable[[int], float]) -> None:
-        """Show shares of the input. `done` returns the share that is done, for the offset up to which the input was read."""
-        self._done = done
+    def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
         self._shown = time.monotonic()
         self._begun: tuple[float, int, float] | None = None
 
-    def show(self, records: int, read: int) -> None:
-        """Show the records and the share that are done, the rate, and the time left."""
-        now, done = time.monotonic(), self._done(read)
+    def show(self, records: int, done: float) -> None:
+        """Show the number of records that are done, the share of the input that is done, the rate, and the time left."""
+        now = time.monotonic()
         if self._begun is None:
             # The rate counts from the end of the first batch, so that it excludes the work of an earlier run.
             self._begun = (now, records, done)

@@ -68,7 +68,7 @@ class Job:
         self._failures = out.with_name(f"{out.name}.failures.jsonl")
         self._progress = Progress(out.with_name(f"{out.name}.progress"))
         self._description = {"IN": fingerprint(source), "TEXT_FIELD": text_field, "model": service.manifest.fingerprint}
-        self._bar = Bar(self._share_done)
+        self._bar = Bar()
         self._part_records = part_records
         self._is_stopping = False
 
@@ -128,7 +128,7 @@ class Job:
         for batch in itertools.batched(self._pieces(mark.read), min(CALL_RECORDS, self._part_records), strict=False):
             self._embed_batch(batch, part)
             read = batch[-1].end
-            self._bar.show(mark.vectors + mark.failures + len(part), read)
+            self._bar.show(mark.vectors + mark.failures + len(part), self._share_done(read))
             is_full = len(part) >= self._part_records or read - mark.read >= PART_BYTES
             if is_full or time.monotonic() - begun >= PART_SECONDS or self._is_stopping:
                 mark = self._write(partial, failures, part, mark, read)

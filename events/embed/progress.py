@@ -72,7 +72,7 @@ class Progress:
             file.truncate(sum(len(line) + 1 for line in lines[:-1]))
 
     def record(self, mark: Mark) -> None:
-        """Add a state."""
+        """Add a state to the record."""
         self.marks.append(mark)
         self._append(asdict(mark), "ab")
 

@@ -81,7 +81,7 @@ class DynamoTable:
     def _call[Part](
         self, breaker: Breaker, call: Callable[[Part, float, Rows], None], parts: list[Part], seconds: float
     ) -> Outcome:
-        """Call with each part on a thread of its own; wait at most `seconds` for them."""
+        """Run `call` with each part, on a thread of its own; wait at most `seconds` for all parts."""
         outcome = Outcome()
         if not parts or not breaker.allows():
             return outcome
@@ -118,7 +118,7 @@ class DynamoTable:
             rows.update((key, row) for key, row in part if key not in unwritten)
 
     def _responses(self, call: Callable[..., Any], pending: Any, unprocessed_field: str, deadline: float) -> Iterator[Any]:  # noqa: ANN401 - botocore's
-        """Call until every item is processed or the time is over, with random pauses; yield each response."""
+        """Repeat a call, with random pauses, until every item is processed or the time is over; yield each response."""
         reason: Exception = TimeoutError()
         pause = FIRST_PAUSE_SECONDS
         while time.monotonic() < deadline:

@@ -30,7 +30,7 @@ class Remote:
 
 
 MEMORY_ONLY = Remote(NoTable(), Policy(), defer=lambda work: work(0), report=ignore)
-"""No table: vectors are cached in this process only."""
+"""The cache without a table: vectors are cached in this process only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +79,17 @@ class VectorCache:
     def _look_up(self, tokens: Mapping[Key, int], usage: Usage) -> dict[Key, Vector]:
         found = {key: vector for key in tokens if (vector := self._vector(key, self._memory.get(key))) is not None}
         absent = [key for key in tokens if key not in found]
-        asked = [key for key in absent if self._remote.policy.uses_table(tokens[key])]
+        requested = [key for key in absent if self._remote.policy.uses_table(tokens[key])]
         started = time.perf_counter()
-        outcome = self._remote.table.read(asked)
+        outcome = self._remote.table.read(requested)
         usage.waiting_seconds = time.perf_counter() - started
         for key, row in outcome.rows.items():
             if (vector := self._vector(key, row)) is not None:
                 found[key] = vector
                 self._memory.put(key, row)
         _report_errors("read", outcome.errors, usage)
-        usage.skipped = len(absent) - len(asked)
-        usage.rows_asked = len(asked)
+        usage.skipped = len(absent) - len(requested)
+        usage.rows_requested = len(requested)
         usage.damaged = sum(key not in found for key in outcome.rows)
         usage.bytes_read = sum(map(len, outcome.rows.values()))
         usage.hits = len(found)

@@ -221,7 +221,7 @@ class _Call:
             raise TooLarge(msg)
 
     def add_characters(self, index: int, characters: int) -> None:
-        """Count characters that are read of one text. Raise Validation if all texts need far more of them than language does."""
+        """Count characters that are read of one text. Raise Validation if the texts of the call need too many."""
         before = self._read[index]
         self._read[index] += characters
         self._excess += max(0, self._read[index] - self._fair) - max(0, before - self._fair)

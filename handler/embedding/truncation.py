@@ -31,7 +31,7 @@ FIRST_CHARACTERS = 2
 GROWTH = 4
 """The most by which a window is larger than the one before. Prose, with 4 to 6 characters a token, needs one larger window."""
 MARGIN_CHARACTERS = 64
-"""No token is trusted so near to a window's end: pre-tokenizers look ahead less far, but an added token may be split there."""
+"""No token within this distance of a window's end is trusted. Pre-tokenizers look ahead less; an added token may be split."""
 MOST_CHARACTERS = 1 << 18
 """The largest window, unless a model takes more than 8,192 tokens. Emoji take most: 1 s and 90 MB."""
 MOST_CHARACTERS_PER_TOKEN = 32

@@ -8,7 +8,7 @@ from typing import Protocol
 from handler.bootstrap import Handler
 from handler.doors import DIRECT, remaining_ms
 from handler.encoding import encode_vectors, row_bytes
-from handler.functions.outcomes import check_response, encode_outcomes
+from handler.functions.outcomes import encode_outcomes, outcome_bytes
 from handler.kinds import Context, Event, Kind
 from handler.parsing import check_batch, embedding_request
 from handler.pipeline.batching import embed_contents
@@ -60,5 +60,5 @@ def _embed_records(event: Event, service: Service, text_field: str, deadline: fl
     """
     records = list(direct.records(event, text_field))
     check_batch(service.settings.max_client_batch_size, len(records))
-    check_response(service, records, DIRECT.check_response)
+    DIRECT.check_response(len(records), outcome_bytes(service, records), "records")
     return encode_outcomes(embed_contents(service, records, deadline))

@@ -3,7 +3,7 @@
 Law: pure functions.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,17 +16,10 @@ MOST_FIELDS_BYTES = 600
 """Room for a record's fields other than its vector, id and metadata, or for the sentence of a failure in place of all fields."""
 
 
-def check_response(service: Service, contents: Sequence[Content], check: Callable[[int, int, str], None]) -> None:
-    """Call `check` with the size of the largest response that these contents can have, before anything is embedded.
-
-    Args:
-        service: knows how many dimensions a vector has.
-        contents: the contents of the event.
-        check: takes the number of records, the most bytes of each, and the word for them; raises TooLarge if they do not fit.
-    """
+def outcome_bytes(service: Service, contents: Sequence[Content]) -> int:
+    """Return the most bytes that the outcomes of these contents can take in a response, divided by their number."""
     sent_bytes = sum(len(to_json([content.id, content.metadata])) for content in contents if isinstance(content, Record))
-    bytes_each = row_bytes(service.manifest.dimension, "float") + MOST_FIELDS_BYTES + sent_bytes // max(1, len(contents))
-    check(len(contents), bytes_each, "records")
+    return row_bytes(service.manifest.dimension, "float") + MOST_FIELDS_BYTES + sent_bytes // max(1, len(contents))
 
 
 def encode_outcomes(outcomes: Sequence[Outcome]) -> bytes:

@@ -31,7 +31,7 @@ class OpenSearch:
     """Writes documents into one index, and deletes them."""
 
     def __init__(self, post: Post, index: str) -> None:
-        """Use `index`. `post` sends a signed request to the domain."""
+        """Write to `index`. `post` sends a signed request to the domain."""
         self._post = post
         self._path = f"/{index}/_bulk"
         self._name = f"The index {index}"

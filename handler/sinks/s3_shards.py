@@ -1,7 +1,7 @@
 """Shards in S3: one object for all results of a write. It is written whole or not at all.
 
-IAM: s3:PutObject and s3:GetObject on the objects; s3:ListBucket on the bucket, without which S3 answers 403 instead of 404 for a
-shard that does not exist. A failure destination needs only s3:PutObject.
+IAM: s3:PutObject and s3:GetObject on the objects; s3:ListBucket on the bucket, without which S3 responds with 403 instead of 404
+for a shard that does not exist. A failure destination needs only s3:PutObject.
 """
 
 import base64

@@ -4,7 +4,7 @@ Each part is one request. While its records are embedded, no connection is open.
 again.
 
 IAM: s3:GetObject on the objects, and s3:GetObjectVersion if versions are named; s3:ListBucket on the bucket. Without s3:ListBucket,
-S3 answers 403 instead of 404 for a deleted object. That looks like a missing right, which is retried.
+S3 responds with 403 instead of 404 for a deleted object. That looks like a missing right, which is retried.
 """
 
 import time
@@ -26,7 +26,7 @@ FORBIDDEN, NOT_FOUND, CHANGED, BEYOND_THE_END = 403, 404, 412, 416
 
 
 class Forbidden(Backend):
-    """S3 answers 403: the right to read the object is missing, or it does not exist and the right to know that is missing."""
+    """S3 responds with 403: the right to read the object is missing, or it does not exist and the right to list it is missing."""
 
 
 def read_fields(client: Client, stored: StoredObject, text_field: str) -> Iterator[FileRecord]:
@@ -36,7 +36,7 @@ def read_fields(client: Client, stored: StoredObject, text_field: str) -> Iterat
 
     Raises:
         Validation: the name has no known ending, or the object was deleted or overwritten.
-        Forbidden: S3 answers 403.
+        Forbidden: S3 responds with 403.
         Backend: S3 cannot be reached, or fails.
     """
     return read_file(ObjectContent(client, stored), find_file_kind(stored.key), text_field, stored.offset)

@@ -71,7 +71,7 @@ def test_events_of_other_kinds_have_none_and_are_refused_by_name(name: str) -> N
 def test_the_http_function_refuses_events_of_the_pipeline(name: str) -> None:
     """It has no sink."""
     with pytest.raises(
-        Validation, match=r"^This function answers HTTP requests, \{\"inputs\": …\} and \{\"records\": \[…\]\}\. Given: "
+        Validation, match=r"^This function takes HTTP requests, \{\"inputs\": …\} and \{\"records\": \[…\]\}\. Given: "
     ):
         kind_of(EVENTS[name], API)
 
