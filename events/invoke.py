@@ -44,7 +44,7 @@ def lines_of(reply: bytes, *, full: bool) -> Iterator[str]:
         yield f"HTTP {returned['statusCode']}"
         yield from _headers(returned)
         yield ""
-        reply = http_api.body(returned)
+        reply = http_api.decode_body(returned)
         returned = _parsed(reply)
     yield reply.decode(errors="replace") if full or returned is None else shown(returned)
 

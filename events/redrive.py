@@ -57,7 +57,7 @@ class Stack:
         return json.loads(payload or b"null")
 
 
-def queue(stack: Stack) -> str:
+def redrive_queue(stack: Stack) -> str:
     """Make SQS move the dead letters of the queue back to the queue."""
     sqs = stack.client("sqs")
     arn = sqs.get_queue_attributes(QueueUrl=stack.outputs["QueueDeadLetters"], AttributeNames=["QueueArn"])["Attributes"][
@@ -67,7 +67,7 @@ def queue(stack: Stack) -> str:
     return "SQS moves them; `aws sqs list-message-move-tasks` shows its progress"
 
 
-def rules(stack: Stack) -> str:
+def redrive_rules(stack: Stack) -> str:
     """Send the events that EventBridge could not send to the queue."""
 
     def send(body: str) -> None:
@@ -76,12 +76,12 @@ def rules(stack: Stack) -> str:
     return _each(stack, "RuleDeadLetters", send)
 
 
-def invocations(stack: Stack) -> str:
+def redrive_invocations(stack: Stack) -> str:
     """Invoke the function again with the event of each failed asynchronous invocation."""
     return _each(stack, "DeadLetters", lambda body: stack.invoke(json.loads(body)["requestPayload"], "Event"))
 
 
-def stream(stack: Stack) -> str:
+def redrive_stream(stack: Stack) -> str:
     """Read the failed records of a stream again, and invoke the function with them."""
 
     def retry(body: str) -> None:
@@ -198,7 +198,12 @@ READERS: dict[str, Callable[[Callable[[str], Client], dict[str, Any]], Iterator[
     "DDBStreamBatchInfo": _table,
 }
 """The reader of a batch, by the field of a dead letter that says where the batch was."""
-KINDS: dict[str, Callable[[Stack], str]] = {"queue": queue, "rules": rules, "invocations": invocations, "stream": stream}
+KINDS: dict[str, Callable[[Stack], str]] = {
+    "queue": redrive_queue,
+    "rules": redrive_rules,
+    "invocations": redrive_invocations,
+    "stream": redrive_stream,
+}
 
 
 def main() -> None:

@@ -76,25 +76,25 @@ class Environment:
         health = http_api.Request("GET", "/health", "", [], b"", "127.0.0.1", 80)
         self._thread.submit(self._invoke, health, datetime.now(UTC)).result()
 
-    async def handle(self, request: http_api.Request) -> http_api.Reply:
+    async def handle(self, request: http_api.Request) -> http_api.Response:
         """Send a request to the handler, when the thread is free, and return the response that the gateway would send."""
         received = datetime.now(UTC)
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._invoke, request, received)
 
-    def _invoke(self, request: http_api.Request, received: datetime) -> http_api.Reply:
+    def _invoke(self, request: http_api.Request, received: datetime) -> http_api.Response:
         request_id = uuid4()
-        event = http_api.event(request, received=received, request_id=request_id)
+        event = http_api.make_event(request, received=received, request_id=request_id)
         context = Context(aws_request_id=str(request_id), deadline=time.monotonic() + TIMEOUT_SECONDS)
         try:
             returned = self._handler(event, context)
             payload = returned if isinstance(returned, bytes) else json.dumps(returned, ensure_ascii=False).encode()
             if len(payload) > MAX_RESPONSE_BYTES:
                 print(f"The response has {len(payload):,} bytes; Lambda allows {MAX_RESPONSE_BYTES:,}.", file=sys.stderr)
-                return http_api.message(500, "Internal Server Error")
-            return http_api.reply(payload)
+                return http_api.make_gateway_response(500, "Internal Server Error")
+            return http_api.make_response(payload)
         except Exception:  # noqa: BLE001 - the gateway sends the same response after every exception
             traceback.print_exc()
-            return http_api.message(500, "Internal Server Error")
+            return http_api.make_gateway_response(500, "Internal Server Error")
 
 
 class Gateway:
@@ -111,16 +111,16 @@ class Gateway:
         if not complete:
             return
         path = scope["raw_path"].decode("latin-1")
-        reply = await self._reply(scope, path, body)
-        headers = [(name.encode(), value.encode()) for name, value in reply.headers]
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.body})
+        response = await self._respond(scope, path, body)
+        headers = [(name.encode(), value.encode()) for name, value in response.headers]
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})
         milliseconds = (time.perf_counter() - started) * 1000
-        print(f"{scope['method']} {path} {reply.status} {milliseconds:.1f} ms", flush=True)
+        print(f"{scope['method']} {path} {response.status} {milliseconds:.1f} ms", flush=True)
 
-    async def _reply(self, scope: Scope, path: str, body: bytearray) -> http_api.Reply:
+    async def _respond(self, scope: Scope, path: str, body: bytearray) -> http_api.Response:
         if len(body) > MAX_REQUEST_BYTES:
-            return http_api.message(413, "Request Entity Too Large")
+            return http_api.make_gateway_response(413, "Request Entity Too Large")
         return await self._environment.handle(
             http_api.Request(
                 method=scope["method"],
