@@ -63,7 +63,7 @@ class RowGroup:
 
 
 def write_row_group(rows: Sequence[Row], offset: int) -> tuple[bytes, RowGroup]:
-    """Return the bytes of at least one row, and their entry in the footer if they are written at `offset` of the file."""
+    """Return the bytes of a row group of at least one row, to be written at `offset` of the file, and its entry in the footer."""
     pages = [
         _page(len(rows), _texts(row.id for row in rows)),
         _page(sum(row.embedding.size for row in rows), _lists([row.embedding for row in rows])),
@@ -80,7 +80,7 @@ def write_row_group(rows: Sequence[Row], offset: int) -> tuple[bytes, RowGroup]:
 
 
 def write_footer(groups: Sequence[RowGroup]) -> bytes:
-    """Return the end of a file of these row groups. The file begins with MAGIC, and the first row group follows it."""
+    """Return the last bytes of a file with these row groups. The file begins with MAGIC, and the first row group follows it."""
     metadata = _struct(
         (1, _int32(1)),
         (2, _list(STRUCT, _SCHEMA)),
@@ -200,7 +200,7 @@ _SCHEMA = [
     _element("truncated", (1, _int32(BOOLEAN))),
     _element("metadata", (1, _int32(BYTE_ARRAY)), *_meaning(UTF8, AS_STRING)),
 ]
-"""Depth first: the children of an element follow it."""
+"""The elements of the schema, depth first: the children of an element follow it."""
 
 _COLUMNS: tuple[tuple[int, tuple[bytes, ...], tuple[int, ...]], ...] = (
     (BYTE_ARRAY, (b"id",), (PLAIN,)),
