@@ -243,7 +243,7 @@ def check(reply: Reply) -> None:
     if reply.status >= 400 and reply.body:
         assert reply.headers["content-type"] == "application/json"
         content = reply.json
-        assert content.keys() == {"error", "error_type"}
+        assert {"error", "error_type"} <= content.keys() <= {"error", "error_type", "message", "detail", "__type"}
         told = content["error"]
         sentence = told["message"] if isinstance(told, dict) else told
         assert 0 < len(sentence) < 600, sentence

@@ -188,7 +188,7 @@ def test_an_empty_input_is_refused_by_its_index(client: Client, inputs: object, 
         ({"inputs": [["a"]]}, "`inputs[0]` must be a string. Given: a list"),
         ({"inputs": "a", "normalize": "yes"}, "`normalize` must be true or false. Given: 'yes'"),
         ({"inputs": "a", "normalize": 1}, "`normalize` must be true or false. Given: 1"),
-        ({"inputs": "a", "truncate": []}, "`truncate` must be true or false. Given: a list"),
+        ({"inputs": "a", "truncate": []}, "`truncate` must be true or false, `NONE`, `START` or `END`. Given: a list"),
         ({"inputs": "a", "truncation_direction": "up"}, "`truncation_direction` must be `right` or `left`. Given: 'up'"),
         ({"inputs": "a", "prompt_name": 1}, "`prompt_name` must be a string. Given: 1"),
         ({"inputs": "a", "prompt_name": "query"}, "`prompt_name` is not one of this model's prompts: none. Given: 'query'"),
@@ -266,6 +266,7 @@ def test_info_describes_the_model_and_its_limits(client: Client) -> None:
     assert info.pop("version")
     assert info.pop("kernels") in KERNELS
     assert info == {
+        "rerank": "similarity",
         "model_id": "sentence-transformers/all-MiniLM-L6-v2",
         "model_sha": "1110a243fdf4706b3f48f1d95db1a4f5529b4d41",
         "model_dtype": "int8",
