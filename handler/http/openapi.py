@@ -6,7 +6,7 @@ from typing import Any
 from handler import VERSION
 from handler.http import dialect_schemas
 from handler.http.responses import HEADERS
-from handler.http.routes import ROUTES, Key, Route
+from handler.http.routes import KEY_HEADERS, ROUTES, Key, Route
 from handler.http.schema_parts import COUNT, OPTIONS, TEXT, TEXTS, VECTOR, object_of
 
 TOKEN_IDS = {
@@ -15,9 +15,13 @@ TOKEN_IDS = {
     "items": {"type": "integer", "minimum": 0},
     "description": "Token ids of the model that is served.",
 }
+ID_LISTS = [TOKEN_IDS, {"type": "array", "minItems": 1, "items": TOKEN_IDS}]
 BASE64 = {"type": "string", "description": "Little-endian float32 in base64."}
 ENCODING_FORMAT = {"encoding_format": {"enum": ["float", "base64", None], "default": "float"}}
-
+NOT_HERE = {"type": "null", "description": "A key of text-embeddings-inference that has no meaning here."}
+NO_FIGURES = dict.fromkeys(
+    ("max_concurrent_requests", "max_batch_requests", "tokenization_workers", "sha", "docker_label"), NOT_HERE
+)
 
 TOKEN_OPTIONS = ("prompt_name", "truncate", "truncation_direction")
 """The options that change which tokens are embedded."""
@@ -57,18 +61,18 @@ SCHEMAS: dict[str, Any] = {
         "inputs",
         examples=[{"inputs": TEXT}],
     ),
+    "Decoding": object_of(
+        {"ids": {"oneOf": ID_LISTS}, "skip_special_tokens": {"type": ["boolean", "null"], "default": True}},
+        "ids",
+        examples=[{"ids": [101, 7592, 102]}, {"ids": [[101, 7592, 102], [2088]], "skip_special_tokens": False}],
+    ),
     "OpenAIEmbedding": object_of(
         {
-            "input": {
-                "oneOf": [
-                    *TEXTS["oneOf"],
-                    TOKEN_IDS,
-                    {"type": "array", "minItems": 1, "items": TOKEN_IDS},
-                ]
-            },
+            "input": {"oneOf": [*TEXTS["oneOf"], *ID_LISTS]},
             "model": {"type": "string", "description": "Any string: the endpoint has one model."},
             "dimensions": OPTIONS["dimensions"],
             **ENCODING_FORMAT,
+            "truncate": OPTIONS["truncate"],
             "user": {"type": "string"},
             "prompt_name": OPTIONS["prompt_name"],
         },
@@ -95,8 +99,10 @@ SCHEMAS: dict[str, Any] = {
             ),
         },
     },
+    "DecodedTexts": {"type": "array", "items": {"type": "string"}},
     "OpenAIEmbeddings": object_of(
         {
+            "id": {"type": "string"},
             "object": {"const": "list"},
             "data": {
                 "type": "array",
@@ -108,9 +114,18 @@ SCHEMAS: dict[str, Any] = {
             "model": {"type": "string"},
             "usage": object_of({"prompt_tokens": COUNT, "total_tokens": COUNT}, "prompt_tokens", "total_tokens"),
         },
-        "object", "data", "model", "usage",
+        "id", "object", "data", "model", "usage",
     ),
-    "Models": object_of({"data": {"type": "array", "items": object_of({"id": {"type": "string"}}, "id")}}, "data"),
+    "Models": object_of({"data": {"type": "array", "items": {"$ref": "#/components/schemas/Model"}}}, "data"),
+    "Model": object_of(
+        {
+            "id": {"type": "string"},
+            "object": {"const": "model"},
+            "created": {"type": "integer"},
+            "owned_by": {"type": "string"},
+        },
+        "id", "object", "created", "owned_by",
+    ),
     "Health": object_of({}),
     "Info": object_of(
         {
@@ -121,12 +136,13 @@ SCHEMAS: dict[str, Any] = {
             "max_input_length": {"type": "integer"},
             "max_client_batch_size": {"type": "integer"},
             "max_batch_tokens": {"type": "integer"},
+            **NO_FIGURES,
             "auto_truncate": {"type": "boolean"},
             "prompts": {"type": "object"},
             "version": {"type": "string"},
             "rerank": {"const": "similarity", "description": "The scores of /rerank."},
         },
-        "model_id", "model_sha", "max_input_length", "max_client_batch_size", "prompts", "version",
+        "model_id", "model_sha", "max_input_length", "max_client_batch_size", "prompts", "version", *NO_FIGURES,
     ),
     "Error": object_of({"error": {"type": "string"}, "error_type": {"type": "string"}}, "error", "error_type"),
     "OpenAIError": object_of(
@@ -165,6 +181,10 @@ FAILURES = {
     "500": "An unexpected error; the sentence has an id to look up in the log.",
 }
 
+KEYS: dict[str, Any] = {"key": {"type": "http", "scheme": "bearer"}} | {
+    name: {"type": "apiKey", "in": "header", "name": name} for name in KEY_HEADERS
+}
+"""A request has its key in one of these."""
 REFUSALS = ("401", "424", "500")
 """The statuses of a route that refuses every request."""
 
@@ -186,8 +206,8 @@ def document() -> dict[str, Any]:
             "description": "Turns text into vectors, for clients of Hugging Face, OpenAI, Cohere, Voyage, Ollama and Bedrock.",
         },
         "paths": paths,
-        "components": {"schemas": SCHEMAS, "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
-        "security": [{"key": []}],
+        "components": {"schemas": SCHEMAS, "securitySchemes": KEYS},
+        "security": [{name: []} for name in KEYS],
     }
 
 

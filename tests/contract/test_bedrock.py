@@ -14,7 +14,7 @@ from handler.errors import Empty, TooLarge, Validation
 from handler.functions.api import make_handler
 from handler.service import Service
 from tests.conftest import INT8, Client, ClientOf
-from tests.contract.test_routes import event
+from tests.contract.example_requests import event
 
 TEXT = "Today is a sunny day and I will get some ice cream."
 TEXTS = [TEXT, "It rained all morning."]

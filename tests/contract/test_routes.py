@@ -11,33 +11,17 @@ import pytest
 from handler.bootstrap import Handler
 from handler.functions.api import make_handler
 from handler.service import Service
-from tests.conftest import ROOT, Client
+from tests.conftest import Client
+from tests.contract.example_requests import PATHS, SERVED, event
 
-SERVED = "sentence-transformers/all-MiniLM-L6-v2"
 TEXT = "Today is a sunny day and I will get some ice cream."
 BODY = json.dumps({"inputs": TEXT})
-PATHS = (
-    "/",
-    "/embed",
-    "/invocations",
-    f"/pipeline/feature-extraction/{SERVED}",
-    f"/models/{SERVED}",
-    "/models/all-MiniLM-L6-v2",
-    f"/models/{SERVED}/pipeline/feature-extraction",
-    f"/hf-inference/models/{SERVED}/pipeline/feature-extraction",
-)
 
 
 @pytest.fixture(scope="module")
 def answer(service: Service) -> Handler:
     """Make a handler that requires no key."""
     return make_handler(service, None)
-
-
-def event(name: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of an event
-    """Read an event of events/ and change some of its fields."""
-    fields: dict[str, Any] = json.loads((ROOT / f"events/{name}.json").read_text())
-    return fields | changes
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -176,11 +160,13 @@ def test_a_preflight_allows_the_key_and_every_header(client: Client) -> None:
         "/v1/embeddings",
         origin="https://example.com",
         access_control_request_method="POST",
-        access_control_request_headers="authorization,content-type,x-use-cache,x-stainless-os",
+        access_control_request_headers="authorization,content-type,x-use-cache,api-key,x-api-key,x-stainless-os",
     )
     assert reply.status == 200
     assert reply.headers["access-control-allow-origin"] == "*"
-    assert reply.headers["access-control-allow-headers"] == "authorization,content-type,x-use-cache,x-stainless-os"
+    assert (
+        reply.headers["access-control-allow-headers"] == "authorization,content-type,x-use-cache,api-key,x-api-key,x-stainless-os"
+    )
     assert "POST" in reply.headers["access-control-allow-methods"]
 
 
