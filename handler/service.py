@@ -17,6 +17,7 @@ from handler.config import Settings
 from handler.embedding.manifest import Manifest
 from handler.embedding.tokenization import Token, Tokenization, Tokens
 from handler.errors import Backend, TooLarge, Validation, shown
+from handler.vector_types import ModelTypes
 from handler.vectors import NEVER, Direction, TokenIds, Vectors
 
 
@@ -30,15 +31,16 @@ class Options:
     truncation_direction: Direction = "right"
     dimensions: int | None = None
     use_cache: bool = True
+    output_dtype: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Embeddings[V]:
     """Vectors in the order of the texts, and what making them took. Durations are in nanoseconds.
 
-    V is an array (texts, dimensions), or a list of arrays (tokens, hidden). `tokens_each` counts the tokens embedded of each text,
-    `cut` says of which some were left out. `hits` and `misses` count the texts that were looked up: none where the cache was not to
-    be used.
+    V is an array (texts, dimensions), of the type of vectors that the options name, or a list of arrays (tokens, hidden).
+    `tokens_each` counts the tokens embedded of each text, `cut` says of which some were left out. `hits` and `misses` count the
+    texts that were looked up: none where the cache was not to be used.
     """
 
     vectors: V
@@ -140,6 +142,7 @@ class EmbeddingService:
         self._encoder = encoder
         self._cache = cache
         self.kernels = encoder.kernels
+        self._types = ModelTypes(manifest.dimension, manifest.ranges, settings.output_dtype)
 
     def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
         """Vectors of `texts`; the same text gives the same bits whatever stands beside it.
@@ -153,6 +156,7 @@ class EmbeddingService:
             Backend: the model gave a vector that is not finite.
         """
         self._check(options)
+        self._types.check(options.output_dtype, options.dimensions, normalize=options.normalize)
         # A text that comes twice is embedded once; `places` finds its vector for each place it came from.
         distinct = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         places = [distinct[text] for text in texts]
@@ -171,6 +175,7 @@ class EmbeddingService:
             lambda missing: self._encoder.encode([by_key[key].ids for key in missing], deadline, prompt_tokens),
         )
         vectors = finished(np.stack([recalled.vectors[keys[place]] for place in places]), options)
+        vectors = self._types.make(vectors, options.output_dtype)
         result = self._result(vectors, texts, [tokens[place] for place in places], started, tokenized)
         hits = sum(keys[place] in recalled.hits for place in places)
         return replace(result, hits=hits, misses=len(texts) - hits if recalled.asked else 0)

@@ -11,7 +11,7 @@ from typing import Any, Self, get_args, get_origin
 
 from handler.errors import Backend
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 GRAPH = "model.onnx"
 WEIGHTS = "model.onnx.data"
@@ -25,6 +25,7 @@ class Manifest:
     `reference_files` maps the files whose layout does not decide a vector to the sha256 that they have in the layout by which a
     model is recognised (layers/model/layout.py).
     `portable` says that its vectors are the same bits on every kind of CPU.
+    `ranges` maps a number of dimensions to their ranges, which int8 and uint8 vectors are made by (handler/vector_types.py).
     """
 
     model_id: str
@@ -44,6 +45,7 @@ class Manifest:
     sources: dict[str, str]
     fidelity: dict[str, Any]
     portable: bool
+    ranges: dict[str, str]
     format: int = FORMAT
     digest: str = field(default="", compare=False)
     """Sha256 of manifest.json itself, where it was read from one."""

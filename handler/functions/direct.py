@@ -20,6 +20,7 @@ from handler.records import Content, Failure, Nothing, Record, Result
 from handler.service import Service, check_batch
 from handler.sources import described, direct
 from handler.sources.reading import TEXT_FIELD
+from handler.vector_types import TYPES
 from handler.vectors import NEVER
 
 PUBLIC: dict[str, type[EmbeddingError]] = {
@@ -74,8 +75,9 @@ def invoke(event: Any, context: Any, service: Service, text_field: str = TEXT_FI
     if "inputs" in event:
         asked = embedding_request(event)
         check_batch(service, len(asked.texts))
+        kind = TYPES[asked.options.output_dtype or service.settings.output_dtype]
         dimension = asked.options.dimensions or service.manifest.dimension
-        DIRECT.check_response(len(asked.texts), row_bytes(dimension, asked.encoding_format))
+        DIRECT.check_response(len(asked.texts), row_bytes(dimension, asked.encoding_format, kind))
         result = service.embed(asked.texts, asked.options, deadline)
         return encode_vectors(result.vectors, asked.encoding_format)
     records = list(direct.records(event, text_field))

@@ -11,6 +11,7 @@ from handler.http.request import Call
 from handler.http.responses import answer
 from handler.http.similarity import asks_for_similarity, similarities
 from handler.parsing import embedding_request
+from handler.vector_types import TYPES
 
 ERAS = ("parameters", "options")
 """Objects in which clients of different years put the options; a later one wins over an earlier one and over the root."""
@@ -23,8 +24,9 @@ def feature_extraction(call: Call) -> Response:
     if asks_for_similarity(fields):
         return similarities(call, fields)
     asked = embedding_request(fields)
+    kind = TYPES[asked.options.output_dtype or call.service.settings.output_dtype]
     dimension = asked.options.dimensions or call.service.manifest.dimension
-    call.check(len(asked.texts), row_bytes(dimension, asked.encoding_format))
+    call.check(len(asked.texts), row_bytes(dimension, asked.encoding_format, kind))
     result = call.embed(asked.texts, asked.options)
     return answer(call, encode_vectors(result.vectors, asked.encoding_format), result)
 

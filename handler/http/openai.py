@@ -12,6 +12,7 @@ from handler.http.request import Call
 from handler.http.responses import answer
 from handler.parsing import embedding_request
 from handler.service import check_batch
+from handler.vector_types import TYPES
 
 ITEM_BYTES = len(rb"{\"object\":\"embedding\",\"index\":99999,\"embedding\":},")
 """What stands around a vector, with the backslashes of Lambda's envelope."""
@@ -25,8 +26,9 @@ def embeddings(call: Call) -> Response:
     if "input" in fields:
         fields["input"] = _texts(call, fields["input"])
     asked = embedding_request(fields, "input")
+    kind = TYPES[asked.options.output_dtype or call.service.settings.output_dtype]
     dimension = asked.options.dimensions or call.service.manifest.dimension
-    call.check(len(asked.texts), ITEM_BYTES + row_bytes(dimension, asked.encoding_format))
+    call.check(len(asked.texts), ITEM_BYTES + row_bytes(dimension, asked.encoding_format, kind))
     result = call.embed(asked.texts, asked.options)
     rows: Any = base64_rows(result.vectors) if asked.encoding_format == "base64" else np.ascontiguousarray(result.vectors)
     content = {

@@ -3,6 +3,7 @@
 from typing import Any
 
 from handler import VERSION
+from handler.vector_types import TYPES
 
 TEXT = "Today is a sunny day and I will get some ice cream."
 TEXTS = {
@@ -11,7 +12,7 @@ TEXTS = {
 COUNT = {"type": "integer", "minimum": 0}
 VECTOR = {"type": "array", "items": {"type": "number"}}
 TOKEN_IDS = {"type": "array", "minItems": 1, "items": {"type": "integer", "minimum": 0}, "description": "Of the model served."}
-BASE64 = {"type": "string", "description": "Little-endian float32, in base64."}
+BASE64 = {"type": "string", "description": "The little-endian numbers of a vector, in base64."}
 OPTIONS: dict[str, Any] = {
     "normalize": {"type": ["boolean", "null"], "default": True, "description": "Bring each vector to the length 1."},
     "prompt_name": {"type": ["string", "null"], "description": "A key of the model's prompts, which /info lists."},
@@ -23,7 +24,15 @@ OPTIONS: dict[str, Any] = {
     },
     "dimensions": {"type": ["integer", "null"], "minimum": 1, "description": "Keep the first ones, then normalise."},
 }
-ENCODING_FORMAT = {"encoding_format": {"enum": ["float", "base64", None], "default": "float"}}
+DTYPE: dict[str, Any] = {"enum": ["float", *TYPES]}
+ENCODING_FORMAT = {
+    "encoding_format": {"enum": ["float", "base64", None], "default": "float"},
+    "output_dtype": {
+        "anyOf": [DTYPE, {"type": "null"}],
+        "description": "The numbers of a vector: float32, a byte (int8, uint8) or a bit (binary, ubinary) a dimension.",
+    },
+    "embedding_types": {"type": ["array", "null"], "items": DTYPE, "minItems": 1, "maxItems": 1},
+}
 
 
 def _object(properties: dict[str, Any], *required: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
@@ -135,6 +144,8 @@ SCHEMAS: dict[str, Any] = {
             "auto_truncate": {"type": "boolean"},
             "prompts": {"type": "object"},
             "version": {"type": "string"},
+            "output_dtypes": {"type": "array", "items": DTYPE, "description": "The types of whole vectors."},
+            "int8_dimensions": {"type": "array", "items": COUNT, "description": "The sizes that int8 and uint8 are given for."},
         },
         "model_id", "model_sha", "max_input_length", "max_client_batch_size", "prompts", "version",
     ),

@@ -12,6 +12,7 @@ from handler.errors import Validation
 from handler.http.request import Call
 from handler.http.responses import answer
 from handler.parsing import embedding_request, texts
+from handler.vector_types import FLOAT32
 from handler.vectors import Vectors
 
 FUNCTIONS: dict[str, Callable[[Vectors, Vectors], Vectors]] = {
@@ -53,7 +54,7 @@ def similarities(call: Call, fields: Mapping[str, Any]) -> Response:
     asked = embedding_request(fields, "sentences")
     call.check(len(asked.texts), NUMBER_BYTES, "sentences")
     function = call.service.manifest.similarity
-    options = replace(asked.options, normalize=function == "cosine")
+    options = replace(asked.options, normalize=function == "cosine", output_dtype=FLOAT32.name)
     result = call.embed([source, *asked.texts], options)
     scores = FUNCTIONS[function](result.vectors[0], result.vectors[1:])
     return answer(call, encode_vectors(scores.astype(np.float32), "float"), result)

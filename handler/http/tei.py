@@ -10,6 +10,7 @@ from handler.http.request import Call
 from handler.http.responses import answer
 from handler.parsing import add_special_tokens, embedding_request
 from handler.service import check_batch
+from handler.vector_types import ModelTypes
 
 
 def health(call: Call) -> Response:
@@ -33,6 +34,7 @@ def info(call: Call) -> Response:
         "prompts": manifest.prompts,
         "version": VERSION,
         "kernels": call.service.kernels or None,
+        **ModelTypes(manifest.dimension, manifest.ranges).described,
     }
     return Response(orjson.dumps(content), media_type="application/json")
 

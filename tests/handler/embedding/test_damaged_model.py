@@ -67,13 +67,15 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
         a_folder_for_the_manifest,
         "manifest.json in .* cannot be read: Is a directory",
     ),
-    "newer format": (changed(format=4), "has format 4, this version reads format 3"),
+    "newer format": (changed(format=5), "has format 5, this version reads format 4"),
     "missing field": (without("pooling"), "lacks pooling"),
     "no files": (changed(files=None), "has no usable files"),
     "unnamed files": (changed(files={}), "has no usable files"),
     "numbers for digests": (changed(files={"model.onnx": 5}), "has no usable files"),
     "a text for a number": (changed(max_length="256"), "has no usable max_length"),
     "a prompt that is none": (changed(prompts={"query": None}), "has no usable prompts"),
+    "ranges that are none": (changed(ranges={"384": "AAAA"}), "no usable ranges for '384' dimensions"),
+    "ranges of more dimensions": (changed(ranges={"768": ""}), "no usable ranges for '768' dimensions"),
     "wrong dimension": (changed(dimension=768), "gives vectors of dimension 384, its manifest says 768"),
 }
 
