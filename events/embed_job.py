@@ -19,13 +19,14 @@ from typing import Any, BinaryIO
 from events.embed_bar import Bar
 from events.embed_output import OUTPUTS
 from events.embed_progress import Mark, Progress, Refused, fingerprint
-from handler.errors import shown
+from handler.errors import Validation, shown
 from handler.pipeline.batching import embedded
 from handler.records import Failure, Origin, Record, Result
 from handler.service import Service
 from handler.sinks.failures import body_of
 from handler.sources.files import Piece, kind_from, pieces
 from handler.sources.reading import record_of
+from handler.vector_types import FLOAT32, TYPES
 
 READ_BYTES = 1024 * 1024
 CALL_RECORDS = 512
@@ -84,12 +85,15 @@ class Job:
         self._content = FileContent(source)
         self._text_field = text_field
         self._service = service
-        self._format = OUTPUTS[out.suffix]()
+        self._type = TYPES[service.settings.output_dtype]
+        self._format = OUTPUTS[out.suffix](self._type.number.__name__)
         self._out = out
         self._partial = out.with_name(f"{out.name}.partial")
         self._failures = out.with_name(f"{out.name}.failures.jsonl")
         self._progress = Progress(out.with_name(f"{out.name}.progress"))
-        self._made_of = {"IN": fingerprint(source), "TEXT_FIELD": text_field, "model": service.manifest.fingerprint}
+        self._made_of: dict[str, Any] = {"IN": fingerprint(source), "TEXT_FIELD": text_field, "model": service.manifest.fingerprint}
+        # Nothing for float32, as of work that was begun before there were other types.
+        self._made_of["TYPE"] = None if self._type is FLOAT32 else self._type.name
         self._bar = Bar(self._done)
         self._part_records = part_records
         self._stopping = False
@@ -122,7 +126,8 @@ class Job:
     def summary(self) -> str:
         """What came of it."""
         last = self._progress.last
-        numbers = f"{last.vectors:,} vectors of {self._service.manifest.dimension} numbers"
+        numbers = f"{last.vectors:,} vectors of {self._type.numbers(self._service.manifest.dimension)} numbers"
+        numbers += "" if self._type is FLOAT32 else f", as {self._type.name}"
         failed = f"; {last.failures:,} records failed, for the reasons in {self._failures}" if last.failures else ""
         return f"{numbers} in {self._out}{failed}"
 
@@ -182,7 +187,11 @@ class Job:
         place = {"start": piece.start, "end": piece.end}
         if isinstance(piece.fields, Failure):
             return Failure(piece.fields.id, piece.fields.error, piece.fields.error_type, transient=False, origin=Origin(0, place))
-        return record_of(piece.fields, f"{self._content.name}:{piece.start}", Origin(0, piece.fields), self._text_field)
+        record = record_of(piece.fields, f"{self._content.name}:{piece.start}", Origin(0, piece.fields), self._text_field)
+        if isinstance(record, Failure) or record.options.output_dtype in {None, self._type.name}:
+            return record
+        refusal = Validation(f"OUT has {self._type.name} vectors, as TYPE says; the record asks for {record.options.output_dtype}")
+        return Failure.of(refusal, record.id, record.origin)
 
     def _written(
         self,

@@ -10,7 +10,7 @@ from handler.sinks.shards import jsonl, rows_of
 
 
 class Output(Protocol):
-    """A format of OUT, written part by part."""
+    """A format of OUT, written part by part; it is made for vectors of one type of numbers."""
 
     def begin(self) -> bytes:
         """What a file begins with."""
@@ -27,6 +27,10 @@ class Output(Protocol):
 
 class Jsonl:
     """Lines, and nothing around them."""
+
+    def __init__(self, numbers: str) -> None:
+        """Write any numbers."""
+        del numbers
 
     def begin(self) -> bytes:
         """Nothing."""
@@ -46,18 +50,22 @@ class Jsonl:
 class Parquet:
     """Row groups, told of in a footer."""
 
+    def __init__(self, numbers: str) -> None:
+        """Write the numbers that numpy calls so."""
+        self._numbers = numbers
+
     def begin(self) -> bytes:
         """The format's mark."""
         return MAGIC
 
     def part(self, results: Sequence[Result], offset: int) -> tuple[bytes, Any]:
         """A row group."""
-        content, group = row_group(rows_of(results), offset)
+        content, group = row_group(rows_of(results), offset, self._numbers)
         return content, asdict(group)
 
     def end(self, parts: Iterable[Any]) -> bytes:
         """The footer."""
-        return footer([RowGroup(part["rows"], tuple(Chunk(**chunk) for chunk in part["chunks"])) for part in parts])
+        return footer([RowGroup(part["rows"], tuple(Chunk(**chunk) for chunk in part["chunks"])) for part in parts], self._numbers)
 
 
-OUTPUTS: Mapping[str, Callable[[], Output]] = {".jsonl": Jsonl, ".parquet": Parquet}
+OUTPUTS: Mapping[str, Callable[[str], Output]] = {".jsonl": Jsonl, ".parquet": Parquet}

@@ -88,7 +88,7 @@ class Gone(Nothing):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A record's finished vector (dimensions,), float32; `tokens` counts what of the text was embedded."""
+    """A record's finished vector, of the type that it or the deployment names; `tokens` counts what of the text was embedded."""
 
     record: Record
     vector: Vector

@@ -14,7 +14,7 @@ from handler.errors import Backend, TooLarge, Unfinished
 from handler.functions.direct import PUBLIC, check_reply, encode_outcomes, invoke, outcomes, told
 from handler.functions.request_log import with_request_log
 from handler.pipeline.messages import Pipeline
-from handler.pipeline.ports import FailureDestination, Objects, Shards, Sink
+from handler.pipeline.ports import FailureDestination, Float32Only, Objects, Shards, Sink
 from handler.records import Failure, Result
 from handler.service import Service
 from handler.sinks import failure_destination_from, sink_from
@@ -24,6 +24,7 @@ from handler.sources import direct, distributed_map, name_of_source, pipes, sour
 from handler.sources.continuations import objects_of
 from handler.sources.distributed_map import BatchInput
 from handler.sources.visibility import GiveBack, giving_back
+from handler.vector_types import FLOAT32
 
 STATE_BYTES = 256 * 1024
 """The most that a state machine carries from one state to the next."""
@@ -61,16 +62,30 @@ class Parts:
         @cache
         def named_sink(uri: str) -> Sink:
             settings.check_output(BATCH_SINK, uri)
-            return sink_from(uri, BATCH_SINK)
+            return _taking(settings.output_dtype, sink_from(uri, BATCH_SINK), f"{BATCH_SINK} {uri}")
 
         return cls(
             settings,
-            sink_from(settings.sink) if settings.sink else None,
+            _taking(settings.output_dtype, sink_from(settings.sink), f"SINK {settings.sink}") if settings.sink else None,
             failure_destination_from(destination) if destination else None,
             objects_of(settings),
             named_sink,
             giving_back(),
         )
+
+
+def _taking(output_dtype: str, sink: Sink, name: str) -> Sink:
+    """Return a sink that takes vectors of the deployment's type.
+
+    Raises:
+        Backend: it does not.
+    """
+    if isinstance(sink, Float32Only) and output_dtype != FLOAT32.name:
+        msg = (
+            f"{name} takes float32 vectors alone, and OUTPUT_DTYPE is {output_dtype}: leave OUTPUT_DTYPE out, or name another sink"
+        )
+        raise Backend(msg)
+    return sink
 
 
 def answering(service: Service, parts: Parts) -> Handler:

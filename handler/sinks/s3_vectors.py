@@ -40,6 +40,8 @@ class Index:
 class S3Vectors:
     """Puts vectors into one index."""
 
+    float32_only = True
+
     def __init__(self, client: Client, bucket: str, index: str) -> None:
         """Ask what the index takes, once; where that is not allowed, S3 Vectors itself refuses what it does not take."""
         self._client = client
@@ -110,6 +112,7 @@ class S3Vectors:
         unfilterable = self._index.unfilterable
         filterable = len(to_json({name: metadata[name] for name in metadata.keys() - (unfilterable or ())}))
         reasons = (
+            (vector.dtype != np.float32, f"{self._name} takes float32 vectors alone; the record has another `output_dtype`"),
             (not np.isfinite(vector).all(), "The vector has a number that is not finite"),
             (self._index.cosine and not vector.any(), f"{self._name} compares by cosine, which a vector of zeros has none of"),
             (

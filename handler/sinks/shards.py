@@ -21,8 +21,9 @@ def jsonl(results: Sequence[Result]) -> bytes:
 
 
 def parquet(results: Sequence[Result]) -> bytes:
-    """A Parquet file of one row group."""
-    return whole_file(rows_of(results))
+    """A Parquet file of one row group. If the records name types whose numbers differ, all of them are written as float32."""
+    numbers = {result.vector.dtype.name for result in results}
+    return whole_file(rows_of(results), numbers.pop() if len(numbers) == 1 else "float32")
 
 
 def rows_of(results: Sequence[Result]) -> list[Row]:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from handler import telemetry
 from handler.aws import Client, error_name
+from handler.encoding import little_endian
 from handler.records import Failure, Item, Result
 from handler.sinks.channel import Refusal, failure_of, unanswered
 
@@ -28,18 +28,18 @@ FAULTS_OF_THE_ITEM = {
 type Attribute = dict[str, Any]
 
 
-def numbers(vector: NDArray[np.float32]) -> Attribute:
+def numbers(vector: NDArray[Any]) -> Attribute:
     """A list of numbers: what other services read."""
     decimals = orjson.dumps(vector, option=orjson.OPT_SERIALIZE_NUMPY).decode().strip("[]").split(",")
     return {"L": [{"N": decimal} for decimal in decimals]}
 
 
-def binary(vector: NDArray[np.float32]) -> Attribute:
-    """Little-endian float32, a quarter of the write units."""
-    return {"B": np.ascontiguousarray(vector, "<f4").tobytes()}
+def binary(vector: NDArray[Any]) -> Attribute:
+    """The bytes of the numbers, little-endian: of float32, a quarter of the write units."""
+    return {"B": little_endian(vector).tobytes()}
 
 
-ATTRIBUTES: Mapping[str, Callable[[NDArray[np.float32]], Attribute]] = {"list": numbers, "binary": binary}
+ATTRIBUTES: Mapping[str, Callable[[NDArray[Any]], Attribute]] = {"list": numbers, "binary": binary}
 
 
 class WriteBack:

@@ -23,7 +23,7 @@ TEXT_FIELD = "inputs"
 LONGEST_TEXT = 1 << 20
 """Characters: what fits into the largest message of SQS. Whoever sends more did not mean one text."""
 SWITCHES = frozenset({"normalize", "truncate", "use_cache"})
-OPTIONS = SWITCHES | {"prompt_name", "truncation_direction", "dimensions"}
+OPTIONS = SWITCHES | {"prompt_name", "truncation_direction", "dimensions", "output_dtype"}
 WORDS = {"true": True, "false": False}
 LONGEST_NUMBER = 9
 """Digits, of which no vector has so many dimensions."""
