@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Self, get_args, get_origin
 
 from handler.errors import Backend
+from handler.vector_types import ModelTypes
 
 FORMAT = 4
 MANIFEST = "manifest.json"
@@ -108,6 +109,7 @@ class Manifest:
         if wrong or not {GRAPH, WEIGHTS, TOKENIZER} <= found["files"].keys() or not all(map(_plain, found["files"])):
             msg = f"{MANIFEST} in {folder} has no usable {', '.join(wrong) or 'files'}: build the model again with `make model`"
             raise Backend(msg)
+        ModelTypes(found["dimension"], found["ranges"])  # raises where a range cannot be used
         return cls(**{name: found[name] for name in names}, digest=hashlib.sha256(content).hexdigest())
 
     def write(self, folder: Path) -> None:
