@@ -185,4 +185,4 @@ def _is_size(size: str, dimension: int) -> bool:
 
 
 def _unusable(size: str) -> Backend:
-    return Backend(f"manifest.json has no usable ranges for {shown(size)} dimensions: build the model again with `make model`")
+    return Backend(f"manifest.json has no usable ranges for {size!r:.20} dimensions: build the model again with `make model`")
