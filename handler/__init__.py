@@ -22,6 +22,7 @@
     aws.py       clients of AWS's APIs, and their errors
     bootstrap.py joins the parts; the only reader of settings
     snapshot.py  state that is renewed after a restore
+    vector_types.py  float32, int8, uint8, binary and ubinary vectors, and how the small ones are made
     vectors.py   the types everything shares
     config.py, errors.py, prices.py, telemetry.py
 

@@ -18,6 +18,7 @@ from handler.embedding.tokenization import Token, Tokenization, Tokens
 from handler.errors import Validation, shown
 from handler.finishing import finish
 from handler.service import Embeddings, Options
+from handler.vector_types import ModelTypes
 from handler.vectors import NEVER, TokenIds, Vectors
 
 
@@ -49,6 +50,7 @@ class EmbeddingService:
         self._encoder = encoder
         self._cache = cache
         self.kernels = encoder.kernels
+        self._types = ModelTypes(manifest.dimension, manifest.ranges, settings.output_dtype)
 
     def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
         """Embed texts; the same text gives the same bits, whatever other texts are embedded with it.
@@ -62,6 +64,7 @@ class EmbeddingService:
             Backend: the model returned a vector that is not finite.
         """
         self._check_dimensions(options)
+        self._types.check(options.output_dtype, options.dimensions, normalize=options.normalize)
         # A repeated text is embedded once; `places` has the index of its vector for each of its occurrences.
         distinct = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         places = [distinct[text] for text in texts]
@@ -80,6 +83,7 @@ class EmbeddingService:
             lambda missing: self._encoder.encode([by_key[key].ids for key in missing], deadline, prompt_tokens),
         )
         vectors = finish(np.stack([found.vectors[keys[place]] for place in places]), options)
+        vectors = self._types.make(vectors, options.output_dtype)
         result = self._result(vectors, texts, [tokens[place] for place in places], started, tokenized)
         hits = sum(keys[place] in found.hits for place in places)
         return replace(result, hits=hits, misses=len(texts) - hits if found.is_looked_up else 0)

@@ -6,6 +6,7 @@ from typing import Any
 from handler import VERSION
 from handler.http.responses import HEADERS
 from handler.http.routes import ROUTES, Key, Route
+from handler.vector_types import TYPES
 
 TEXT = "Today is a sunny day and I will get some ice cream."
 TEXTS = {
@@ -19,7 +20,7 @@ TOKEN_IDS = {
     "items": {"type": "integer", "minimum": 0},
     "description": "Token ids of the model that is served.",
 }
-BASE64 = {"type": "string", "description": "Little-endian float32 in base64."}
+BASE64 = {"type": "string", "description": "The little-endian numbers of a vector in base64."}
 OPTIONS: dict[str, Any] = {
     "normalize": {"type": ["boolean", "null"], "default": True, "description": "Scale each vector to the length 1."},
     "prompt_name": {"type": ["string", "null"], "description": "The name of a prompt of the model; /info lists them."},
@@ -38,7 +39,15 @@ OPTIONS: dict[str, Any] = {
         "description": "Keep this many dimensions from the first, then normalize.",
     },
 }
-ENCODING_FORMAT = {"encoding_format": {"enum": ["float", "base64", None], "default": "float"}}
+DTYPE: dict[str, Any] = {"enum": ["float", *TYPES]}
+ENCODING_FORMAT = {
+    "encoding_format": {"enum": ["float", "base64", None], "default": "float"},
+    "output_dtype": {
+        "anyOf": [DTYPE, {"type": "null"}],
+        "description": "The numbers of a vector: float32, or a byte (int8, uint8) or a bit (binary, ubinary) for each dimension.",
+    },
+    "embedding_types": {"type": ["array", "null"], "items": DTYPE, "minItems": 1, "maxItems": 1},
+}
 
 
 def _object(properties: dict[str, Any], *required: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
@@ -150,6 +159,8 @@ SCHEMAS: dict[str, Any] = {
             "auto_truncate": {"type": "boolean"},
             "prompts": {"type": "object"},
             "version": {"type": "string"},
+            "output_dtypes": {"type": "array", "items": DTYPE, "description": "The types of whole vectors."},
+            "int8_dimensions": {"type": "array", "items": COUNT, "description": "The numbers of dimensions of int8 and uint8."},
         },
         "model_id", "model_sha", "max_input_length", "max_client_batch_size", "prompts", "version",
     ),

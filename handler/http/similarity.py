@@ -12,6 +12,7 @@ from handler.errors import Validation
 from handler.http.request import HttpRequest
 from handler.http.responses import embedding_response
 from handler.parsing import texts
+from handler.vector_types import FLOAT32
 from handler.vectors import Vectors
 
 FUNCTIONS: dict[str, Callable[[Vectors, Vectors], Vectors]] = {
@@ -53,7 +54,7 @@ def similarities(request: HttpRequest, fields: Mapping[str, Any]) -> Response:
     asked = request.parse(fields, "sentences")
     request.door.check_response(len(asked.texts), NUMBER_BYTES, "sentences")
     function = request.service.manifest.similarity
-    options = replace(asked.options, normalize=function == "cosine")
+    options = replace(asked.options, normalize=function == "cosine", output_dtype=FLOAT32.name)
     result = request.embed([source, *asked.texts], options)
     scores = FUNCTIONS[function](result.vectors[0], result.vectors[1:])
     return embedding_response(request, encode_vectors(scores.astype(np.float32), "float"), result)

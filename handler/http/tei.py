@@ -9,6 +9,7 @@ from handler.errors import Backend
 from handler.http.request import HttpRequest
 from handler.http.responses import embedding_response
 from handler.parsing import add_special_tokens
+from handler.vector_types import ModelTypes
 
 
 def health(request: HttpRequest) -> Response:
@@ -32,6 +33,7 @@ def info(request: HttpRequest) -> Response:
         "prompts": manifest.prompts,
         "version": VERSION,
         "kernels": request.service.kernels or None,
+        **ModelTypes(manifest.dimension, manifest.ranges).description,
     }
     return Response(orjson.dumps(content), media_type="application/json")
 

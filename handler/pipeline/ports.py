@@ -25,6 +25,13 @@ class Erasable(Protocol):
 
 
 @runtime_checkable
+class Float32Only(Protocol):
+    """A sink that takes no small vectors (handler/vector_types.py)."""
+
+    float32_only: bool
+
+
+@runtime_checkable
 class Shards(Protocol):
     """A sink of whole files, which need not be made again if they are there."""
 

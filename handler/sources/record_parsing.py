@@ -17,7 +17,7 @@ TEXT_FIELD = "inputs"
 LONGEST_TEXT = 1 << 20
 """Characters: as many as fit into the largest message of SQS. More than that is not one text, but a mistake."""
 SWITCHES = frozenset({"normalize", "truncate", "use_cache"})
-OPTIONS = SWITCHES | {"prompt_name", "truncation_direction", "dimensions"}
+OPTIONS = SWITCHES | {"prompt_name", "truncation_direction", "dimensions", "output_dtype"}
 WORDS = {"true": True, "false": False}
 LONGEST_NUMBER = 9
 """Digits. No vector has so many dimensions."""

@@ -33,7 +33,8 @@ def main() -> int:
         _check_push(arguments.push)
         bounds = _bounds(os.environ.get("MIN_COSINE", ""))
         source = sources.find(sources.Request(arguments.model, arguments.cache, arguments.onnx), say)
-        order = Order(source, arguments.out, arguments.precision, bounds, os.process_cpu_count() or 1)
+        threads = os.process_cpu_count() or 1
+        order = Order(source, arguments.out, arguments.precision, bounds, threads, sizes=_sizes(arguments.matryoshka))
         manifest = build(order, say)
     except (Unsupported, Backend) as refusal:
         print(f"Not built: {refusal}", file=sys.stderr)
@@ -69,6 +70,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("build", "model"), help="the folder to write (default: %(default)s)")
     parser.add_argument("--precision", choices=PRECISIONS, default=next(iter(PRECISIONS)), help="default: %(default)s")
     parser.add_argument("--onnx", help="take this ONNX file of the model's instead of its weights, such as onnx/model.onnx")
+    parser.add_argument("--matryoshka", metavar="SIZES", default="", help="numbers of dimensions that int8 is served for: 256,128")
     parser.add_argument("--push", metavar="URI", default="", help="upload what was built to s3://bucket/prefix")
     parser.add_argument(
         "--cache", type=Path, default=Path("build", "sources"), help="where downloads are kept (default: %(default)s)"
@@ -80,6 +82,13 @@ def _check_push(uri: str) -> None:
     if uri and not re.fullmatch(BUCKET_AND_PREFIX, uri, re.ASCII):
         msg = f"PUSH must be s3://bucket/prefix; it is {uri!r}"
         raise Unsupported(msg)
+
+
+def _sizes(listed: str) -> tuple[int, ...]:
+    if not re.fullmatch(r"(\d{1,5}(,\d{1,5})*)?", listed, re.ASCII):
+        msg = f"MATRYOSHKA must be numbers of dimensions with commas between, like 256,128; it is {listed!r}"
+        raise Unsupported(msg)
+    return tuple(map(int, filter(None, listed.split(","))))
 
 
 def _bounds(override: str) -> Bounds | None:
