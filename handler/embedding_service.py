@@ -64,7 +64,8 @@ class EmbeddingService:
             Backend: the model returned a vector that is not finite.
         """
         self._check_dimensions(options)
-        self._types.check(options.output_dtype, options.dimensions, normalize=options.normalize)
+        normalize = self.manifest.overrides.get("normalize", True) if options.normalize is None else options.normalize
+        self._types.check(options.output_dtype, options.dimensions, normalize=normalize)
         # A repeated text is embedded once; `places` has the index of its vector for each of its occurrences.
         distinct = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         places = [distinct[text] for text in texts]
@@ -82,8 +83,8 @@ class EmbeddingService:
             {key: len(text.ids) for key, text in by_key.items()},
             lambda missing: self._encoder.encode([by_key[key].ids for key in missing], deadline, prompt_tokens),
         )
-        vectors = finish(np.stack([found.vectors[keys[place]] for place in places]), options)
-        vectors = self._types.make(vectors, options.output_dtype)
+        stacked = np.stack([found.vectors[keys[place]] for place in places])
+        vectors = self._types.make(finish(stacked, options, normalize=normalize), options.output_dtype)
         result = self._result(vectors, texts, [tokens[place] for place in places], started, tokenized)
         hits = sum(keys[place] in found.hits for place in places)
         return replace(result, hits=hits, misses=len(texts) - hits if found.is_looked_up else 0)
@@ -101,6 +102,9 @@ class EmbeddingService:
         self._check_dimensions(options)
         started = time.perf_counter_ns()
         tokens = self._tokenized(texts, options, deadline, range(len(texts)))
+        if not self._encoder.hidden:
+            msg = "This model gives no vectors of tokens: it was built from an ONNX file that gives one vector for each text"
+            raise Validation(msg)
         check(sum(len(token.ids) for token in tokens), self._encoder.hidden)
         tokenized = time.perf_counter_ns()
         vectors = self._encoder.encode_tokens([token.ids for token in tokens], deadline)

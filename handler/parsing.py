@@ -56,7 +56,7 @@ def options(fields: Mapping[str, Any]) -> Options:
         Validation: an option has the wrong type.
     """
     return Options(
-        normalize=_boolean(fields, "normalize", default=True),
+        normalize=_boolean(fields, "normalize", default=None),
         prompt_name=_string(fields, "prompt_name"),
         truncate=_boolean(fields, "truncate", default=None),
         truncation_direction=_choice(fields, "truncation_direction", DIRECTIONS),

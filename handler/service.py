@@ -19,7 +19,7 @@ from handler.vectors import NEVER, Direction, Vectors
 class Options:
     """The options of one embedding. None stands for the default of the deployment or of the model."""
 
-    normalize: bool = True
+    normalize: bool | None = None
     prompt_name: str | None = None
     truncate: bool | None = None
     truncation_direction: Direction = "right"

@@ -41,7 +41,7 @@ class Encoder:
     """An ONNX sentence encoder.
 
     Its graph takes `input_ids` (texts, tokens), and returns `pooled` (texts, dimension) and `token_embeddings` (texts, tokens,
-    hidden).
+    hidden), if the model has them; `hidden` is 0 if not.
     A model that leaves its prompt out of the pool has a second input, `prompt_tokens` (1).
     """
 
@@ -71,7 +71,7 @@ class Encoder:
         if found != self.dimension:
             msg = f"The model file {GRAPH} in {folder} gives vectors of dimension {found}, its manifest says {self.dimension}"
             raise Backend(msg)
-        self.hidden: int = widths["token_embeddings"]
+        self.hidden: int = widths.get("token_embeddings", 0)
         self._pools_prompt = manifest.include_prompt
         shapes = {value.name: value.shape for value in self._session.get_inputs()}
         self._run_tokens = RUN_TOKENS if isinstance(shapes["input_ids"][0], str) else 0

@@ -44,6 +44,7 @@ class Manifest:
     operators: true if the graph needs the encoder's own operators.
     loading: how ONNX Runtime loads the graph.
     loading_where_bytes_saturate: how it does so on processors whose sums of products of bytes saturate (cpu.py).
+    overrides: settings of whoever built it, where the model's own files say otherwise; `normalize` is one.
     """
 
     model_id: str
@@ -68,6 +69,7 @@ class Manifest:
     operators: bool
     loading: Loading
     loading_where_bytes_saturate: Loading
+    overrides: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
     digest: str = field(default="", compare=False)
     """The sha256 of manifest.json itself; empty if the manifest was not read from a file."""
@@ -86,6 +88,8 @@ class Manifest:
             "include_prompt": self.include_prompt,
             "precision": self.precision,
         }
+        if self.overrides:
+            decisive["overrides"] = self.overrides
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
     @classmethod

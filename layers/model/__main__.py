@@ -14,6 +14,7 @@ from handler.errors import Backend
 from layers.model import packages, sources
 from layers.model.builder import Order, build
 from layers.model.configuration import Unsupported
+from layers.model.overrides import BOOLEANS, Overrides
 from layers.model.precision import PRECISIONS, Bounds
 
 MODEL_HELP = (
@@ -33,8 +34,9 @@ def main() -> int:
         _check_push(arguments.push)
         bounds = _bounds(os.environ.get("MIN_COSINE", ""))
         source = sources.find(sources.Request(arguments.model, arguments.cache, arguments.onnx), say)
-        threads = os.process_cpu_count() or 1
-        order = Order(source, arguments.out, arguments.precision, bounds, threads, sizes=_sizes(arguments.matryoshka))
+        overrides = Overrides(arguments.pooling, BOOLEANS.get(arguments.normalize), arguments.max_length, arguments.task)
+        threads, sizes = os.process_cpu_count() or 1, _sizes(arguments.matryoshka)
+        order = Order(source, arguments.out, arguments.precision, bounds, threads, overrides=overrides, sizes=sizes)
         manifest = build(order, say)
     except (Unsupported, Backend) as refusal:
         print(f"Not built: {refusal}", file=sys.stderr)
@@ -69,7 +71,13 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("model", nargs="?", default=packages.DEFAULT, help=MODEL_HELP)
     parser.add_argument("--out", type=Path, default=Path("build", "model"), help="the folder to write (default: %(default)s)")
     parser.add_argument("--precision", choices=PRECISIONS, default=next(iter(PRECISIONS)), help="default: %(default)s")
-    parser.add_argument("--onnx", help="take this ONNX file of the model's instead of its weights, such as onnx/model.onnx")
+    parser.add_argument(
+        "--onnx", help="take this ONNX file instead of the weights, such as onnx/model.onnx, or org/name:onnx/model.onnx of another"
+    )
+    parser.add_argument("--pooling", help="pool by cls, mean, … or several joined by +, whatever the model's files say")
+    parser.add_argument("--normalize", choices=BOOLEANS, help="whether requests that do not say get vectors of length 1")
+    parser.add_argument("--max-length", type=int, help="how many tokens a text may have")
+    parser.add_argument("--task", help="which of the tasks that its ONNX file takes, such as retrieval.passage")
     parser.add_argument("--matryoshka", metavar="SIZES", default="", help="numbers of dimensions that int8 is served for: 256,128")
     parser.add_argument("--push", metavar="URI", default="", help="upload what was built to s3://bucket/prefix")
     parser.add_argument(

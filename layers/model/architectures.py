@@ -9,9 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from layers.model import known_fields
+from layers.model.activations import ENCODERS
 from layers.model.configuration import Configuration
-
-ACTIVATIONS = ("gelu",)
 
 LIMITS: Mapping[str, tuple[int, int]] = {
     "hidden_size": (1, 65_536),
@@ -127,6 +126,7 @@ class Shape:
     distances: int
     padding: int
     layer_norm_epsilon: float
+    activation: str
 
     @classmethod
     def read(cls, config: Configuration) -> Self:
@@ -137,11 +137,12 @@ class Shape:
         """
         architecture = ARCHITECTURES[config.get("model_type")]
         names = architecture.fields
+        activation = names.get("hidden_act", "hidden_act")
         own = tuple(names.get(name, name) for name in architecture.reads())
         replace(known_fields.ENCODER, used=known_fields.ENCODER.used + own).check(config)
         config.check(
             {
-                names.get("hidden_act", "hidden_act"): ACTIVATIONS,
+                activation: tuple(ENCODERS),
                 "position_embedding_type": ("absolute", None),
                 "is_decoder": (False, None),
                 "auto_map": (None,),
@@ -164,6 +165,7 @@ class Shape:
             distances=number("relative_attention_num_buckets") if architecture.relative_positions else 0,
             padding=number("pad_token_id") if architecture.positions_after_padding else 0,
             layer_norm_epsilon=architecture.fixed.get("layer_norm_eps") or config.number("layer_norm_eps", float, least=0, most=1),
+            activation=config.get(activation),
         )
         if shape.hidden % shape.heads:
             field = names.get("num_attention_heads", "num_attention_heads")

@@ -17,7 +17,8 @@ from botocore.exceptions import BotoCoreError, ClientError, EndpointConnectionEr
 
 from handler.embedding.manifest import MANIFEST, Manifest
 from layers.model.configuration import Unsupported, inside
-from layers.model.specification import CONFIGURATION_FILES, pickled_files, weight_files
+from layers.model.downloads import patterns
+from layers.model.onnx_files import OnnxFile
 
 INDEX = ".objects.json"
 """What the prefix held when it was last listed: each object's size and tag."""
@@ -30,8 +31,8 @@ type Objects = Mapping[str, Any]
 type Say = Callable[[str], None]
 
 
-def fetch(uri: str, cache: Path, exported: str | None, say: Say) -> Path:
-    """The folder of the model under `uri`, s3://bucket/prefix.
+def fetch(uri: str, cache: Path, exported: OnnxFile | None, say: Say) -> Path:
+    """Return the folder of the model under `uri`, s3://bucket/prefix.
 
     Raises:
         Unsupported: the prefix is empty, or cannot be read while something is missing here.
@@ -45,9 +46,8 @@ def fetch(uri: str, cache: Path, exported: str | None, say: Say) -> Path:
         if not objects:
             msg = f"there is nothing under {uri}"
             raise Unsupported(msg)
-        _fetch(client, (bucket, prefix), folder, _chosen(objects, CONFIGURATION_FILES), say)
-        _fetch(client, (bucket, prefix), folder, _chosen(objects, weight_files(folder, exported)), say)
-        _fetch(client, (bucket, prefix), folder, _chosen(objects, pickled_files(folder, exported)), say)
+        for wanted in patterns(folder, exported):
+            _fetch(client, (bucket, prefix), folder, _chosen(objects, wanted), say)
     except (BotoCoreError, ClientError) as error:
         msg = f"{uri} cannot be read: {error}"
         raise Unsupported(msg) from None

@@ -20,9 +20,10 @@ from layers.model.fidelity import Fidelity, check_usable
 from layers.model.graph import ENCODER, portable
 from layers.model.layout import reference_digests
 from layers.model.networks import EXACT
+from layers.model.overrides import Overrides
 from layers.model.precision import PRECISIONS, Bounds
 from layers.model.sources import Source
-from layers.model.specification import Exported, Specification
+from layers.model.specification import FILES, Exported, Specification
 
 CALIBRATION_PASSAGES = 128
 SCORING_PASSAGES = 1000
@@ -38,8 +39,9 @@ type Say = Callable[[str], None]
 class Order:
     """What to build: from where, how, to where. Without `bounds` the precision's own decide what is written.
 
-    `passages` is how many the result is held against its float32 self on. `sizes` are the numbers of dimensions, besides all of the
-    model's, that int8 vectors get ranges for; if there are none, those that the model's own files name.
+    `passages` is how many the result is held against its float32 self on. `overrides` is what is set instead of what files say.
+    `sizes` are the numbers of dimensions, besides all of the model's, that int8 vectors get ranges for; if there are none, those
+    that the model's own files name.
     """
 
     source: Source
@@ -48,6 +50,7 @@ class Order:
     bounds: Bounds | None
     threads: int
     passages: int = SCORING_PASSAGES
+    overrides: Overrides = FILES
     sizes: tuple[int, ...] = ()
 
 
@@ -62,7 +65,9 @@ def build(order: Order, say: Say) -> Manifest:
     with tempfile.TemporaryDirectory(dir=order.out.parent, prefix=f".{order.out.name}-") as scratch:
         folder, reference = Path(scratch, "model"), Path(scratch, "reference")
         say(f"Reading {order.source.model_id} from {order.source.folder}")
-        specification = Specification.read(order.source.folder, order.source.exported)
+        specification = Specification.read(order.source.folder, order.source.exported, order.overrides)
+        if not specification.listed:
+            say(_unlisted(specification))
         for place in (folder, reference):
             place.mkdir()
             tokenizer.write(specification, place, say if place is folder else lambda _: None)
@@ -100,6 +105,16 @@ def build(order: Order, say: Say) -> Manifest:
     return manifest
 
 
+def _unlisted(specification: Specification) -> str:
+    modes = "+".join(specification.modules.pooling.modes)
+    normalized = "" if specification.modules.normalize else ", not normalized unless a request asks for it"
+    return (
+        "ATTENTION: modules.json is missing, so nothing says how this model pools. Like Sentence Transformers, this builder takes "
+        f"the {modes} of the tokens' vectors{normalized}, with up to {specification.max_length} tokens and no prompts. "
+        "If its card says otherwise, set POOLING, NORMALIZE and MAX_LENGTH"
+    )
+
+
 def _check_out(out: Path) -> None:
     """See that what is at `out` may be replaced: nothing, an empty folder, or a model that a builder wrote."""
     if not out.exists() or (out.is_dir() and not out.is_symlink() and (_is_model(out) or not any(out.iterdir()))):
@@ -118,7 +133,7 @@ def _is_model(folder: Path) -> bool:
 
 def _write_manifest(folder: Path, source: Source, specification: Specification, precision: str) -> Manifest:
     """Write the manifest of `folder`, which holds everything else already."""
-    graph = onnx.load(folder / GRAPH, load_external_data=False)
+    graph, network = onnx.load(folder / GRAPH, load_external_data=False), specification.network
     traits, is_portable = PRECISIONS[precision], portable(graph)
     manifest = Manifest(
         model_id=source.model_id,
@@ -128,14 +143,14 @@ def _write_manifest(folder: Path, source: Source, specification: Specification, 
         precision=precision,
         dimension=specification.dimension,
         max_length=specification.max_length,
-        pooling="+".join(specification.pooling.modes),
-        include_prompt=specification.pooling.include_prompt,
+        pooling="+".join(specification.modules.pooling.modes),
+        include_prompt=specification.modules.pooling.include_prompt,
         similarity=specification.similarity,
         prompts=specification.prompts,
         default_prompt_name=specification.default_prompt_name,
         files={name: sha256(folder, name) for name in (GRAPH, WEIGHTS, TOKENIZER)},
         reference_files=reference_digests(folder, graph),
-        sources=source.digests(),
+        sources=source.digests(network.path if isinstance(network, Exported) else None),
         fidelity={},
         portable=is_portable,
         ranges={},
@@ -143,6 +158,7 @@ def _write_manifest(folder: Path, source: Source, specification: Specification, 
         operators=any(node.domain == ENCODER for node in graph.graph.node),
         loading=traits.loading,
         loading_where_bytes_saturate=traits.loading if is_portable else traits.loading_where_bytes_saturate,
+        overrides=dict(specification.overrides),
     )
     manifest.write(folder)
     return manifest

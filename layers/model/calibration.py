@@ -11,7 +11,7 @@ from handler.embedding.manifest import GRAPH, WEIGHTS
 from handler.vectors import TokenIds
 from layers.model.blocks import Moments
 from layers.model.graph import Graph
-from layers.model.head import PROMPT_TOKENS
+from layers.model.pooling import PROMPT_TOKENS
 from layers.model.precision import Array, Float32, Linear, Precision
 
 

@@ -97,10 +97,12 @@ class Encoder:
         return self.precision.linear(self.graph, attended, self._linear(f"{name}.o", f"{prefix}.{architecture.output}"))
 
     def _feed_forward(self, name: str, states: str, inner: str, outer: str) -> str:
-        """The two linear layers with a Gelu between, the inner channels in the order that the precision likes."""
+        """The two linear layers with the activation between, the inner channels in the order that the precision likes."""
         one, two = self._linear(f"{name}.f1", inner, outliers=True), self._linear(f"{name}.f2", outer)
         order = self.precision.order(two.name)
-        one = replace(one, weight=np.ascontiguousarray(one.weight[:, order]), bias=one.bias[order], gelu=True)
+        one = replace(
+            one, weight=np.ascontiguousarray(one.weight[:, order]), bias=one.bias[order], activation=self.shape.activation
+        )
         two = replace(two, weight=np.ascontiguousarray(two.weight[order]))
         return self.precision.linear(self.graph, self.precision.linear(self.graph, states, one), two)
 

@@ -1,25 +1,25 @@
 """A model's own ONNX file, brought to the handler's form: token ids in, token vectors and the pooled vector out.
 
-For architectures that this builder does not write itself. Inputs and outputs are matched by name; what is unpadded needs no mask,
-so every other input is made of the token ids inside the graph.
+For architectures that this builder does not write itself. Inputs (own_inputs.py) and outputs are matched by name; what is unpadded
+needs no mask, so every other input is made of the token ids inside the graph.
 """
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import TensorProto, compose, version_converter
+from onnx import TensorProto, compose, defs, version_converter
 from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from handler.embedding.manifest import GRAPH, WEIGHTS
-from layers.model import floats
+from layers.model import floats, onnx_files, own_inputs
 from layers.model.configuration import Unsupported
 from layers.model.graph import Graph
-from layers.model.head import Layer, write_head
+from layers.model.head import Head, truncate
 from layers.model.precision import Float32
 from layers.model.specification import Specification
 
@@ -27,12 +27,22 @@ OLDEST_OPSET = 18
 """The head's operators take their axes as inputs, which they do from here on."""
 PREFIX = "own/"
 """Before every name of the model's own graph, so that none is one of ours."""
+HELD = "held"
+"""The domain of operators that are kept from the converter."""
 STATES = "states"
-TOKEN_OUTPUTS = ("token_embeddings", "last_hidden_state")
-"""Names of the output with a vector for each token, the best first."""
+OF_TEXT = "sentence_embedding"
+"""The output with the vector that the whole model gives, modules included; taken where there is none for each token."""
 
 
-def write(folder: Path, path: Path, specification: Specification, layers: Sequence[Layer], *, quantized: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The output of the file that is taken. `of_text` says that it has gone through the modules after the encoder already."""
+
+    name: str
+    of_text: bool
+
+
+def write(folder: Path, path: Path, specification: Specification, head: Head, *, quantized: bool) -> None:
     """Write `folder`'s graph and weights from the ONNX file `path`, its matrices int8 per channel if `quantized`.
 
     Raises:
@@ -40,50 +50,49 @@ def write(folder: Path, path: Path, specification: Specification, layers: Sequen
     """
     with tempfile.TemporaryDirectory() as scratch:
         encoder = Path(scratch, GRAPH)
-        _encoder(path).write(encoder, WEIGHTS)
-        encoder = _optimized(encoder, specification)
+        output = _write_encoder(encoder, path, specification)
+        encoder = _optimized(encoder, specification, output)
         if quantized:
             encoder = _quantized(encoder)
         graph = Graph()
         graph.input("input_ids", [1, "tokens"])
-        graph.adopt(onnx.load(encoder))
-    # ONNX Runtime makes weights unsigned when it loads them (precision.py, PRECISIONS), but refuses those that are shared.
-    graph.separate_constants(np.int8)
-    write_head(graph, STATES, Float32(), specification.pooling, layers, specification.dimension)
-    graph.write(folder / GRAPH, WEIGHTS)
+        graph.adopt(onnx_files.read(encoder), encoder.parent)
+        # ONNX Runtime makes weights unsigned when it loads them (precision.py, PRECISIONS), but refuses those that are shared.
+        graph.separate_constants(np.int8)
+        if output.of_text:
+            truncate(graph, STATES, specification.modules.dimension, specification.dimension)
+            graph.output("pooled", ["texts", specification.dimension])
+        else:
+            head.write(graph, STATES, Float32())
+        graph.write(folder / GRAPH, WEIGHTS)
 
 
-def _encoder(path: Path) -> Graph:
-    """The file's graph with `input_ids` its only input and `states`, the token vectors, its only output."""
-    loaded = _load(path)
-    floats.check_not_quantized(loaded, path.name)
-    floats.widen(loaded)
-    model = _raised(loaded, path)
-    outputs = {output.name for output in model.graph.output}
-    chosen = next((name for name in TOKEN_OUTPUTS if name in outputs), None)
-    if chosen is None:
-        msg = (
-            f"{path.name} gives {', '.join(sorted(outputs))}; this builder needs the tokens' vectors, {' or '.join(TOKEN_OUTPUTS)}"
-        )
-        raise Unsupported(msg)
+def _write_encoder(encoder: Path, path: Path, specification: Specification) -> Output:
+    """Write the file's graph with `input_ids` its only input and `states`, the output that is taken, its only output."""
+    model = onnx_files.read(path)
+    floats.check_not_quantized(model, path.name)
+    onnx_files.check_locations(model, path)
+    model = _raised(model, path)
+    floats.widen(model, path.parent)
+    for part in onnx_files.parts(model):
+        for tensor in onnx_files.attribute_tensors(part):
+            onnx_files.filled(tensor, path.parent)
+    output = _chosen({output.name for output in model.graph.output}, path.name, specification)
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in constants]
+    if specification.task is not None and not any(value.name == "task_id" for value in inputs):
+        msg = f"TASK is {specification.task}, but {path.name} takes no task"
+        raise Unsupported(msg)
     graph = Graph()
-    ids = graph.input("input_ids", [1, "tokens"])
+    given = own_inputs.Given(graph, graph.input("input_ids", [1, "tokens"]), specification.task, specification.tasks)
     for value in inputs:
-        graph.op(f"{PREFIX}{value.name}", "Cast", _given(graph, path, value, ids), to=value.type.tensor_type.elem_type)
-    graph.adopt(compose.add_prefix(model, PREFIX))
-    graph.op(STATES, "Cast", f"{PREFIX}{chosen}", to=TensorProto.FLOAT)
-    graph.output(STATES, [1, "tokens", "hidden"])
-    return graph
-
-
-def _load(path: Path) -> onnx.ModelProto:
-    try:
-        return onnx.load(path)
-    except Exception as error:  # noqa: BLE001 - protobuf's and onnx's exceptions share no other base
-        msg = f"{path.name} in {path.parent} cannot be read: {str(error).splitlines()[0]}"
-        raise Unsupported(msg) from None
+        made = own_inputs.make(given, path.name, value)
+        graph.op(f"{PREFIX}{value.name}", "Cast", made, to=value.type.tensor_type.elem_type)
+    graph.adopt(compose.add_prefix(model, PREFIX, inplace=True), path.parent)
+    graph.op(STATES, "Cast", f"{PREFIX}{output.name}", to=TensorProto.FLOAT)
+    graph.output(STATES, [1, "hidden"] if output.of_text else [1, "tokens", "hidden"])
+    graph.write(encoder, WEIGHTS)
+    return output
 
 
 def _raised(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
@@ -93,66 +102,63 @@ def _raised(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
         raise Unsupported(msg)
     if version >= OLDEST_OPSET:
         return model
+    _rename_domain(model, "", HELD, version)
+    model.opset_import.add(domain=HELD, version=1)
     try:
-        return version_converter.convert_version(model, OLDEST_OPSET)
+        raised = version_converter.convert_version(model, OLDEST_OPSET)
     except Exception as error:  # noqa: BLE001 - the converter raises bare RuntimeError and others
         msg = f"{path.name} has opset {version} and cannot be raised to {OLDEST_OPSET}: {str(error).splitlines()[0]}"
         raise Unsupported(msg) from None
+    _rename_domain(raised, HELD, "")
+    imports = [opset for opset in raised.opset_import if opset.domain != HELD]
+    del raised.opset_import[:]
+    raised.opset_import.extend(imports)
+    return raised
 
 
-# --- Inputs -----------------------------------------------------------------------------------------------
+def _rename_domain(model: onnx.ModelProto, domain: str, other: str, version: int | None = None) -> None:
+    """Rename the domain of operators; with a version, only of those that ONNX did not have yet at that version of its own.
+
+    ONNX Runtime's optimizer writes LayerNormalization as ONNX's before ONNX had it, and the converter fails on that.
+    """
+    for part in onnx_files.parts(model):
+        for node in part.node:
+            if node.domain == domain and (version is None or not _has(node.op_type, version)):
+                node.domain = other
 
 
-def _given(graph: Graph, path: Path, value: onnx.ValueInfoProto, ids: str) -> str:
-    for name, make in INPUTS.items():
-        if value.name == name or (name.endswith(".") and value.name.startswith(name)):
-            return make(graph, value, ids)
-    msg = f"{path.name} takes the input {value.name}; this builder knows {', '.join(INPUTS)}"
-    raise Unsupported(msg)
+def _has(operator: str, version: int) -> bool:
+    try:
+        defs.get_schema(operator, version, "")
+    except defs.SchemaError:
+        return False
+    return True
 
 
-def _ids(_graph: Graph, _value: onnx.ValueInfoProto, ids: str) -> str:
-    return ids
+def _chosen(outputs: set[str], file: str, specification: Specification) -> Output:
+    """Return the output to take: the encoder's token vectors, or else the text's vector.
 
-
-def _ones(graph: Graph, value: onnx.ValueInfoProto, ids: str) -> str:
-    """Every token is one of the text's."""
-    zeros = _zeros(graph, value, ids)
-    return graph.op(f"{value.name}.ones", "Add", zeros, graph.constant("one", np.array(1, np.int64)))
-
-
-def _zeros(graph: Graph, value: onnx.ValueInfoProto, ids: str) -> str:
-    """Every token is of the first segment."""
-    return graph.op(f"{value.name}.zeros", "Mul", ids, graph.constant("nought", np.array(0, np.int64)))
-
-
-def _places(graph: Graph, value: onnx.ValueInfoProto, ids: str) -> str:
-    """0, 1, 2, …: each token's place."""
-    counted = graph.op(f"{value.name}.counted", "CumSum", _ones(graph, value, ids), graph.constant("one", np.array(1, np.int64)))
-    return graph.op(f"{value.name}.places", "Sub", counted, graph.constant("one", np.array(1, np.int64)))
-
-
-def _nothing_before(graph: Graph, value: onnx.ValueInfoProto, _ids: str) -> str:
-    """No tokens came before: keys and values of no length. One text, and nothing along the other axis of no fixed size."""
-    sizes = [axis.dim_value for axis in value.type.tensor_type.shape.dim]
-    return graph.constant(f"{value.name}.empty", np.zeros([1, *sizes[1:]], np.float32))
-
-
-INPUTS: Mapping[str, Callable[[Graph, onnx.ValueInfoProto, str], str]] = {
-    "input_ids": _ids,
-    "attention_mask": _ones,
-    "token_type_ids": _zeros,
-    "position_ids": _places,
-    "past_key_values.": _nothing_before,
-}
-"""How each input is made of the token ids; a name that ends in a dot stands for all that begin with it."""
+    `token_embeddings` are the library's, so after the modules before Pooling; where there are any, they are not the encoder's.
+    """
+    modules = specification.modules
+    of_tokens = ("last_hidden_state",) if modules.before else ("token_embeddings", "last_hidden_state")
+    for name in of_tokens:
+        if name in outputs:
+            return Output(name, of_text=False)
+    if OF_TEXT not in outputs:
+        msg = f"{file} gives {', '.join(sorted(outputs))}; this builder needs {', '.join(of_tokens)} or {OF_TEXT}"
+        raise Unsupported(msg)
+    if "pooling" in specification.overrides or not modules.pooling.include_prompt:
+        msg = f"{file} gives a text's {OF_TEXT} alone, pooled already: neither POOLING nor include_prompt: false can be applied"
+        raise Unsupported(msg)
+    return Output(OF_TEXT, of_text=True)
 
 
 # --- Optimisation and quantization ------------------------------------------------------------------------
 
 
-def _optimized(path: Path, specification: Specification) -> Path:
-    """The same graph with its operators fused, since the handler loads a graph as it is.
+def _optimized(path: Path, specification: Specification, output: Output) -> Path:
+    """Return the same graph with its operators fused, since the handler loads a graph as it is.
 
     Only what holds on every kind of CPU is done (the level EXTENDED): the file may be built on one kind and served on another.
     """
@@ -168,14 +174,16 @@ def _optimized(path: Path, specification: Specification) -> Path:
     except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions share no other base
         msg = f"the model's own ONNX file does not run: {str(error).splitlines()[0]}"
         raise Unsupported(msg) from None
-    if states.shape != (1, 3, specification.pooling.hidden):
-        msg = f"the model's own ONNX file gives {states.shape} for 3 tokens; Pooling expects {(1, 3, specification.pooling.hidden)}"
+    modules = specification.modules
+    expected = (1, modules.dimension) if output.of_text else (1, 3, modules.hidden)
+    if states.shape != expected:
+        msg = f"the model's own ONNX file gives {states.shape} for 3 tokens; the modules expect {expected}"
         raise Unsupported(msg)
     return optimized
 
 
 def _quantized(path: Path) -> Path:
-    model = onnx.load(path, load_external_data=False)
+    model = onnx_files.read(path)
     add_pre_process_metadata(model)  # or else it is warned that the graph was not optimised, which it was
     onnx.save(model, path)
     quantized = path.with_name("quantized.onnx")

@@ -1,12 +1,13 @@
 """What numbers a model's own ONNX file has: files that are quantized already are refused, half floats become float32."""
 
-from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import AttributeProto, TensorProto, numpy_helper
+from onnx import TensorProto, numpy_helper
 
 from layers.model.configuration import Unsupported
+from layers.model.onnx_files import filled, parts, tensors_of
 
 QUANTIZED = frozenset(
     {
@@ -35,7 +36,7 @@ def check_not_quantized(model: onnx.ModelProto, name: str) -> None:
     Raises:
         Unsupported: it is quantized already; the sentence names the operators that show it.
     """
-    found = sorted({node.op_type for part in _parts(model) for node in part.node} & QUANTIZED)
+    found = sorted({node.op_type for part in parts(model) for node in part.node} & QUANTIZED)
     if found:
         msg = (
             f"{name} is quantized already ({', '.join(found)}): this builder quantizes float32 and float16 files itself and "
@@ -44,12 +45,16 @@ def check_not_quantized(model: onnx.ModelProto, name: str) -> None:
         raise Unsupported(msg)
 
 
-def widen(model: onnx.ModelProto) -> None:
-    """Make every float16 and bfloat16 value float32: the same weights, computed with as those of all other models are."""
-    for part in _parts(model):
-        for tensor in _tensors(part):
+def widen(model: onnx.ModelProto, folder: Path) -> None:
+    """Make every float16 and bfloat16 value float32: the same weights, computed with as those of all other models are.
+
+    Files that the graph keeps tensors in are in `folder`.
+    """
+    for part in parts(model):
+        for tensor in tensors_of(part):
             if tensor.data_type in HALVES:
-                tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float32), tensor.name))
+                wide = numpy_helper.to_array(filled(tensor, folder)).astype(np.float32)
+                tensor.CopyFrom(numpy_helper.from_array(wide, tensor.name))
         for node in part.node:
             for attribute in node.attribute:
                 if attribute.name in {"to", "dtype"} and attribute.i in HALVES:
@@ -58,23 +63,3 @@ def widen(model: onnx.ModelProto) -> None:
         for value in (*ends, *part.value_info):
             if value.type.tensor_type.elem_type in HALVES:
                 value.type.tensor_type.elem_type = TensorProto.FLOAT
-
-
-def _parts(model: onnx.ModelProto) -> Iterator[onnx.GraphProto | onnx.FunctionProto]:
-    """Yield the graph, the functions, and all graphs within their operators."""
-    left: list[onnx.GraphProto | onnx.FunctionProto] = [model.graph, *model.functions]
-    while left:
-        part = left.pop()
-        yield part
-        left += [attribute.g for node in part.node for attribute in node.attribute if attribute.type == AttributeProto.GRAPH]
-        left += [graph for node in part.node for attribute in node.attribute for graph in attribute.graphs]
-
-
-def _tensors(part: onnx.GraphProto | onnx.FunctionProto) -> Iterator[TensorProto]:
-    if isinstance(part, onnx.GraphProto):
-        yield from part.initializer
-    for node in part.node:
-        for attribute in node.attribute:
-            if attribute.type == AttributeProto.TENSOR:
-                yield attribute.t
-            yield from attribute.tensors

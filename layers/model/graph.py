@@ -10,6 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from layers.model import onnx_files
 from layers.runtime import operators
 
 OPSET = 23  # the first with Attention
@@ -32,18 +33,21 @@ class Graph:
         self._outputs: list[onnx.ValueInfoProto] = []
         self._opsets = {"": OPSET, CONTRIB: OWN_OPSET, ENCODER: OWN_OPSET}
 
-    def adopt(self, model: onnx.ModelProto) -> None:
-        """Take over another graph's operators, constants and operator sets, but not its inputs and outputs."""
+    def adopt(self, model: onnx.ModelProto, folder: Path) -> None:
+        """Take over another graph's operators, constants and operator sets, but not its inputs and outputs.
+
+        Constants that it keeps in files in `folder` are read when they are written: the files must be there until then.
+        """
         self._nodes += model.graph.node
-        self._constants |= {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+        self._constants |= {tensor.name: onnx_files.array(tensor, folder) for tensor in model.graph.initializer}
         self._opsets |= {opset.domain: opset.version for opset in model.opset_import}
 
     @classmethod
     def read(cls, path: Path) -> Self:
         """Read a graph and its constants that `write` wrote to `path`: to be changed and written again."""
-        model = onnx.load(path)
+        model = onnx_files.read(path)
         graph = cls()
-        graph.adopt(model)
+        graph.adopt(model, path.parent)
         graph._inputs += model.graph.input
         graph._outputs += model.graph.output
         return graph
@@ -125,7 +129,7 @@ ALIGNMENT = 64  # of a cache line and of the widest vector register
 
 
 PORTABLE = {"Identity", "Cast", "Shape", "Concat", "Gather", "Slice", "Unsqueeze", "Squeeze"} | {
-    *("Add", "Sub", "Mul", "Not", "Equal", "Max", "ReduceMax"),
+    *("Add", "Sub", "Mul", "Not", "Equal", "Max", "ReduceMax", "Relu"),
     "CumSum",  # of whole numbers
 }
 """Standard operators that can have one result only: no sums of floats, whose order is each CPU's own, and no functions."""

@@ -4,40 +4,52 @@ huggingface_hub resumes what was interrupted, and does without the network what 
 """
 
 import sys
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
 
 import huggingface_hub
 from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError, RevisionResolutionError
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from layers.model.configuration import Unsupported
-from layers.model.specification import CONFIGURATION_FILES, pickled_files, weight_files
+from layers.model.downloads import Patterns, file_patterns, patterns
+from layers.model.onnx_files import OnnxFile
+
+type Say = Callable[[str], None]
 
 
-def fetch(model: str, cache: Path, exported: str | None, say: Callable[[str], None]) -> tuple[Path, str]:
-    """The folder and the commit of a model that is named `org/name` or `org/name@revision`.
+def fetch(model: str, cache: Path, exported: OnnxFile | None, say: Say) -> tuple[Path, str]:
+    """Return the folder and the commit of a model that is named `org/name` or `org/name@revision`.
 
     Raises:
         Unsupported: the hub has no such model or revision, or cannot be reached while something is missing here.
     """
+    return _fetched(model, cache, lambda folder: patterns(folder, exported), say)
+
+
+def fetch_file(model: str, file: str, cache: Path, say: Say) -> tuple[Path, str]:
+    """Return the folder and the commit of a repository of which one ONNX file is fetched, and the files that it keeps tensors in.
+
+    Raises:
+        Unsupported: as fetch.
+    """
+    return _fetched(model, cache, lambda folder: file_patterns(folder, PurePosixPath(file)), say)
+
+
+def _fetched(model: str, cache: Path, wanted: Callable[[Path], Iterable[Patterns]], say: Say) -> tuple[Path, str]:
     if not sys.stderr.isatty():
         disable_progress_bars()
-    name, _, wanted = model.partition("@")
+    name, _, asked = model.partition("@")
     cache = cache / "hub"
     try:
-        revision = huggingface_hub.resolve_revision(name, revision=wanted or None, cache_dir=cache)
+        revision = huggingface_hub.resolve_revision(name, revision=asked or None, cache_dir=cache)
         folder = cache / name.replace("/", "--") / revision.resolved
 
-        def download(patterns: tuple[str, ...]) -> None:
-            say(f"Fetching {', '.join(patterns)} of {name} at {revision.resolved[:12]}")
-            chosen = list(patterns)
-            huggingface_hub.snapshot_download(name, revision=revision, cache_dir=cache, local_dir=folder, allow_patterns=chosen)
-
-        download(CONFIGURATION_FILES)
-        download(weight_files(folder, exported))
-        if pickles := pickled_files(folder, exported):
-            download(pickles)
+        for chosen in wanted(folder):
+            say(f"Fetching {', '.join(chosen)} of {name} at {revision.resolved[:12]}")
+            huggingface_hub.snapshot_download(
+                name, revision=revision, cache_dir=cache, local_dir=folder, allow_patterns=list(chosen)
+            )
     except GatedRepoError:
         msg = f"{name} is gated: accept its terms on the hub and set HF_TOKEN"
         raise Unsupported(msg) from None
@@ -45,7 +57,7 @@ def fetch(model: str, cache: Path, exported: str | None, say: Callable[[str], No
         msg = f"the hub has no model {name}, or shows it only to those who set HF_TOKEN"
         raise Unsupported(msg) from None
     except RevisionNotFoundError:
-        msg = f"the hub's {name} has no revision {wanted}"
+        msg = f"the hub's {name} has no revision {asked}"
         raise Unsupported(msg) from None
     except (RevisionResolutionError, OSError) as error:  # all of the library's, and the network's
         reason = str(error).strip().splitlines()[0] or type(error).__name__

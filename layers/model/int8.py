@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
+from layers.model.activations import ENCODERS, GELU, IDENTITY
 from layers.model.graph import ENCODER, Graph
 from layers.model.precision import Array, Linear, Norm
 from layers.runtime.operators import GROUP, PANEL, ZERO_WEIGHT
@@ -19,8 +20,8 @@ class Int8:
 
     Outlying channels are smoothed: inputs are divided by a factor a channel and weights multiplied by it, which moves the outliers
     into the weights, where each channel has a scale of its own (SmoothQuant, Xiao et al. 2022, arXiv:2211.10438, equation 4).
-    After a Gelu they are massive activations (Sun et al. 2024, arXiv:2402.17762): one or a few channels, of one token often, ten
-    times as large as all else. Inner channels are put in the order of their size, so that these share a scale with each other.
+    In the feed-forward block they are massive activations (Sun et al. 2024, arXiv:2402.17762): one or a few channels, of one token
+    often, ten times as large as all else. Inner channels are put in the order of their size, so that these share a scale.
     On all-MiniLM-L6-v2 (1,000 passages) mean and minimum cosine are 0.9986 and 0.9959 without either, 0.9993 and 0.9982 with both.
     """
 
@@ -47,7 +48,9 @@ class Int8:
         parts: dict[str, NDArray[np.generic]] = {"weight": packed(quantized), "scales": scales.ravel()}
         parts |= {"bias": layer.bias, "smoothing": 1 / factors}
         constants = [graph.constant(f"{layer.name}.{part}", values) for part, values in parts.items()]
-        return graph.op(layer.name, "Linear", value, *constants, domain=ENCODER, gelu=int(layer.gelu))
+        write = ENCODERS[layer.activation]
+        result = graph.op(layer.name, "Linear", value, *constants, domain=ENCODER, gelu=int(write is GELU))
+        return result if write in {GELU, IDENTITY} else write(graph, f"{layer.name}.{layer.activation}", result)
 
     def attention(self, graph: Graph, name: str, merged: str, heads: int, bias: str) -> str:
         """One operator, in float32."""

@@ -60,7 +60,9 @@ DENSE = Fields(
     )
 )
 DROPOUT = Fields(harmless={"done while training alone": ("dropout",)})
-NORMALIZE = Fields(only={"module_input_name": ("sentence_embedding",), "module_output_name": ("sentence_embedding",)})
+NORMALIZE = Fields(used=("module_input_name", "module_output_name"))
+LAYER_NORM = Fields(used=("dimension",))
+WORD_WEIGHTS = Fields(used=("vocab", "word_weights", "unknown_word_weight"))
 
 SENTENCE_TRANSFORMERS = Fields(
     used=("prompts", "default_prompt_name", "similarity_fn_name", "model_type", "truncate_dim"),
@@ -187,6 +189,7 @@ TOKENIZER = Fields(
         "of chats": ("chat_template", "use_default_system_prompt", "response_schema"),
         "of tokenizers without a tokenizer.json": (
             *("vocab_file", "merges_file", "tokenizer_file", "special_tokens_map_file", "from_slow", "use_fast", "legacy"),
+            "never_split",  # which transformers' tokenizers in Rust ignore, whatever the file
             *("do_basic_tokenize", "full_tokenizer_file", "vocab_size", "keep_accents", "remove_space", "split_by_punct"),
             *("sp_model_kwargs", "vocab_type", "do_subword_tokenize", "extra_ids"),
         ),
@@ -198,7 +201,6 @@ TOKENIZER = Fields(
         "truncation_side": ("right",),
         "split_special_tokens": (False,),
         "fix_mistral_regex": (False,),
-        "never_split": ([],),
         "wordpieces_prefix": ("##",),
     },
     tokens=True,

@@ -3,16 +3,26 @@
 Both generations of the library are read: types are known by their last segment, which every generation kept.
 """
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from layers.model import known_fields
 from layers.model.configuration import Configuration, Unsupported, inside, read_json, shown
+from layers.model.steps import READERS, WIDEST, WITHOUT_WEIGHTS, Normalize, Step, WordWeights
 
 LIBRARY = "sentence_transformers"
-KNOWN = ("Transformer", "Pooling", "Dense", "Dropout", "Normalize")
-"""In the order in which they must stand; Dense and Dropout may stand several times, and Normalize need not stand at all."""
+LIST = "modules.json"
+KNOWN = ("Transformer", "Pooling", "Dropout", *READERS)
+OTHERS: Mapping[str, str] = {
+    "StaticEmbedding": "it has no encoder",
+    "Router": "it has an encoder for each kind of text: build each from its own folder",
+    "Asym": "it has an encoder for each kind of text: build each from its own folder",
+    "CLIPModel": "it embeds images too: take the model's text encoder, such as clip-ViT-B-32-multilingual-v1",
+    "MultiVectorMask": "it is of models with a vector for each token: take a model with one vector a text",
+}
+"""The library's modules that are refused for a reason of their own; _listed has what all others are told."""
 
 POOLING_MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
 POOLING_FLAGS = {
@@ -26,11 +36,6 @@ POOLING_FLAGS = {
 """The booleans of Sentence Transformers before 5.4, in the order in which their results are concatenated."""
 
 MOST_MODULES = 100
-WIDEST = 65_536
-"""The most numbers that a vector may have before or after any module; the largest models have 8,192."""
-
-ACTIVATIONS = ("Identity", "Tanh", "ReLU", "Sigmoid", "GELU")
-"""Of torch.nn, each without parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,45 +70,17 @@ class Pooling:
 
 
 @dataclass(frozen=True, slots=True)
-class Dense:
-    """A linear layer and an activation after it. Its weights are in `folder`."""
-
-    folder: str
-    inputs: int
-    outputs: int
-    bias: bool
-    activation: str
-
-    @classmethod
-    def read(cls, config: Configuration, folder: str) -> Self:
-        """Read a Dense module's config.json.
-
-        Raises:
-            Unsupported: it does more than a layer and an activation on the text's vector.
-        """
-        known_fields.DENSE.check(config)
-        vector = ("sentence_embedding", None)
-        config.check({"module_input_name": vector, "module_output_name": vector, "use_residual": (False, None)})
-        name = config.text("activation_function") or "torch.nn.Tanh"
-        activation = name.rpartition(".")[2]
-        if not name.startswith("torch.nn.") or activation not in ACTIVATIONS:
-            config.refuse("activation_function", f"this builder knows torch.nn's {', '.join(ACTIVATIONS)}")
-        inputs, outputs = (config.number(field, int, least=1, most=WIDEST) for field in ("in_features", "out_features"))
-        return cls(folder, inputs, outputs, config.flag("bias", default=True), activation)
-
-    def tensors(self) -> dict[str, tuple[int, ...]]:
-        """The tensors of its checkpoint, and their shapes."""
-        tensors: dict[str, tuple[int, ...]] = {"linear.weight": (self.outputs, self.inputs)}
-        return tensors | ({"linear.bias": (self.outputs,)} if self.bias else {})
-
-
-@dataclass(frozen=True, slots=True)
 class Modules:
-    """The way from a text to its vector before any normalisation. `transformer` is a folder's path in the model's."""
+    """The way from a text to its vector. `transformer` is a folder's path in the model's.
+
+    `before` works on the tokens' vectors, `after` on the text's; the last Normalize is not among them, but in `normalize`.
+    """
 
     transformer: str
+    before: tuple[Step, ...]
     pooling: Pooling
-    dense: tuple[Dense, ...]
+    after: tuple[Step, ...]
+    normalize: bool
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -112,53 +89,92 @@ class Modules:
         Raises:
             Unsupported: a module is unknown, custom or out of order; the sentence names it.
         """
-        steps = [_step(folder, module) for module in _list(folder)]
-        for kind, place in steps:
-            if kind in WITHOUT_WEIGHTS:
-                WITHOUT_WEIGHTS[kind].check(Configuration.read(folder, _named(place), optional=True))
-        steps = [(kind, place) for kind, place in steps if kind != "Dropout"]
-        kinds = [kind for kind, _ in steps]
-        dense = kinds.count("Dense")
-        if kinds not in (
-            ["Transformer", "Pooling", *["Dense"] * dense],
-            ["Transformer", "Pooling", *["Dense"] * dense, "Normalize"],
-        ):
-            msg = f"modules.json has the modules {', '.join(kinds) or 'none'}; this builder knows {', '.join(KNOWN)}, in this order"
+        listed = [_listed(folder, module) for module in _list(folder)]
+        kinds = [kind for kind, _ in listed]
+        if kinds[:1] != ["Transformer"] or kinds.count("Transformer") != 1 or kinds.count("Pooling") != 1:
+            raise _disordered(kinds)
+        place = kinds.index("Pooling")
+        before, after = _steps(folder, listed[1:place]), _steps(folder, listed[place + 1 :])
+        if not all(step.of_tokens for step in before) or any(step.of_tokens for step in after) or "Dropout" in kinds[:place]:
+            raise _disordered(kinds)
+        if sum(isinstance(step, WordWeights) for step in before) > 1:
+            msg = f"modules.json has the modules {', '.join(kinds)}; this builder knows WordWeights once"
             raise Unsupported(msg)
-        (_, transformer), (_, pooling), *rest = steps
-        modules = cls(
-            transformer,
-            Pooling.read(Configuration.read(folder, _named(pooling))),
-            tuple(Dense.read(Configuration.read(folder, _named(place)), place) for kind, place in rest if kind == "Dense"),
-        )
+        kept = list(after)
+        while kept and isinstance(kept[-1], Normalize):
+            kept.pop()
+        pooling = Pooling.read(Configuration.read(folder, named(listed[place][1])))
+        modules = cls(listed[0][1], tuple(before), pooling, tuple(kept), len(kept) < len(after))
         modules.check_dimensions()
         return modules
 
+    @classmethod
+    def without_list(cls, hidden: int, mode: str) -> Self:
+        """Return what the library makes of a folder without modules.json: one pooling over the encoder's `hidden` numbers."""
+        return cls("", (), Pooling((mode,), hidden, include_prompt=True), (), normalize=False)
+
     def check_dimensions(self) -> None:
-        """Each module must take what the one before it gives.
+        """Check that each module takes what the one before it gives.
 
         Raises:
             Unsupported: one does not.
         """
-        given = self.pooling.dimension
-        for dense in self.dense:
-            if dense.inputs != given:
-                msg = f"{_named(dense.folder)} says in_features is {dense.inputs}, but the module before it gives {given}"
-                raise Unsupported(msg)
-            given = dense.outputs
+        given = _through(self.before, self.hidden)
+        if given != self.pooling.hidden:
+            msg = f"the Pooling module expects vectors of dimension {self.pooling.hidden}, but the module before it gives {given}"
+            raise Unsupported(msg)
+        _through(self.after, self.pooling.dimension)
+
+    @property
+    def hidden(self) -> int:
+        """The length of the encoder's vectors."""
+        return next((step.inputs for step in self.before if step.inputs is not None), self.pooling.hidden)
 
     @property
     def dimension(self) -> int:
         """The length of a text's vector."""
-        return self.dense[-1].outputs if self.dense else self.pooling.dimension
+        return _through(self.after, self.pooling.dimension)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All modules around the pooling."""
+        return self.before + self.after
 
 
-WITHOUT_WEIGHTS = {"Dropout": known_fields.DROPOUT, "Normalize": known_fields.NORMALIZE}
-"""Modules that nothing is read of; their configuration file need not be there."""
+def _through(steps: Iterable[Step], given: int) -> int:
+    """Return the length of vectors that were `given` numbers long, after all steps.
+
+    Raises:
+        Unsupported: a step takes another length.
+    """
+    for step in steps:
+        if step.inputs not in {given, None}:
+            msg = f"{named(step.folder)} takes vectors of dimension {step.inputs}, but the module before it gives {given}"
+            raise Unsupported(msg)
+        given = step.outputs or given
+    return given
+
+
+def _steps(folder: Path, listed: Sequence[tuple[str, str]]) -> list[Step]:
+    steps = []
+    for kind, place in listed:
+        config = Configuration.read(folder, named(place), optional=kind in WITHOUT_WEIGHTS)
+        if kind == "Dropout":
+            known_fields.DROPOUT.check(config)
+        else:
+            steps.append(READERS[kind](config, place))
+    return steps
+
+
+def _disordered(kinds: Sequence[str]) -> Unsupported:
+    return Unsupported(
+        f"modules.json has the modules {', '.join(kinds) or 'none'}; this builder knows Transformer, then those that work on the "
+        "tokens' vectors, Pooling, and those that work on the text's"
+    )
 
 
 def _list(folder: Path) -> list[dict[str, Any]]:
-    modules = read_json(folder, "modules.json")
+    modules = read_json(folder, LIST)
     if not isinstance(modules, list) or not all(
         isinstance(module, dict) and isinstance(module.get("type"), str) and isinstance(module.get("path"), str)
         for module in modules
@@ -171,15 +187,24 @@ def _list(folder: Path) -> list[dict[str, Any]]:
     return modules
 
 
-def _step(folder: Path, module: dict[str, Any]) -> tuple[str, str]:
+def _listed(folder: Path, module: dict[str, Any]) -> tuple[str, str]:
     known_fields.MODULES.check(Configuration("modules.json", module))
     library, _, kind = module["type"].rpartition(".")
-    if kind not in KNOWN or library.partition(".")[0] != LIBRARY:
-        msg = f"modules.json names the module {shown(module['type'])}; this builder knows {LIBRARY}'s {', '.join(KNOWN)}"
+    if library.partition(".")[0] != LIBRARY:
+        msg = (
+            f"modules.json names the module {shown(module['type'])}, code of the model's own, and none is run here: take a "
+            f"copy of the folder whose modules.json names {LIBRARY}.models.{kind} instead, if the module does the same for texts"
+        )
+        raise Unsupported(msg)
+    if kind not in KNOWN:
+        reason = OTHERS.get(kind, "take a model without it")
+        known = f"this builder knows {LIBRARY}'s {', '.join(KNOWN)}"
+        msg = f"modules.json names the module {shown(module['type'])}: {reason}; {known}"
         raise Unsupported(msg)
     inside(folder, module["path"])
     return kind, module["path"]
 
 
-def _named(folder: str) -> str:
+def named(folder: str) -> str:
+    """Return the path of a module's configuration file."""
     return f"{folder}/config.json"

@@ -14,10 +14,11 @@ from layers.model.calibration import largest_activations, moments
 from layers.model.configuration import Unsupported
 from layers.model.encoder import Encoder
 from layers.model.graph import Graph
-from layers.model.head import Layer, takes_several, write_head
+from layers.model.head import Head, Layer
 from layers.model.int8 import Int8
 from layers.model.precision import PRECISIONS, Array, Bounds, Float16, Float32, Precision
 from layers.model.specification import Specification
+from layers.model.steps import Step
 
 EXACT = Float32.name
 
@@ -43,7 +44,7 @@ class Written:
     specification: Specification
     shape: Shape
     tensors: Mapping[str, Array]
-    layers: Sequence[Layer]
+    head: Head
 
     def write(self, folder: Path, precision: str, calibration: Callable[[], Sequence[TokenIds]]) -> None:
         """Write the graph with the weights in `precision`."""
@@ -51,10 +52,10 @@ class Written:
 
     def graph(self, precision: Precision) -> Graph:
         """The graph in `precision`."""
-        graph, pooling = Graph(), self.specification.pooling
-        texts = precision.texts if takes_several(pooling, self.layers) else 1
+        graph = Graph()
+        texts = precision.texts if self.head.takes_several else 1
         states = Encoder(graph, texts, self.shape, self.specification.max_length, self.tensors, precision).write()
-        write_head(graph, states, precision, pooling, self.layers, self.specification.dimension)
+        self.head.write(graph, states, precision)
         return graph
 
 
@@ -78,12 +79,12 @@ class Export:
 
     specification: Specification
     path: Path
-    layers: Sequence[Layer]
+    head: Head
 
     def write(self, folder: Path, precision: str, calibration: Callable[[], Sequence[TokenIds]]) -> None:
         """Write the graph as it is, or with generically quantized weights."""
         del calibration
-        exported.write(folder, self.path, self.specification, self.layers, quantized=precision != EXACT)
+        exported.write(folder, self.path, self.specification, self.head, quantized=precision != EXACT)
 
 
 def read(specification: Specification) -> Network:
@@ -92,15 +93,20 @@ def read(specification: Specification) -> Network:
     Raises:
         Unsupported: they are missing, damaged or others than the configuration says.
     """
-    layers = []
-    for module in specification.dense:
-        tensors = weights.read(specification.folder / module.folder, module.tensors())
-        layers.append(Layer(module, tensors["linear.weight"], tensors.get("linear.bias")))
-    network = specification.network
+    modules, network = specification.modules, specification.network
+    before, after = (
+        [Layer(step, _tensors(specification.folder / step.folder, step)) for step in steps]
+        for steps in (modules.before, modules.after)
+    )
+    head = Head(before, modules.pooling, after, specification.dimension)
     if isinstance(network, Shape):
         tensors = weights.read(specification.transformer, network.tensors(), network.architecture.prefix)
-        return Written(specification, network, tensors, layers)
-    return Export(specification, network.path, layers)
+        return Written(specification, network, tensors, head)
+    return Export(specification, network.path, head)
+
+
+def _tensors(folder: Path, step: Step) -> Mapping[str, Array]:
+    return weights.read(folder, step.tensors()) if step.tensors() else {}
 
 
 def check_files(specification: Specification) -> None:
@@ -109,8 +115,9 @@ def check_files(specification: Specification) -> None:
     Raises:
         Unsupported: one is missing.
     """
-    for module in specification.dense:
-        weights.check_files(specification.folder / module.folder)
+    for step in specification.modules.steps:
+        if step.tensors():
+            weights.check_files(specification.folder / step.folder)
     if isinstance(specification.network, Shape):
         weights.check_files(specification.transformer)
 

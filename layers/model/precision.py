@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handler.embedding.manifest import CodecName, Loading
-from layers.model.graph import CONTRIB, Graph
+from layers.model import activations
+from layers.model.graph import Graph
 
 type Array = NDArray[np.float32]
 type Bounds = tuple[float, float]
@@ -71,8 +72,8 @@ class Linear:
     bias: Array
     outliers: bool = False
     """Whether some input channels are far larger than the others, for every token, as after a LayerNorm."""
-    gelu: bool = False
-    """Whether the activation follows."""
+    activation: str = "linear"
+    """What follows, by its name in activations.ENCODERS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +153,10 @@ class Standard:
 
     @staticmethod
     def activated(graph: Graph, value: str, layer: Linear) -> str:
-        """What follows a layer's linear part."""
-        return graph.op(f"{layer.name}.gelu", "Gelu", value, domain=CONTRIB) if layer.gelu else value
+        """Write what follows a layer's linear part."""
+        if layer.activation == "linear":
+            return value
+        return activations.ENCODERS[layer.activation](graph, f"{layer.name}.{layer.activation}", value)
 
 
 class Float32(Standard):

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Self
 
 from layers.model import networks, tokenizer
+from layers.model.onnx_files import OnnxFile
 from layers.model.specification import Exported, Specification
 
 
@@ -17,7 +18,7 @@ class Preview:
     reason: str | None
 
     @classmethod
-    def read(cls, folder: Path, exported: str | None = None) -> Self:
+    def read(cls, folder: Path, exported: OnnxFile | None = None) -> Self:
         """Decide as `builder.build` would; the files of weights and of the tokenizer need only be there, and may be empty.
 
         Raises:

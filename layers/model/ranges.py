@@ -39,7 +39,7 @@ def measure(encoder: Encoder, tokenization: Tokenization, passages: Sequence[str
 
 def ranges(pooled: Vectors, sizes: Sequence[int]) -> dict[str, str]:
     """Return the ranges of pooled vectors as a manifest holds them, for each number of dimensions of `sizes` and for all."""
-    found = {size: range_of(finish(pooled, Options(dimensions=size))) for size in {*sizes, pooled.shape[1]}}
+    found = {size: range_of(finish(pooled, Options(dimensions=size), normalize=True)) for size in {*sizes, pooled.shape[1]}}
     return {str(size): encode_ranges(found[size]) for size in sorted(found)}
 
 

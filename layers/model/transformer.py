@@ -18,6 +18,8 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 SPECIAL_TOKENS = "special_tokens_map.json"
 ADAPTER = "adapter_config.json"
 UNLIMITED = 10**9
+HIDDEN = ("hidden_size", "dim", "d_model", "n_embd")
+"""What config.json calls the length of the encoder's vectors."""
 
 CLASSES: Mapping[str, str] = {
     "bert": "BertTokenizer",
@@ -43,8 +45,8 @@ class Transformer:
     config_arguments: Mapping[str, Any]
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Read the files in the module's folder.
+    def read(cls, folder: Path, *, listed: bool = True) -> Self:
+        """Read the files in the module's folder; the module's own is not read where no file lists the modules.
 
         Raises:
             Unsupported: one is missing, or says what would change a vector and is not done here.
@@ -52,7 +54,7 @@ class Transformer:
         if exists(folder, ADAPTER):
             msg = f"{ADAPTER} is in {folder}: an adapter's weights are not added here; merge it into the model and save that"
             raise Unsupported(msg)
-        sentence = _sentence_config(folder)
+        sentence = _sentence_config(folder) if listed else Configuration(SENTENCE_CONFIGS[0], {})
         known_fields.MODEL_ARGUMENTS.check(Configuration(f"{sentence.name}'s model_args", _arguments(sentence, "model_args")))
         arguments = _arguments(sentence, "config_args")
         config = Configuration.read(folder, "config.json").updated(arguments, f"{sentence.name}'s config_args")
@@ -79,26 +81,42 @@ class Transformer:
         """How many tokens the model has rows for."""
         return self._size("vocab_size")
 
-    def max_length(self) -> int:
-        """Return how many tokens a text may have: the first limit that is given, and never beyond the positions there are.
-
-        Raises:
-            Unsupported: no file says so.
-        """
+    @property
+    def positions(self) -> int:
+        """How many tokens the model has positions for."""
         architecture = ARCHITECTURES.get(self.model_type)
         offset = self._size("pad_token_id") + 1 if architecture and architecture.positions_after_padding else 0
-        positions = self.config.number("max_position_embeddings", int, UNLIMITED, least=1, most=UNLIMITED) - offset
+        return self.config.number("max_position_embeddings", int, UNLIMITED, least=1, most=UNLIMITED) - offset
+
+    def hidden(self) -> int:
+        """Return the length of the encoder's vectors, by any of the names that families have for it."""
+        field = next((name for name in HIDDEN if self.config.get(name) is not None), HIDDEN[0])
+        return self.config.number(field, int, least=1, most=LIMITS["hidden_size"][1])
+
+    def default_pooling(self) -> str:
+        """Return the pooling where no file names one: the last token's vector of a model that was made to generate text."""
+        architectures = self.config.get("architectures")
+        first = architectures[0] if isinstance(architectures, list) and architectures else ""
+        generates = str(first).endswith("ForCausalLM") and self.config.flag("is_causal", default=True)
+        return "lasttoken" if generates else "mean"
+
+    def tasks(self) -> tuple[str, ...]:
+        """Return the names of the tasks that the model has weights for."""
+        named = self.config.get("lora_adaptations") or []
+        if not isinstance(named, list) or not all(isinstance(name, str) for name in named):
+            self.config.refuse("lora_adaptations", "it must be a list of names")
+        return tuple(named)
+
+    def limit(self) -> int | None:
+        """Return how many tokens a text may have: the first limit that is given, and never beyond the positions there are."""
         arguments = Configuration(self.tokenizer.name, _arguments(self.sentence, "tokenizer_args"))
         sources = (
             *((arguments, "model_max_length"), (self.sentence, "max_seq_length")),
             *((self.tokenizer, "model_max_length"), (self.tokenizer, "max_len")),
         )
         given = [source.number(field, float, least=1) for source, field in sources if source.get(field) is not None]
-        limit = int(min([*given[:1], positions]))  # a tokenizer without a limit says 1e30
-        if not 0 < limit < UNLIMITED:
-            msg = f"no configuration file says how many tokens a text may have (or one says {limit})"
-            raise Unsupported(msg)
-        return limit
+        limit = int(min([*given[:1], self.positions]))  # a tokenizer without a limit says 1e30
+        return limit if 0 < limit < UNLIMITED else None
 
     def _size(self, field: str) -> int:
         least, most = LIMITS[field]

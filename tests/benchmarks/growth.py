@@ -17,7 +17,7 @@ from layers.model.architectures import BERT, Shape
 from layers.model.calibration import largest_activations
 from layers.model.encoder import Encoder
 from layers.model.graph import Graph
-from layers.model.head import write_head
+from layers.model.head import Head
 from layers.model.int8 import Int8
 from layers.model.modules import Pooling
 from layers.model.precision import Array, Precision
@@ -172,6 +172,7 @@ class _Random:
             distances=0,
             padding=0,
             layer_norm_epsilon=1e-12,
+            activation="gelu",
         )
         random = np.random.default_rng(hidden)
         weights: dict[str, Array] = {
@@ -181,7 +182,7 @@ class _Random:
         def graph(precision: Precision) -> Graph:
             written = Graph()
             states = Encoder(written, 1, shape, SIZE_TOKENS, weights, precision).write()
-            write_head(written, states, precision, Pooling(("mean",), hidden, include_prompt=True), [])
+            Head([], Pooling(("mean",), hidden, include_prompt=True), [], hidden).write(written, states, precision)
             return written
 
         folder.mkdir()

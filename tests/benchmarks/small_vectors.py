@@ -38,7 +38,7 @@ def tables(effort: Effort) -> Iterator[Table]:
     pooled = encoder.encode([tokens.ids for tokens in tokenization().tokenize(texts, "right")])
     spans = _ranges(encoder)
     types = ModelTypes(pooled.shape[1], {str(size): encode_ranges(span) for size, span in spans.items()})
-    wanted = _nearest(_dot(finish(pooled, Options())))
+    wanted = _nearest(_dot(finish(pooled, Options(), normalize=True)))
     found = {(name, size): _recalls(pooled, size, name, types, spans[size], wanted) for name in COMPARED for size in SIZES}
     whole = TYPES["float32"].vector_bytes(pooled.shape[1])
     rows = [
@@ -73,14 +73,14 @@ def _ranges(encoder: Encoder) -> dict[int, Ranges]:
     """The ranges that a builder would keep, had the model been trained for these sizes."""
     prompts = list(Manifest.read(INT8).prompts.values())
     measured = ranges.measure(encoder, tokenization(), passages("calibration", CALIBRATION_PASSAGES), prompts)
-    return {size: ranges.range_of(finish(measured, Options(dimensions=size))) for size in SIZES}
+    return {size: ranges.range_of(finish(measured, Options(dimensions=size), normalize=True)) for size in SIZES}
 
 
 def _recalls(
     pooled: Vectors, size: int, name: str, types: ModelTypes, span: Ranges, wanted: Sequence[set[int]]
 ) -> tuple[float, float]:
     """The recall of vectors of a type, alone and rescored."""
-    floats = finish(pooled, Options(dimensions=size))
+    floats = finish(pooled, Options(dimensions=size), normalize=True)
     made = types.make(floats, name)
     scores = COMPARISONS[name](made)
     candidates = _nearest(scores, CANDIDATES)

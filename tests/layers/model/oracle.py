@@ -1,7 +1,7 @@
 """Tiny random models in the official format, and the vectors that the official library computes with them.
 
-Run by hand, in an environment with sentence-transformers, transformers, torch and onnx (6.2.0, 5.23.0, 2.13.0 and 1.23 made what is
-committed):
+Run by hand, in an environment with sentence-transformers, transformers, torch and onnx (6.2.0, 5.23.0 or 5.24.0, 2.13.0 or 2.15.0,
+and 1.23 made what is committed):
 
     python tests/layers/model/oracle.py tests/layers/model/references
 
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 import transformers
 from recipe import tensor
@@ -36,7 +37,7 @@ HIDDEN, LAYERS, HEADS, INNER, POSITIONS = 32, 2, 4, 64, 64
 LIMIT = 24
 
 LETTERS = [*string.ascii_letters, *"éß한국🦜", *string.digits, *string.punctuation]
-TEXTS = [
+TEXTS = (
     "A sunny day.",
     "a",
     "Some words, and more of them: for instance THESE!",
@@ -46,11 +47,12 @@ TEXTS = [
     "  blanks \t around\n ",
     "a [SEP] b </s> c <pad> d [PAD] e <mask> f",
     "long " * 40 + "and ends otherwise",
-]
+)
 """Short, unicode, empty-ish, holding special tokens, and over-long."""
 
 Folder = Path
 Change = Callable[[Folder], object]
+Steps = Callable[[Any], list[Any]]
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,9 @@ class Case:
     longest: int | None = None
     change: Change = lambda _: None
     exported: bool = False
+    steps: Steps = lambda pooling: [pooling]
+    """The modules after the Transformer, in place of Pooling and Dense modules."""
+    texts: tuple[str, ...] = TEXTS
     afterwards: Change = lambda _: None
     """What is changed once the vectors are computed: where the library's last two major versions disagree."""
 
@@ -89,10 +94,10 @@ def bert(**config: Any) -> tuple[Any, Any]:
     return transformers.BertModel(made), tokenizer
 
 
-def distilbert() -> tuple[Any, Any]:
+def distilbert(**config: Any) -> tuple[Any, Any]:
     tokenizer = transformers.BertTokenizer(vocab=wordpieces("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"), do_lower_case=True)
     sizes = {"dim": HIDDEN, "n_layers": LAYERS, "n_heads": HEADS, "hidden_dim": INNER}
-    made = transformers.DistilBertConfig(vocab_size=len(tokenizer), max_position_embeddings=POSITIONS, **sizes)
+    made = transformers.DistilBertConfig(vocab_size=len(tokenizer), max_position_embeddings=POSITIONS, **sizes, **config)
     return transformers.DistilBertModel(made), tokenizer
 
 
@@ -128,6 +133,14 @@ def _roberta_like(kind: str, vocabulary: int) -> Any:
         vocab_size=vocabulary, max_position_embeddings=POSITIONS, type_vocab_size=1, pad_token_id=1, layer_norm_eps=1e-5, **sizes
     )
     return getattr(transformers, f"{kind}Model")(config)
+
+
+def weights_of_words() -> Any:
+    """A WordWeights module for the tokens of BERT. Its weights are filled in as all others are, which the library does not load."""
+    tokens = list(wordpieces("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"))
+    return modules.WordWeights(
+        tokens, {token: 0.25 + place / 100 for place, token in enumerate(tokens[:60:2])}, unknown_word_weight=0.5
+    )
 
 
 def albert() -> tuple[Any, Any]:
@@ -269,6 +282,54 @@ def in_older_pickles(folder: Folder) -> None:
     (dense / "model.safetensors").unlink()
 
 
+def without_list(folder: Folder) -> None:
+    """Leave out modules.json; what the other files say of modules is not read then."""
+    (folder / "modules.json").unlink()
+    shutil.rmtree(folder / "1_Pooling")
+    fields("sentence_bert_config.json", max_seq_length=5, do_lower_case=True)(folder)
+    fields("config_sentence_transformers.json", prompts={"query": "query: "}, default_prompt_name="query")(folder)
+
+
+def vocabulary(**configuration: Any) -> Change:
+    """Leave vocab.txt in place of tokenizer.json, and these fields in tokenizer_config.json."""
+
+    def change(folder: Folder) -> None:
+        tokens = json.loads((folder / "tokenizer.json").read_text())["model"]["vocab"]
+        (folder / "vocab.txt").write_text("".join(f"{token}\n" for token in sorted(tokens, key=tokens.get)), encoding="utf-8")
+        (folder / "tokenizer.json").unlink()
+        (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": LIMIT, **configuration}))
+
+    return change
+
+
+def text_alone(folder: Folder) -> None:
+    """An ONNX file of the whole model that gives a text's vector alone."""
+    model = SentenceTransformer(str(folder), device="cpu")
+    names = ["input_ids", "attention_mask", "token_type_ids"]
+
+    class Whole(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, *values: torch.Tensor) -> torch.Tensor:
+            return self.model(dict(zip(names, values, strict=True)))["sentence_embedding"]
+
+    write_onnx(Whole(), folder / "onnx/model.onnx", names, "sentence_embedding", 14)
+
+
+def with_constants_in_files(folder: Folder) -> None:
+    """Raise nothing and keep each large tensor in a file of its own, as torch's exports of opset 11 do."""
+    path = folder / "onnx/model.onnx"
+    model = onnx.load(path)
+    path.unlink()
+    for number, node in enumerate(model.graph.node):
+        for attribute in node.attribute:
+            if attribute.name == "value" and attribute.type == onnx.AttributeProto.TENSOR:
+                attribute.t.name = f"Constant_{number}_attr__value"
+    onnx.save(model, path, save_as_external_data=True, all_tensors_to_one_file=False, size_threshold=64, convert_attribute=True)
+
+
 def with_a_head(folder: Folder) -> None:
     """Saved from a model for masked words: the encoder's names begin with the family's."""
     model = transformers.BertForMaskedLM.from_pretrained(folder)
@@ -277,6 +338,16 @@ def with_a_head(folder: Folder) -> None:
 
 ALL_MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
 PROMPTS = {"prompts": {"query": "query: ", "document": "Represent this, please: "}, "default_prompt_name": "document"}
+
+FEW = (TEXTS[2], TEXTS[3], TEXTS[-1])
+ENCODER_ACTIVATIONS = (
+    *("gelu_new", "gelu_fast", "gelu_accurate", "gelu_python", "gelu_pytorch_tanh", "gelu_python_tanh", "quick_gelu"),
+    *("relu", "relu6", "leaky_relu", "silu", "swish", "hardswish", "mish", "tanh", "sigmoid", "linear"),
+)
+DENSE_ACTIVATIONS = (
+    *("ReLU", "Sigmoid", "SiLU", "LeakyReLU", "Softmax", "ELU", "SELU", "CELU", "Softplus", "Softsign", "Softmin", "LogSoftmax"),
+    *("LogSigmoid", "Hardtanh", "Hardsigmoid", "Hardswish", "ReLU6", "Mish", "Tanhshrink", "Hardshrink", "Softshrink"),
+)
 
 CASES: dict[str, Case] = {
     "bert": Case(bert, normalize=True),
@@ -359,6 +430,68 @@ CASES: dict[str, Case] = {
     "unigram-bert-unnamed": Case(
         bert_of_unigrams, normalize=True, afterwards=fields("tokenizer_config.json", tokenizer_class=None)
     ),
+    **{f"activation-{name}": Case(lambda name=name: bert(hidden_act=name), texts=FEW) for name in ENCODER_ACTIVATIONS},
+    "activation-distilbert": Case(lambda: distilbert(activation="relu"), texts=FEW),
+    **{
+        f"dense-{name}": Case(
+            bert, dense=({"in_features": HIDDEN, "out_features": 16, "activation_function": getattr(torch.nn, name)()},), texts=FEW
+        )
+        for name in DENSE_ACTIVATIONS
+    },
+    "dense-residual": Case(
+        bert,
+        dense=(
+            {"in_features": HIDDEN, "out_features": HIDDEN, "use_residual": True},
+            {"in_features": HIDDEN, "out_features": 16, "use_residual": True, "bias": False},
+        ),
+        texts=FEW,
+    ),
+    "dense-of-tokens": Case(
+        bert,
+        steps=lambda _: [
+            modules.Dense(HIDDEN, 24, activation_function=torch.nn.SiLU(), module_input_name="token_embeddings"),
+            modules.Normalize(module_input_name="token_embeddings"),
+            modules.Pooling(24, pooling_mode=ALL_MODES),
+        ],
+    ),
+    "normalize-before-dense": Case(
+        bert, steps=lambda pooling: [pooling, modules.Normalize(), modules.Dense(HIDDEN, 16), modules.Normalize()], normalize=True
+    ),
+    "layer-norm": Case(
+        bert,
+        steps=lambda pooling: [
+            pooling,
+            modules.LayerNorm(HIDDEN),
+            modules.Normalize(),
+            modules.Dropout(),
+            modules.LayerNorm(HIDDEN),
+        ],
+    ),
+    "word-weights": Case(bert, steps=lambda _: [weights_of_words(), modules.Pooling(HIDDEN, ALL_MODES)]),
+    "word-weights-without-prompt": Case(
+        bert, steps=lambda _: [weights_of_words(), modules.Pooling(HIDDEN, ALL_MODES, include_prompt=False)], prompts=PROMPTS
+    ),
+    "unlisted": Case(bert, change=without_list),
+    "unlisted-distilbert": Case(distilbert, change=without_list, texts=FEW),
+    "vocabulary": Case(bert, change=vocabulary(tokenizer_class="BertTokenizer")),
+    "vocabulary-cased": Case(
+        bert,
+        change=vocabulary(
+            tokenizer_class="BertTokenizer",
+            do_lower_case=False,
+            strip_accents=True,
+            tokenize_chinese_chars=False,
+            never_split=["sunny"],
+            mask_token="M",  # noqa: S106
+            additional_special_tokens=["z"],
+        ),
+    ),
+    "vocabulary-unnamed": Case(distilbert, change=vocabulary(), texts=FEW),
+    "vocabulary-mpnet": Case(mpnet, change=vocabulary(tokenizer_class="MPNetTokenizer", mask_token="<mask>")),  # noqa: S106
+    "sentence-onnx": Case(
+        albert, dense=({"in_features": HIDDEN, "out_features": 16},), change=text_alone, normalize=True, texts=FEW
+    ),
+    "constants-onnx": Case(albert, exported=True, afterwards=with_constants_in_files, texts=FEW),
     "albert-onnx": Case(albert, exported=True, normalize=True),
     "qwen-onnx": Case(qwen, pooling={"pooling_mode": "lasttoken"}, exported=True, prompts=PROMPTS),
 }
@@ -376,9 +509,9 @@ def build(case: Case, folder: Folder) -> None:
         tokenizer.save_pretrained(plain)
         transformer = modules.Transformer(plain, max_seq_length=case.limit) if case.limit else modules.Transformer(plain)
     steps = [transformer, modules.Pooling(HIDDEN, **case.pooling)]
-    for options in case.dense:
-        steps.append(modules.Dense(**options))
-        fill(steps[-1])
+    steps = [transformer, *case.steps(steps[1]), *(modules.Dense(**options) for options in case.dense)]
+    for step in steps[1:]:
+        fill(step)
     if case.normalize:
         steps.append(modules.Normalize())
     SentenceTransformer(modules=steps, device="cpu", **case.prompts).save(str(folder), create_model_card=False)
@@ -396,7 +529,6 @@ def fill(module: torch.nn.Module) -> None:
 
 def export(network: torch.nn.Module, path: Path) -> None:
     """The network's own ONNX file, as exporters write it: every input named, batch and length free."""
-    path.parent.mkdir()
     opset = 18 if "Qwen" in type(network).__name__ else 14  # of today's exporters and of those of 2022
     names = ["input_ids", "attention_mask", "position_ids" if "Qwen" in type(network).__name__ else "token_type_ids"]
 
@@ -408,16 +540,22 @@ def export(network: torch.nn.Module, path: Path) -> None:
         def forward(self, *values: torch.Tensor) -> torch.Tensor:
             return self.network(**dict(zip(names, values, strict=True))).last_hidden_state
 
+    write_onnx(Named(), path, names, "last_hidden_state", opset)
+
+
+def write_onnx(network: torch.nn.Module, path: Path, names: list[str], output: str, opset: int) -> None:
+    """Write a network with these inputs and one output, batch and length free."""
+    path.parent.mkdir(exist_ok=True)
     example = torch.ones((1, 5), dtype=torch.int64)
     example = tuple(torch.arange(5)[None] if name == "position_ids" else example for name in names)
-    free = {name: {0: "batch", 1: "tokens"} for name in [*names, "last_hidden_state"]}
+    free = {name: {0: "batch", 1: "tokens"} for name in [*names, output]}
     content = io.BytesIO()
     torch.onnx.export(
-        Named().eval(),
+        network.eval(),
         example,
         content,
         input_names=names,
-        output_names=["last_hidden_state"],
+        output_names=[output],
         dynamic_axes=free,
         opset_version=opset,
         dynamo=False,
@@ -429,7 +567,7 @@ def rows(case: Case, model: SentenceTransformer) -> Iterator[dict[str, Any]]:
     """Each text's vector, under each prompt, cut on each side."""
     for side in ("right", "left"):
         model.tokenizer.truncation_side = side
-        for text in TEXTS:
+        for text in case.texts:
             if side == "left" and len(text) < LIMIT:
                 continue
             for prompt_name in (None, *case.prompts.get("prompts", {})):
@@ -449,11 +587,13 @@ def described(folder: Folder) -> dict[str, Any]:
         name = str(path.relative_to(folder))
         if path.suffix == ".json":
             files[name] = json.loads(path.read_text())
-        elif path.suffix == ".safetensors" and not (folder / "onnx").exists():
+        elif path.suffix == ".safetensors" and not (path.parent / "onnx").exists():
             with safe_open(path, "pt") as content:
                 slices = {key: content.get_slice(key) for key in content.keys()}  # noqa: SIM118 - no mapping: only its keys can be asked for
                 files[name] = {key: [piece.get_dtype(), piece.get_shape()] for key, piece in slices.items()}
-        elif path.suffix in {".onnx", ".bin"}:
+        elif path.name == "vocab.txt":
+            files[name] = path.read_text(encoding="utf-8")
+        elif path.suffix in {".onnx", ".bin"} or path.parent.name == "onnx":
             files[name] = base64.b64encode(zlib.compress(path.read_bytes(), 9)).decode()
     return files
 

@@ -29,7 +29,7 @@ def write(name: str, folder: Path) -> Path:
     for file, content in load(name)["files"].items():
         path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
-        WRITERS[path.suffix](path, content)
+        WRITERS.get(path.suffix, _compressed)(path, content)
     return folder
 
 
@@ -51,9 +51,9 @@ def _compressed(path: Path, content: str) -> None:
     path.write_bytes(zlib.decompress(base64.b64decode(content)))
 
 
-WRITERS: Mapping[str, Callable[[Path, Any], None]] = {
-    ".json": _json,
-    ".safetensors": _tensors,
-    ".onnx": _compressed,
-    ".bin": _compressed,
-}
+def _text(path: Path, content: str) -> None:
+    path.write_text(content, encoding="utf-8")
+
+
+WRITERS: Mapping[str, Callable[[Path, Any], None]] = {".json": _json, ".safetensors": _tensors, ".txt": _text}
+"""By a file's suffix; all others are compressed."""

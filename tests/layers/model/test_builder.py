@@ -13,7 +13,7 @@ from handler.embedding.manifest import MANIFEST, WEIGHTS, Manifest, sha256
 from handler.service import Options
 from tests.conftest import ROOT, Client, ClientOf, serve
 from tests.layers.model import tiny
-from tests.layers.model.commands import build, built, refusal
+from tests.layers.model.commands import build, built, make, refusal
 
 POOLINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "cls": lambda tokens: tokens[0],
@@ -199,3 +199,14 @@ def test_the_default_model_is_the_hub_s_own_and_close_to_its_fp32_self() -> None
     assert (manifest.license, manifest.revision) == ("apache-2.0", "1110a243fdf4706b3f48f1d95db1a4f5529b4d41")
     assert manifest.fidelity["mean_cosine"] >= 0.998
     assert manifest.fidelity["minimum_cosine"] >= 0.99
+
+
+@pytest.mark.parametrize("precision", ["int8", "int4", "fp16"])
+@pytest.mark.parametrize("activation", ["relu", "silu", "tanh", "gelu_new"])
+def test_every_activation_is_written_in_every_precision(activation: str, precision: str, tmp_path: Path) -> None:
+    """Relu has one result on every processor, so an int8 model with it stays portable; the others are sums of floats."""
+    model = tiny.write(tmp_path / "tiny", config={"hidden_act": activation})
+    bounds = (0.97, 0.9) if precision == "int8" else (0.9, 0.7)
+    manifest = make(model, tmp_path / "model", precision, bounds)
+    assert manifest.fidelity["mean_cosine"] > bounds[0]
+    assert manifest.portable == (precision == "int8" and activation == "relu")

@@ -1,17 +1,21 @@
 """Models built from an ONNX file of their own; test_references.py holds their float32 vectors against the official library's."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
+import safetensors.numpy
 from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import quantize_dynamic
 
 from handler.embedding.manifest import Manifest
+from handler.errors import Validation
 from handler.service import Options
-from tests.conftest import serve
+from tests.conftest import ClientOf, serve
 from tests.layers.model import references, tiny
 from tests.layers.model.commands import build, built, make, refusal, refused
 
@@ -99,6 +103,119 @@ def _sum_of_inputs() -> onnx.ModelProto:
     output = helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, ["batch", "tokens", tiny.HIDDEN])
     graph = helper.make_graph(nodes, "sum", inputs, [output], constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+
+
+EMPTY = ("image_features", "pixel_values", "audio_features", "input_features")
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_a_model_of_texts_and_more_is_given_none_of_the_rest(name: str, tmp_path: Path) -> None:
+    """No image and no sound, so the graph's own sum over them is zero."""
+    model = _sum_of_inputs()
+    model.graph.input[-1].name = name
+    (sums,) = (node for node in model.graph.node if node.op_type == "ReduceSum")
+    sums.input[0] = name
+    folder = _own(tmp_path / "source", model)
+    (vector,) = serve(built(folder, tmp_path / "model", *EXACT)).embed(["abc"], Options(normalize=False)).vectors
+    assert vector[0] == pytest.approx(_expected_sum())
+
+
+def _own(folder: Path, model: onnx.ModelProto, **config: object) -> Path:
+    """Write a folder with this ONNX file of its own."""
+    written = tiny.write(folder, config={"model_type": "other", **config})
+    (written / "onnx").mkdir()
+    onnx.save(model, written / "onnx/model.onnx")
+    return written
+
+
+def _expected_sum() -> float:
+    ids = [token for token in tiny.tokenizer().encode("abc").ids if token != tiny.VOCABULARY.index("[PAD]")]
+    return float(np.mean([token + 1 + place for place, token in enumerate(ids)]))
+
+
+TASKS = ["retrieval.query", "retrieval.passage", "text-matching"]
+
+
+def _of_tasks() -> onnx.ModelProto:
+    """The sum of inputs, times 1 more than the task's number."""
+    model = _sum_of_inputs()
+    model.graph.input.append(helper.make_tensor_value_info("task_id", TensorProto.INT64, [1]))
+    model.graph.initializer.append(numpy_helper.from_array(np.ones(1, np.float32), "unit"))
+    model.graph.node[-1].output[0] = "of no task"
+    model.graph.node.extend(
+        [
+            helper.make_node("Cast", ["task_id"], ["task.float"], to=TensorProto.FLOAT),
+            helper.make_node("Add", ["task.float", "unit"], ["task.factor"]),
+            helper.make_node("Mul", ["of no task", "task.factor"], ["last_hidden_state"]),
+        ]
+    )
+    return model
+
+
+def test_the_task_that_is_set_is_given_by_its_number(tmp_path: Path) -> None:
+    """Its name is one of config.json's; the manifest says which."""
+    folder = _own(tmp_path / "source", _of_tasks(), lora_adaptations=TASKS)
+    out = built(folder, tmp_path / "model", *EXACT, "--task", "text-matching")
+    (vector,) = serve(out).embed(["abc"], Options(normalize=False)).vectors
+    assert vector[0] == pytest.approx(3 * _expected_sum())
+    assert Manifest.read(out).overrides == {"task": "text-matching"}
+
+
+def test_a_task_is_neither_guessed_nor_ignored(tmp_path: Path) -> None:
+    """A model that takes one needs one; one that takes none is given none."""
+    folder = _own(tmp_path / "source", _of_tasks(), lora_adaptations=TASKS)
+    expected = "the model's own ONNX file takes a task: set TASK to retrieval.query, retrieval.passage, text-matching"
+    assert refusal(folder, tmp_path / "model", *EXACT) == expected
+    assert refusal(folder, tmp_path / "model", *EXACT, "--task", "other") == expected
+    plain = _own(tmp_path / "plain", _sum_of_inputs())
+    assert refusal(plain, tmp_path / "model", *EXACT, "--task", "other") == "TASK is other, but model.onnx takes no task"
+
+
+def test_an_optimized_file_is_taken_where_there_is_no_plain_one(tmp_path: Path) -> None:
+    """Sentence Transformers names it by its level. ONNX Runtime's own operators keep their version as the others' is raised."""
+    model = references.write("albert-onnx", tmp_path / "source")
+    plain = model / "onnx/model.onnx"
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.optimized_model_filepath = str(model / "onnx/model_O2.onnx")
+    options.log_severity_level = 3
+    expected = vectors(built(model, tmp_path / "plain", *EXACT))
+    onnxruntime.InferenceSession(plain, options, providers=["CPUExecutionProvider"])
+    assert any(node.domain == "com.microsoft" for node in onnx.load(model / "onnx/model_O2.onnx").graph.node)
+    plain.unlink()
+    found = vectors(built(model, tmp_path / "optimized", *EXACT))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_file_without_token_vectors_gives_the_text_s_and_says_so(tmp_path: Path, client_of: ClientOf) -> None:
+    """test_references.py holds its vectors; those of tokens are refused, and so is another pooling."""
+    model = references.write("sentence-onnx", tmp_path / "source")
+    client = client_of(built(model, tmp_path / "model", *EXACT))
+    assert client.post({"inputs": "words"}).status == 200
+    sentence = refusal(model, tmp_path / "other", *EXACT, "--pooling", "cls")
+    assert sentence.startswith("model.onnx gives a text's sentence_embedding alone, pooled already: neither POOLING")
+    with pytest.raises(Validation, match="This model gives no vectors of tokens"):
+        serve(tmp_path / "model").embed_tokens(["words"], Options(), lambda _tokens, _width: None)
+
+
+def test_token_vectors_that_have_gone_through_modules_are_not_taken_for_the_encoder_s(tmp_path: Path) -> None:
+    """An output called token_embeddings is the whole library's, after its Dense module on tokens."""
+    model = _own(tmp_path / "tiny", _sum_of_inputs())
+    listed = json.loads((model / "modules.json").read_text())
+    dense = {"idx": 1, "name": "1", "path": "2_Dense", "type": "sentence_transformers.models.Dense"}
+    (model / "modules.json").write_text(json.dumps([listed[0], dense, listed[1]]))
+    (model / "2_Dense").mkdir()
+    config = {"in_features": tiny.HIDDEN, "out_features": tiny.HIDDEN, "module_input_name": "token_embeddings"}
+    (model / "2_Dense/config.json").write_text(json.dumps(config | {"activation_function": "torch.nn.Identity"}))
+    tensors = {"linear.weight": np.eye(tiny.HIDDEN, dtype=np.float32), "linear.bias": np.zeros(tiny.HIDDEN, np.float32)}
+    safetensors.numpy.save_file(tensors, model / "2_Dense/model.safetensors")
+    (vector,) = serve(built(model, tmp_path / "model", *EXACT)).embed(["abc"], Options(normalize=False)).vectors
+    assert vector[0] == pytest.approx(_expected_sum())
+    own = _sum_of_inputs()
+    own.graph.node[-1].output[0] = own.graph.output[0].name = "token_embeddings"
+    onnx.save(own, model / "onnx/model.onnx")
+    sentence = refusal(model, tmp_path / "other", *EXACT)
+    assert sentence == "model.onnx gives token_embeddings; this builder needs last_hidden_state or sentence_embedding"
 
 
 # --- Numbers of other kinds than float32 ------------------------------------------------------------------

@@ -21,8 +21,11 @@ from tests.layers.model.commands import make, refused
 MODULES = [
     {"path": "2_Dense", "type": "sentence_transformers.models.Dense"},
     {"path": "3_Dropout", "type": "sentence_transformers.models.Dropout"},
-    {"path": "4_Normalize", "type": "sentence_transformers.models.Normalize"},
+    {"path": "4_LayerNorm", "type": "sentence_transformers.models.LayerNorm"},
+    {"path": "5_Normalize", "type": "sentence_transformers.models.Normalize"},
 ]
+WORD_WEIGHTS = {"path": "6_WordWeights", "type": "sentence_transformers.models.WordWeights"}
+"""It stands before Pooling."""
 FILES: Mapping[str, Fields] = {
     "modules.json": known_fields.MODULES,
     "config.json": known_fields.ENCODER,
@@ -33,7 +36,9 @@ FILES: Mapping[str, Fields] = {
     "1_Pooling/config.json": known_fields.POOLING,
     "2_Dense/config.json": known_fields.DENSE,
     "3_Dropout/config.json": known_fields.DROPOUT,
-    "4_Normalize/config.json": known_fields.NORMALIZE,
+    "4_LayerNorm/config.json": known_fields.LAYER_NORM,
+    "5_Normalize/config.json": known_fields.NORMALIZE,
+    "6_WordWeights/config.json": known_fields.WORD_WEIGHTS,
 }
 SAVED = json.loads(Path(__file__).with_name("saved_fields.json").read_text(encoding="utf-8"))
 """The fields that Sentence Transformers 5.7 and 6.2 (transformers 4.57 and 5.24) save, and those of repositories in use."""
@@ -51,7 +56,16 @@ def set_fields(folder: Path, name: str, **values: Any) -> None:  # noqa: ANN401 
 def folder(tmp_path: Path) -> Path:
     """A model with every configuration file."""
     made = tiny.write(tmp_path / "tiny", modules=MODULES)
-    for place, content in {"2_Dense": {"in_features": tiny.HIDDEN, "out_features": 8}, "3_Dropout": {}, "4_Normalize": {}}.items():
+    listed = json.loads((made / "modules.json").read_text())
+    (made / "modules.json").write_text(json.dumps([listed[0], WORD_WEIGHTS, *listed[1:]]))
+    contents: Mapping[str, Any] = {
+        "2_Dense": {"in_features": tiny.HIDDEN, "out_features": 8},
+        "3_Dropout": {},
+        "4_LayerNorm": {"dimension": 8},
+        "5_Normalize": {},
+        "6_WordWeights": {"vocab": tiny.VOCABULARY, "word_weights": {"a": 0.5}},
+    }
+    for place, content in contents.items():
         (made / place).mkdir()
         (made / place / "config.json").write_text(json.dumps(content))
     return made
@@ -132,6 +146,41 @@ def test_the_fields_that_libraries_save_are_all_known(name: str, kind: str) -> N
         architecture = ARCHITECTURES[kind]
         fields = replace(fields, used=(*fields.used, *(architecture.fields.get(own, own) for own in architecture.reads())))
     assert [field for field in SAVED[name][kind] if not fields.known(field)] == []
+
+
+SPOILT_MODULES: dict[str, tuple[str, dict[str, Any], str]] = {
+    "softmax over texts": (
+        "2_Dense",
+        {"activation_function": "torch.nn.modules.activation.Softmax", "module_input_name": "token_embeddings"},
+        "activation_function is 'torch.nn.modules.activation.Softmax'; of tokens torch computes it over the texts of a batch",
+    ),
+    "function of another library": ("2_Dense", {"activation_function": "my.SiLU"}, "this builder knows torch.nn's Identity, Tanh"),
+    "another output": ("2_Dense", {"module_output_name": "head"}, "module_output_name is 'head'; this builder knows sentence_emb"),
+    "tokens after the pool": (
+        "5_Normalize",
+        {"module_input_name": "token_embeddings"},
+        "this builder knows Transformer, then those",
+    ),
+    "text before the pool": (
+        "4_LayerNorm",
+        {"dimension": 9},
+        "4_LayerNorm/config.json takes vectors of dimension 9, but the module",
+    ),
+    "too few words": ("6_WordWeights", {"vocab": ["a"]}, "token ids up to 88, but WordWeights has weights for 1 tokens"),
+    "no words": ("6_WordWeights", {"vocab": "abc"}, "vocab is 'abc'; it must be a list of the tokenizer's tokens"),
+    "no weight": ("6_WordWeights", {"word_weights": {"a": "b"}}, "word_weights says a is 'b'; it must be a number"),
+    "no default": ("6_WordWeights", {"unknown_word_weight": "b"}, "unknown_word_weight is 'b'; it must be a number"),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT_MODULES)
+def test_a_module_that_computes_what_is_not_done_here_is_refused(name: str, folder: Path) -> None:
+    """The sentence names the module's file and its field."""
+    place, values, expected = SPOILT_MODULES[name]
+    set_fields(folder, f"{place}/config.json", **values)
+    with pytest.raises(Unsupported) as caught:
+        read(folder)
+    assert expected in str(caught.value)
 
 
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {

@@ -25,25 +25,43 @@ from tests.layers.model.commands import refusal, refused
 
 LIBRARY = "sentence_transformers.models"
 UNSUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
-    "module": ({"modules": [{"path": "2", "type": f"{LIBRARY}.LSTM"}]}, "names the module 'sentence_transformers.models.LSTM'"),
-    "custom module": ({"modules": [{"path": "2", "type": "custom_st.Normalize"}]}, "names the module 'custom_st.Normalize'"),
+    "module": (
+        {"modules": [{"path": "2", "type": f"{LIBRARY}.LSTM"}]},
+        "names the module 'sentence_transformers.models.LSTM': take a model without it; this builder knows sentence_transformers's",
+    ),
+    "module with encoders": (
+        {"modules": [{"path": "2", "type": f"{LIBRARY}.Router"}]},
+        "names the module 'sentence_transformers.models.Router': it has an encoder for each kind of text: build each from its own",
+    ),
+    "custom module": (
+        {"modules": [{"path": "2", "type": "custom_st.Normalize"}]},
+        "names the module 'custom_st.Normalize', code of the model's own, and none is run here: take a copy of the folder whose",
+    ),
+    "vectors for tokens": (
+        {"config_sentence_transformers": {"model_type": "MultiVectorEncoder"}},
+        "model_type is 'MultiVectorEncoder'; it gives a vector for each token, and a text has one here: take a SentenceTransformer",
+    ),
+    "pairs": (
+        {"config_sentence_transformers": {"model_type": "CrossEncoder"}},
+        "model_type is 'CrossEncoder'; it scores pairs of texts and gives no vectors: take the SentenceTransformer",
+    ),
     "module outside": ({"modules": [{"path": "../x", "type": f"{LIBRARY}.Normalize"}]}, "../x lies outside the model's folder"),
     "order": (
-        {"modules": [{"path": "2", "type": f"{LIBRARY}.Normalize"}, {"path": "3", "type": f"{LIBRARY}.Dense"}]},
-        "has the modules Transformer, Pooling, Normalize, Dense",
+        {"modules": [{"path": "1_Pooling", "type": f"{LIBRARY}.Pooling"}]},
+        "has the modules Transformer, Pooling, Pooling; this builder knows Transformer, then those that work on the tokens",
     ),
     "architecture": (
         {"config": {"model_type": "albert"}},
         "onnx/model.onnx is missing in {model}: config.json says model_type is 'albert'; this builder knows bert, roberta",
     ),
-    "activation": ({"config": {"hidden_act": "relu"}}, "hidden_act is 'relu'"),
+    "activation": ({"config": {"hidden_act": "xielu"}}, "hidden_act is 'xielu'; this builder knows gelu, gelu_python, gelu_new"),
     "positions": ({"config": {"position_embedding_type": "relative_key"}}, "position_embedding_type is 'relative_key'"),
     "custom code": ({"config": {"auto_map": {"AutoModel": "x.Y"}}}, "auto_map is {'AutoModel': 'x.Y'}"),
     "pooling": (
         {"pooling": {"pooling_mode": "attention"}},
         "1_Pooling/config.json says pooling_mode is 'attention'; this builder knows cls, max",
     ),
-    "dimension": ({"pooling": {"word_embedding_dimension": 48}}, "expects vectors of dimension 48, config.json says 32"),
+    "dimension": ({"pooling": {"word_embedding_dimension": 48}}, "the modules expect vectors of dimension 48, config.json says 32"),
     "similarity": (
         {"config_sentence_transformers": {"similarity_fn_name": "hamming"}},
         "similarity_fn_name is 'hamming'; this builder knows cosine, dot",
@@ -131,10 +149,12 @@ def _sharded_none(folder: Path) -> None:
 
 
 BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
-    "no modules": (_delete("modules.json"), "modules.json is missing in"),
     "no config": (_delete("config.json"), "config.json is missing in"),
     "not JSON": (_write("config.json", b"{"), "config.json in"),
-    "no tokenizer": (_delete("tokenizer.json"), "tokenizer.json is missing in"),
+    "no tokenizer": (
+        _delete("tokenizer.json"),
+        "tokenizer.json is missing in {model}, and so is vocab.txt: save it with transformers' AutoTokenizer",
+    ),
     "foreign tokenizer": (_write("tokenizer.json", b"{}"), "tokenizer.json in"),
     "no weights": (_delete("model.safetensors"), "model.safetensors is missing in"),
     "cut weights": (_write("model.safetensors", b"\x10\0\0\0"), "model.safetensors in"),
@@ -198,18 +218,18 @@ def _outside() -> bytes:
 GRAPHS: dict[str, tuple[bytes, str]] = {
     "not a graph": (b"no graph", "model.onnx in {model}/onnx cannot be read: "),
     "input": (
-        _graph(("input_ids", "pixel_values"), "last_hidden_state").SerializeToString(),
-        "model.onnx takes the input pixel_values; this builder knows input_ids, attention_mask, token_type_ids",
+        _graph(("input_ids", "bbox"), "last_hidden_state").SerializeToString(),
+        "model.onnx takes the input bbox; this builder knows input_ids, attention_mask, input_mask",
     ),
     "output": (
         _graph(("input_ids",), "logits").SerializeToString(),
-        "model.onnx gives logits; this builder needs the tokens' vectors, token_embeddings or last_hidden_state",
+        "model.onnx gives logits; this builder needs token_embeddings, last_hidden_state or sentence_embedding",
     ),
     "dimension": (
         _graph(("input_ids",), "last_hidden_state", 48).SerializeToString(),
-        "the model's own ONNX file gives (1, 3, 48) for 3 tokens; Pooling expects (1, 3, 32)",
+        "the model's own ONNX file gives (1, 3, 48) for 3 tokens; the modules expect (1, 3, 32)",
     ),
-    "weights outside": (_outside(), "model.onnx in {model}/onnx cannot be read: "),
+    "weights outside": (_outside(), "../../outside.bin lies outside the model's folder {model}/onnx"),
 }
 
 

@@ -81,6 +81,51 @@ def test_of_a_model_that_is_not_written_here_its_own_onnx_file_is_fetched(tmp_pa
     assert "model.safetensors" not in {name for name, _ in served.served}
 
 
+def test_files_that_the_graph_keeps_tensors_in_are_fetched_as_it_names_them(tmp_path: Path) -> None:
+    """Whatever they are called, and nothing that it does not name; the manifest has the digest of each."""
+    model = references.write("constants-onnx", tmp_path / "hub/albert")
+    beside = {f"onnx/{path.name}" for path in (model / "onnx").iterdir()} - {"onnx/model.onnx"}
+    assert len(beside) > 3
+    (model / "onnx/model.onnx_data").write_bytes(b"not needed")
+    with hub.serving("org/albert", model) as served:
+        manifest = Manifest.read(built("org/albert", tmp_path / "model", *EXACT, HF_ENDPOINT=served.url))
+        fetched = {name for name, _ in served.served}
+    assert beside <= manifest.sources.keys()
+    assert {name for name in fetched if name.startswith("onnx/")} == {"onnx/model.onnx", *beside}
+
+
+def test_of_optimized_files_the_first_is_fetched_where_there_is_no_plain_one(tmp_path: Path) -> None:
+    """As Sentence Transformers names them."""
+    model = references.write("albert-onnx", tmp_path / "hub/albert")
+    (model / "onnx/model.onnx").rename(model / "onnx/model_O2.onnx")
+    (model / "onnx/model_O3.onnx").write_bytes(b"not needed")
+    with hub.serving("org/albert", model) as served:
+        built("org/albert", tmp_path / "model", *EXACT, HF_ENDPOINT=served.url)
+    assert [name for name, _ in served.served if name.startswith("onnx/")] == ["onnx/model_O2.onnx"]
+
+
+def test_the_onnx_file_can_come_from_another_repository(tmp_path: Path) -> None:
+    """With the files that it names; the manifest says from which commit. A folder can stand for the repository."""
+    model = references.write("constants-onnx", tmp_path / "albert")
+    other = (model / "onnx").rename(tmp_path / "exports")
+    with hub.serving("org/exports", other) as served:
+        arguments = (*EXACT, "--onnx", "org/exports@v1:model.onnx")
+        manifest = Manifest.read(built(model, tmp_path / "one", *arguments, HF_ENDPOINT=served.url))
+    names = {f"org/exports@{hub.COMMIT}:{path.name}" for path in other.iterdir()}
+    assert names <= manifest.sources.keys()
+    local = Manifest.read(built(model, tmp_path / "two", *EXACT, "--onnx", f"{other}:model.onnx"))
+    assert "exports:model.onnx" in local.sources
+    assert local.files == manifest.files
+
+
+def test_a_vocabulary_is_fetched_where_there_is_no_other_tokenizer(tmp_path: Path) -> None:
+    """It is one of the files that the manifest has the digests of."""
+    model = references.write("vocabulary", tmp_path / "hub/bert")
+    with hub.serving("org/bert", model) as served:
+        manifest = Manifest.read(built("org/bert", tmp_path / "model", *EXACT, HF_ENDPOINT=served.url))
+    assert "vocab.txt" in manifest.sources
+
+
 HUB_REFUSALS = {
     "org/other": "the hub has no model org/other, or shows it only to those who set HF_TOKEN",
     "org/tiny@v2": "the hub's org/tiny has no revision v2",
