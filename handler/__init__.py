@@ -9,6 +9,8 @@
     sinks/       where a pipeline writes vectors, and failures
     sources/     where records come from: one file for each event source
     pipeline/    read records, embed them, write the vectors, return what must be retried
+    bedrock.py   the bodies of Amazon Bedrock, and in cohere.py those of Cohere, over HTTP and without it
+    prompts.py   which of the model's prompts a kind of text has
     parsing.py   fields to texts and options
     records.py   records, results and failures
     service.py   the interface between the above and the model; embedding_service.py and finishing.py implement it,

@@ -65,6 +65,11 @@ def row_bytes(dimension: int, encoding_format: EncodingFormat, kind: VectorType 
     return kind.numbers(dimension) * kind.json_bytes + ROW_BYTES
 
 
+def text_bytes(text: str) -> int:
+    """Return the bytes that a text takes in a response, with the backslashes of Lambda's envelope."""
+    return len(orjson.dumps(orjson.dumps(text).decode()))
+
+
 MOST_LEVELS = 100
 """The most levels of nested lists and objects that a pipeline writes. The standard library raises after some thousand levels."""
 

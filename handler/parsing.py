@@ -3,7 +3,7 @@
 Law: knows the contract's field names and types, nothing of HTTP. The service knows the model's names and limits.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from handler.embedding.tokenization import check_encodable
 from handler.errors import Empty, TooLarge, Validation, kind, shown
 from handler.service import Options
 from handler.vector_types import type_name
-from handler.vectors import DIRECTIONS, ENCODING_FORMATS, EncodingFormat
+from handler.vectors import DIRECTIONS, ENCODING_FORMATS, Direction, EncodingFormat
 
 LARGEST_INTEGER = 2**31 - 1
 """Python reads integers of thousands of digits but refuses to write them into a sentence: larger ones are refused here."""
@@ -24,6 +24,17 @@ class EmbeddingRequest:
     texts: list[str]
     options: Options
     encoding_format: EncodingFormat
+
+
+@dataclass(frozen=True, slots=True)
+class RerankRequest:
+    """Documents that a client wants sorted by their similarity to a query. `most` limits how many are returned."""
+
+    query: str
+    documents: list[str]
+    options: Options
+    most: int
+    return_documents: bool
 
 
 def embedding_request(
@@ -49,17 +60,41 @@ def embedding_request(
     )
 
 
+def rerank_request(fields: Mapping[str, Any], limit: int, name: str) -> RerankRequest:
+    """Read a query, and documents from the field `name`; each is a string or an object with a `text`.
+
+    Providers have several names for one option: `top_n` and `top_k`, `return_documents` and `return_text`, `truncate` and
+    `truncation`. `raw_scores` must be a boolean, and changes nothing: a similarity is not mapped to a probability.
+
+    Raises:
+        Empty, Validation, TooLarge: for the same reasons as embedding_request.
+    """
+    query = text(fields, "query")
+    documents = texts(fields, name, limit, lambda items: [_text_of(item) for item in items])
+    counts = (_positive(fields, "top_n"), _positive(fields, "top_k"), len(documents))
+    _boolean(fields, "raw_scores", default=False)
+    truncate = fields.get("truncate")
+    return RerankRequest(
+        query=query,
+        documents=documents,
+        options=options({**fields, "truncate": _boolean(fields, "truncation", default=None) if truncate is None else truncate}),
+        most=min(count for count in counts if count is not None),
+        return_documents=_boolean(fields, "return_documents", default=_boolean(fields, "return_text", default=False)),
+    )
+
+
 def options(fields: Mapping[str, Any]) -> Options:
     """Read the options of an embedding.
 
     Raises:
         Validation: an option has the wrong type.
     """
+    truncate, end = _truncation(fields)
     return Options(
         normalize=_boolean(fields, "normalize", default=None),
-        prompt_name=_string(fields, "prompt_name"),
-        truncate=_boolean(fields, "truncate", default=None),
-        truncation_direction=_choice(fields, "truncation_direction", DIRECTIONS),
+        prompt_name=string(fields, "prompt_name"),
+        truncate=truncate,
+        truncation_direction=end,
         dimensions=_integer(fields, "dimensions"),
         use_cache=_boolean(fields, "use_cache", default=True),
         output_dtype=output_dtype(fields),
@@ -73,15 +108,28 @@ def output_dtype(fields: Mapping[str, Any]) -> str | None:
         Validation: there is no such type, or more than one is named.
     """
     named = [type_name(fields["output_dtype"], "output_dtype")] if fields.get("output_dtype") is not None else []
-    if (several := fields.get("embedding_types")) is not None:
-        if not isinstance(several, list):
-            msg = f"`embedding_types` must be a list of one type of vectors. Given: {kind(several)}"
+    if (listed := fields.get("embedding_types")) is not None:
+        if not isinstance(listed, list):
+            msg = f"`embedding_types` must be a list of one type of vectors. Given: {kind(listed)}"
             raise Validation(msg)
-        named += [type_name(value, "embedding_types") for value in several]
-        if len(several) != 1 or len(set(named)) > 1:
-            msg = f"`embedding_types` must name one type of vectors, and the same as `output_dtype`. Given: {len(several)} entries"
+        named += [type_name(value, "embedding_types") for value in listed]
+        if len(listed) != 1 or len(set(named)) > 1:
+            msg = f"`embedding_types` must name one type of vectors, and the same as `output_dtype`. Given: {len(listed)} entries"
             raise Validation(msg)
     return named[0] if named else None
+
+
+def text(fields: Mapping[str, Any], name: str) -> str:
+    """Read the one text of the field `name`.
+
+    Raises:
+        Empty: the text is empty.
+        Validation: the field has no string.
+        Tokenizer: the text holds half of a surrogate pair.
+    """
+    if not isinstance(fields.get(name), str):
+        raise _no_text(fields, name, "a string")
+    return texts(fields, name)[0]
 
 
 def texts(
@@ -99,9 +147,7 @@ def texts(
     if isinstance(value, str):
         value = [value]
     if not isinstance(value, list):
-        given = f"Given: {kind(value)}" if name in fields else "It is missing"
-        msg = f"`{name}` must be a string or a list of strings. {given}"
-        raise Validation(msg)
+        raise _no_text(fields, name, "a string or a list of strings")
     check_batch(limit, len(value))
     if decode:
         value = decode(value)
@@ -127,9 +173,54 @@ def check_batch(limit: int, count: int) -> None:
         raise TooLarge(msg)
 
 
+def several(fields: Mapping[str, Any], name: str, choices: Sequence[str]) -> list[str] | None:
+    """Read a list of one or more of the choices; None if the field is missing.
+
+    Raises:
+        Validation: it has something else.
+    """
+    value = fields.get(name)
+    if value is not None and not (isinstance(value, list) and value and all(choice in choices for choice in value)):
+        raise _wrong(name, "a list of " + " or ".join(f"`{choice}`" for choice in choices), value)
+    return value
+
+
+def string(fields: Mapping[str, Any], name: str) -> str | None:
+    """Read an optional string.
+
+    Raises:
+        Validation: the field has something else.
+    """
+    value = fields.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise _wrong(name, "a string", value)
+
+
 def add_special_tokens(fields: Mapping[str, Any]) -> bool:
     """Read whether tokens are returned with the special ones that the tokenizer puts around a text; true by default."""
     return _boolean(fields, "add_special_tokens", default=True)
+
+
+TRUNCATIONS: Mapping[str, tuple[bool, Direction | None]] = {
+    "NONE": (False, None),
+    "START": (True, "left"),
+    "END": (True, "right"),
+}
+"""The names with which Cohere's and NVIDIA's clients say whether a text is truncated, and at which end."""
+
+
+def _truncation(fields: Mapping[str, Any]) -> tuple[bool | None, Direction]:
+    """Read `truncate` and `truncation_direction`. A name in `truncate` that says an end wins over the direction."""
+    direction: Direction = _choice(fields, "truncation_direction", DIRECTIONS)
+    name = "truncate"
+    value = fields.get(name)
+    if value is None or isinstance(value, bool):
+        return value, direction
+    if not isinstance(value, str) or value.upper() not in TRUNCATIONS:
+        raise _wrong(name, "true or false, `NONE`, `START` or `END`", value)
+    truncate, end = TRUNCATIONS[value.upper()]
+    return truncate, end or direction
 
 
 def _boolean[Default: (bool, None)](fields: Mapping[str, Any], name: str, *, default: Default) -> bool | Default:
@@ -141,13 +232,6 @@ def _boolean[Default: (bool, None)](fields: Mapping[str, Any], name: str, *, def
     return value
 
 
-def _string(fields: Mapping[str, Any], name: str) -> str | None:
-    value = fields.get(name)
-    if value is None or isinstance(value, str):
-        return value
-    raise _wrong(name, "a string", value)
-
-
 def _integer(fields: Mapping[str, Any], name: str) -> int | None:
     value = fields.get(name)
     if value is None:
@@ -156,6 +240,13 @@ def _integer(fields: Mapping[str, Any], name: str) -> int | None:
         raise _wrong(name, "a whole number", value)
     if abs(value) > LARGEST_INTEGER:
         raise _wrong(name, f"a whole number up to {LARGEST_INTEGER}", value)
+    return value
+
+
+def _positive(fields: Mapping[str, Any], name: str) -> int | None:
+    value = _integer(fields, name)
+    if value is not None and value < 1:
+        raise _wrong(name, "at least 1", value)
     return value
 
 
@@ -171,3 +262,12 @@ def _choice(fields: Mapping[str, Any], name: str, choices: tuple[Any, ...]) -> A
 
 def _wrong(name: str, expected: str, value: object) -> Validation:
     return Validation(f"`{name}` must be {expected}. Given: {shown(value)}")
+
+
+def _no_text(fields: Mapping[str, Any], name: str, expected: str) -> Validation:
+    given = f"Given: {kind(fields[name])}" if name in fields else "It is missing"
+    return Validation(f"`{name}` must be {expected}. {given}")
+
+
+def _text_of(item: object) -> object:
+    return item["text"] if isinstance(item, dict) and "text" in item else item

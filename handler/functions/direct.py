@@ -1,10 +1,13 @@
-"""Plain invocations, `{"inputs": …}` and `{"records": […]}`, which every function answers with vectors in its response.
+"""Plain invocations, which every function answers with vectors in its response.
+
+They are `{"inputs": …}`, `{"records": […]}` and the bodies of Amazon Bedrock: `{"inputText": …}` and `{"texts": […]}`.
 
 Law: knows nothing of HTTP frameworks, which the pipeline must not import.
 """
 
 from typing import Protocol
 
+from handler import bedrock
 from handler.bootstrap import Handler
 from handler.doors import DIRECT, remaining_ms
 from handler.encoding import encode_vectors, largest_row
@@ -34,7 +37,11 @@ def make_handler(service: Service, setup: Setup, kind: Kind) -> Handler:
         # Bytes reach the caller as they are. An object would be encoded once more, which takes seven times as long.
         if "inputs" in event:
             return _embed_inputs(event, service, deadline)
-        return _embed_records(event, service, setup.text_field, deadline)
+        if "records" in event:
+            return _embed_records(event, service, setup.text_field, deadline)
+        return bedrock.invoke(
+            event, service, DIRECT.check_response, lambda texts, options: service.embed(texts, options, deadline)
+        ).content
 
     return handle
 

@@ -51,10 +51,26 @@ STATUS: dict[type[EmbeddingError], int] = {
 """A type that is not in the table has the status of its base class."""
 STATUS_HEADERS = {STATUS[Unauthorized]: {"www-authenticate": "Bearer"}}
 """Headers that HTTP requires with a status (RFC 9110)."""
+AWS_TYPES = {
+    STATUS[Unauthorized]: "AccessDeniedException",
+    STATUS[Backend]: "ModelErrorException",
+    STATUS[Internal]: "InternalServerException",
+}
+"""Bedrock's names of errors, which boto3 raises as exceptions."""
 BODIES: dict[ErrorForm, Callable[[int, str, str], dict[str, object]]] = {
     ErrorForm.OURS: lambda _, kind, sentence: {"error": sentence, "error_type": kind},
     ErrorForm.OPENAI: lambda status, kind, sentence: {
         "error": {"message": sentence, "type": kind, "code": status},
+        "error_type": kind,
+        # The clients of other providers that share these paths read one of these.
+        "detail": sentence,
+        "message": sentence,
+    },
+    ErrorForm.COHERE: lambda _, kind, sentence: {"message": sentence, "error": sentence, "error_type": kind},
+    ErrorForm.AWS: lambda status, kind, sentence: {
+        "message": sentence,
+        "__type": AWS_TYPES.get(status, "ValidationException"),
+        "error": sentence,
         "error_type": kind,
     },
 }

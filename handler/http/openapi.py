@@ -4,16 +4,12 @@ import re
 from typing import Any
 
 from handler import VERSION
+from handler.http import dialect_schemas
 from handler.http.responses import HEADERS
 from handler.http.routes import ROUTES, Key, Route
+from handler.http.schema_parts import COUNT, OPTIONS, TEXT, TEXTS, VECTOR, object_of
 from handler.vector_types import TYPES
 
-TEXT = "Today is a sunny day and I will get some ice cream."
-TEXTS = {
-    "oneOf": [{"type": "string", "minLength": 1}, {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}}]
-}
-COUNT = {"type": "integer", "minimum": 0}
-VECTOR = {"type": "array", "items": {"type": "number"}}
 TOKEN_IDS = {
     "type": "array",
     "minItems": 1,
@@ -21,24 +17,6 @@ TOKEN_IDS = {
     "description": "Token ids of the model that is served.",
 }
 BASE64 = {"type": "string", "description": "The little-endian numbers of a vector in base64."}
-OPTIONS: dict[str, Any] = {
-    "normalize": {"type": ["boolean", "null"], "default": True, "description": "Scale each vector to the length 1."},
-    "prompt_name": {"type": ["string", "null"], "description": "The name of a prompt of the model; /info lists them."},
-    "truncate": {
-        "type": ["boolean", "null"],
-        "description": "true truncates a text that is longer than the model's limit; false refuses it.",
-    },
-    "truncation_direction": {
-        "enum": ["Left", "left", "Right", "right", None],
-        "default": "right",
-        "description": "The end from which a text is truncated.",
-    },
-    "dimensions": {
-        "type": ["integer", "null"],
-        "minimum": 1,
-        "description": "Keep this many dimensions from the first, then normalize.",
-    },
-}
 DTYPE: dict[str, Any] = {"enum": ["float", *TYPES]}
 ENCODING_FORMAT = {
     "encoding_format": {"enum": ["float", "base64", None], "default": "float"},
@@ -50,14 +28,10 @@ ENCODING_FORMAT = {
 }
 
 
-def _object(properties: dict[str, Any], *required: str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    return {"type": "object", "properties": properties, "required": list(required), **more}
-
-
 TOKEN_OPTIONS = ("prompt_name", "truncate", "truncation_direction")
 """The options that change which tokens are embedded."""
 OPTIONS_OBJECT = {"type": ["object", "null"], "properties": OPTIONS, "description": "Options, as older clients send them."}
-COMPARISON = _object({"source_sentence": {"type": "string", "minLength": 1}, "sentences": TEXTS}, "source_sentence", "sentences")
+COMPARISON = object_of({"source_sentence": {"type": "string", "minLength": 1}, "sentences": TEXTS}, "source_sentence", "sentences")
 SCHEMAS: dict[str, Any] = {
     "Request": {
         "anyOf": [
@@ -68,7 +42,7 @@ SCHEMAS: dict[str, Any] = {
         ],
         "examples": [{"inputs": TEXT}, {"inputs": {"source_sentence": TEXT, "sentences": ["It rained."]}}, TEXT, [TEXT]],
     },
-    "FeatureExtraction": _object(
+    "FeatureExtraction": object_of(
         {
             "inputs": TEXTS,
             **OPTIONS,
@@ -79,11 +53,11 @@ SCHEMAS: dict[str, Any] = {
         "inputs",
         examples=[{"inputs": TEXT}, {"inputs": [TEXT, "It rained all morning."], "dimensions": 64}],
     ),
-    "Comparison": _object({"inputs": COMPARISON, **OPTIONS}, "inputs", examples=[
+    "Comparison": object_of({"inputs": COMPARISON, **OPTIONS}, "inputs", examples=[
         {"inputs": {"source_sentence": TEXT, "sentences": ["It rained all morning."]}}
     ]),
-    "Texts": _object({"inputs": TEXTS} | {name: OPTIONS[name] for name in TOKEN_OPTIONS}, "inputs", examples=[{"inputs": TEXT}]),
-    "Tokenization": _object(
+    "Texts": object_of({"inputs": TEXTS} | {name: OPTIONS[name] for name in TOKEN_OPTIONS}, "inputs", examples=[{"inputs": TEXT}]),
+    "Tokenization": object_of(
         {
             "inputs": TEXTS,
             "add_special_tokens": {"type": ["boolean", "null"], "default": True},
@@ -92,7 +66,7 @@ SCHEMAS: dict[str, Any] = {
         "inputs",
         examples=[{"inputs": TEXT}],
     ),
-    "OpenAIEmbedding": _object(
+    "OpenAIEmbedding": object_of(
         {
             "input": {
                 "oneOf": [
@@ -118,7 +92,7 @@ SCHEMAS: dict[str, Any] = {
         "type": "array",
         "items": {
             "type": "array",
-            "items": _object(
+            "items": object_of(
                 {
                     "id": {"type": "integer"},
                     "text": {"type": "string"},
@@ -130,24 +104,24 @@ SCHEMAS: dict[str, Any] = {
             ),
         },
     },
-    "OpenAIEmbeddings": _object(
+    "OpenAIEmbeddings": object_of(
         {
             "object": {"const": "list"},
             "data": {
                 "type": "array",
-                "items": _object(
+                "items": object_of(
                     {"object": {"const": "embedding"}, "index": {"type": "integer"}, "embedding": {"oneOf": [VECTOR, BASE64]}},
                     "object", "index", "embedding",
                 ),
             },
             "model": {"type": "string"},
-            "usage": _object({"prompt_tokens": COUNT, "total_tokens": COUNT}, "prompt_tokens", "total_tokens"),
+            "usage": object_of({"prompt_tokens": COUNT, "total_tokens": COUNT}, "prompt_tokens", "total_tokens"),
         },
         "object", "data", "model", "usage",
     ),
-    "Models": _object({"data": {"type": "array", "items": _object({"id": {"type": "string"}}, "id")}}, "data"),
-    "Health": _object({}),
-    "Info": _object(
+    "Models": object_of({"data": {"type": "array", "items": object_of({"id": {"type": "string"}}, "id")}}, "data"),
+    "Health": object_of({}),
+    "Info": object_of(
         {
             "model_id": {"type": "string"},
             "model_sha": {"type": "string"},
@@ -161,17 +135,25 @@ SCHEMAS: dict[str, Any] = {
             "version": {"type": "string"},
             "output_dtypes": {"type": "array", "items": DTYPE, "description": "The types of whole vectors."},
             "int8_dimensions": {"type": "array", "items": COUNT, "description": "The numbers of dimensions of int8 and uint8."},
+            "rerank": {"const": "similarity", "description": "The scores of /rerank."},
         },
         "model_id", "model_sha", "max_input_length", "max_client_batch_size", "prompts", "version",
     ),
-    "Error": _object({"error": {"type": "string"}, "error_type": {"type": "string"}}, "error", "error_type"),
-    "OpenAIError": _object(
+    "Error": object_of({"error": {"type": "string"}, "error_type": {"type": "string"}}, "error", "error_type"),
+    "OpenAIError": object_of(
         {
-            "error": _object({"message": {"type": "string"}, "type": {"type": "string"}, "code": {"type": "integer"}}, "message"),
+            "error": object_of({"message": {"type": "string"}, "type": {"type": "string"}, "code": {"type": "integer"}}, "message"),
             "error_type": {"type": "string"},
+            "detail": {"type": "string"},
+            "message": {"type": "string"},
         },
-        "error", "error_type",
+        "error", "error_type", "detail", "message",
     ),
+    "CohereError": object_of(
+        {"message": {"type": "string"}, "error": {"type": "string"}, "error_type": {"type": "string"}},
+        "message", "error", "error_type",
+    ),
+    **dialect_schemas.SCHEMAS,
 }  # fmt: skip
 
 USE_CACHE = {
@@ -212,7 +194,7 @@ def document() -> dict[str, Any]:
         "info": {
             "title": "Embeddings on Lambda",
             "version": VERSION,
-            "description": "Turns text into vectors, for clients of Hugging Face, text-embeddings-inference and OpenAI.",
+            "description": "Turns text into vectors, for clients of Hugging Face, OpenAI, Cohere, Voyage, Ollama and Bedrock.",
         },
         "paths": paths,
         "components": {"schemas": SCHEMAS, "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},

@@ -21,6 +21,7 @@ class Work(NamedTuple):
     result: Embeddings[Any]
     total_ms: int
     model_sha: str
+    warning: str
 
 
 HEADERS: dict[str, tuple[str, Callable[[Work], object]]] = {
@@ -37,7 +38,10 @@ HEADERS: dict[str, tuple[str, Callable[[Work], object]]] = {
     "x-compute-characters": ("Characters of all texts.", lambda work: work.result.characters),
     "x-compute-tokens": ("Tokens of all texts, after truncation.", lambda work: work.result.tokens),
     "x-model-sha": ("Digest of the model's manifest.", lambda work: work.model_sha),
-    "x-hf-warning": ("Sent only if texts were truncated: how many, and to how many tokens.", lambda work: _warning(work.result)),
+    "x-hf-warning": (
+        "Sent only if texts were truncated, or an option has no effect: says how many and to how many tokens, or which.",
+        lambda work: ", ".join(filter(None, (_truncation(work.result), work.warning))) or None,
+    ),
 }
 """By name: the description, and the value; None leaves the header out."""
 REQUEST_ID = "x-request-id"
@@ -45,16 +49,19 @@ REQUEST_ID = "x-request-id"
 EXPOSED_HEADERS = (*HEADERS, REQUEST_ID)
 
 
-def embedding_response(request: HttpRequest, content: bytes, result: Embeddings[Any]) -> Response:
-    """Make a JSON response with the table's headers; durations are whole milliseconds, as in text-embeddings-inference."""
+def embedding_response(request: HttpRequest, content: bytes, result: Embeddings[Any], warning: str = "") -> Response:
+    """Make a JSON response with the table's headers; durations are whole milliseconds, as in text-embeddings-inference.
+
+    `warning` is one of the dialect's own.
+    """
     request.figures.update(result.figures)
-    work = Work(result, (time.perf_counter_ns() - request.started_ns) // NS_PER_MS, request.service.manifest.digest)
+    work = Work(result, (time.perf_counter_ns() - request.started_ns) // NS_PER_MS, request.service.manifest.digest, warning)
     values = {name: value(work) for name, (_, value) in HEADERS.items()}
     headers = {name: str(value) for name, value in values.items() if value is not None}
     return Response(content, headers=headers, media_type="application/json")
 
 
-def _warning(result: Embeddings[Any]) -> str | None:
+def _truncation(result: Embeddings[Any]) -> str | None:
     if not result.truncated:
         return None
     return f"truncation; {result.truncated} of {len(result.vectors)} inputs were cut to {result.max_length} tokens"

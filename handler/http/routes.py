@@ -28,6 +28,8 @@ class ErrorForm(Enum):
 
     OURS = "Error"
     OPENAI = "OpenAIError"
+    COHERE = "CohereError"
+    AWS = "AWSError"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,42 @@ ROUTES = (
     ),
     Route(WRITE, ("/embed_all",), "tei:embed_all", "The vector of every token", "Texts", "TokenVectors", embeds=True),
     Route(WRITE, ("/tokenize",), "tei:tokenize", "Tokens", "Tokenization", "Tokens"),
-    Route(WRITE, ("/predict", "/rerank", "/embed_sparse"), "tei:refused", "Not a task of this model"),
+    Route(WRITE, ("/rerank",), "rerank:texts", "Documents by similarity to a query", "RerankTexts", "Ranks", embeds=True),
+    Route(
+        WRITE,
+        ("/v1/rerank",),
+        "rerank:documents",
+        "The same for clients of Cohere, Jina and Voyage",
+        "RerankDocuments",
+        "Reranked",
+        embeds=True,
+        errors=ErrorForm.OPENAI,
+    ),
+    Route(
+        WRITE,
+        ("/v2/rerank",),
+        "rerank:documents",
+        "The same for clients of Cohere",
+        "RerankDocuments",
+        "Reranked",
+        embeds=True,
+        errors=ErrorForm.COHERE,
+    ),
+    Route(WRITE, ("/api/embed",), "ollama:embed", "Ollama's embeddings", "OllamaTexts", "OllamaVectors", embeds=True),
+    Route(WRITE, ("/api/embeddings",), "ollama:embeddings", "Ollama's older form", "OllamaText", "OllamaVector", embeds=True),
+    Route(READ, ("/api/tags",), "ollama:tags", "The model, as Ollama lists it", response="OllamaModels"),
+    Route(READ, ("/api/version",), "ollama:version", "The version of this endpoint", response="Version"),
+    Route(
+        WRITE,
+        ("/model/{id:path}/invoke",),
+        "bedrock:invoke",
+        "Amazon Bedrock's InvokeModel with the body of Titan or Cohere",
+        "BedrockBody",
+        "BedrockVectors",
+        embeds=True,
+        errors=ErrorForm.AWS,
+    ),
+    Route(WRITE, ("/predict", "/embed_sparse"), "tei:refused", "Not a task of this model"),
     Route(READ, ("/",), "documentation:root", "Health of the endpoint", response="Health", key=Key.NOT_REQUIRED),
     Route(READ, ("/health", "/ping"), "tei:health", "Health of the endpoint", response="Health", key=Key.NOT_REQUIRED),
     Route(READ, ("/info",), "tei:info", "The model and its limits", response="Info"),

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 from fastapi import Response
 
+from handler.embedding.manifest import Manifest
 from handler.encoding import NUMBER_BYTES, encode_vectors
 from handler.errors import Validation
 from handler.http.request import HttpRequest
 from handler.http.responses import embedding_response
-from handler.parsing import texts
+from handler.parsing import text
+from handler.service import Options
 from handler.vector_types import FLOAT32
 from handler.vectors import Vectors
 
@@ -47,14 +49,15 @@ def similarities(request: HttpRequest, fields: Mapping[str, Any]) -> Response:
     inputs = fields.get("inputs")
     if isinstance(inputs, dict):
         fields = {**fields, **inputs}
-    if isinstance(fields.get("source_sentence"), list):
-        msg = "`source_sentence` must be a string. Given: a list"
-        raise Validation(msg)
-    (source,) = texts(fields, "source_sentence")
+    source = text(fields, "source_sentence")
     asked = request.parse(fields, "sentences")
     request.door.check_response(len(asked.texts), NUMBER_BYTES, "sentences")
-    function = request.service.manifest.similarity
-    options = replace(asked.options, normalize=function == "cosine", output_dtype=FLOAT32.name)
-    result = request.embed([source, *asked.texts], options)
-    scores = FUNCTIONS[function](result.vectors[0], result.vectors[1:])
+    manifest = request.service.manifest
+    result = request.embed([source, *asked.texts], comparable(asked.options, manifest))
+    scores = FUNCTIONS[manifest.similarity](result.vectors[0], result.vectors[1:])
     return embedding_response(request, encode_vectors(scores.astype(np.float32), "float"), result)
+
+
+def comparable(options: Options, manifest: Manifest) -> Options:
+    """Return the options with which the model's similarity function compares vectors."""
+    return replace(options, normalize=manifest.similarity == "cosine", output_dtype=FLOAT32.name)

@@ -34,6 +34,7 @@ def info(request: HttpRequest) -> Response:
         "version": VERSION,
         "kernels": request.service.kernels or None,
         **ModelTypes(manifest.dimension, manifest.ranges).description,
+        "rerank": "similarity",
     }
     return Response(orjson.dumps(content), media_type="application/json")
 
@@ -69,5 +70,5 @@ def embed_all(request: HttpRequest) -> Response:
 def refused(request: HttpRequest) -> Response:
     """Refuse a task that embedding models cannot do."""
     del request
-    msg = "This model embeds: it does not rerank, predict classes or make sparse vectors"
+    msg = "This model embeds: it does not predict classes or make sparse vectors"
     raise Backend(msg)

@@ -1,4 +1,4 @@
-"""Plain invocations: `{"inputs": …}` and `{"records": […]}`, also from a Task of a state machine.
+"""Plain invocations: `{"inputs": …}`, `{"records": […]}` and Amazon Bedrock's bodies, also from a Task of a state machine.
 
 IAM: no right of the function's own; the caller needs lambda:InvokeFunction.
 """
@@ -13,10 +13,13 @@ from handler.sources.record_parsing import parse_record
 FIELDS_OF_OTHERS = frozenset({"Records", "Items", "detail-type", "requestContext", "eventSource", "deliveryStreamArn"})
 """An event with one of these fields is of another kind, whatever other fields it has."""
 
+FIELDS = frozenset({"inputs", "records", "inputText", "texts"})
+"""One of them makes an event a plain invocation; the last two are those of Amazon Bedrock's bodies."""
+
 
 def matches(event: object) -> bool:
     """Return whether this is a plain invocation."""
-    return isinstance(event, dict) and ("inputs" in event or "records" in event) and FIELDS_OF_OTHERS.isdisjoint(event)
+    return isinstance(event, dict) and not FIELDS.isdisjoint(event) and FIELDS_OF_OTHERS.isdisjoint(event)
 
 
 def records(event: Any, text_field: str) -> Iterator[Content]:  # noqa: ANN401 - whatever was sent

@@ -21,6 +21,7 @@ import httpx
 import numpy as np
 import pytest
 
+from tests.clients import https
 from tests.conftest import INT8, ROOT
 
 if not os.environ.get("RUN_CLIENTS"):
@@ -30,6 +31,8 @@ HERE = Path(__file__).parent
 ENVIRONMENTS = ROOT / "build/clients"
 ADDRESS = "http://127.0.0.1:8080"
 """Of the endpoint in every script; replaced by the real one."""
+SECURE_ADDRESS = "https://127.0.0.1:8080"
+"""The same by HTTPS."""
 KEY = "a-test-key"
 QUIET = {
     "ANONYMIZED_TELEMETRY": "False",
@@ -41,6 +44,7 @@ SECONDS = 120
 
 TEXT = "How is the weather?"
 TEXTS = [TEXT, "Is it raining?"]
+DOCUMENTS = ["A cat sleeps.", "The weather is sunny today.", "It rained all morning."]
 LONG = " ".join(str(number) for number in range(400))
 
 
@@ -71,6 +75,9 @@ CLIENTS = [
     Client("haystack", "haystack.py"),
     Client("chromadb", "chromadb.py"),
     Client("litellm", "litellm.py"),
+    Client("ollama", "ollama.py"),
+    Client("bedrock", "bedrock.py"),
+    Client("rerank", "rerank.py"),
     Client("huggingface-inference-2.8", "huggingface_inference_2.mjs"),
     Client("huggingface-inference-4.13", "huggingface_inference.mjs"),
     Client("openai-js", "openai.mjs"),
@@ -130,6 +137,13 @@ def listening(server: subprocess.Popen[bytes], log: Path) -> str:
 
 
 @pytest.fixture(scope="module")
+def secure(url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[https.Https]:
+    """Where the endpoint listens by HTTPS."""
+    with https.serve(url, tmp_path_factory.mktemp("https")) as secure:
+        yield secure
+
+
+@pytest.fixture(scope="module")
 def http(url: str) -> Iterator[httpx.Client]:
     """A plain HTTP client with the key."""
     with httpx.Client(base_url=url, headers={"authorization": f"Bearer {KEY}"}, timeout=30) as client:
@@ -140,7 +154,13 @@ def http(url: str) -> Iterator[httpx.Client]:
 def given(http: httpx.Client) -> dict[str, Any]:
     """What the scripts send."""
     tokens = http.post("/tokenize", json={"inputs": TEXTS}).json()
-    return {"text": TEXT, "texts": TEXTS, "long": LONG, "ids": [[token["id"] for token in text] for text in tokens]}
+    return {
+        "text": TEXT,
+        "texts": TEXTS,
+        "long": LONG,
+        "documents": DOCUMENTS,
+        "ids": [[token["id"] for token in text] for text in tokens],
+    }
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +175,22 @@ def plain(http: httpx.Client) -> dict[str, Any]:
     cut_left = post(LONG, truncation_direction="left")
     similarity = post({"source_sentence": TEXT, "sentences": TEXTS})
     openai = http.post("/v1/embeddings", json={"input": TEXT}).json()
+    reranked = http.post("/rerank", json={"query": TEXT, "texts": DOCUMENTS})
+    ranks = [[rank["index"], rank["score"]] for rank in reranked.json()]
+    ranked = [DOCUMENTS[index] for index, _ in ranks]
     return {
+        **dict.fromkeys(("ranks", "async ranks", "old ranks", "jina ranks", "cohere ranks", "voyage ranks"), ranks),
+        **dict.fromkeys(("infinity ranks", "vllm ranks", "huggingface ranks"), ranks),
+        **dict.fromkeys(("best ranks", "old best ranks", "cohere best ranks", "voyage best ranks", "best ranked"), ranks[:2]),
+        **dict.fromkeys(("ranked documents", "voyage ranked documents"), ranked),
+        "readme rerank": 1,
+        "rerank usage": int(reranked.headers["x-compute-tokens"]),
+        **dict.fromkeys(("prompt of an older client", "langchain text", "langchain titan"), text[0]),
+        "titan by type": text,
+        **dict.fromkeys(("langchain texts", "langchain async", "langchain titan texts", "langchain cohere"), texts),
+        "cohere without types": texts,
+        "langchain cohere query": post(TEXT, prompt_name="query"),
+        "exception": "ValidationException",
         "readme": text[0],
         "readme similarity": post({"source_sentence": TEXT, "sentences": ["Is it raining?", "I like ice cream."]}),
         **dict.fromkeys(("text", "normalize", "short", "base_url", "model a call", "endpoint", "all headers"), text),
@@ -187,8 +222,10 @@ def sentences(http: httpx.Client) -> dict[str, str]:
     key = "Invalid credentials in Authorization header"
     empty = "cannot be empty"
     return {
-        **dict.fromkeys(("key", "openai key", "huggingface key"), key),
-        **dict.fromkeys(("empty", "async empty", "huggingface empty"), empty),
+        **dict.fromkeys(
+            ("key", "openai key", "huggingface key", "old key", "jina key", "voyage key", "huggingface ranks key"), key
+        ),
+        **dict.fromkeys(("empty", "async empty", "huggingface empty", "voyage empty"), empty),
         "prompt": failing(TEXT, prompt_name="nonsense"),
         "long": failing(LONG, truncate=False),
         "dimensions": failing(TEXT, dimensions=100_000),
@@ -204,7 +241,7 @@ def table() -> Iterator[list[str]]:
 
 
 @pytest.fixture(scope="module", params=CLIENTS, ids=lambda client: client.name)
-def report(request: pytest.FixtureRequest, url: str, given: dict[str, Any], table: list[str]) -> Report:
+def report(request: pytest.FixtureRequest, url: str, secure: https.Https, given: dict[str, Any], table: list[str]) -> Report:
     """What the client's script tells of its run."""
     client: Client = request.param
     if client.command[0] == "node" and shutil.which("node") is None:
@@ -212,12 +249,20 @@ def report(request: pytest.FixtureRequest, url: str, given: dict[str, Any], tabl
         pytest.skip(f"{client.name}: node is not on PATH")
     script = HERE / "scripts" / client.script
     shared = HERE / "shared" / f"checking{script.suffix}"
-    (client.environment / client.command[1]).write_text(script.read_text().replace(ADDRESS, url))
+    (client.environment / client.command[1]).write_text(
+        script.read_text().replace(SECURE_ADDRESS, secure.url).replace(ADDRESS, url)
+    )
     shutil.copy(shared, client.environment)
     ran = subprocess.run(
         client.command,
         cwd=client.environment,
-        env={"PATH": os.environ["PATH"], "HOME": str(client.environment), "API_KEY": KEY, **QUIET},
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(client.environment),
+            "API_KEY": KEY,
+            "AWS_CA_BUNDLE": str(secure.certificate),
+            **QUIET,
+        },
         input=json.dumps(given),
         capture_output=True,
         text=True,

@@ -61,7 +61,8 @@ def test_openai_s_clients_get_errors_in_openai_s_form(client: Client, fields: ob
     reply = client.post(fields, "/v1/embeddings")
     assert reply.status in {400, 422}
     kind = "Empty" if "empty" in sentence else "Validation"
-    assert reply.json == {"error": {"message": sentence, "type": kind, "code": reply.status}, "error_type": kind}
+    error = {"message": sentence, "type": kind, "code": reply.status}
+    assert reply.json == {"error": error, "error_type": kind, "detail": sentence, "message": sentence}
     assert client.get("/v1/nothing").json["error"]["message"] == "There is nothing at /v1/nothing"
 
 
@@ -150,7 +151,7 @@ def test_similarities_are_cosines_in_the_order_of_the_sentences(client: Client, 
         ({"source_sentence": "", "sentences": ["b"]}, "`source_sentence` cannot be empty"),
         ({"source_sentence": "a", "sentences": [1]}, "`sentences[0]` must be a string. Given: a number"),
         ({"source_sentence": "a"}, "`sentences` must be a string or a list of strings. It is missing"),
-        ({"source_sentence": None, "sentences": ["b"]}, "`source_sentence` must be a string or a list of strings. Given: null"),
+        ({"source_sentence": None, "sentences": ["b"]}, "`source_sentence` must be a string. Given: null"),
     ],
 )
 def test_wrong_fields_of_a_comparison_are_refused(client: Client, inputs: object, sentence: str) -> None:

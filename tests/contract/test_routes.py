@@ -56,7 +56,7 @@ def test_another_model_in_the_path_is_not_found(client: Client, path: str) -> No
     assert client.post({"inputs": TEXT}, path).error == (404, "Validation", sentence)
 
 
-@pytest.mark.parametrize("path", ["/predict", "/rerank", "/embed_sparse"])
+@pytest.mark.parametrize("path", ["/predict", "/embed_sparse"])
 def test_tasks_of_other_models_are_refused(client: Client, path: str) -> None:
     """The status is 424, as in text-embeddings-inference."""
     status, kind, sentence = client.post({"inputs": TEXT}, path).error

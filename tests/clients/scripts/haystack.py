@@ -24,6 +24,7 @@ from checking import given, said, tell
 from haystack import Document
 from haystack.components.embedders import OpenAIDocumentEmbedder, OpenAITextEmbedder
 from haystack_integrations.components.embedders.huggingface_api import HuggingFaceAPIDocumentEmbedder
+from haystack_integrations.components.rankers.huggingface_api import HuggingFaceTEIRanker
 
 url = "http://127.0.0.1:8080"
 key = Secret.from_token(os.environ["API_KEY"])
@@ -46,6 +47,10 @@ answers = {
     "openai texts": embed(OpenAIDocumentEmbedder(**openai, api_key=key, progress_bar=False)),
     "dimensions": [OpenAITextEmbedder(**openai, api_key=key, dimensions=64).run(given["text"])["embedding"]],
 }
+ranked = HuggingFaceTEIRanker(url=url, token=key, top_k=2).run(
+    given["text"], [Document(content=text) for text in given["documents"]]
+)
+answers["best ranked"] = [[given["documents"].index(document.content), document.score] for document in ranked["documents"]]
 errors = {
     "key": said(HuggingFaceAPITextEmbedder(**tei, token=wrong).run, given["text"]),
     "empty": said(embedder.run, ""),

@@ -21,7 +21,7 @@ import asyncio
 from importlib.metadata import version
 
 from checking import given, said, tell
-from litellm import EmbeddingResponse, aembedding
+from litellm import EmbeddingResponse, aembedding, rerank
 
 url = "http://127.0.0.1:8080"
 key = os.environ["API_KEY"]
@@ -40,7 +40,21 @@ def vectors(response: EmbeddingResponse) -> list[list[float]]:
     return [item["embedding"] for item in response.data]
 
 
+def ranks(provider: str, base: str = url, api_key: str = key, **options: object) -> list[list[float]]:
+    """Return index and score of each document, as LiteLLM's client of a provider of rerankers gets them."""
+    asked = {"query": given["text"], "documents": given["documents"], **options}
+    results = rerank(model=f"{provider}/any", api_base=base, api_key=api_key, **asked).results
+    return [[result["index"], result["relevance_score"]] for result in results]
+
+
 answers = {
+    "jina ranks": ranks("jina_ai"),
+    "cohere ranks": ranks("cohere"),
+    "cohere best ranks": ranks("cohere", top_n=2),
+    "voyage ranks": ranks("voyage"),
+    "infinity ranks": ranks("infinity", return_documents=False),  # it expects documents that are strings
+    "vllm ranks": ranks("hosted_vllm"),
+    "huggingface ranks": ranks("huggingface"),
     "readme": vector,
     "texts": embed(given["texts"], **openai),
     "float": embed(given["texts"], **openai, encoding_format="float"),
@@ -52,6 +66,9 @@ answers = {
     "huggingface similarity": embed([given["text"], *given["texts"]], **{**huggingface, "input_type": "sentence-similarity"}),
 }
 errors = {
+    "jina key": said(ranks, "jina_ai", api_key="wrong"),
+    "voyage key": said(ranks, "voyage", api_key="wrong"),
+    "huggingface ranks key": said(ranks, "huggingface", api_key="wrong"),
     "key": said(embed, [given["text"]], "wrong", **openai),
     "empty": said(embed, [""], **openai),
     "huggingface key": said(embed, [given["text"]], "wrong", **huggingface),

@@ -1,0 +1,109 @@
+"""The schemas of reranking and of the dialects of Ollama and Amazon Bedrock, for the OpenAPI document."""
+
+from typing import Any
+
+from handler.http.schema_parts import COUNT, OPTIONS, TEXT, TEXTS, VECTOR, object_of
+
+STRING = {"type": "string", "minLength": 1}
+MODEL = {"type": "string", "description": "Any string: the endpoint has one model."}
+FLAG = {"type": ["boolean", "null"], "default": False}
+LIMIT = {"type": ["integer", "null"], "minimum": 1, "description": "Return this many results; all by default."}
+TYPES = {"type": ["array", "null"], "minItems": 1, "items": {"enum": ["float"]}}
+ROWS = {"type": "array", "items": VECTOR}
+SENTENCES = {name: {"type": "string"} for name in ("message", "error", "error_type")}
+DOCUMENT = object_of({"text": STRING}, "text")
+RANK = object_of(
+    {"index": COUNT, "relevance_score": {"type": "number"}, "document": object_of({"text": {"type": "string"}})},
+    "index", "relevance_score",
+)  # fmt: skip
+SCHEMAS: dict[str, Any] = {
+    "RerankTexts": object_of(
+        {"query": STRING, "texts": TEXTS, "raw_scores": FLAG, "return_text": FLAG, "top_n": LIMIT}
+        | {name: OPTIONS[name] for name in ("truncate", "truncation_direction")},
+        "query", "texts",
+        examples=[{"query": TEXT, "texts": ["It rained.", "The sun shines."]}],
+    ),
+    "RerankDocuments": object_of(
+        {
+            "query": STRING,
+            "documents": {
+                "oneOf": [STRING, {"type": "array", "minItems": 1, "items": {"oneOf": [STRING, DOCUMENT]}}],
+            },
+            "model": MODEL,
+            "top_n": LIMIT,
+            "top_k": LIMIT,
+            "return_documents": FLAG,
+            "truncation": OPTIONS["truncate"],
+        },
+        "query", "documents",
+        examples=[{"query": TEXT, "documents": ["It rained.", {"text": "The sun shines."}], "top_n": 1, "return_documents": True}],
+    ),
+    "Ranks": {
+        "type": "array",
+        "items": object_of({"index": COUNT, "score": {"type": "number"}, "text": {"type": "string"}}, "index", "score"),
+    },
+    "Reranked": object_of(
+        {
+            "id": {"type": "string"},
+            "model": {"type": "string"},
+            "object": {"const": "list"},
+            "results": {"type": "array", "items": RANK},
+            "data": {"type": "array", "items": RANK},
+            "meta": {"type": "object"},
+            "usage": object_of({"total_tokens": COUNT}, "total_tokens"),
+        },
+        "id", "model", "object", "results", "data", "meta", "usage",
+    ),
+    "OllamaTexts": object_of(
+        {"model": MODEL, "input": TEXTS} | {name: OPTIONS[name] for name in ("truncate", "dimensions", "prompt_name")},
+        "input",
+        examples=[{"model": "all-minilm", "input": [TEXT]}],
+    ),
+    "OllamaText": object_of({"model": MODEL, "prompt": STRING}, "prompt", examples=[{"model": "all-minilm", "prompt": TEXT}]),
+    "OllamaVectors": object_of(
+        {"embeddings": {"type": "array", "items": VECTOR}}
+        | dict.fromkeys(("total_duration", "load_duration", "prompt_eval_count"), COUNT)
+        | {"model": {"type": "string"}},
+        "model", "embeddings", "total_duration", "load_duration", "prompt_eval_count",
+    ),
+    "OllamaVector": object_of({"embedding": VECTOR}, "embedding"),
+    "OllamaModels": object_of({"models": {"type": "array", "items": object_of({"name": {"type": "string"}}, "name")}}, "models"),
+    "Version": object_of({"version": {"type": "string"}}, "version"),
+    "BedrockBody": {
+        "anyOf": [
+            object_of(
+                {"inputText": STRING, "embeddingTypes": TYPES} | {name: OPTIONS[name] for name in ("dimensions", "normalize")},
+                "inputText",
+            ),
+            object_of(
+                {
+                    "texts": TEXTS,
+                    "input_type": {"type": ["string", "null"], "description": "Chooses the model's prompt."},
+                    "embedding_types": TYPES,
+                    "output_dimension": OPTIONS["dimensions"],
+                    "truncate": OPTIONS["truncate"],
+                },
+                "texts",
+            ),
+        ],
+        "examples": [{"inputText": TEXT, "dimensions": 256}, {"texts": [TEXT], "input_type": "search_document"}],
+    },
+    "BedrockVectors": {
+        "anyOf": [
+            object_of(
+                {"embedding": VECTOR, "embeddingsByType": object_of({"float": VECTOR}), "inputTextTokenCount": COUNT},
+                "embedding", "embeddingsByType", "inputTextTokenCount",
+            ),
+            object_of(
+                {
+                    "id": {"type": "string"},
+                    "response_type": {"enum": ["embeddings_floats", "embeddings_by_type"]},
+                    "embeddings": {"oneOf": [ROWS, object_of({"float": ROWS}, "float")]},
+                    "texts": {"type": "array", "items": {"type": "string"}},
+                },
+                "id", "response_type", "embeddings", "texts",
+            ),
+        ]
+    },
+    "AWSError": object_of(SENTENCES | {"__type": {"type": "string"}}, *SENTENCES, "__type"),
+}  # fmt: skip
