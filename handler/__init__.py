@@ -24,6 +24,7 @@
     aws.py       clients of AWS's APIs, and their errors
     bootstrap.py makes the service and the handler; the only reader of settings
     snapshot.py  state that is renewed after a restore
+    vector_types.py  float32, int8, uint8, binary and ubinary vectors, and how the small ones are made
     vectors.py   the types everything shares
     config.py, errors.py, prices.py, telemetry.py
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from handler.errors import Backend
+from handler.vector_types import FLOAT32, TYPES
 
 MEMORY_SIZE = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
 MEMORY_PER_VCPU_MB = 1769
@@ -66,6 +67,7 @@ class Settings:
     kernels: str
     memory_mb: int
     cache: CacheSettings
+    output_dtype: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -85,6 +87,7 @@ class Settings:
             kernels=_matching(environment, "KERNELS", "|".join(KERNELS), " or ".join(KERNELS)),
             memory_mb=_positive(environment, MEMORY_SIZE, default=MEMORY_PER_VCPU_MB) // count_processes(environment) or 1,
             cache=CacheSettings.from_environment(environment),
+            output_dtype=output_dtype(environment),
         )
 
 
@@ -97,6 +100,7 @@ class PipelineSettings:
     failure_destination: str
     continuation_queue: str
     inputs: tuple[str, ...]
+    output_dtype: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -111,6 +115,7 @@ class PipelineSettings:
             failure_destination=environment.get("FAILURE_DESTINATION", "").strip(),
             continuation_queue=environment.get("CONTINUATION_QUEUE", "").strip(),
             inputs=tuple(place.strip() for place in environment.get("INPUT", "").split(",") if place.strip()),
+            output_dtype=output_dtype(environment),
         )
         for name, output in settings.outputs.items():
             settings.check_output(name, output)
@@ -132,6 +137,15 @@ class PipelineSettings:
         """The outputs by the names of their environment variables."""
         named = {"SINK": self.sink, "FAILURE_DESTINATION": self.failure_destination}
         return {name: output for name, output in named.items() if output}
+
+
+def output_dtype(environment: Mapping[str, str]) -> str:
+    """Return the type of vectors of requests and records that name none.
+
+    Raises:
+        Backend: OUTPUT_DTYPE names no type.
+    """
+    return _matching(environment, "OUTPUT_DTYPE", "|".join(TYPES), " or ".join(TYPES)) or FLOAT32.name
 
 
 def overlap(place: str, output: str) -> bool:

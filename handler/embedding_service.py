@@ -18,6 +18,7 @@ from handler.embedding.tokenization import Token, Tokenization, Tokens
 from handler.errors import Validation, shown
 from handler.finishing import finish
 from handler.service import Embeddings, Options
+from handler.vector_types import ModelTypes
 from handler.vectors import NEVER, Vectors
 
 
@@ -34,6 +35,7 @@ class EmbeddingService:
         self._encoder = encoder
         self._cache = cache
         self.kernels = encoder.kernels
+        self._types = ModelTypes(manifest.dimension, manifest.ranges, settings.output_dtype)
 
     def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
         """Embed texts. The same text gives the same bits, whatever other texts are embedded with it.
@@ -48,6 +50,8 @@ class EmbeddingService:
             Backend: the model returned a vector that is not finite.
         """
         self._check_dimensions(options)
+        normalize = self.manifest.overrides.get("normalize", True) if options.normalize is None else options.normalize
+        self._types.check(options.output_dtype, options.dimensions, normalize=normalize)
         # A repeated text is embedded once; `places` has the index of its vector for each of its occurrences.
         distinct = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         places = [distinct[text] for text in texts]
@@ -66,7 +70,7 @@ class EmbeddingService:
             lambda missing: self._encoder.encode([by_key[key].ids for key in missing], deadline, prompt_tokens),
         )
         stacked = np.stack([found.vectors[keys[place]] for place in places])
-        vectors = finish(stacked, options, normalize=self.manifest.overrides.get("normalize", True))
+        vectors = self._types.make(finish(stacked, options, normalize=normalize), options.output_dtype)
         result = self._result(vectors, texts, [tokens[place] for place in places], started, tokenized)
         hits = sum(keys[place] in found.hits for place in places)
         return replace(result, hits=hits, misses=len(texts) - hits if found.is_looked_up else 0)

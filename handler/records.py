@@ -90,7 +90,7 @@ class Deleted(Skipped):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A record with its finished vector (dimensions,), float32; `tokens` counts the tokens that were embedded."""
+    """A record with its finished vector of the type that it or the deployment names; `tokens` counts its embedded tokens."""
 
     record: Record
     vector: Vector

@@ -25,15 +25,16 @@ class Options:
     truncation_direction: Direction = "right"
     dimensions: int | None = None
     use_cache: bool = True
+    output_dtype: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Embeddings[V]:
     """Vectors in the order of the texts, with counts and durations (in nanoseconds) of the work.
 
-    V is an array (texts, dimensions), or a list of arrays (tokens, hidden). `tokens_each` counts the embedded tokens of each text;
-    `truncated_each` is true for each text that was truncated. `hits` and `misses` count the texts that were looked up in the cache:
-    both are 0 if the cache was not used.
+    V is an array (texts, dimensions) of the type of vectors that the options name, or a list of arrays (tokens, hidden).
+    `tokens_each` counts the embedded tokens of each text; `truncated_each` is true for each text that was truncated. `hits` and
+    `misses` count the texts that were looked up in the cache: both are 0 if the cache was not used.
     """
 
     vectors: V

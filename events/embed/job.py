@@ -15,18 +15,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from events.embed.bar import Bar
 from events.embed.input import FileContent, check_paths, check_text_field
 from events.embed.output import OUTPUTS
 from events.embed.progress import Mark, Progress, Refused, fingerprint
+from handler.errors import Validation
 from handler.pipeline.batching import embed_contents
 from handler.records import Failure, Origin, Record, Result
 from handler.service import Service
 from handler.sinks.failures import to_body
 from handler.sources.files import FileRecord, find_file_kind, read_file
 from handler.sources.record_parsing import parse_record
+from handler.vector_types import FLOAT32, TYPES
 
 CALL_RECORDS = 512
 """The records of one batch. An interrupt waits until the batch is embedded."""
@@ -62,12 +64,19 @@ class Job:
         self._content = FileContent(source)
         self._text_field = text_field
         self._service = service
-        self._format = OUTPUTS[out.suffix]()
+        self._type = TYPES[service.settings.output_dtype]
+        self._format = OUTPUTS[out.suffix](self._type.number.__name__)
         self._out = out
         self._partial = out.with_name(f"{out.name}.partial")
         self._failures = out.with_name(f"{out.name}.failures.jsonl")
         self._progress = Progress(out.with_name(f"{out.name}.progress"))
-        self._description = {"IN": fingerprint(source), "TEXT_FIELD": text_field, "model": service.manifest.fingerprint}
+        self._description: dict[str, Any] = {
+            "IN": fingerprint(source),
+            "TEXT_FIELD": text_field,
+            "model": service.manifest.fingerprint,
+            # None for float32, as in the progress of jobs that began before there were other types.
+            "TYPE": None if self._type is FLOAT32 else self._type.name,
+        }
         self._bar = Bar()
         self._part_records = part_records
         self._is_stopping = False
@@ -100,7 +109,8 @@ class Job:
     def summary(self) -> str:
         """A sentence about the result of a finished job."""
         last = self._progress.last
-        numbers = f"{last.vectors:,} vectors of {self._service.manifest.dimension} numbers"
+        numbers = f"{last.vectors:,} vectors of {self._type.numbers(self._service.manifest.dimension)} numbers"
+        numbers += "" if self._type is FLOAT32 else f", as {self._type.name}"
         failed = f"; {last.failures:,} records failed, for the reasons in {self._failures}" if last.failures else ""
         return f"{numbers} in {self._out}{failed}"
 
@@ -156,13 +166,15 @@ class Job:
                 case Failure():
                     part.failures.append(outcome)
 
-    def _record(self, record: FileRecord) -> Record | Failure:
-        if isinstance(record.fields, Failure):
-            place = {"start": record.start, "end": record.end}
-            return Failure(
-                record.fields.id, record.fields.error, record.fields.error_type, transient=False, origin=Origin(0, place)
-            )
-        return parse_record(record.fields, f"{self._content.name}:{record.start}", Origin(0, record.fields), self._text_field)
+    def _record(self, piece: FileRecord) -> Record | Failure:
+        if isinstance(piece.fields, Failure):
+            place = {"start": piece.start, "end": piece.end}
+            return Failure(piece.fields.id, piece.fields.error, piece.fields.error_type, transient=False, origin=Origin(0, place))
+        record = parse_record(piece.fields, f"{self._content.name}:{piece.start}", Origin(0, piece.fields), self._text_field)
+        if isinstance(record, Failure) or record.options.output_dtype in {None, self._type.name}:
+            return record
+        refusal = Validation(f"OUT has {self._type.name} vectors, as TYPE says; the record asks for {record.options.output_dtype}")
+        return Failure.of(refusal, record.id, record.origin)
 
     def _write(self, partial: BinaryIO, failures: BinaryIO, part: Part, mark: Mark, read: int) -> Mark:
         """Write a part, then record the state after it; return that state."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin
 
 from handler.errors import Backend
+from handler.vector_types import ModelTypes
 
 FORMAT = 4
 MANIFEST = "manifest.json"
@@ -38,6 +39,7 @@ class Manifest:
     files: the sha256 of each file of the folder, by its name.
     reference_files: the sha256 that each file with a layout for speed has in the reference layout (layers/model/layout.py).
     portable: true if the model's vectors have the same bits on every kind of CPU.
+    ranges: the ranges by which int8 and uint8 vectors are made, by number of dimensions (handler/vector_types.py).
     codec: the form in which vectors are rounded and cached.
     operators: true if the graph needs the encoder's own operators.
     loading: the options with which ONNX Runtime loads the graph.
@@ -62,6 +64,7 @@ class Manifest:
     sources: dict[str, str]
     fidelity: dict[str, Any]
     portable: bool
+    ranges: dict[str, str]
     codec: CodecName
     operators: bool
     loading: Loading
@@ -136,6 +139,7 @@ class Manifest:
         if wrong or not {GRAPH, WEIGHTS, TOKENIZER} <= found["files"].keys() or not all(map(_is_file_name, found["files"])):
             msg = f"{MANIFEST} in {folder} has no usable {', '.join(wrong) or 'files'}: build the model again with `make model`"
             raise Backend(msg)
+        ModelTypes(found["dimension"], found["ranges"])  # raises if a range cannot be used
         loadings = {name: Loading(**found[name]) for name, kind in declared.items() if kind is Loading}
         return cls(**{name: found[name] for name in declared} | loadings, digest=hashlib.sha256(content).hexdigest())
 

@@ -10,7 +10,7 @@ from typing import Protocol
 from handler import bedrock
 from handler.bootstrap import Handler
 from handler.doors import DIRECT, remaining_ms
-from handler.encoding import encode_vectors, row_bytes
+from handler.encoding import encode_vectors, largest_row
 from handler.functions.outcomes import encode_outcomes, outcome_bytes
 from handler.kinds import Context, Event, Kind
 from handler.parsing import check_batch, embedding_request
@@ -53,8 +53,7 @@ def _embed_inputs(event: Event, service: Service, deadline: float) -> bytes:
         EmbeddingError: a vector cannot be made.
     """
     request = embedding_request(event, service.settings.max_client_batch_size)
-    dimension = request.options.dimensions or service.manifest.dimension
-    DIRECT.check_response(len(request.texts), row_bytes(dimension, request.encoding_format))
+    DIRECT.check_response(len(request.texts), largest_row(request, service))
     embeddings = service.embed(request.texts, request.options, deadline)
     return encode_vectors(embeddings.vectors, request.encoding_format)
 

@@ -25,6 +25,13 @@ class DeletingSink(Protocol):
 
 
 @runtime_checkable
+class Float32Only(Protocol):
+    """A sink that takes no small vectors (handler/vector_types.py)."""
+
+    float32_only: bool
+
+
+@runtime_checkable
 class ShardSink(Protocol):
     """A sink of whole files (shards). An existing shard need not be written again."""
 

@@ -44,6 +44,8 @@ class Index:
 class S3Vectors:
     """Puts vectors into one index, and deletes them."""
 
+    float32_only = True
+
     def __init__(self, client: Client, bucket: str, index: str) -> None:
         """Read the properties of the index. If that is not allowed, S3 Vectors refuses unfit vectors itself."""
         self._client = client
@@ -116,6 +118,7 @@ class S3Vectors:
         non_filterable = self._index.non_filterable
         filterable = len(to_json({name: metadata[name] for name in metadata.keys() - (non_filterable or ())}))
         reasons = (
+            (vector.dtype != np.float32, f"{self._name} takes float32 vectors only; the record has another `output_dtype`"),
             (not np.isfinite(vector).all(), "The vector has a number that is not finite"),
             (
                 self._index.is_cosine and not vector.any(),

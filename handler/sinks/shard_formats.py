@@ -21,8 +21,9 @@ def to_jsonl(results: Sequence[Result]) -> bytes:
 
 
 def to_parquet(results: Sequence[Result]) -> bytes:
-    """Write a Parquet file of one row group."""
-    return write_file(to_rows(results))
+    """Write a Parquet file of one row group; its vectors are float32 if the records name types whose numbers differ."""
+    numbers = {result.vector.dtype.name for result in results}
+    return write_file(to_rows(results), numbers.pop() if len(numbers) == 1 else "float32")
 
 
 def to_rows(results: Sequence[Result]) -> list[Row]:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
 import orjson
 from numpy.typing import NDArray
 
 from handler import telemetry
 from handler.aws import Client, error_name
+from handler.encoding import to_little_endian
 from handler.records import Failure, Item, Result
 from handler.sinks.refusals import Refusal, refuse_call, to_failure
 
@@ -30,18 +30,18 @@ FAULTS_OF_THE_ITEM = {
 type Attribute = dict[str, Any]
 
 
-def to_list(vector: NDArray[np.float32]) -> Attribute:
+def to_list(vector: NDArray[Any]) -> Attribute:
     """Return a list of numbers, which other services can read."""
     decimals = orjson.dumps(vector, option=orjson.OPT_SERIALIZE_NUMPY).decode().strip("[]").split(",")
     return {"L": [{"N": decimal} for decimal in decimals]}
 
 
-def to_binary(vector: NDArray[np.float32]) -> Attribute:
-    """Return little-endian float32, which takes a quarter of the write units of a list."""
-    return {"B": np.ascontiguousarray(vector, "<f4").tobytes()}
+def to_binary(vector: NDArray[Any]) -> Attribute:
+    """Return the little-endian bytes of the numbers; those of float32 take a quarter of the write units of a list."""
+    return {"B": to_little_endian(vector).tobytes()}
 
 
-ATTRIBUTES: Mapping[str, Callable[[NDArray[np.float32]], Attribute]] = {"list": to_list, "binary": to_binary}
+ATTRIBUTES: Mapping[str, Callable[[NDArray[Any]], Attribute]] = {"list": to_list, "binary": to_binary}
 
 
 class WriteBack:

@@ -17,7 +17,7 @@ TEXT_FIELD = "inputs"
 LONGEST_TEXT = 1 << 20
 """The most characters of a text: as many as fit into the largest message of SQS. A longer text is probably a mistake."""
 SWITCHES = frozenset({"normalize", "truncate", "use_cache"})
-OPTIONS = SWITCHES | {"prompt_name", "truncation_direction", "dimensions"}
+OPTIONS = SWITCHES | {"prompt_name", "truncation_direction", "dimensions", "output_dtype"}
 WORDS = {"true": True, "false": False}
 LONGEST_NUMBER = 9
 """The most digits of `dimensions`. No vector has that many dimensions."""

@@ -277,5 +277,4 @@ def test_info_describes_the_model_and_its_limits(client: Client) -> None:
         **dict.fromkeys(("max_concurrent_requests", "max_batch_requests", "tokenization_workers", "sha", "docker_label")),
         "auto_truncate": True,
         "prompts": {},
-        "rerank": "similarity",
     }
