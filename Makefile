@@ -65,13 +65,14 @@ invoke: .venv/installed build/sam/installed $(MODEL_HERE) ## Run one event in AW
 
 # OUT has a default for `make model`; here it counts only if it was given.
 .PHONY: embed
-embed: .venv/installed $(MODEL_DIR)/manifest.json ## Embed a file: IN=texts.jsonl, .csv or .txt, OUT=vectors.parquet or .jsonl (TEXT_FIELD=inputs)
-	@$(PY) -m events.embed "$(IN)" "$(if $(filter file,$(origin OUT)),,$(OUT))" || [ $$? -eq 130 ]
+embed: .venv/installed $(MODEL_DIR)/manifest.json ## Embed a file: IN=texts.jsonl, .csv or .txt, OUT=vectors.parquet or .jsonl (TEXT_FIELD=inputs, TYPE=float32, int8, uint8, binary or ubinary)
+	@$(if $(TYPE),OUTPUT_DTYPE=$(TYPE)) $(PY) -m events.embed "$(IN)" "$(if $(filter file,$(origin OUT)),,$(OUT))" || [ $$? -eq 130 ]
 
 .PHONY: model
-model: .venv/installed ## Build a model (MODEL=name, folder or s3://…, OUT=folder, PRECISION=int8, int4, fp16 or fp32, ONNX=file of the model to use, POOLING, NORMALIZE, MAX_LENGTH, TASK, PUSH=s3://… to upload)
+model: .venv/installed ## Build a model (MODEL=name, folder or s3://…, OUT=folder, PRECISION=int8, int4, fp16 or fp32, ONNX=file of the model to use, POOLING, NORMALIZE, MAX_LENGTH, TASK, MATRYOSHKA=256,128, PUSH=s3://… to upload)
 	@$(PY) -m layers.model $(MODEL) --out $(OUT) --precision $(PRECISION) $(if $(ONNX),--onnx $(ONNX)) $(if $(POOLING),--pooling $(POOLING)) \
-		$(if $(NORMALIZE),--normalize $(NORMALIZE)) $(if $(MAX_LENGTH),--max-length $(MAX_LENGTH)) $(if $(TASK),--task $(TASK)) $(if $(PUSH),--push $(PUSH))
+		$(if $(NORMALIZE),--normalize $(NORMALIZE)) $(if $(MAX_LENGTH),--max-length $(MAX_LENGTH)) $(if $(TASK),--task $(TASK)) \
+		$(if $(MATRYOSHKA),--matryoshka $(MATRYOSHKA)) $(if $(PUSH),--push $(PUSH))
 
 .PHONY: models
 models: .venv/installed ## Build real models in each precision and check them against the official library (600 MB, half an hour; MODELS=names, PASSAGES=file of texts to measure with)

@@ -1,4 +1,4 @@
-"""The one way from texts to vectors: tokenize, look up or encode each distinct text once, keep dimensions, normalize.
+"""The path from texts to vectors: tokenize, look up or encode each distinct text once, keep the requested dimensions, normalize.
 
 Law: knows nothing of HTTP, events or AWS.
 """
@@ -18,6 +18,7 @@ from handler.embedding.tokenization import Token, Tokenization, Tokens
 from handler.errors import Validation, shown
 from handler.finishing import finish
 from handler.service import Embeddings, Options
+from handler.vector_types import ModelTypes
 from handler.vectors import NEVER, Vectors
 
 
@@ -34,11 +35,12 @@ class EmbeddingService:
         self._encoder = encoder
         self._cache = cache
         self.kernels = encoder.kernels
+        self._types = ModelTypes(manifest.dimension, manifest.ranges, settings.output_dtype)
 
     def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
-        """Embed texts; the same text gives the same bits, whatever other texts are embedded with it.
+        """Embed texts. The same text gives the same bits, whatever other texts are embedded with it.
 
-        `deadline` is the time.monotonic() after which no further text is started.
+        `deadline` is the reading of time.monotonic() after which no further text is begun.
 
         Raises:
             TooLarge: not all texts can be embedded before the deadline, or could not (OutOfTime). Unless the cache is not
@@ -48,14 +50,16 @@ class EmbeddingService:
             Backend: the model returned a vector that is not finite.
         """
         self._check_dimensions(options)
+        normalize = self.manifest.overrides.get("normalize", True) if options.normalize is None else options.normalize
+        self._types.check(options.output_dtype, options.dimensions, normalize=normalize)
         # A repeated text is embedded once; `places` has the index of its vector for each of its occurrences.
         distinct = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         places = [distinct[text] for text in texts]
-        firsts = dict(zip(reversed(texts), range(len(texts) - 1, -1, -1), strict=True))  # errors name the client's own index
+        first_index = dict(zip(reversed(texts), range(len(texts) - 1, -1, -1), strict=True))  # errors name the client's own index
         started = time.perf_counter_ns()
-        tokens = self._tokenized(list(distinct), options, deadline, [firsts[text] for text in distinct])
+        tokens = self._tokenized(list(distinct), options, deadline, [first_index[text] for text in distinct])
         tokenized = time.perf_counter_ns()
-        # Only a model that leaves its prompt out of the pooling has to know where the prompt ends.
+        # The encoder needs the end of the prompt only if the model leaves its prompt out of the pool.
         prompt = "" if self.manifest.include_prompt else self._prompt(options.prompt_name)
         prompt_tokens = self._tokenization.prompt_tokens(prompt)
         keys = self._keys(distinct, tokens, options)
@@ -66,7 +70,7 @@ class EmbeddingService:
             lambda missing: self._encoder.encode([by_key[key].ids for key in missing], deadline, prompt_tokens),
         )
         stacked = np.stack([found.vectors[keys[place]] for place in places])
-        vectors = finish(stacked, options, normalize=self.manifest.overrides.get("normalize", True))
+        vectors = self._types.make(finish(stacked, options, normalize=normalize), options.output_dtype)
         result = self._result(vectors, texts, [tokens[place] for place in places], started, tokenized)
         hits = sum(keys[place] in found.hits for place in places)
         return replace(result, hits=hits, misses=len(texts) - hits if found.is_looked_up else 0)
@@ -121,9 +125,11 @@ class EmbeddingService:
     def _keys(self, texts: Iterable[str], tokens: Sequence[Tokens], options: Options) -> list[Key]:
         """Return the cache's key of each text."""
         prompt = self._prompt(options.prompt_name)
-        # If nothing was cut, the vector does not depend on which end would have been.
-        cut = f"{options.truncation_direction} {self._tokenization.max_length}"
-        return [self._cache.key(prompt, text, cut if token.truncated else "") for text, token in zip(texts, tokens, strict=True)]
+        # The vector of a text that was not truncated does not depend on these options.
+        truncation = f"{options.truncation_direction} {self._tokenization.max_length}"
+        return [
+            self._cache.key(prompt, text, truncation if token.truncated else "") for text, token in zip(texts, tokens, strict=True)
+        ]
 
     def _tokenized(self, texts: Sequence[str], options: Options, deadline: float, places: Sequence[int]) -> list[Tokens]:
         prompt = self._prompt(options.prompt_name)
@@ -138,7 +144,7 @@ class EmbeddingService:
         return Embeddings(
             vectors=vectors,
             tokens_each=[len(token.ids) for token in tokens],
-            cut=[token.truncated for token in tokens],
+            truncated_each=[token.truncated for token in tokens],
             characters=sum(map(len, texts)),
             max_length=self._tokenization.max_length,
             tokenization_ns=tokenized_ns - started_ns,

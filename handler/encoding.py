@@ -10,16 +10,19 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
+from handler.parsing import EmbeddingRequest
+from handler.service import Service
+from handler.vector_types import FLOAT32, TYPES, VectorType
 from handler.vectors import EncodingFormat
 
-NUMBER_BYTES = 17
-"""The most that orjson writes for a finite float32 (16, as in -0.0000063184107) and a comma."""
+NUMBER_BYTES = FLOAT32.json_bytes
+"""The most that orjson writes for a finite float32 and a comma."""
 ROW_BYTES = 16
 """Bytes of the brackets or quotes around a row, a comma, and the backslashes that Lambda's envelope puts before quotes."""
 
 
-def encode_vectors(vectors: NDArray[np.float32], encoding_format: EncodingFormat) -> bytes:
-    """Encode vectors as an array of arrays of numbers, or as an array of base64 strings of little-endian float32.
+def encode_vectors(vectors: NDArray[Any], encoding_format: EncodingFormat) -> bytes:
+    """Encode vectors as an array of arrays of numbers, or as an array of base64 strings of each vector's little-endian bytes.
 
     orjson writes the shortest decimal that reads back as the same float32, always with a point or an exponent: about 12 bytes a
     number, half of what the standard library writes, and 30 times faster.
@@ -34,20 +37,32 @@ def encode_nested(vectors: list[NDArray[np.float32]]) -> bytes:
     return orjson.dumps(vectors, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def base64_rows(vectors: NDArray[np.float32]) -> list[str]:
-    """Encode each vector's little-endian float32 as base64."""
-    return [base64.b64encode(row).decode("ascii") for row in np.ascontiguousarray(vectors, dtype="<f4")]
+def base64_rows(vectors: NDArray[Any]) -> list[str]:
+    """Encode each vector's little-endian numbers as base64."""
+    return [base64.b64encode(row).decode("ascii") for row in to_little_endian(vectors)]
 
 
-def row_bytes(dimension: int, encoding_format: EncodingFormat) -> int:
-    """Return the most bytes that one vector takes in a response, whatever its numbers.
+def to_little_endian(vectors: NDArray[Any]) -> NDArray[Any]:
+    """Return the same numbers in one block of memory, in the byte order that every reader expects."""
+    return np.ascontiguousarray(vectors, vectors.dtype.newbyteorder("<"))
+
+
+def largest_row(request: EmbeddingRequest, service: Service) -> int:
+    """Return the most bytes that one vector of a request takes in a response."""
+    options = request.options
+    kind = TYPES[options.output_dtype or service.settings.output_dtype]
+    return row_bytes(options.dimensions or service.manifest.dimension, request.encoding_format, kind)
+
+
+def row_bytes(dimension: int, encoding_format: EncodingFormat, kind: VectorType = FLOAT32) -> int:
+    """Return the most bytes that one vector of a type takes in a response, whatever its numbers.
 
     A compressed response takes no more: numbers shrink by more than the third that base64 adds to them, and base64 strings are
     counted with that third.
     """
     if encoding_format == "base64":
-        return (dimension * 4 + 2) // 3 * 4 * 4 // 3 + ROW_BYTES
-    return dimension * NUMBER_BYTES + ROW_BYTES
+        return (kind.vector_bytes(dimension) + 2) // 3 * 4 * 4 // 3 + ROW_BYTES
+    return kind.numbers(dimension) * kind.json_bytes + ROW_BYTES
 
 
 def text_bytes(text: str) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 from handler.embedding.tokenization import check_encodable
 from handler.errors import Empty, TooLarge, Validation, kind, shown
 from handler.service import Options
+from handler.vector_types import type_name
 from handler.vectors import DIRECTIONS, ENCODING_FORMATS, Direction, EncodingFormat
 
 LARGEST_INTEGER = 2**31 - 1
@@ -96,7 +97,26 @@ def options(fields: Mapping[str, Any]) -> Options:
         truncation_direction=end,
         dimensions=_integer(fields, "dimensions"),
         use_cache=_boolean(fields, "use_cache", default=True),
+        output_dtype=output_dtype(fields),
     )
+
+
+def output_dtype(fields: Mapping[str, Any]) -> str | None:
+    """Read the type of vectors from `output_dtype` or from the one entry of `embedding_types`; None if neither is given.
+
+    Raises:
+        Validation: there is no such type, or more than one is named.
+    """
+    named = [type_name(fields["output_dtype"], "output_dtype")] if fields.get("output_dtype") is not None else []
+    if (listed := fields.get("embedding_types")) is not None:
+        if not isinstance(listed, list):
+            msg = f"`embedding_types` must be a list of one type of vectors. Given: {kind(listed)}"
+            raise Validation(msg)
+        named += [type_name(value, "embedding_types") for value in listed]
+        if len(listed) != 1 or len(set(named)) > 1:
+            msg = f"`embedding_types` must name one type of vectors, and the same as `output_dtype`. Given: {len(listed)} entries"
+            raise Validation(msg)
+    return named[0] if named else None
 
 
 def text(fields: Mapping[str, Any], name: str) -> str:

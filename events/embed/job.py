@@ -1,6 +1,6 @@
-"""One file of texts on its way to one file of vectors.
+"""Embed one file of texts as one file of vectors.
 
-Progress is recorded next to OUT while it is made, so that the same command resumes after an interruption of any kind:
+Progress is recorded in files next to OUT, so that the same command resumes after an interruption of any kind:
 
     OUT.partial          the beginning of OUT, renamed to OUT when it is complete
     OUT.progress         the states from which a run can resume: JSON objects, one a line; the first one describes the job
@@ -15,24 +15,26 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from events.embed.bar import Bar
 from events.embed.input import FileContent, check_paths, check_text_field
 from events.embed.output import OUTPUTS
 from events.embed.progress import Mark, Progress, Refused, fingerprint
+from handler.errors import Validation
 from handler.pipeline.batching import embed_contents
 from handler.records import Failure, Origin, Record, Result
 from handler.service import Service
 from handler.sinks.failures import to_body
 from handler.sources.files import FileRecord, find_file_kind, read_file
 from handler.sources.record_parsing import parse_record
+from handler.vector_types import FLOAT32, TYPES
 
 CALL_RECORDS = 512
-"""Records that are embedded together; an interrupt waits for them."""
+"""The records of one batch. An interrupt waits until the batch is embedded."""
 PART_RECORDS, PART_BYTES, PART_SECONDS = 4096, 32 * 1024 * 1024, 30.0
-"""A part is written, as one row group of Parquet, when it has so many records, was read from so many bytes, or took so long. A kill
-loses one part at most."""
+"""A part is written, as one row group of Parquet, when it has this many records, was read from this many bytes, or took this long.
+If the process is killed, at most one part is lost."""
 
 
 @dataclass(slots=True)
@@ -47,7 +49,7 @@ class Part:
 
 
 class Job:
-    """One input on its way to one output."""
+    """The embedding of one input file as one output file."""
 
     def __init__(self, source: Path, out: Path, text_field: str, service: Service, part_records: int = PART_RECORDS) -> None:
         """Check everything that can be checked before the first record is read.
@@ -62,13 +64,20 @@ class Job:
         self._content = FileContent(source)
         self._text_field = text_field
         self._service = service
-        self._format = OUTPUTS[out.suffix]()
+        self._type = TYPES[service.settings.output_dtype]
+        self._format = OUTPUTS[out.suffix](self._type.number.__name__)
         self._out = out
         self._partial = out.with_name(f"{out.name}.partial")
         self._failures = out.with_name(f"{out.name}.failures.jsonl")
         self._progress = Progress(out.with_name(f"{out.name}.progress"))
-        self._description = {"IN": fingerprint(source), "TEXT_FIELD": text_field, "model": service.manifest.fingerprint}
-        self._bar = Bar(self._share_done)
+        self._description: dict[str, Any] = {
+            "IN": fingerprint(source),
+            "TEXT_FIELD": text_field,
+            "model": service.manifest.fingerprint,
+            # None for float32, as in the progress of jobs that began before there were other types.
+            "TYPE": None if self._type is FLOAT32 else self._type.name,
+        }
+        self._bar = Bar()
         self._part_records = part_records
         self._is_stopping = False
 
@@ -100,7 +109,8 @@ class Job:
     def summary(self) -> str:
         """A sentence about the result of a finished job."""
         last = self._progress.last
-        numbers = f"{last.vectors:,} vectors of {self._service.manifest.dimension} numbers"
+        numbers = f"{last.vectors:,} vectors of {self._type.numbers(self._service.manifest.dimension)} numbers"
+        numbers += "" if self._type is FLOAT32 else f", as {self._type.name}"
         failed = f"; {last.failures:,} records failed, for the reasons in {self._failures}" if last.failures else ""
         return f"{numbers} in {self._out}{failed}"
 
@@ -108,10 +118,10 @@ class Job:
     def state(self) -> str:
         """A sentence about the state of an interrupted job, and how to resume it."""
         last = self._progress.last
-        return f"Stopped after {last.vectors + last.failures:,} records. The same command goes on from there"
+        return f"Stopped after {last.vectors + last.failures:,} records. The same command resumes from there"
 
     def _stop(self, _: int, __: FrameType | None) -> None:
-        """Stop after the records that are being embedded. A second interrupt stops at once and loses the part they are in."""
+        """Stop after the current batch. A second interrupt stops at once, and the current part is lost."""
         self._is_stopping = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -128,7 +138,7 @@ class Job:
         for batch in itertools.batched(self._pieces(mark.read), min(CALL_RECORDS, self._part_records), strict=False):
             self._embed_batch(batch, part)
             read = batch[-1].end
-            self._bar.show(mark.vectors + mark.failures + len(part), read)
+            self._bar.show(mark.vectors + mark.failures + len(part), self._share_done(read))
             is_full = len(part) >= self._part_records or read - mark.read >= PART_BYTES
             if is_full or time.monotonic() - begun >= PART_SECONDS or self._is_stopping:
                 mark = self._write(partial, failures, part, mark, read)
@@ -156,16 +166,18 @@ class Job:
                 case Failure():
                     part.failures.append(outcome)
 
-    def _record(self, record: FileRecord) -> Record | Failure:
-        if isinstance(record.fields, Failure):
-            place = {"start": record.start, "end": record.end}
-            return Failure(
-                record.fields.id, record.fields.error, record.fields.error_type, transient=False, origin=Origin(0, place)
-            )
-        return parse_record(record.fields, f"{self._content.name}:{record.start}", Origin(0, record.fields), self._text_field)
+    def _record(self, piece: FileRecord) -> Record | Failure:
+        if isinstance(piece.fields, Failure):
+            place = {"start": piece.start, "end": piece.end}
+            return Failure(piece.fields.id, piece.fields.error, piece.fields.error_type, transient=False, origin=Origin(0, place))
+        record = parse_record(piece.fields, f"{self._content.name}:{piece.start}", Origin(0, piece.fields), self._text_field)
+        if isinstance(record, Failure) or record.options.output_dtype in {None, self._type.name}:
+            return record
+        refusal = Validation(f"OUT has {self._type.name} vectors, as TYPE says; the record asks for {record.options.output_dtype}")
+        return Failure.of(refusal, record.id, record.origin)
 
     def _write(self, partial: BinaryIO, failures: BinaryIO, part: Part, mark: Mark, read: int) -> Mark:
-        """Write a part, then record the state after it, and return that."""
+        """Write a part, then record the state after it; return that state."""
         content, entry = self._format.part(part.results, mark.written) if part.results else (b"", None)
         lines = b"".join(to_body(failure, failure.origin.original, None) + b"\n" for failure in part.failures)
         _write_at(partial, mark.written, content)
@@ -203,7 +215,7 @@ class Job:
             self._failures.unlink(missing_ok=True)
 
     def _share_done(self, read: int) -> float:
-        """Return the share of the input that is done; for gzip, the share of the compressed bytes that was read."""
+        """Return the share of the input that is done. For gzip, it is the share of the compressed bytes that were read."""
         offset = self._content.offset if self._content.name.lower().endswith(".gz") else read
         return min(1.0, offset / max(1, self._size))
 
@@ -214,7 +226,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _write_at(file: BinaryIO, offset: int, content: bytes) -> None:
-    """Replace everything from `offset` on, and wait until it is on the disk."""
+    """Replace everything from `offset` on by `content`, and wait until it is on the disk."""
     file.seek(offset)
     file.truncate()
     file.write(content)

@@ -10,14 +10,14 @@ from handler.sinks.shard_formats import to_jsonl, to_rows
 
 
 class Output(Protocol):
-    """A format of OUT."""
+    """A format of OUT, written part by part, for vectors whose numbers have one type."""
 
     def begin(self) -> bytes:
         """Return the first bytes of a file."""
         ...
 
     def part(self, results: Sequence[Result], offset: int) -> tuple[bytes, Any]:
-        """Return the bytes of a part that begins at `offset`, and what `end` must know of it, as JSON."""
+        """Return the bytes of a part that begins at `offset`, and the entry for it that `end` gets, a value of JSON."""
         ...
 
     def end(self, parts: Iterable[Any]) -> bytes:
@@ -28,8 +28,12 @@ class Output(Protocol):
 class Jsonl:
     """Lines of JSON, with nothing before or after them."""
 
+    def __init__(self, numbers: str) -> None:
+        """Write numbers of any type."""
+        del numbers
+
     def begin(self) -> bytes:
-        """Return nothing."""
+        """Return no bytes: the first line follows."""
         return b""
 
     def part(self, results: Sequence[Result], offset: int) -> tuple[bytes, None]:
@@ -38,7 +42,7 @@ class Jsonl:
         return to_jsonl(results), None
 
     def end(self, parts: Iterable[Any]) -> bytes:
-        """Return nothing."""
+        """Return no bytes: the last line is the end."""
         del parts
         return b""
 
@@ -46,19 +50,24 @@ class Jsonl:
 class Parquet:
     """Row groups of Parquet, which the footer lists."""
 
+    def __init__(self, numbers: str) -> None:
+        """Write numbers of the type that numpy calls `numbers`."""
+        self._numbers = numbers
+
     def begin(self) -> bytes:
         """Return the format's magic number."""
         return MAGIC
 
     def part(self, results: Sequence[Result], offset: int) -> tuple[bytes, Any]:
         """Return a row group, and its entry in the footer."""
-        content, group = write_row_group(to_rows(results), offset)
+        content, group = write_row_group(to_rows(results), offset, self._numbers)
         return content, asdict(group)
 
     def end(self, parts: Iterable[Any]) -> bytes:
         """Return the footer."""
-        return write_footer([RowGroup(part["rows"], tuple(Chunk(**chunk) for chunk in part["chunks"])) for part in parts])
+        groups = [RowGroup(part["rows"], tuple(Chunk(**chunk) for chunk in part["chunks"])) for part in parts]
+        return write_footer(groups, self._numbers)
 
 
-OUTPUTS: Mapping[str, Callable[[], Output]] = {".jsonl": Jsonl, ".parquet": Parquet}
+OUTPUTS: Mapping[str, Callable[[str], Output]] = {".jsonl": Jsonl, ".parquet": Parquet}
 """The formats, by the ending of OUT."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from fastapi import Response
 
-from handler.encoding import encode_vectors, row_bytes
+from handler.encoding import encode_vectors, largest_row
 from handler.errors import Validation, shown
 from handler.http.request import HttpRequest
 from handler.http.responses import embedding_response
@@ -22,8 +22,7 @@ def feature_extraction(request: HttpRequest) -> Response:
     if asks_for_similarity(fields):
         return similarities(request, fields)
     asked = request.parse(fields)
-    dimension = asked.options.dimensions or request.service.manifest.dimension
-    request.door.check_response(len(asked.texts), row_bytes(dimension, asked.encoding_format))
+    request.door.check_response(len(asked.texts), largest_row(asked, request.service))
     result = request.embed(asked.texts, asked.options)
     return embedding_response(request, encode_vectors(result.vectors, asked.encoding_format), result)
 

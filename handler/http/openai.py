@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 from fastapi import Response
 
-from handler.encoding import base64_rows, row_bytes
+from handler.encoding import base64_rows, largest_row
 from handler.http.request import HttpRequest
 from handler.http.responses import embedding_response
 from handler.http.token_ids import are_ids, check_count
@@ -30,8 +30,7 @@ def embeddings(request: HttpRequest) -> Response:
         check_count("input", len(given))
         fields["input"] = text_of(given)
     asked = request.parse(fields, "input", lambda texts: _decoded(texts, text_of))
-    dimension = asked.options.dimensions or request.service.manifest.dimension
-    request.door.check_response(len(asked.texts), ITEM_BYTES + row_bytes(dimension, asked.encoding_format))
+    request.door.check_response(len(asked.texts), ITEM_BYTES + largest_row(asked, request.service))
     result = request.embed(asked.texts, asked.options)
     rows: Any = base64_rows(result.vectors) if asked.encoding_format == "base64" else np.ascontiguousarray(result.vectors)
     content = {

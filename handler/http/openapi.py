@@ -8,6 +8,7 @@ from handler.http import dialect_schemas
 from handler.http.responses import HEADERS
 from handler.http.routes import KEY_HEADERS, ROUTES, Key, Route
 from handler.http.schema_parts import COUNT, OPTIONS, TEXT, TEXTS, VECTOR, object_of
+from handler.vector_types import TYPES
 
 TOKEN_IDS = {
     "type": "array",
@@ -16,8 +17,16 @@ TOKEN_IDS = {
     "description": "Token ids of the model that is served.",
 }
 ID_LISTS = [TOKEN_IDS, {"type": "array", "minItems": 1, "items": TOKEN_IDS}]
-BASE64 = {"type": "string", "description": "Little-endian float32 in base64."}
-ENCODING_FORMAT = {"encoding_format": {"enum": ["float", "base64", None], "default": "float"}}
+BASE64 = {"type": "string", "description": "The little-endian numbers of a vector in base64."}
+DTYPE: dict[str, Any] = {"enum": ["float", *TYPES]}
+ENCODING_FORMAT = {
+    "encoding_format": {"enum": ["float", "base64", None], "default": "float"},
+    "output_dtype": {
+        "anyOf": [DTYPE, {"type": "null"}],
+        "description": "The numbers of a vector: float32, or a byte (int8, uint8) or a bit (binary, ubinary) for each dimension.",
+    },
+    "embedding_types": {"type": ["array", "null"], "items": DTYPE, "minItems": 1, "maxItems": 1},
+}
 NOT_HERE = {"type": "null", "description": "A key of text-embeddings-inference that has no meaning here."}
 NO_FIGURES = dict.fromkeys(
     ("max_concurrent_requests", "max_batch_requests", "tokenization_workers", "sha", "docker_label"), NOT_HERE
@@ -140,6 +149,8 @@ SCHEMAS: dict[str, Any] = {
             "auto_truncate": {"type": "boolean"},
             "prompts": {"type": "object"},
             "version": {"type": "string"},
+            "output_dtypes": {"type": "array", "items": DTYPE, "description": "The types of whole vectors."},
+            "int8_dimensions": {"type": "array", "items": COUNT, "description": "The numbers of dimensions of int8 and uint8."},
             "rerank": {"const": "similarity", "description": "The scores of /rerank."},
         },
         "model_id", "model_sha", "max_input_length", "max_client_batch_size", "prompts", "version", *NO_FIGURES,

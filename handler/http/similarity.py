@@ -14,6 +14,7 @@ from handler.http.request import HttpRequest
 from handler.http.responses import embedding_response
 from handler.parsing import text
 from handler.service import Options
+from handler.vector_types import FLOAT32
 from handler.vectors import Vectors
 
 FUNCTIONS: dict[str, Callable[[Vectors, Vectors], Vectors]] = {
@@ -59,4 +60,4 @@ def similarities(request: HttpRequest, fields: Mapping[str, Any]) -> Response:
 
 def comparable(options: Options, manifest: Manifest) -> Options:
     """Return the options with which the model's similarity function compares vectors."""
-    return replace(options, normalize=manifest.similarity == "cosine")
+    return replace(options, normalize=manifest.similarity == "cosine", output_dtype=FLOAT32.name)

@@ -10,6 +10,7 @@ from handler.http.request import HttpRequest
 from handler.http.responses import embedding_response
 from handler.http.token_ids import are_ids, check_count
 from handler.parsing import check_batch, flag
+from handler.vector_types import ModelTypes
 
 
 def health(request: HttpRequest) -> Response:
@@ -38,6 +39,7 @@ def info(request: HttpRequest) -> Response:
         "sha": None,
         "docker_label": None,
         "kernels": request.service.kernels or None,
+        **ModelTypes(manifest.dimension, manifest.ranges).description,
         "rerank": "similarity",
     }
     return Response(orjson.dumps(content), media_type="application/json")

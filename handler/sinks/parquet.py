@@ -1,9 +1,10 @@
 """Parquet files of vectors, in the simplest encoding of the format, written without pyarrow (165 MB; Lambda's limit is 250).
 
-Each call writes one row group with one uncompressed PLAIN page for each column:
+Each call writes one row group with one uncompressed PLAIN page for each column. int8 and uint8, which the format stores in 4 bytes,
+are indices into a dictionary, a byte each:
 
     id         text
-    embedding  list of float32
+    embedding  list of float32, int8 or uint8
     tokens     int32
     truncated  boolean
     metadata   text (JSON)
@@ -16,6 +17,7 @@ Law: rows in, bytes out; knows the format alone.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,11 +29,11 @@ LARGEST_PAGE = 2**31 - 1
 # The numbers of enumerations in parquet.thrift.
 BOOLEAN, INT32, FLOAT, BYTE_ARRAY = 0, 1, 4, 6
 REQUIRED, REPEATED = 0, 2
-UTF8, LIST = 0, 3
-AS_STRING, AS_LIST = 1, 3
-PLAIN, RLE = 0, 3
+UTF8, LIST, UINT_8, INT_8 = 0, 3, 11, 15
+AS_STRING, AS_LIST, AS_INTEGER = 1, 3, 10
+PLAIN, RLE, RLE_DICTIONARY = 0, 3, 8
 UNCOMPRESSED = 0
-DATA_PAGE = 0
+DATA_PAGE, DICTIONARY_PAGE = 0, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Row:
     """One row. `metadata` is JSON."""
 
     id: bytes
-    embedding: NDArray[np.float32]
+    embedding: NDArray[Any]
     tokens: int
     truncated: bool
     metadata: bytes
@@ -47,11 +49,12 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """The place of one column in the file. `values` counts each number of a list."""
+    """The place of a column in the file. `values` counts each number of a list. `dictionary` is the size of the dictionary page."""
 
     offset: int
     size: int
     values: int
+    dictionary: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,51 +65,58 @@ class RowGroup:
     chunks: tuple[Chunk, ...]
 
 
-def write_row_group(rows: Sequence[Row], offset: int) -> tuple[bytes, RowGroup]:
-    """Return the bytes of at least one row, and their entry in the footer if they are written at `offset` of the file."""
+def write_row_group(rows: Sequence[Row], offset: int, numbers: str = "float32") -> tuple[bytes, RowGroup]:
+    """Return the bytes of a row group of at least one row, to be written at `offset` of the file, and its entry in the footer.
+
+    `numbers` names one of ELEMENTS: the type of all vectors of the file.
+    """
+    element = ELEMENTS[numbers]
+    count = sum(row.embedding.size for row in rows)
     pages = [
         _page(len(rows), _texts(row.id for row in rows)),
-        _page(sum(row.embedding.size for row in rows), _lists([row.embedding for row in rows])),
+        element.dictionary + _page(count, _lists([row.embedding for row in rows], element), element.encodings[-1]),
         _page(len(rows), np.array([row.tokens for row in rows], "<i4").tobytes()),
         _page(len(rows), np.packbits([row.truncated for row in rows], bitorder="little").tobytes()),
         _page(len(rows), _texts(row.metadata for row in rows)),
     ]
-    counts = [len(rows), sum(row.embedding.size for row in rows), len(rows), len(rows), len(rows)]
+    counts = [len(rows), count, len(rows), len(rows), len(rows)]
+    dictionaries = [0, len(element.dictionary), 0, 0, 0]
     chunks = []
-    for page, count in zip(pages, counts, strict=True):
-        chunks.append(Chunk(offset, len(page), count))
+    for page, values, dictionary in zip(pages, counts, dictionaries, strict=True):
+        chunks.append(Chunk(offset, len(page), values, dictionary))
         offset += len(page)
     return b"".join(pages), RowGroup(len(rows), tuple(chunks))
 
 
-def write_footer(groups: Sequence[RowGroup]) -> bytes:
-    """Return the end of a file of these row groups. The file begins with MAGIC, and the first row group follows it."""
+def write_footer(groups: Sequence[RowGroup], numbers: str = "float32") -> bytes:
+    """Return the last bytes of a file with these row groups. The file begins with MAGIC, and the first row group follows it."""
+    element = ELEMENTS[numbers]
     metadata = _struct(
         (1, _int32(1)),
-        (2, _list(STRUCT, _SCHEMA)),
+        (2, _list(STRUCT, _schema(element))),
         (3, _int64(sum(group.rows for group in groups))),
-        (4, _list(STRUCT, [_describe_row_group(group) for group in groups])),
+        (4, _list(STRUCT, [_describe_row_group(group, element) for group in groups])),
         (6, _binary(CREATED_BY.encode())),
     )
     return metadata + len(metadata).to_bytes(4, "little") + MAGIC
 
 
-def write_file(rows: Sequence[Row]) -> bytes:
+def write_file(rows: Sequence[Row], numbers: str = "float32") -> bytes:
     """Return a whole file, which may have no rows."""
     if not rows:
-        return MAGIC + write_footer([])
-    body, group = write_row_group(rows, len(MAGIC))
-    return MAGIC + body + write_footer([group])
+        return MAGIC + write_footer([], numbers)
+    body, group = write_row_group(rows, len(MAGIC), numbers)
+    return MAGIC + body + write_footer([group], numbers)
 
 
 # --- Pages, which hold the values of a column ------------------------------------------------------------------------
 
 
-def _page(values: int, body: bytes) -> bytes:
+def _page(values: int, body: bytes, encoding: int = PLAIN) -> bytes:
     if len(body) > LARGEST_PAGE:
         msg = f"A column of a row group may have {LARGEST_PAGE} bytes; this one has {len(body)}"
         raise ValueError(msg)
-    header = _struct((1, _int32(values)), (2, _int32(PLAIN)), (3, _int32(RLE)), (4, _int32(RLE)))
+    header = _struct((1, _int32(values)), (2, _int32(encoding)), (3, _int32(RLE)), (4, _int32(RLE)))
     size = _int32(len(body))
     return _struct((1, _int32(DATA_PAGE)), (2, size), (3, size), (5, (STRUCT, header))) + body
 
@@ -115,7 +125,7 @@ def _texts(texts: Iterable[bytes]) -> bytes:
     return b"".join(part for text in texts for part in (len(text).to_bytes(4, "little"), text))
 
 
-def _lists(vectors: Sequence[NDArray[np.float32]]) -> bytes:
+def _lists(vectors: Sequence[NDArray[Any]], element: "Element") -> bytes:
     """Return the numbers of all lists, after their repetition levels and their definition levels.
 
     The repetition level is 0 at the first number of a list and 1 at the others. The definition level of a number is 1. Levels are
@@ -127,12 +137,19 @@ def _lists(vectors: Sequence[NDArray[np.float32]]) -> bytes:
     )
     definition = _varint(sum(vector.size for vector in vectors) << 1) + b"\1"
     levels = [part for level in (repetition, definition) for part in (len(level).to_bytes(4, "little"), level)]
-    return b"".join([*levels, *(np.ascontiguousarray(vector, "<f4").tobytes() for vector in vectors)])
+    numbers = b"".join(np.ascontiguousarray(vector, element.number).tobytes() for vector in vectors)
+    return b"".join([*levels, _indices(numbers) if element.dictionary else numbers])
+
+
+def _indices(numbers: bytes) -> bytes:
+    """Encode indices of one byte: their width in bits, then one run of groups of 8, of which zeros fill up the last."""
+    groups = -(-len(numbers) // 8)
+    return b"\x08" + _varint(groups << 1 | 1) + numbers.ljust(groups * 8, b"\0")
 
 
 # --- Thrift's compact protocol, which encodes all metadata of a file --------------------------------------
 
-I32, I64, BINARY, LIST_OF, STRUCT = 5, 6, 8, 9, 12
+TRUE, FALSE, I8, I32, I64, BINARY, LIST_OF, STRUCT = 1, 2, 3, 5, 6, 8, 9, 12
 SHORT_LIST = 15
 CONTINUED = 0x80
 """The bit that says that another byte of the number follows. Each byte has seven bits of it, the lowest first."""
@@ -185,37 +202,73 @@ def _element(name: str, *fields: tuple[int, Value], repetition: int = REQUIRED) 
     return _struct(*sorted([(3, _int32(repetition)), (4, _binary(name.encode())), *fields]))
 
 
-def _meaning(converted: int, logical: int) -> tuple[tuple[int, Value], ...]:
+def _meaning(converted: int, logical: int, parameters: bytes = b"\0") -> tuple[tuple[int, Value], ...]:
     """Return the meaning of an element: its converted type for older readers, its logical type for newer ones."""
-    return (6, _int32(converted)), (10, (STRUCT, _struct((logical, (STRUCT, _struct())))))
+    return (6, _int32(converted)), (10, (STRUCT, _struct((logical, (STRUCT, parameters)))))
 
 
-_SCHEMA = [
-    _struct((4, _binary(b"schema")), (5, _int32(5))),
-    _element("id", (1, _int32(BYTE_ARRAY)), *_meaning(UTF8, AS_STRING)),
-    _element("embedding", (5, _int32(1)), *_meaning(LIST, AS_LIST)),
-    _element("list", (5, _int32(1)), repetition=REPEATED),
-    _element("element", (1, _int32(FLOAT))),
-    _element("tokens", (1, _int32(INT32))),
-    _element("truncated", (1, _int32(BOOLEAN))),
-    _element("metadata", (1, _int32(BYTE_ARRAY)), *_meaning(UTF8, AS_STRING)),
-]
-"""Depth first: the children of an element follow it."""
+@dataclass(frozen=True, slots=True)
+class Element:
+    """The encoding of the numbers of the lists: `number` names their type in numpy.
 
-_COLUMNS: tuple[tuple[int, tuple[bytes, ...], tuple[int, ...]], ...] = (
-    (BYTE_ARRAY, (b"id",), (PLAIN,)),
-    (FLOAT, (b"embedding", b"list", b"element"), (PLAIN, RLE)),
-    (INT32, (b"tokens",), (PLAIN,)),
-    (BOOLEAN, (b"truncated",), (PLAIN,)),
-    (BYTE_ARRAY, (b"metadata",), (PLAIN,)),
-)
-"""The type of each column, its path in the schema, and the encodings of its pages."""
+    `kind` is the format's type, and `meaning` what readers take it for. If there is a `dictionary`, which is a page of its own, the
+    numbers are indices into it. `encodings` are those of its pages; that of the numbers is the last.
+    """
+
+    number: str
+    kind: int = FLOAT
+    meaning: tuple[tuple[int, Value], ...] = ()
+    dictionary: bytes = b""
+    encodings: tuple[int, ...] = (RLE, PLAIN)
 
 
-def _describe_row_group(group: RowGroup) -> bytes:
+def _integers(number: str, converted: int, *, is_signed: bool) -> Element:
+    """Make the encoding of integers of 8 bits: the dictionary holds all of them, each at the index that its own byte is."""
+    everything = np.arange(256, dtype=np.uint8).view(number).astype("<i4").tobytes()
+    header, size = _struct((1, _int32(256)), (2, _int32(PLAIN))), _int32(len(everything))
+    page = _struct((1, _int32(DICTIONARY_PAGE)), (2, size), (3, size), (7, (STRUCT, header))) + everything
+    width = _struct((1, (I8, b"\x08")), (2, (TRUE if is_signed else FALSE, b"")))
+    return Element(number, INT32, _meaning(converted, AS_INTEGER, width), page, (PLAIN, RLE, RLE_DICTIONARY))
+
+
+ELEMENTS = {
+    "float32": Element("<f4"),
+    "int8": _integers("int8", INT_8, is_signed=True),
+    "uint8": _integers("uint8", UINT_8, is_signed=False),
+}
+"""By the name of the type in numpy."""
+
+
+def _schema(element: Element) -> list[bytes]:
+    """List the elements of the schema depth first: the children of an element follow it."""
+    return [
+        _struct((4, _binary(b"schema")), (5, _int32(5))),
+        _element("id", (1, _int32(BYTE_ARRAY)), *_meaning(UTF8, AS_STRING)),
+        _element("embedding", (5, _int32(1)), *_meaning(LIST, AS_LIST)),
+        _element("list", (5, _int32(1)), repetition=REPEATED),
+        _element("element", (1, _int32(element.kind)), *element.meaning),
+        _element("tokens", (1, _int32(INT32))),
+        _element("truncated", (1, _int32(BOOLEAN))),
+        _element("metadata", (1, _int32(BYTE_ARRAY)), *_meaning(UTF8, AS_STRING)),
+    ]
+
+
+def _columns(element: Element) -> tuple[tuple[int, tuple[bytes, ...], tuple[int, ...]], ...]:
+    """Return the type of each column, its path in the schema, and the encodings of its pages."""
+    return (
+        (BYTE_ARRAY, (b"id",), (PLAIN,)),
+        (element.kind, (b"embedding", b"list", b"element"), element.encodings),
+        (INT32, (b"tokens",), (PLAIN,)),
+        (BOOLEAN, (b"truncated",), (PLAIN,)),
+        (BYTE_ARRAY, (b"metadata",), (PLAIN,)),
+    )
+
+
+def _describe_row_group(group: RowGroup, element: Element) -> bytes:
     chunks = []
-    for (kind, path, encodings), chunk in zip(_COLUMNS, group.chunks, strict=True):
+    for (kind, path, encodings), chunk in zip(_columns(element), group.chunks, strict=True):
         size = _int64(chunk.size)
+        dictionary = [(11, _int64(chunk.offset))] if chunk.dictionary else []
         metadata = _struct(
             (1, _int32(kind)),
             (2, _list(I32, [_int32(encoding)[1] for encoding in encodings])),
@@ -224,7 +277,8 @@ def _describe_row_group(group: RowGroup) -> bytes:
             (5, _int64(chunk.values)),
             (6, size),
             (7, size),
-            (9, _int64(chunk.offset)),
+            (9, _int64(chunk.offset + chunk.dictionary)),
+            *dictionary,
         )
         chunks.append(_struct((2, _int64(chunk.offset)), (3, (STRUCT, metadata))))
     total = sum(chunk.size for chunk in group.chunks)

@@ -21,8 +21,9 @@ def to_jsonl(results: Sequence[Result]) -> bytes:
 
 
 def to_parquet(results: Sequence[Result]) -> bytes:
-    """Write a Parquet file of one row group."""
-    return write_file(to_rows(results))
+    """Write a Parquet file of one row group; its vectors are float32 if the records name types whose numbers differ."""
+    numbers = {result.vector.dtype.name for result in results}
+    return write_file(to_rows(results), numbers.pop() if len(numbers) == 1 else "float32")
 
 
 def to_rows(results: Sequence[Result]) -> list[Row]:
@@ -44,9 +45,9 @@ FORMATS: Mapping[str, Format] = {"jsonl": to_jsonl, "parquet": to_parquet}
 
 
 def name_shard(results: Sequence[Result]) -> str:
-    """Return a name that the same records, embedded with the same options, have again on every machine.
+    """Return a name for a shard. The same records with the same options give the same name on every machine.
 
-    It depends on the input, not on the vectors: another kind of CPU may compute other last bits.
+    It depends on the input, not on the vectors, because another kind of CPU may compute other last bits.
     """
     inputs = [[result.record.id, result.record.text, astuple(result.record.options), result.record.metadata] for result in results]
     return hashlib.sha256(to_json(inputs)).hexdigest()[:32]

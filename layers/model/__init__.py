@@ -48,4 +48,5 @@ int4.py              4-bit weights
 calibration.py       inputs of linear layers, for int8 and int4
 corpus.py            passages for calibration and scoring
 fidelity.py          how close vectors are to those of float32
+ranges.py            ranges of dimensions, for int8 vectors
 """

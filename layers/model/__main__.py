@@ -35,7 +35,8 @@ def main() -> int:
         bounds = _bounds(os.environ.get("MIN_COSINE", ""))
         source = sources.find(sources.Request(arguments.model, arguments.cache, arguments.onnx), say)
         overrides = Overrides(arguments.pooling, BOOLEANS.get(arguments.normalize), arguments.max_length, arguments.task)
-        order = Order(source, arguments.out, arguments.precision, bounds, os.process_cpu_count() or 1, overrides=overrides)
+        threads, sizes = os.process_cpu_count() or 1, _sizes(arguments.matryoshka)
+        order = Order(source, arguments.out, arguments.precision, bounds, threads, overrides=overrides, sizes=sizes)
         manifest = build(order, say)
     except (Unsupported, Backend) as refusal:
         print(f"Not built: {refusal}", file=sys.stderr)
@@ -77,6 +78,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--normalize", choices=BOOLEANS, help="whether requests that do not say get vectors of length 1")
     parser.add_argument("--max-length", type=int, help="how many tokens a text may have")
     parser.add_argument("--task", help="which of the tasks that its ONNX file takes, such as retrieval.passage")
+    parser.add_argument("--matryoshka", metavar="SIZES", default="", help="numbers of dimensions that int8 is served for: 256,128")
     parser.add_argument("--push", metavar="URI", default="", help="upload what was built to s3://bucket/prefix")
     parser.add_argument(
         "--cache", type=Path, default=Path("build", "sources"), help="where downloads are kept (default: %(default)s)"
@@ -88,6 +90,13 @@ def _check_push(uri: str) -> None:
     if uri and not re.fullmatch(BUCKET_AND_PREFIX, uri, re.ASCII):
         msg = f"PUSH must be s3://bucket/prefix; it is {uri!r}"
         raise Unsupported(msg)
+
+
+def _sizes(listed: str) -> tuple[int, ...]:
+    if not re.fullmatch(r"(\d{1,5}(,\d{1,5})*)?", listed, re.ASCII):
+        msg = f"MATRYOSHKA must be numbers of dimensions with commas between, like 256,128; it is {listed!r}"
+        raise Unsupported(msg)
+    return tuple(map(int, filter(None, listed.split(","))))
 
 
 def _bounds(override: str) -> Bounds | None:

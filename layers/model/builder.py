@@ -13,8 +13,8 @@ from handler.embedding.encoder import Encoder
 from handler.embedding.manifest import GRAPH, MANIFEST, TOKENIZER, WEIGHTS, Manifest, sha256
 from handler.embedding.tokenization import Tokenization
 from handler.vectors import TokenIds, Vectors
-from layers.model import networks, tokenizer
-from layers.model.configuration import Unsupported
+from layers.model import networks, ranges, tokenizer
+from layers.model.configuration import Configuration, Unsupported
 from layers.model.corpus import corpus_digest, passages
 from layers.model.fidelity import Fidelity, check_usable
 from layers.model.graph import ENCODER, portable
@@ -42,6 +42,7 @@ class Order:
     bounds: the cosines that the model must reach; None for those of the precision.
     passages: how many passages are used to compare the model with its float32 graph.
     overrides: settings that replace what the files say.
+    sizes: the numbers of dimensions, besides all, for which int8 vectors get ranges; if empty, those that the model's files name.
     """
 
     source: Source
@@ -51,6 +52,7 @@ class Order:
     threads: int
     passages: int = SCORING_PASSAGES
     overrides: Overrides = FILES
+    sizes: tuple[int, ...] = ()
 
 
 def build(order: Order, say: Say) -> Manifest:
@@ -73,6 +75,8 @@ def build(order: Order, say: Say) -> Manifest:
         tokenizer.check_known(reference, passages("scoring", TRIAL_PASSAGES))
         if isinstance(specification.network, Exported) and specification.network.reason:
             say(f"Taking the model's own ONNX file: {specification.network.reason}")
+        configured = Configuration.read(specification.transformer, "config.json").get("matryoshka_dimensions")
+        sizes = ranges.sizes(order.sizes, configured, order.source.card, specification.dimension)
         network = networks.read(specification)
         networks.check(network, order.precision)
         tokenization = Tokenization(reference, specification.max_length)
@@ -88,9 +92,14 @@ def build(order: Order, say: Say) -> Manifest:
             del network  # free its weights: measuring loads both models
             fidelity = _measure(order, bounds, (folder, manifest), (reference, exact), tokenization, say)
             manifest = replace(manifest, fidelity=asdict(fidelity) | {"bounds": list(bounds), "corpus": corpus_digest()})
-            manifest.write(folder)
         else:
             _try(order, folder, manifest, tokenization, say)
+        say(f"Measuring the ranges of int8 vectors of {', '.join(map(str, (*sizes, manifest.dimension)))} dimensions")
+        encoder = Encoder(folder, manifest, order.threads)
+        texts = passages("calibration", CALIBRATION_PASSAGES)
+        measured = ranges.measure(encoder, tokenization, texts, list(manifest.prompts.values()))
+        manifest = replace(manifest, ranges=ranges.ranges(measured, sizes))
+        manifest.write(folder)
         if order.out.exists():
             order.out.rename(Path(scratch, "replaced"))
         folder.rename(order.out)
@@ -145,6 +154,7 @@ def _write_manifest(folder: Path, source: Source, specification: Specification, 
         sources=source.digests(network.path if isinstance(network, Exported) else None),
         fidelity={},
         portable=is_portable,
+        ranges={},
         codec=traits.codec,
         operators=any(node.domain == ENCODER for node in graph.graph.node),
         loading=traits.loading,

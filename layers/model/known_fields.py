@@ -100,7 +100,7 @@ MODEL_ARGUMENTS = Fields(
 ENCODER = Fields(
     used=(
         *("model_type", "tokenizer_class", "vocab_size", "max_position_embeddings", "pad_token_id"),
-        *("position_embedding_type", "is_decoder", "auto_map"),
+        *("position_embedding_type", "is_decoder", "auto_map", "matryoshka_dimensions"),
     ),
     harmless={
         "done while training alone": (
@@ -139,6 +139,7 @@ ENCODER = Fields(
             *("num_return_sequences", "forced_bos_token_id", "forced_eos_token_id", "remove_invalid_values"),
             *("exponential_decay_length_penalty", "suppress_tokens", "begin_suppress_tokens", "prefix"),
         ),
+        "of truncating vectors, which a request asks for": ("is_matryoshka",),
         "names and versions": (
             "_name_or_path",
             "name_or_path",

@@ -33,13 +33,17 @@ class Source:
     exported: OnnxFile | None = None
 
     @property
+    def card(self) -> str:
+        """Return the beginning of the model card; nothing where there is none."""
+        if not exists(self.folder, CARD):
+            return ""
+        with regular(self.folder, CARD).open("rb") as card:
+            return card.read(CARD_BYTES).decode("utf-8", errors="replace")
+
+    @property
     def license(self) -> str:
         """Return the licence named in the model card's front matter."""
-        if not exists(self.folder, CARD):
-            return "unknown"
-        with regular(self.folder, CARD).open("rb") as card:
-            text = card.read(CARD_BYTES).decode("utf-8", errors="replace")
-        found = re.match(r"---\n(?:.*\n)*?license:\s*([\w.-]+)", text)
+        found = re.match(r"---\n(?:.*\n)*?license:\s*([\w.-]+)", self.card)
         return found[1] if found else "unknown"
 
     def digests(self, own: Path | None) -> dict[str, str]:

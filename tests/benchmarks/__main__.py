@@ -11,7 +11,7 @@ from pathlib import Path
 from handler.errors import Backend
 from layers.model.configuration import Unsupported
 
-from . import cache, cold, corpus, encoder, growth, memory, operators, pipeline, plots, precisions, request, sharing
+from . import cache, cold, corpus, encoder, growth, memory, operators, pipeline, plots, precisions, request, sharing, small_vectors
 from .comparison import comparison
 from .effort import FULL, QUICK, Effort
 from .machine import Machine
@@ -23,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
     "encoder": encoder.tables,
     "sharing": sharing.tables,
     "precisions": precisions.tables,
+    "small": small_vectors.tables,
     "corpus": corpus.tables,
     "pipeline": pipeline.tables,
     "growth": growth.tables,

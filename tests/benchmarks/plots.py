@@ -27,6 +27,12 @@ PLOTS: Mapping[str, Plot] = {
     "operators": Plot(
         "Linear: GMAC/s by rows", ("bound", "384x1152", "384x384", "384x1536 gelu", "1536x384"), "GMAC/s", linear=False
     ),
+    "small": Plot(
+        "Small vectors: recall by dimensions",
+        ("float32", "int8", "int8 rescored", "binary", "binary rescored"),
+        "recall of float32's top 10",
+        linear=False,
+    ),
     "stock": Plot("Encoder, 1 thread: milliseconds a text", ("ours int8", "stock int8", "ours fp32"), "ms a text", linear=False),
 }
 """The plots by the names of their files."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from events.embed.__main__ import INTERRUPTED
 from events.embed.job import Job
+from handler.config import Settings
 from handler.embedding.manifest import Manifest
 from handler.service import Embeddings, Options, Service
 from handler.vectors import NEVER, Vectors
@@ -24,6 +25,7 @@ class FastService:
     """A service whose vectors are four bytes of each text's digest."""
 
     manifest = Manifest.read(INT8)
+    settings = Settings.from_environment({})
 
     def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
         """Return vectors made of digests."""

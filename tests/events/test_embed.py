@@ -19,7 +19,7 @@ from events.embed.job import Job
 from events.embed.progress import Refused
 from handler.errors import Validation
 from handler.service import Options, Service
-from tests.conftest import INT8, ROOT
+from tests.conftest import INT8, ROOT, serve
 from tests.pipelines.fakes import FakeService
 
 RECORDS = 2000
@@ -181,6 +181,7 @@ def interrupted(corpus: Path, made: Path) -> None:
     """Interrupt a job, so that there is a state to resume from."""
     with fast(corpus, made) as running:
         while not begun(made, 2):
+            assert running.poll() is None, "it ended before it was interrupted"
             time.sleep(0.001)
         running.kill()
 
@@ -231,6 +232,34 @@ def test_a_job_whose_partial_file_is_missing_is_not_resumed(corpus: Path, tmp_pa
     assert not made.exists()
 
 
+@pytest.mark.parametrize("out", ["out.parquet", "out.jsonl"])
+def test_a_file_has_vectors_of_the_type_asked_for(tmp_path: Path, service: Service, out: str) -> None:
+    """`make embed TYPE=int8`; a record that names another type has no place in it."""
+    source, made = tmp_path / "in.jsonl", tmp_path / out
+    texts = ["How is the weather?", "Is it raining?"]
+    records = [{"inputs": texts[0]}, {"inputs": "a", "output_dtype": "float"}, {"inputs": texts[1], "output_dtype": "int8"}]
+    source.write_text("".join(json.dumps(record) + "\n" for record in records))
+    ran = embed(source, made, OUTPUT_DTYPE="int8")
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith(f"2 vectors of 384 numbers, as int8 in {made}; 1 records failed")
+    assert [row["embedding"] for row in rows(made)] == service.embed(texts, Options(output_dtype="int8")).vectors.tolist()
+    failure = json.loads(Path(f"{made}.failures.jsonl").read_text())
+    assert failure["error"] == "OUT has int8 vectors, as TYPE says; the record asks for float32"
+
+
+def test_work_begun_with_another_type_is_not_resumed(corpus: Path, tmp_path: Path, service: Service) -> None:
+    """One file has vectors of one type."""
+    made = tmp_path / "out.jsonl"
+    interrupted(corpus, made)
+    with pytest.raises(Refused, match="is from a run with another TYPE"):
+        Job(corpus, made, "inputs", serve(INT8, OUTPUT_DTYPE="ubinary")).run()
+    progress = Path(f"{made}.progress")
+    begun, rest = progress.read_text().split("\n", 1)
+    progress.write_text(json.dumps({"of": json.loads(begun)["of"] | {"TYPE": "ubinary"}}) + f"\n{rest}")
+    with pytest.raises(Refused, match="is from a run with another TYPE"):
+        Job(corpus, made, "inputs", service).run()
+
+
 @pytest.mark.parametrize(
     ("more", "text_field", "changed"), [(b'{"inputs": "One more."}\n', "inputs", "IN"), (b"", "id", "TEXT_FIELD")]
 )
@@ -245,5 +274,5 @@ def test_a_job_with_another_input_is_not_resumed(
         Job(corpus, made, text_field, service).run()
     assert str(refused.value) == (
         f"{made}.progress is from a run with another {changed}. "
-        "Give the command what that run was given to resume it, or delete the file to start again"
+        "Give the command the same values to resume that run, or delete the file to start again"
     )

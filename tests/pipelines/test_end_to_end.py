@@ -1,13 +1,11 @@
 """The texts of every source become vectors in every sink, through AWS's APIs over HTTP."""
 
-import io
 import json
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from events.aws import LocalAWS
@@ -15,57 +13,10 @@ from events.invoke import DOCUMENT, PASSAGES
 from handler.service import Options, Service
 from tests.handler.functions.fake_lambda import Context
 from tests.handler.known_events import EVENTS
-from tests.pipelines.deployment import TEXTS, Read, function, read_objects, s3_jsonl
+from tests.pipelines.deployment import EXPECTED, TEXTS, Read, eventbridge, function, s3_jsonl, s3_parquet, s3_vectors, sqs
 from tests.pipelines.fakes import FakeService
 from tests.pipelines.poller import Queue, poll
 from tests.secrecy import say
-
-EXPECTED: dict[str, dict[str, str]] = {
-    "sqs": {"059f36b4-87a3-44ab-83d2-661970000001": TEXTS[0], "weather-2": TEXTS[1], "sns-in-sqs": TEXTS[1]},
-    "sqs_fifo": {"weather-0": TEXTS[0], "weather-1": TEXTS[1], "weather-2": TEXTS[0]},
-    "sns": {"weather-1": TEXTS[0]},
-    "eventbridge": {"weather-1": TEXTS[0]},
-    "kinesis": {EVENTS["kinesis"]["Records"][0]["eventID"]: TEXTS[0], "weather-2": TEXTS[1]},
-    "kinesis_aggregated": {f"{EVENTS['kinesis_aggregated']['Records'][0]['eventID']}:0": TEXTS[0], "weather-2": TEXTS[1]},
-    "dynamodb": {"weather-1": TEXTS[0], "weather-2": TEXTS[1]},
-    "s3": {"weather-1": TEXTS[0], "weather-2": TEXTS[1]},
-    "s3_eventbridge": {"weather-1": TEXTS[0], "weather-2": TEXTS[1]},
-    "distributed_map": {"1": TEXTS[0], "2": TEXTS[1]},
-}
-"""The texts of each example event, by the ids of their records."""
-
-
-def s3_parquet(aws: LocalAWS, name: str) -> tuple[str, Read]:
-    """Write shards of Parquet."""
-    return f"s3://{name}/out?format=parquet", lambda: {
-        one["id"]: one["embedding"] for body in read_objects(aws, name) for one in pq.read_table(io.BytesIO(body)).to_pylist()
-    }
-
-
-def sqs(aws: LocalAWS, name: str) -> tuple[str, Read]:
-    """Write one message for each vector."""
-    queue = Queue(aws.client("sqs"), name)
-    return queue.url, lambda: {one["id"]: one["embedding"] for one in map(json.loads, queue.bodies())}
-
-
-def eventbridge(aws: LocalAWS, name: str) -> tuple[str, Read]:
-    """Write one event for each vector. A rule sends it on to a queue."""
-    events, queue = aws.client("events"), Queue(aws.client("sqs"), name)
-    arn = events.create_event_bus(Name=name)["EventBusArn"]
-    pattern = json.dumps({"source": ["embeddings-on-lambda"], "detail-type": ["Embedding"]})
-    events.put_rule(Name=name, EventBusName=name, EventPattern=pattern)
-    events.put_targets(Rule=name, EventBusName=name, Targets=[{"Id": "queue", "Arn": queue.arn}])
-    return arn, lambda: {one["id"]: one["embedding"] for one in (json.loads(body)["detail"] for body in queue.bodies())}
-
-
-def s3_vectors(aws: LocalAWS, name: str) -> tuple[str, Read]:
-    """Write into an index of S3 Vectors."""
-    client, index = aws.client("s3vectors"), {"vectorBucketName": name, "indexName": "passages"}
-    client.create_vector_bucket(vectorBucketName=name)
-    client.create_index(**index, dataType="float32", dimension=384, distanceMetric="cosine")
-    return f"s3vectors://{name}/passages", lambda: {
-        one["key"]: one["data"]["float32"] for one in client.list_vectors(**index, returnData=True)["vectors"]
-    }
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -79,6 +79,8 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "a session entry that is a number": (changed(loading={"optimization": "none", "entries": {"a": 1}}), "has no usable loading"),
     "a field of the loading that is missing": (changed(loading={"optimization": "none"}), "has no usable loading"),
     "a prompt that is none": (changed(prompts={"query": None}), "has no usable prompts"),
+    "ranges that are none": (changed(ranges={"384": "AAAA"}), "no usable ranges for '384' dimensions"),
+    "ranges of more dimensions": (changed(ranges={"768": ""}), "no usable ranges for '768' dimensions"),
     "wrong dimension": (changed(dimension=768), "gives vectors of dimension 384, its manifest says 768"),
 }
 

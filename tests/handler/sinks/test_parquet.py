@@ -73,6 +73,35 @@ def test_a_file_may_have_several_row_groups(groups: list[list[Row]]) -> None:
     assert all(same(one, row) for one, row in zip(read(content), rows, strict=True))
 
 
+@settings(deadline=None)
+@given(
+    numbers=st.sampled_from(["int8", "uint8"]),
+    groups=st.lists(st.lists(st.integers(1, 300), min_size=1, max_size=9), min_size=1, max_size=4),
+    seed=st.integers(0, 99),
+)
+def test_small_vectors_are_read_as_integers_of_8_bits(numbers: str, groups: list[list[int]], seed: int) -> None:
+    """Every byte there is, lists of different lengths, several row groups."""
+    generator = np.random.default_rng(seed)
+    vectors = [[generator.integers(0, 256, size, np.uint8).view(numbers) for size in sizes] for sizes in groups]
+    content, entries = MAGIC, []
+    for group in vectors:
+        body, entry = write_row_group(
+            [Row(b"a", vector, 1, truncated=False, metadata=b"{}") for vector in group], len(content), numbers
+        )
+        content += body
+        entries.append(entry)
+    table = pq.read_table(io.BytesIO(content + write_footer(entries, numbers)))
+    assert str(table.schema.field("embedding").type) == f"list<element: {numbers} not null>"
+    assert table["embedding"].to_pylist() == [vector.tolist() for group in vectors for vector in group]
+
+
+@pytest.mark.parametrize("numbers", ["int8", "uint8"])
+def test_a_byte_of_a_small_vector_takes_a_byte_of_the_file(numbers: str) -> None:
+    """The format's own integers take four."""
+    rows = [Row(b"a", np.full(384, 7, numbers), 1, truncated=False, metadata=b"{}")] * 1000
+    assert len(write_file(rows, numbers)) < 1.1 * 1000 * 384
+
+
 @pytest.mark.parametrize("count", [0, 1, 10_000])
 def test_files_of_any_number_of_rows_are_read(count: int) -> None:
     """A file may have no rows, one row, or more rows than a shard."""
