@@ -60,7 +60,11 @@ class Pooling:
         named = config.get("pooling_mode")  # Sentence Transformers 5.4 and later: a name or a list of them
         flagged = [mode for mode, flag in POOLING_MODES.items() if flag and config.flag(flag)] or ["mean"]
         modes = flagged if named is None else [named] if isinstance(named, str) else named
-        if not isinstance(modes, list) or not 0 < len(modes) <= len(POOLING_MODES) or any(m not in POOLING_MODES for m in modes):
+        if (
+            not isinstance(modes, list)
+            or not 0 < len(modes) <= len(POOLING_MODES)
+            or not all(isinstance(mode, str) and mode in POOLING_MODES for mode in modes)
+        ):
             config.refuse("pooling_mode", f"this builder knows {', '.join(POOLING_MODES)} and lists of them")
         field = "embedding_dimension" if config.get("embedding_dimension") else "word_embedding_dimension"
         hidden = config.number(field, int, least=1, most=WIDEST)

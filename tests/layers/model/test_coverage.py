@@ -67,7 +67,7 @@ def test_a_model_that_is_built_was_taken_with_empty_weights(name: str, tmp_path:
     assert decided.made_from == ("its own ONNX file" if exported else "its weights")
 
 
-@pytest.mark.parametrize("missing", ["model.safetensors", "tokenizer.json", "config.json", "modules.json"])
+@pytest.mark.parametrize("missing", ["model.safetensors", "tokenizer.json", "config.json", "1_Pooling/config.json"])
 def test_the_sentence_of_a_refusal_is_the_one_that_building_gives(missing: str, tmp_path: Path) -> None:
     """A file that is not there, in a model that would be built with it."""
     model = tiny_bert.write(tmp_path / "tiny")
