@@ -110,7 +110,7 @@ class Gateway:
         body, complete = await _read(receive)
         if not complete:
             return
-        path = scope["raw_path"].decode("latin-1")
+        path = _path(scope["raw_path"].decode("latin-1"))
         reply = await self._reply(scope, path, body)
         headers = [(name.encode(), value.encode()) for name, value in reply.headers]
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
@@ -148,6 +148,14 @@ async def _read(receive: Receive) -> tuple[bytearray, bool]:
             body += message.get("body", b"")
         if not message.get("more_body", False):
             return body, True
+
+
+def _path(target: str) -> str:
+    """Return the path of a request's target. Clients that talk to a proxy send a whole URL (RFC 9112, section 3.2.2)."""
+    scheme, separator, rest = target.partition("://")
+    if not separator or "/" in scheme:
+        return target
+    return "/" + rest.partition("/")[2]
 
 
 def _imported(handler: str) -> Handler:

@@ -21,6 +21,7 @@ from handler.cache.table import NoTable, Table
 from handler.cache.vector_cache import MEMORY_ONLY, Remote, VectorCache, Work
 from handler.config import CacheSettings, KeySettings, Settings, processes
 from handler.embedding.encoder import Encoder
+from handler.embedding.paced_encoder import PacedEncoder
 from handler.embedding.tokenization import Tokenization
 from handler.embedding_service import EmbeddingService
 from handler.errors import Backend
@@ -95,7 +96,7 @@ def _service(environment: Mapping[str, str], defer: Defer | None) -> Service:
         Memory(settings.cache.memory_bytes),
         _remote(table, codec, settings, defer),
     )
-    service = EmbeddingService(settings, manifest, tokenization, encoder, cache)
+    service = EmbeddingService(settings, manifest, tokenization, PacedEncoder(encoder), cache)
     snapshot.after_restore(environment, random.seed)
     if snapshot.is_taken(environment):
         service.embed(["The first run sets up memory that belongs into the snapshot."], Options(use_cache=False))

@@ -82,7 +82,7 @@ class Settings:
             model_sha256=_matching(environment, "MODEL_SHA256", SHA256, "64 hexadecimal digits"),
             model_tmp=Path(environment.get("MODEL_TMP", "/tmp/model")),  # noqa: S108 - Lambda's only folder that can be written
             auto_truncate=_boolean(environment, "AUTO_TRUNCATE", default=True),
-            max_client_batch_size=_positive(environment, "MAX_CLIENT_BATCH_SIZE", default=512),
+            max_client_batch_size=_positive(environment, "MAX_CLIENT_BATCH_SIZE", default=2048),
             threads=_positive(environment, "THREADS", default=_vcpus(environment)),
             kernels=_matching(environment, "KERNELS", "|".join(KERNELS), " or ".join(KERNELS)),
             memory_mb=_positive(environment, MEMORY_SIZE, default=MEMORY_PER_VCPU_MB) // processes(environment) or 1,

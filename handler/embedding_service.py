@@ -6,7 +6,6 @@ Law: knows nothing of HTTP, events or AWS.
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 import numpy as np
 
@@ -14,27 +13,13 @@ from handler.cache.key import Key
 from handler.cache.vector_cache import VectorCache
 from handler.config import Settings
 from handler.embedding.manifest import Manifest
+from handler.embedding.paced_encoder import SentenceEncoder
 from handler.embedding.tokenization import Token, Tokenization, Tokens
 from handler.errors import Validation, shown
 from handler.finishing import finish
 from handler.service import Embeddings, Options
 from handler.vector_types import ModelTypes
-from handler.vectors import NEVER, TokenIds, Vectors
-
-
-class SentenceEncoder(Protocol):
-    """An encoder of token ids as vectors; handler/embedding/encoder.py has the real one."""
-
-    hidden: int
-    kernels: str
-
-    def encode(self, sequences: Sequence[TokenIds], deadline: float, prompt_tokens: int) -> Vectors:
-        """Return pooled vectors (sequences, dimension); the first `prompt_tokens` of each sequence belong to the prompt."""
-        ...
-
-    def encode_tokens(self, sequences: Sequence[TokenIds], deadline: float) -> list[Vectors]:
-        """Return vectors (tokens, hidden) of each sequence."""
-        ...
+from handler.vectors import NEVER, Vectors
 
 
 class EmbeddingService:
@@ -58,7 +43,8 @@ class EmbeddingService:
         `deadline` is the time.monotonic() after which no further text is started.
 
         Raises:
-            TooLarge: not all texts could be embedded before the deadline.
+            TooLarge: not all texts can be embedded before the deadline, or could not (OutOfTime). Unless the cache is not
+                used, the vectors that were finished are cached.
             Validation: this model does not take an option, or a text of this length.
             Tokenizer: a text cannot be encoded.
             Backend: the model returned a vector that is not finite.
@@ -127,6 +113,14 @@ class EmbeddingService:
             Validation: one of them is no token id of this model.
         """
         return self._tokenization.text_of(ids)
+
+    def decode(self, ids: Sequence[int], *, skip_special_tokens: bool) -> str:
+        """Return the text of token ids of this model, with its special tokens unless they are skipped.
+
+        Raises:
+            Validation: one of them is no token id of this model.
+        """
+        return self._tokenization.decode(ids, skip_special_tokens=skip_special_tokens)
 
     def _keys(self, texts: Iterable[str], tokens: Sequence[Tokens], options: Options) -> list[Key]:
         """Return the cache's key of each text."""

@@ -7,6 +7,9 @@ have no suffix `Error`.
 Law: knows nothing of HTTP (statuses are handler/http/errors.py's) and nothing of models or AWS.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class EmbeddingError(Exception):
     """Base of all errors that a caller sees. `str(error)` is the sentence."""
@@ -52,6 +55,14 @@ class TooLarge(Validation):
     """The request has more than one request may have, or than can be done in time."""
 
 
+class OutOfTime(TooLarge):
+    """The time ran out before all texts were embedded. `done` has the finished vectors, by the places of their texts."""
+
+    def __init__(self, sentence: str, done: Mapping[int, Any] | None = None) -> None:
+        super().__init__(sentence)
+        self.done = done or {}
+
+
 PUBLIC = {kind.__name__: kind for kind in EmbeddingError.__subclasses__()}
 """The public types of errors by name. No other module derives one from EmbeddingError itself; a test makes sure of it."""
 
@@ -66,7 +77,7 @@ def shown(value: object) -> str:
     """Describe a value for a sentence. Sentences are logged, so only a string that looks like a name is quoted."""
     if isinstance(value, str):
         is_name = len(value) <= LONGEST_NAME and value.replace("-", "_").isidentifier()
-        return f"'{value}'" if is_name else f"a string of {len(value)} characters"
+        return f"'{value}'" if is_name else f"a string of {len(value)} character{'' if len(value) == 1 else 's'}"
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_SHOWN:
         return str(value)
     return kind(value)

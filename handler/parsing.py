@@ -197,9 +197,13 @@ def string(fields: Mapping[str, Any], name: str) -> str | None:
     raise _wrong(name, "a string", value)
 
 
-def add_special_tokens(fields: Mapping[str, Any]) -> bool:
-    """Read whether tokens are returned with the special ones that the tokenizer puts around a text; true by default."""
-    return _boolean(fields, "add_special_tokens", default=True)
+def flag(fields: Mapping[str, Any], name: str) -> bool:
+    """Read a boolean that is true by default.
+
+    Raises:
+        Validation: the field has another type.
+    """
+    return _boolean(fields, name, default=True)
 
 
 TRUNCATIONS: Mapping[str, tuple[bool, Direction | None]] = {

@@ -106,3 +106,7 @@ class Service(Protocol):
     def text_of(self, ids: Sequence[int]) -> str:
         """Return the text that token ids stand for."""
         ...
+
+    def decode(self, ids: Sequence[int], *, skip_special_tokens: bool) -> str:
+        """Return the text of token ids, with its special tokens unless they are skipped."""
+        ...

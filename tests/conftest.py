@@ -57,7 +57,7 @@ class Client:
 
     def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> Reply:
         sent = [(name.replace("_", "-"), value) for name, value in headers.items()]
-        say(*_texts(body), headers.get("authorization", ""))
+        say(*_texts(body), *(headers.get(name, "") for name in ("authorization", "api_key", "x_api_key")))
         request = http_api.Request(method, path, "", sent, body, "127.0.0.1", 443)
         return self.reply(http_api.event(request, received=datetime.now(UTC), request_id=UUID(int=7)))
 

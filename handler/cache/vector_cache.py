@@ -5,6 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
+import numpy as np
+
 from handler import telemetry
 from handler.cache.codec import Codec
 from handler.cache.key import CacheKeys, Key
@@ -12,6 +14,7 @@ from handler.cache.memory import Memory
 from handler.cache.metrics import Usage, ignore
 from handler.cache.policy import Policy
 from handler.cache.table import NoTable, Table
+from handler.errors import OutOfTime
 from handler.vectors import Vector, Vectors
 
 type Work = Callable[[float], None]
@@ -59,15 +62,26 @@ class VectorCache:
         return self._keys.key(prompt, text, truncation)
 
     def find_or_encode(self, tokens: Mapping[Key, int], encode: Encode) -> Found:
-        """Return the vector of each key; encode and cache missing ones. `tokens` has the number of tokens of each text."""
+        """Return the vector of each key; encode and cache missing ones. `tokens` has the number of tokens of each text.
+
+        Raises:
+            OutOfTime: `encode` ran out of time. The vectors that it finished are cached, so that a retry resumes there.
+        """
         usage = Usage()
         cached = self._look_up(tokens, usage)
         missing = [key for key in tokens if key not in cached]
         started = time.perf_counter()
-        encoded = self._encode(missing, encode)
+        late: OutOfTime | None = None
+        try:
+            encoded = self._encode(missing, encode)
+        except OutOfTime as error:
+            late = error
+            encoded = self._encode([missing[place] for place in error.done], lambda _: np.stack(list(late.done.values())))
         usage.encoding_seconds = time.perf_counter() - started
-        usage.encoded_tokens = sum(tokens[key] for key in missing)
+        usage.encoded_tokens = sum(tokens[key] for key in encoded)
         self._store(encoded, tokens, usage)
+        if late:
+            raise late
         return Found(cached | encoded, cached.keys(), is_looked_up=True)
 
     def encode(self, tokens: Mapping[Key, int], encode: Encode) -> Found:

@@ -21,7 +21,7 @@ from handler import telemetry
 from handler.embedding.cpu import CPUINFO, kernel_class
 from handler.embedding.manifest import GRAPH, Manifest
 from handler.embedding.session import RUNTIME_VERSION, Session, load
-from handler.errors import Backend, TooLarge, Unembeddable
+from handler.errors import Backend, OutOfTime, Unembeddable
 from handler.vectors import NEVER, TokenIds, Vectors
 
 ENCODER_REVISION = 1
@@ -102,7 +102,7 @@ class Encoder:
             prompt_tokens: the length of the prompt with which each sequence starts. Some models leave it out of the pool.
 
         Raises:
-            TooLarge: the deadline passed before all runs were done.
+            OutOfTime: the deadline passed before all runs were done; it has the finished vectors.
             Unembeddable: a run failed, or a vector is not finite.
         """
         return np.stack(self._run("pooled", sequences, deadline, prompt_tokens))
@@ -111,7 +111,7 @@ class Encoder:
         """Return for each sequence the vectors (tokens, hidden) of its tokens.
 
         Raises:
-            TooLarge, Unembeddable: as encode.
+            OutOfTime, Unembeddable: as encode.
         """
         return self._run("token_embeddings", sequences, deadline)
 
@@ -143,12 +143,12 @@ class Encoder:
         for indices, result in zip(runs, results, strict=True):
             if result is not None:
                 found.update(zip(indices, result, strict=True))
+        finite = {index: result for index, result in found.items() if np.isfinite(result).all()}
         if len(found) < len(sequences):
             taken = time.monotonic() - started
             msg = f"the time ran out: {len(found)} of {len(sequences)} inputs were embedded in {taken:.1f} s, send fewer at a time"
-            raise TooLarge(msg)
-        broken = sum(not np.isfinite(result).all() for result in found.values())
-        if broken:
+            raise OutOfTime(msg, finite)
+        if broken := len(found) - len(finite):
             msg = f"The model gave a vector that is not finite for {broken} of the inputs"
             raise Unembeddable(msg)
         return [found[index] for index in range(len(sequences))]

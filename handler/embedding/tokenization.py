@@ -162,13 +162,21 @@ class Tokenization:
         Raises:
             Validation: an id is not in the vocabulary.
         """
+        # The other special tokens stay: an unknown word is one too, and dropping it would change the text.
+        return self.decode([token for token in ids if token not in self._around], skip_special_tokens=False)
+
+    def decode(self, ids: Sequence[int], *, skip_special_tokens: bool) -> str:
+        """Return the text of token ids, with its special tokens unless they are skipped.
+
+        Raises:
+            Validation: an id is not in the vocabulary.
+        """
         size = self._tokenizer.get_vocab_size()
         for token in ids:
             if token >= size:
                 msg = f"a token id must be below {size}, the size of this model's vocabulary. Given: {shown(token)}"
                 raise Validation(msg)
-        # The other special tokens stay: an unknown word is one too, and dropping it would change the text.
-        return self._tokenizer.decode([token for token in ids if token not in self._around], skip_special_tokens=False)
+        return self._tokenizer.decode(ids, skip_special_tokens=skip_special_tokens)
 
     def _truncated(self, encoding: tokenizers.Encoding, direction: Direction) -> Tokens:
         ids = np.array(encoding.ids, dtype=np.int64)

@@ -17,7 +17,7 @@ from handler.doors import DIRECT, door_of
 from handler.errors import Backend, EmbeddingError, Internal, Unauthorized
 from handler.http.errors import STATUS, failure, unexpected
 from handler.http.responses import REQUEST_ID
-from handler.http.routes import Key, operations
+from handler.http.routes import KEY_HEADERS, Key, operations
 from handler.keys import Keys
 
 GZIP_LEVEL = 1
@@ -75,17 +75,34 @@ class RequestMiddleware:
 
 
 def authorize(keys: Keys, request: Request) -> str:
-    """Check the key of a request; returns the key's name, "" if it has none.
+    """Check the keys of a request; returns the name of the one that is valid, "" if it has none.
+
+    One valid key is enough: a client may have to put something into its own header, and API Gateway's usage plans use `x-api-key`.
 
     Raises:
-        Unauthorized: there is no key, or one that is malformed, repeated or wrong.
+        Unauthorized: there is no key, or each is malformed, repeated or wrong.
     """
-    sent = request.headers.getlist("authorization")
-    scheme, _, key = sent[0].partition(" ") if len(sent) == 1 else ("", "", "")
-    if scheme.lower() != "bearer" or not key.strip() or not keys.accepts(key.strip()):
-        msg = "Invalid credentials in Authorization header"
-        raise Unauthorized(msg)
-    return keys.name_of(key.strip())
+    sent = {name: request.headers.getlist(name) for name in ("authorization", *KEY_HEADERS)}
+    for name, values in sent.items():
+        key = _key(name, values[0]) if len(values) == 1 else ""
+        if key and keys.accepts(key):
+            return keys.name_of(key)
+    if not any(BEARER.sub("", value).strip() for values in sent.values() for value in values):
+        raise Unauthorized(NO_KEY)
+    msg = "Invalid credentials in Authorization header"
+    raise Unauthorized(msg)
+
+
+def _key(name: str, value: str) -> str:
+    """Return the key in a header's value; "" if it has none."""
+    if name in KEY_HEADERS:
+        return value.strip()
+    bearer = BEARER.match(value)
+    return value[bearer.end() :].strip() if bearer else ""
+
+
+BEARER = re.compile("bearer( |$)", re.IGNORECASE)
+NO_KEY = "The request has no API key: send it in the header `Authorization: Bearer KEY`, `api-key: KEY` or `x-api-key: KEY`"
 
 
 def _log(scope: Scope, status: int, started_ns: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from handler import VERSION
 from handler.http import dialect_schemas
 from handler.http.responses import HEADERS
-from handler.http.routes import ROUTES, Key, Route
+from handler.http.routes import KEY_HEADERS, ROUTES, Key, Route
 from handler.http.schema_parts import COUNT, OPTIONS, TEXT, TEXTS, VECTOR, object_of
 from handler.vector_types import TYPES
 
@@ -16,6 +16,7 @@ TOKEN_IDS = {
     "items": {"type": "integer", "minimum": 0},
     "description": "Token ids of the model that is served.",
 }
+ID_LISTS = [TOKEN_IDS, {"type": "array", "minItems": 1, "items": TOKEN_IDS}]
 BASE64 = {"type": "string", "description": "The little-endian numbers of a vector in base64."}
 DTYPE: dict[str, Any] = {"enum": ["float", *TYPES]}
 ENCODING_FORMAT = {
@@ -28,6 +29,10 @@ ENCODING_FORMAT = {
 }
 
 
+NOT_HERE = {"type": "null", "description": "A key of text-embeddings-inference that has no meaning here."}
+NO_FIGURES = dict.fromkeys(
+    ("max_concurrent_requests", "max_batch_requests", "tokenization_workers", "sha", "docker_label"), NOT_HERE
+)
 TOKEN_OPTIONS = ("prompt_name", "truncate", "truncation_direction")
 """The options that change which tokens are embedded."""
 OPTIONS_OBJECT = {"type": ["object", "null"], "properties": OPTIONS, "description": "Options, as older clients send them."}
@@ -66,18 +71,18 @@ SCHEMAS: dict[str, Any] = {
         "inputs",
         examples=[{"inputs": TEXT}],
     ),
+    "Decoding": object_of(
+        {"ids": {"oneOf": ID_LISTS}, "skip_special_tokens": {"type": ["boolean", "null"], "default": True}},
+        "ids",
+        examples=[{"ids": [101, 7592, 102]}, {"ids": [[101, 7592, 102], [2088]], "skip_special_tokens": False}],
+    ),
     "OpenAIEmbedding": object_of(
         {
-            "input": {
-                "oneOf": [
-                    *TEXTS["oneOf"],
-                    TOKEN_IDS,
-                    {"type": "array", "minItems": 1, "items": TOKEN_IDS},
-                ]
-            },
+            "input": {"oneOf": [*TEXTS["oneOf"], *ID_LISTS]},
             "model": {"type": "string", "description": "Any string: the endpoint has one model."},
             "dimensions": OPTIONS["dimensions"],
             **ENCODING_FORMAT,
+            "truncate": OPTIONS["truncate"],
             "user": {"type": "string"},
             "prompt_name": OPTIONS["prompt_name"],
         },
@@ -104,8 +109,10 @@ SCHEMAS: dict[str, Any] = {
             ),
         },
     },
+    "DecodedTexts": {"type": "array", "items": {"type": "string"}},
     "OpenAIEmbeddings": object_of(
         {
+            "id": {"type": "string"},
             "object": {"const": "list"},
             "data": {
                 "type": "array",
@@ -117,9 +124,18 @@ SCHEMAS: dict[str, Any] = {
             "model": {"type": "string"},
             "usage": object_of({"prompt_tokens": COUNT, "total_tokens": COUNT}, "prompt_tokens", "total_tokens"),
         },
-        "object", "data", "model", "usage",
+        "id", "object", "data", "model", "usage",
     ),
-    "Models": object_of({"data": {"type": "array", "items": object_of({"id": {"type": "string"}}, "id")}}, "data"),
+    "Models": object_of({"data": {"type": "array", "items": {"$ref": "#/components/schemas/Model"}}}, "data"),
+    "Model": object_of(
+        {
+            "id": {"type": "string"},
+            "object": {"const": "model"},
+            "created": {"type": "integer"},
+            "owned_by": {"type": "string"},
+        },
+        "id", "object", "created", "owned_by",
+    ),
     "Health": object_of({}),
     "Info": object_of(
         {
@@ -130,6 +146,7 @@ SCHEMAS: dict[str, Any] = {
             "max_input_length": {"type": "integer"},
             "max_client_batch_size": {"type": "integer"},
             "max_batch_tokens": {"type": "integer"},
+            **NO_FIGURES,
             "auto_truncate": {"type": "boolean"},
             "prompts": {"type": "object"},
             "version": {"type": "string"},
@@ -137,7 +154,7 @@ SCHEMAS: dict[str, Any] = {
             "int8_dimensions": {"type": "array", "items": COUNT, "description": "The numbers of dimensions of int8 and uint8."},
             "rerank": {"const": "similarity", "description": "The scores of /rerank."},
         },
-        "model_id", "model_sha", "max_input_length", "max_client_batch_size", "prompts", "version",
+        "model_id", "model_sha", "max_input_length", "max_client_batch_size", "prompts", "version", *NO_FIGURES,
     ),
     "Error": object_of({"error": {"type": "string"}, "error_type": {"type": "string"}}, "error", "error_type"),
     "OpenAIError": object_of(
@@ -176,6 +193,10 @@ FAILURES = {
     "500": "An unexpected error; the sentence has an id to look up in the log.",
 }
 
+KEYS: dict[str, Any] = {"key": {"type": "http", "scheme": "bearer"}} | {
+    name: {"type": "apiKey", "in": "header", "name": name} for name in KEY_HEADERS
+}
+"""A request has its key in one of these."""
 REFUSALS = ("401", "424", "500")
 """The statuses of a route that refuses every request."""
 
@@ -197,8 +218,8 @@ def document() -> dict[str, Any]:
             "description": "Turns text into vectors, for clients of Hugging Face, OpenAI, Cohere, Voyage, Ollama and Bedrock.",
         },
         "paths": paths,
-        "components": {"schemas": SCHEMAS, "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
-        "security": [{"key": []}],
+        "components": {"schemas": SCHEMAS, "securitySchemes": KEYS},
+        "security": [{name: []} for name in KEYS],
     }
 
 

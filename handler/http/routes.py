@@ -9,9 +9,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from functools import cache
-
-from starlette.routing import compile_path
 
 
 class Key(Enum):
@@ -27,6 +24,7 @@ class ErrorForm(Enum):
     """The shapes of errors, each by the name of its schema in the OpenAPI document; errors.py writes them."""
 
     OURS = "Error"
+    """Ollama's clients read it too."""
     OPENAI = "OpenAIError"
     COHERE = "CohereError"
     AWS = "AWSError"
@@ -56,9 +54,14 @@ def under(bases: Sequence[str], *ends: str) -> tuple[str, ...]:
     return tuple(base + end for end in ends for base in bases)
 
 
+KEY_HEADERS = ("api-key", "x-api-key")
+"""Headers with a key, besides `Authorization: Bearer`: Azure's clients and others have these."""
 READ = ("GET", "HEAD")
 WRITE = ("POST",)
-OPENAI_BASES = ("/v1", "")
+OPENAI_BASES = ("/v1", "/api/v1", "/openai/v1", "/openai", "")
+"""The base URLs that OpenAI's clients are given by its many imitators; Azure's has the path /openai/v1."""
+DEPLOYMENTS = ("/openai/deployments/{deployment:path}", "/deployments/{deployment:path}", "/models")
+"""The bases of Azure's older clients, and of Azure AI Foundry's: a deployment may have any name."""
 FEATURE_EXTRACTION_PATHS = (
     "/",
     "/embed",
@@ -72,6 +75,16 @@ FEATURE_EXTRACTION_PATHS = (
     "/models/{model:path}",  # last, for it matches the paths before it too
 )
 ROUTES = (
+    Route(  # before feature extraction, which would take /models/embeddings for a model's path
+        WRITE,
+        under((*OPENAI_BASES, *DEPLOYMENTS), "/embeddings"),
+        "openai:embeddings",
+        "OpenAI's embeddings",
+        "OpenAIEmbedding",
+        "OpenAIEmbeddings",
+        embeds=True,
+        errors=ErrorForm.OPENAI,
+    ),
     Route(
         WRITE,
         FEATURE_EXTRACTION_PATHS,
@@ -80,16 +93,6 @@ ROUTES = (
         "Request",
         "VectorsOrSimilarities",
         embeds=True,
-    ),
-    Route(
-        WRITE,
-        under(OPENAI_BASES, "/embeddings"),
-        "openai:embeddings",
-        "OpenAI's embeddings",
-        "OpenAIEmbedding",
-        "OpenAIEmbeddings",
-        embeds=True,
-        errors=ErrorForm.OPENAI,
     ),
     Route(
         WRITE,
@@ -137,11 +140,27 @@ ROUTES = (
         embeds=True,
         errors=ErrorForm.AWS,
     ),
+    Route(WRITE, ("/decode",), "tei:decode", "The text of token ids", "Decoding", "DecodedTexts"),
     Route(WRITE, ("/predict", "/embed_sparse"), "tei:refused", "Not a task of this model"),
     Route(READ, ("/",), "documentation:root", "Health of the endpoint", response="Health", key=Key.NOT_REQUIRED),
     Route(READ, ("/health", "/ping"), "tei:health", "Health of the endpoint", response="Health", key=Key.NOT_REQUIRED),
     Route(READ, ("/info",), "tei:info", "The model and its limits", response="Info"),
-    Route(READ, ("/v1/models",), "openai:models", "The model, as OpenAI lists it", response="Models", errors=ErrorForm.OPENAI),
+    Route(
+        READ,
+        under(OPENAI_BASES, "/models"),
+        "openai:models",
+        "The model, as OpenAI lists it",
+        response="Models",
+        errors=ErrorForm.OPENAI,
+    ),
+    Route(
+        READ,
+        under(OPENAI_BASES[:-1], "/models/{model:path}"),  # without a base, it is a path of feature extraction
+        "openai:model",
+        "The model, as OpenAI describes it",
+        response="Model",
+        errors=ErrorForm.OPENAI,
+    ),
     Route(READ, ("/openapi.json",), "documentation:document", "This document", response="Health", key=Key.PAGE),
     Route(READ, ("/try",), "documentation:try_page", key=Key.PAGE),
     Route(READ, ("/docs",), "documentation:docs", key=Key.PAGE),
@@ -150,10 +169,13 @@ ROUTES = (
 )
 """In the order in which they are tried."""
 
-OTHER_PATHS = (("/v1/", ErrorForm.OPENAI),)
-"""The error form of a path that is not in the table, by how it begins; ours for all others."""
-
-
+FIXED_PATHS = {path: route.errors for route in ROUTES for path in route.paths if "{" not in path}
+OTHER_PATHS = (
+    (re.compile(r".*/embeddings|(/api|/openai)?/v1(/.*)?|/openai(/.*)?|/deployments/.*", re.DOTALL), ErrorForm.OPENAI),
+    (re.compile(r"/v2/.*", re.DOTALL), ErrorForm.COHERE),
+    (re.compile(r"/model/.*/invoke", re.DOTALL), ErrorForm.AWS),
+)
+"""The error forms of all other paths, by pattern: a client that has a wrong base URL reads errors too."""
 PAGE_PATHS = frozenset(path for route in ROUTES if route.key is Key.PAGE for path in route.paths)
 
 
@@ -164,12 +186,4 @@ def operations(key: Key) -> frozenset[tuple[str, str]]:
 
 def error_form(path: str) -> ErrorForm:
     """Return the form in which errors on `path` are written."""
-    for route in ROUTES:
-        if any(_pattern(known).match(path) for known in route.paths):
-            return route.errors
-    return next((form for start, form in OTHER_PATHS if path.startswith(start)), ErrorForm.OURS)
-
-
-@cache
-def _pattern(path: str) -> re.Pattern[str]:
-    return compile_path(path)[0]
+    return FIXED_PATHS.get(path) or next((form for pattern, form in OTHER_PATHS if pattern.fullmatch(path)), ErrorForm.OURS)

@@ -5,10 +5,11 @@ from fastapi import Response
 
 from handler import VERSION
 from handler.encoding import encode_nested, row_bytes
-from handler.errors import Backend
+from handler.errors import Backend, Empty, Validation
 from handler.http.request import HttpRequest
 from handler.http.responses import embedding_response
-from handler.parsing import add_special_tokens
+from handler.http.token_ids import are_ids, check_count
+from handler.parsing import check_batch, flag
 from handler.vector_types import ModelTypes
 
 
@@ -29,9 +30,14 @@ def info(request: HttpRequest) -> Response:
         "max_input_length": manifest.max_length,
         "max_client_batch_size": settings.max_client_batch_size,
         "max_batch_tokens": manifest.max_length * settings.max_client_batch_size,
+        "max_concurrent_requests": None,  # Lambda adds environments as requests come
+        "max_batch_requests": None,
+        "tokenization_workers": None,
         "auto_truncate": settings.auto_truncate,
         "prompts": manifest.prompts,
         "version": VERSION,
+        "sha": None,
+        "docker_label": None,
         "kernels": request.service.kernels or None,
         **ModelTypes(manifest.dimension, manifest.ranges).description,
         "rerank": "similarity",
@@ -46,7 +52,7 @@ def tokenize(request: HttpRequest) -> Response:
     # A tokenizer makes at most one token per byte, and a few around a text. This also bounds what is tokenized: 74 KB at most.
     most = sum(len(text.encode("utf-8", "surrogatepass")) for text in asked.texts) + SPECIAL_TOKENS * len(asked.texts)
     request.door.check_response(most, TOKEN_BYTES, "bytes of text")
-    special = add_special_tokens(fields)
+    special = flag(fields, "add_special_tokens")
     tokens = request.service.tokens_of(asked.texts, asked.options, special=special, deadline=request.deadline)
     return Response(orjson.dumps(tokens), media_type="application/json")
 
@@ -54,6 +60,35 @@ def tokenize(request: HttpRequest) -> Response:
 SPECIAL_TOKENS = 4
 TOKEN_BYTES = len(rb"{\"id\":9999999,\"text\":\"\",\"special\":false,\"start\":9999999,\"stop\":9999999},") + len(rb"\\u0000")
 """The most bytes that a token of one byte takes in the response, with the backslashes of Lambda's envelope."""
+
+
+def decode(request: HttpRequest) -> Response:
+    """Respond with the text of each list of token ids in `ids`; a single list is one text."""
+    fields = request.fields()
+    skip_special_tokens = flag(fields, "skip_special_tokens")
+    given = fields.get("ids")
+    lists = [given] if are_ids(given, EXPECTED_IDS) else given
+    if not isinstance(lists, list):
+        raise Validation(EXPECTED_IDS)
+    check_batch(request.service.settings.max_client_batch_size, len(lists))
+    count = sum(len(ids) for ids in lists if isinstance(ids, list))
+    check_count("ids", count)
+    if not lists or [] in lists:
+        msg = f"`ids[{lists.index([])}]` cannot be empty" if len(lists) > 1 else "`ids` cannot be empty"
+        raise Empty(msg)
+    texts = []
+    for ids in lists:
+        if not are_ids(ids, EXPECTED_IDS):
+            raise Validation(EXPECTED_IDS)
+        texts.append(request.service.decode(ids, skip_special_tokens=skip_special_tokens))
+    content = orjson.dumps(texts)
+    # The text decides, because no useful bound is known before: a token may have a hundred characters.
+    in_envelope = len(orjson.dumps(content.decode()))
+    request.door.check_response(count, -(-in_envelope // count), "token ids")
+    return Response(content, media_type="application/json")
+
+
+EXPECTED_IDS = "`ids` must be a list of token ids or a list of such lists"
 
 
 def embed_all(request: HttpRequest) -> Response:

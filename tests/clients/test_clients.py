@@ -68,6 +68,8 @@ class Client:
 CLIENTS = [
     *(Client(f"huggingface_hub-{version}", "huggingface_hub.py") for version in ("0.28", "0.30", "0.36", "1.1", "2.4")),
     Client("openai", "openai.py"),
+    Client("mistralai", "mistralai.py"),
+    Client("tei-client", "tei_client.py"),
     Client("langchain-huggingface", "langchain_huggingface.py"),
     Client("langchain-openai", "langchain_openai.py"),
     Client("langchain-community", "langchain_community.py"),
@@ -164,7 +166,7 @@ def given(http: httpx.Client) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def plain(http: httpx.Client) -> dict[str, Any]:
+def plain(http: httpx.Client, given: dict[str, Any]) -> dict[str, Any]:
     """What a plain HTTP request gets in each case."""
 
     def post(inputs: object, **options: object) -> Any:  # noqa: ANN401 - whatever was answered
@@ -196,6 +198,7 @@ def plain(http: httpx.Client) -> dict[str, Any]:
         **dict.fromkeys(("text", "normalize", "short", "base_url", "model a call", "endpoint", "all headers"), text),
         **dict.fromkeys(("openai text", "token ids"), text),
         **dict.fromkeys(("texts", "async", "float", "lists of token ids"), texts),
+        **dict.fromkeys(("no base", "azure", "azure base", "azure deployment", "azure async", "azure v1"), texts),
         **dict.fromkeys(("openai texts", "huggingface texts", "huggingface async"), texts),
         "base64": post(TEXTS, encoding_format="base64"),
         "nearest": [[TEXTS[1]]],
@@ -208,6 +211,9 @@ def plain(http: httpx.Client) -> dict[str, Any]:
         **dict.fromkeys(("similarity", "async similarity", "huggingface similarity"), similarity),
         "usage": [openai["usage"]["prompt_tokens"]] * 2,
         "models": [openai["model"]],
+        **dict.fromkeys(("model", "short model", "info"), openai["model"]),
+        "tokens": [token for ids in given["ids"] for token in ids],
+        "decoded": http.post("/decode", json={"ids": given["ids"]}).raise_for_status().json(),
     }
 
 
@@ -223,9 +229,9 @@ def sentences(http: httpx.Client) -> dict[str, str]:
     empty = "cannot be empty"
     return {
         **dict.fromkeys(
-            ("key", "openai key", "huggingface key", "old key", "jina key", "voyage key", "huggingface ranks key"), key
+            ("key", "openai key", "azure key", "huggingface key", "old key", "jina key", "voyage key", "huggingface ranks key"), key
         ),
-        **dict.fromkeys(("empty", "async empty", "huggingface empty", "voyage empty"), empty),
+        **dict.fromkeys(("empty", "async empty", "azure empty", "huggingface empty", "voyage empty"), empty),
         "prompt": failing(TEXT, prompt_name="nonsense"),
         "long": failing(LONG, truncate=False),
         "dimensions": failing(TEXT, dimensions=100_000),

@@ -19,6 +19,11 @@ from tests.conftest import INT8, Client, Reply, serve
 from tests.contract.test_routes import event
 
 REFUSED = (401, "Unauthorized", "Invalid credentials in Authorization header")
+NO_KEY = (
+    401,
+    "Unauthorized",
+    "The request has no API key: send it in the header `Authorization: Bearer KEY`, `api-key: KEY` or `x-api-key: KEY`",
+)
 BODY = json.dumps({"inputs": "a"}).encode()
 
 
@@ -40,19 +45,52 @@ def test_a_valid_key_is_accepted(guarded: Client, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "Bearer", "Bearer ", "Bearer three", "Basic one", "one", "Bearer one,Bearer one", "Bearer one two", "Bearer ONE"]
+    "value", ["Bearer three", "Basic one", "one", "Bearer one,Bearer one", "Bearer one two", "Bearer ONE", "Bearerone", "Basic"]
 )
-def test_a_missing_malformed_repeated_or_wrong_key_is_refused(guarded: Client, value: str) -> None:
+def test_a_malformed_repeated_or_wrong_key_is_refused(guarded: Client, value: str) -> None:
     """The response is 401 with the sentence of the contract."""
     assert authorized(guarded, value).error == REFUSED
 
 
+@pytest.mark.parametrize("value", ["", " ", "Bearer", "Bearer ", "bearer  "])
+def test_a_header_without_a_key_is_answered_by_the_names_of_the_headers(guarded: Client, value: str) -> None:
+    """Clients that are given an empty key send one."""
+    assert authorized(guarded, value).error == NO_KEY
+    assert guarded.request("POST", "/", BODY, authorization=value, api_key="", x_api_key=" ").error == NO_KEY
+
+
+@pytest.mark.parametrize("name", ["api_key", "x_api_key"])
+def test_a_key_may_stand_in_a_header_of_its_own(service: Service, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Azure's clients send `api-key`. The log has no key, whichever header has it."""
+    client = Client(make_handler(service, FixedKeys(["a-secret-key"])))
+    assert client.request("POST", "/", BODY, **{name: "a-secret-key"}).status == 200
+    assert client.request("POST", "/", BODY, **{name: "another-secret-key"}).error == REFUSED
+    assert client.request("POST", "/", BODY, **{name: "Bearer a-secret-key"}).error == REFUSED
+    assert "secret-key" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"authorization": "Bearer one", "x_api_key": "of a usage plan"}, 200),
+        ({"authorization": "AWS4-HMAC-SHA256 Credential=…", "x_api_key": "one"}, 200),
+        ({"authorization": "Bearer unused", "api_key": "two"}, 200),
+        ({"authorization": "Bearer three", "api_key": "four", "x_api_key": "five"}, 401),
+        ({"authorization": "one", "x_api_key": ""}, 401),
+        ({"x_api_key": "one,one"}, 401),
+    ],
+)
+def test_one_valid_key_is_enough(guarded: Client, headers: dict[str, str], status: int) -> None:
+    """API Gateway's usage plans use `x-api-key`, and AWS's signatures use `Authorization`."""
+    assert guarded.request("POST", "/", BODY, **headers).status == status
+
+
 def test_no_header_is_no_key(guarded: Client) -> None:
     """Unknown paths require a key too, so that nobody without one learns which paths exist."""
-    assert guarded.post({"inputs": "a"}).error == REFUSED
-    assert guarded.get("/nothing").error == REFUSED
-    assert guarded.get("/info").error == REFUSED
-    assert guarded.request("DELETE", "/").error == REFUSED
+    assert guarded.post({"inputs": "a"}).error == NO_KEY
+    assert guarded.get("/nothing").error == NO_KEY
+    assert guarded.get("/info").error == NO_KEY
+    assert guarded.request("DELETE", "/").error == NO_KEY
     assert guarded.request("DELETE", "/").headers["www-authenticate"] == "Bearer"
 
 
@@ -73,8 +111,8 @@ def test_an_empty_key_is_no_key(service: Service, keys: list[str], capsys: pytes
     for store in (SecretKeys(lambda: keys), FixedKeys(keys)):
         assert not store.accepts("")
         client = Client(make_handler(service, store))
-        assert [authorized(client, value).error for value in ("Bearer ", "Bearer", "bearer  ")] == [REFUSED] * 3
-        assert client.post({"inputs": "a"}).error == REFUSED
+        assert [authorized(client, value).error for value in ("Bearer ", "Bearer", "bearer  ")] == [NO_KEY] * 3
+        assert client.post({"inputs": "a"}).error == NO_KEY
     assert "no key is valid" in capsys.readouterr().err
 
 
@@ -94,7 +132,7 @@ def test_health_pages_and_options_require_no_key(guarded: Client, method: str, p
 def test_without_settings_every_request_is_refused(service: Service, capsys: pytest.CaptureFixture[str]) -> None:
     """Only AUTH=none removes the keys; the log says that no key is valid."""
     closed = Client(make_handler(service, load_keys({})))
-    assert authorized(closed, "Bearer ").error == REFUSED
+    assert authorized(closed, "Bearer x").error == REFUSED
     assert "no key is valid" in capsys.readouterr().err
     assert load_keys({"AUTH": "none"}) is None
 

@@ -188,7 +188,7 @@ def test_an_empty_input_is_refused_by_its_index(client: Client, inputs: object, 
         ({"inputs": [["a"]]}, "`inputs[0]` must be a string. Given: a list"),
         ({"inputs": "a", "normalize": "yes"}, "`normalize` must be true or false. Given: 'yes'"),
         ({"inputs": "a", "normalize": 1}, "`normalize` must be true or false. Given: 1"),
-        ({"inputs": "a", "truncate": []}, "`truncate` must be true or false. Given: a list"),
+        ({"inputs": "a", "truncate": []}, "`truncate` must be true or false, `NONE`, `START` or `END`. Given: a list"),
         ({"inputs": "a", "truncation_direction": "up"}, "`truncation_direction` must be `right` or `left`. Given: 'up'"),
         ({"inputs": "a", "prompt_name": 1}, "`prompt_name` must be a string. Given: 1"),
         ({"inputs": "a", "prompt_name": "query"}, "`prompt_name` is not one of this model's prompts: none. Given: 'query'"),
@@ -220,12 +220,12 @@ def test_half_of_a_surrogate_pair_is_refused_with_the_index_of_its_text(client: 
 
 def test_a_batch_over_the_limit_is_refused(client: Client, client_of: ClientOf) -> None:
     """Some clients halve their batches on 413."""
-    sentence = "batch size 513 > maximum allowed batch size 512"
-    refused(client.post({"inputs": ["a"] * 513}), 413, "Validation", sentence)
+    sentence = "batch size 2049 > maximum allowed batch size 2048"
+    refused(client.post({"inputs": ["a"] * 2049}), 413, "Validation", sentence)
     small = client_of(INT8, MAX_CLIENT_BATCH_SIZE="2")
     refused(small.post({"inputs": ["a"] * 3}), 413, "Validation", "batch size 3 > maximum allowed batch size 2")
-    refused(client.post({"inputs": ["a"] * 5000}), 413, "Validation", "batch size 5000 > maximum allowed batch size 512")
-    assert len(client.post({"inputs": ["a"] * 512}).json) == 512
+    refused(client.post({"inputs": ["a"] * 5000}), 413, "Validation", "batch size 5000 > maximum allowed batch size 2048")
+    assert len(client.post({"inputs": ["a"] * 2048, "dimensions": 64}).json) == 2048
 
 
 def test_a_body_that_is_not_json_is_refused_with_the_position(client: Client) -> None:
@@ -271,8 +271,9 @@ def test_info_describes_the_model_and_its_limits(client: Client) -> None:
         "model_dtype": "int8",
         "model_type": {"embedding": {"pooling": "mean"}},
         "max_input_length": 256,
-        "max_client_batch_size": 512,
-        "max_batch_tokens": 131072,
+        "max_client_batch_size": 2048,
+        "max_batch_tokens": 524288,
+        **dict.fromkeys(("max_concurrent_requests", "max_batch_requests", "tokenization_workers", "sha", "docker_label")),
         "auto_truncate": True,
         "prompts": {},
     }

@@ -1,11 +1,15 @@
 """OpenAI's dialect, text-embeddings-inference's own routes, and sentence similarity."""
 
 import base64
+import json
 
 import numpy as np
 import pytest
 
+from handler.functions.api import make_handler
+from handler.service import Service
 from tests.conftest import Client
+from tests.contract.test_routes import event
 
 SUNNY = "Today is a sunny day and I will get some ice cream."
 TEXTS = [SUNNY, "It rained all morning.", "A sunny day with ice cream."]
@@ -17,9 +21,9 @@ def rows(client: Client, texts: list[str]) -> np.ndarray:
     return np.array(client.post({"inputs": texts}).json, dtype=np.float32)
 
 
-@pytest.mark.parametrize("path", ["/v1/embeddings", "/embeddings"])
-def test_openai_s_clients_get_embedding_objects_and_the_usage(client: Client, path: str) -> None:
+def test_openai_s_clients_get_embedding_objects_and_the_usage(client: Client) -> None:
     """The objects are in the order of the texts, and name the served model, whatever the request names."""
+    path = "/v1/embeddings"
     reply = client.post({"input": TEXTS, "model": "text-embedding-3-small", "user": "someone"}, path).json
     assert (reply["object"], reply["model"]) == ("list", "sentence-transformers/all-MiniLM-L6-v2")
     assert [(item["object"], item["index"]) for item in reply["data"]] == [("embedding", index) for index in range(3)]
@@ -66,12 +70,6 @@ def test_openai_s_clients_get_errors_in_openai_s_form(client: Client, fields: ob
     assert client.get("/v1/nothing").json["error"]["message"] == "There is nothing at /v1/nothing"
 
 
-def test_the_model_is_listed_as_openai_lists_it(client: Client) -> None:
-    """The list has one model."""
-    reply = client.get("/v1/models").json
-    assert [model["id"] for model in reply["data"]] == ["sentence-transformers/all-MiniLM-L6-v2"]
-
-
 def test_tokens_have_their_positions(client: Client) -> None:
     """Positions are in characters; a token that the tokenizer added has none."""
     tokens = client.post({"inputs": "Zürich, 한국"}, "/tokenize").json[0]
@@ -91,15 +89,15 @@ def test_more_tokens_than_fit_are_refused_before_anything_is_tokenized(client: C
 def test_many_lists_of_token_ids_are_refused_before_they_are_read(client: Client) -> None:
     """The limit of a batch refuses them."""
     reply = client.post({"input": [[1999]] * 100_000}, "/v1/embeddings")
-    assert reply.json["error"]["message"] == "batch size 100000 > maximum allowed batch size 512"
+    assert reply.json["error"]["message"] == "batch size 100000 > maximum allowed batch size 2048"
 
 
 def test_as_many_sentences_as_a_batch_may_have_can_be_compared(client: Client) -> None:
     """The source sentence does not count."""
-    body = {"inputs": {"source_sentence": "a", "sentences": ["b"] * 512}}
-    assert len(client.post(body, "/similarity").json) == 512
-    body["inputs"]["sentences"] = ["b"] * 513
-    assert client.post(body, "/similarity").error[2] == "batch size 513 > maximum allowed batch size 512"
+    body = {"inputs": {"source_sentence": "a", "sentences": ["b"] * 2048}}
+    assert len(client.post(body, "/similarity").json) == 2048
+    body["inputs"]["sentences"] = ["b"] * 2049
+    assert client.post(body, "/similarity").error[2] == "batch size 2049 > maximum allowed batch size 2048"
 
 
 def test_all_tokens_of_a_long_text_are_returned(client: Client) -> None:
@@ -163,3 +161,54 @@ def test_a_body_without_sentences_is_refused(client: Client) -> None:
     """The route for similarities has no other task."""
     status, _, sentence = client.post({"inputs": "a"}, "/similarity").error
     assert (status, sentence) == (422, '`inputs` must be an object like {"source_sentence": "a text", "sentences": ["others"]}')
+
+
+def ids_of(client: Client, texts: list[str]) -> list[list[int]]:
+    """Return the token ids of texts, special ones included."""
+    return [[token["id"] for token in text] for text in client.post({"inputs": texts}, "/tokenize").json]
+
+
+def test_token_ids_are_decoded_to_their_text(client: Client) -> None:
+    """One list is one text. Special tokens are skipped by default, as in text-embeddings-inference."""
+    ids = ids_of(client, ["hello world", "sunny day"])
+    assert client.post({"ids": ids}, "/decode").json == ["hello world", "sunny day"]
+    assert client.post({"ids": ids[0], "skip_special_tokens": True}, "/decode").json == ["hello world"]
+    assert client.post({"ids": ids[0], "skip_special_tokens": False}, "/decode").json == ["[CLS] hello world [SEP]"]
+
+
+IDS = "`ids` must be a list of token ids or a list of such lists"
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({}, IDS),
+        ({"ids": "a"}, IDS),
+        ({"ids": [1, "a"]}, IDS),
+        ({"ids": [[1], 2]}, IDS),
+        ({"ids": ["a"]}, IDS),
+        ({"ids": [-1]}, IDS),
+        ({"ids": [True]}, IDS),
+        ({"ids": [[[1]]]}, IDS),
+        ({"ids": []}, "`ids` cannot be empty"),
+        ({"ids": [[]]}, "`ids` cannot be empty"),
+        ({"ids": [[1], []]}, "`ids[1]` cannot be empty"),
+        ({"ids": [10**6]}, "a token id must be below 30522, the size of this model's vocabulary. Given: 1000000"),
+        ({"ids": [1], "skip_special_tokens": "no"}, "`skip_special_tokens` must be true or false. Given: 'no'"),
+        ({"ids": [1] * 300_001}, "`ids` has 300001 token ids > 300000, the most of one request"),
+        ({"ids": [[1]] * 2049}, "batch size 2049 > maximum allowed batch size 2048"),
+    ],
+)
+def test_wrong_token_ids_are_refused(client: Client, fields: object, sentence: str) -> None:
+    """The sentence names the field."""
+    status, _, said = client.post(fields, "/decode").error
+    assert (status in {400, 413, 422}, said) == (True, sentence)
+
+
+def test_more_text_than_fits_is_not_sent(service: Service, client: Client) -> None:
+    """A load balancer carries 1 MB. The sentence has the number of token ids that fit."""
+    ((_, longest, _),) = ids_of(client, ["telecommunications"])
+    body = json.dumps({"ids": [longest] * 100_000})
+    reply = make_handler(service, None)(event("alb", path="/decode", body=body), None)
+    assert reply["statusCode"] == 413
+    assert json.loads(reply["body"])["error"].endswith("through a load balancer: send at most 49590 token ids at a time")

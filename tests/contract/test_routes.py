@@ -176,11 +176,13 @@ def test_a_preflight_allows_the_key_and_every_header(client: Client) -> None:
         "/v1/embeddings",
         origin="https://example.com",
         access_control_request_method="POST",
-        access_control_request_headers="authorization,content-type,x-use-cache,x-stainless-os",
+        access_control_request_headers="authorization,content-type,x-use-cache,api-key,x-api-key,x-stainless-os",
     )
     assert reply.status == 200
     assert reply.headers["access-control-allow-origin"] == "*"
-    assert reply.headers["access-control-allow-headers"] == "authorization,content-type,x-use-cache,x-stainless-os"
+    assert (
+        reply.headers["access-control-allow-headers"] == "authorization,content-type,x-use-cache,api-key,x-api-key,x-stainless-os"
+    )
     assert "POST" in reply.headers["access-control-allow-methods"]
 
 

@@ -152,3 +152,23 @@ def test_a_missing_model_is_reported_at_the_start_and_answered_with_424(tmp_path
     assert response.json()["error_type"] == "Backend"
     assert errors.count("The model file manifest.json is missing in") == 1
     assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("target", ["http://elsewhere.example/health", "HTTPS://elsewhere.example:8443/health?a=http://b/"])
+def test_a_request_line_may_have_a_whole_url(client: httpx.Client, target: str) -> None:
+    """HTTP/1.1 servers must accept it (RFC 9112, section 3.2.2). Clients that are told of a proxy send it."""
+    assert status_of(client, "GET", target) == httpx.codes.OK
+    assert status_of(client, "GET", target.replace("/health", "/nothing")) == httpx.codes.NOT_FOUND
+
+
+@pytest.mark.parametrize("target", ["http://elsewhere.example", "/?next=http://elsewhere.example/nothing"])
+def test_a_url_without_a_path_is_the_root(client: httpx.Client, target: str) -> None:
+    """A URL in the query is no part of the path."""
+    assert status_of(client, "GET", target) == httpx.codes.OK
+
+
+def status_of(client: httpx.Client, method: str, target: str) -> int:
+    """Send a request line as it is, and return the status of the response."""
+    with socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=30) as connection:
+        connection.sendall(f"{method} {target} HTTP/1.1\r\nHost: {client.base_url.host}\r\nConnection: close\r\n\r\n".encode())
+        return int(connection.makefile("rb").readline().split()[1])

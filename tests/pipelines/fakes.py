@@ -71,6 +71,9 @@ class FakeService:
     def text_of(self, ids: Sequence[int]) -> str:
         raise NotImplementedError
 
+    def decode(self, ids: Sequence[int], *, skip_special_tokens: bool) -> str:
+        raise NotImplementedError
+
 
 def choking_on(*words: str) -> Callable[[Sequence[str]], Exception | None]:
     """Make a `failing` for which texts with one of these words have no vector."""

@@ -64,7 +64,7 @@ def test_a_plain_invocation_is_answered_by_the_json_of_its_vectors(answer: Handl
 FAILURES: dict[str, tuple[dict[str, Any], type[errors.EmbeddingError], str]] = {
     "empty": ({"inputs": []}, errors.Empty, "`inputs` cannot be empty"),
     "wrong type": ({"inputs": 3}, errors.Validation, "`inputs` must be a string or a list of strings. Given: a number"),
-    "too many": ({"inputs": ["a"] * 513}, errors.Validation, "batch size 513 > maximum allowed batch size 512"),
+    "too many": ({"inputs": ["a"] * 2049}, errors.Validation, "batch size 2049 > maximum allowed batch size 2048"),
     "surrogate": (
         {"inputs": "\ud800"},
         errors.Tokenizer,

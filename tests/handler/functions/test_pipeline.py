@@ -166,7 +166,7 @@ def test_a_batch_of_a_map_counts_the_records_that_went_to_the_failure_destinatio
         ({"sink": 3}, "`BatchInput.sink` must be a string. Given: a number"),
         ({"text_field": []}, "`BatchInput.text_field` must be a string. Given: a list"),
         ({"use_cache": "no"}, "`BatchInput.use_cache` must be true or false. Given: a string"),
-        ({"seconds": "9"}, "`BatchInput.seconds` must be a number above 0, at most 86400. Given: a string of 1 characters"),
+        ({"seconds": "9"}, "`BatchInput.seconds` must be a number above 0, at most 86400. Given: a string of 1 character"),
         ({"seconds": 0}, "`BatchInput.seconds` must be a number above 0, at most 86400. Given: 0"),
         ({"seconds": True}, "`BatchInput.seconds` must be a number above 0, at most 86400. Given: a boolean"),
         ({"seconds": 10**400}, "`BatchInput.seconds` must be a number above 0, at most 86400. Given: a number"),

@@ -45,7 +45,11 @@ def test_errors_have_the_form_of_their_route(route: Route) -> None:
 
 @pytest.mark.parametrize(
     ("path", "form"),
-    [("/v1/unknown", ErrorForm.OPENAI), ("/unknown", ErrorForm.OURS), ("/embeddings/x", ErrorForm.OURS), ("", ErrorForm.OURS)],
+    [
+        *((path, ErrorForm.OPENAI) for path in ("/v1", "/v1/unknown", "/api/v1/x\n", "/openai/v1/x/y", "/openai", "/openai/x")),
+        *((path, ErrorForm.OPENAI) for path in ("/deployments/x", "/v2/embeddings", "/models/a/b/embeddings", "/x/y/embeddings")),
+        *((path, ErrorForm.OURS) for path in ("/unknown", "/embeddings/x", "", "/api", "/v10/x", "/openais", "/models/a")),
+    ],
 )
 def test_an_unknown_path_has_the_form_of_its_neighbours(path: str, form: ErrorForm) -> None:
     """An OpenAI client that adds a wrong end to its base path still finds the sentence."""

@@ -93,7 +93,11 @@ REFUSED: dict[str, tuple[object, str, str]] = {
     "an empty body": ("", "Empty", "`inputs` cannot be empty"),
     "two texts": ({"inputs": ["a", "b"]}, "Validation", "`inputs` must be a string. Given: a list"),
     "an object for an id": ({"id": {}, "inputs": "a"}, "Validation", "`id` must be a string or a number. Given: an object"),
-    "an option of a wrong type": ({"inputs": "a", "truncate": 3}, "Validation", "`truncate` must be true or false. Given: 3"),
+    "an option of a wrong type": (
+        {"inputs": "a", "truncate": 3},
+        "Validation",
+        "`truncate` must be true or false, `NONE`, `START` or `END`. Given: 3",
+    ),
     "a text of 2 MB": (
         {"inputs": "a" * 2_000_000},
         "Validation",
