@@ -42,7 +42,7 @@ class CohereRequest:
         """Return the most bytes of the response for one text, on average."""
         size = self.options.dimensions or dimension
         vectors = sum(row_bytes(size, encoding, small) for small, encoding in (FORMS[name] for name in self.types or ["float"]))
-        return vectors - -sum(map(text_bytes, self.texts)) // len(self.texts)
+        return vectors + sum(map(text_bytes, self.texts)) // len(self.texts) + 1
 
 
 def read(fields: Mapping[str, Any], service: Service) -> CohereRequest:

@@ -173,6 +173,15 @@ def check_batch(limit: int, count: int) -> None:
         raise TooLarge(msg)
 
 
+def flag(fields: Mapping[str, Any], name: str) -> bool:
+    """Read a boolean that is true by default.
+
+    Raises:
+        Validation: the field has another type.
+    """
+    return _boolean(fields, name, default=True)
+
+
 def several(fields: Mapping[str, Any], name: str, choices: Sequence[str]) -> list[str] | None:
     """Read a list of one or more of the choices; None if the field is missing.
 
@@ -195,15 +204,6 @@ def string(fields: Mapping[str, Any], name: str) -> str | None:
     if value is None or isinstance(value, str):
         return value
     raise _wrong(name, "a string", value)
-
-
-def flag(fields: Mapping[str, Any], name: str) -> bool:
-    """Read a boolean that is true by default.
-
-    Raises:
-        Validation: the field has another type.
-    """
-    return _boolean(fields, name, default=True)
 
 
 TRUNCATIONS: Mapping[str, tuple[bool, Direction | None]] = {

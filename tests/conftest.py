@@ -1,4 +1,4 @@
-"""What tests share: the real models, a service over them, and a client that calls the Lambda handler as API Gateway does."""
+"""Fixtures for all tests: services with the real models, AWS's services on this machine, and a client of the Lambda handler."""
 
 import json
 from collections.abc import Callable, Generator, Iterator
@@ -21,7 +21,7 @@ from handler.functions.api import make_handler
 from handler.service import Service
 from tests.secrecy import leaks, say, strings
 
-settings.register_profile("any machine", deadline=None)  # an example may take as long as a busy machine needs
+settings.register_profile("any machine", deadline=None)  # no deadline for one example, because the machine may be busy
 settings.load_profile("any machine")
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,7 +30,7 @@ INT8, FP32 = ROOT / "build/model", ROOT / "build/model-fp32"
 
 @dataclass(frozen=True)
 class Reply:
-    """A response, as the client sees it."""
+    """A response as the client sees it."""
 
     status: int
     headers: dict[str, str]
@@ -38,22 +38,22 @@ class Reply:
 
     @property
     def error(self) -> tuple[int, str, str]:
-        """Status, type and sentence of a failure, which has nothing else in it."""
+        """The status, type and sentence of an error response. It may have no other fields."""
         content = self.json
         assert content.keys() == {"error", "error_type"}, content
         assert self.headers["content-type"] == "application/json"
         return self.status, content["error_type"], content["error"]
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 - whatever was answered
+    def json(self) -> Any:  # noqa: ANN401 - any JSON
         return json.loads(self.body)
 
 
 class Client:
-    """Calls a Lambda handler with API Gateway events."""
+    """Calls a Lambda handler with events of API Gateway."""
 
-    def __init__(self, answer: Handler) -> None:
-        self._answer = answer
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
 
     def request(self, method: str, path: str, body: bytes = b"", **headers: str) -> Reply:
         sent = [(name.replace("_", "-"), value) for name, value in headers.items()]
@@ -62,7 +62,7 @@ class Client:
         return self.reply(http_api.event(request, received=datetime.now(UTC), request_id=UUID(int=7)))
 
     def reply(self, event: dict[str, Any]) -> Reply:
-        reply = http_api.reply(json.dumps(self._answer(event, None)).encode())
+        reply = http_api.reply(json.dumps(self._handler(event, None)).encode())
         return Reply(reply.status, dict(reply.headers), reply.body)
 
     def post(self, fields: object, path: str = "/") -> Reply:
@@ -79,76 +79,95 @@ def _texts(body: bytes) -> set[str]:
         return set()
 
 
+SLOWEST = (
+    "tests/benchmarks/test_benchmarks.py",
+    "tests/pipelines/test_kills.py",
+    "tests/infra/test_template.py",
+    "tests/contract/test_schemas.py",
+    "tests/handler/test_model_store.py",
+    "tests/pipelines/test_end_to_end.py",
+    "tests/pipelines/test_state_machine.py",
+)
+"""The files whose tests take longest in all (`pytest --durations=0`), the slowest first. If they came last, one worker would still
+run them when the others are done."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slowest files first, and keep the order of the others."""
+    places = {ROOT / path: place for place, path in enumerate(SLOWEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail a test in which something that was sent can be seen, whatever the test is about."""
+    """Fail every test in which the log or an exception contains something that was sent."""
     del item
     report = yield
     if call.when == "call":
         logged = [line for line in report.capstderr.splitlines() if line.startswith("{")]
-        if told := leaks(logged):
-            report.outcome, report.longrepr = "failed", f"The log, or what was raised, has what was sent: {told}"
+        if leaked := leaks(logged):
+            report.outcome, report.longrepr = "failed", f"The log or an exception contains something that was sent: {leaked}"
     return report
 
 
 type ClientOf = Callable[..., Client]
-"""Called with a model folder, and settings by their names."""
+"""Makes a client of a model folder, with settings by their names."""
 
 
 def serve(model: Path, **settings: str) -> Service:
-    """A service over the model in a folder."""
+    """Load the service of a model folder, with settings by their names."""
     return load_service({"MODEL_DIR": str(model), **settings})
 
 
 @pytest.fixture(scope="session")
 def service() -> Service:
-    """The default model."""
+    """Provide the default model."""
     return serve(INT8)
 
 
 @pytest.fixture(scope="session")
 def exact_service() -> Service:
-    """The default model in float32."""
+    """Provide the default model in float32."""
     return serve(FP32)
 
 
 @pytest.fixture(scope="session")
 def client(service: Service) -> Client:
-    """A client of the default model."""
+    """Provide a client of the default model."""
     return Client(make_handler(service, None))
 
 
 @pytest.fixture
 def client_of() -> ClientOf:
-    """A client of the model in a folder, with settings."""
+    """Provide a function that makes a client of a model folder with settings."""
     return lambda model, **settings: Client(make_handler(serve(model, **settings), None))
 
 
 @pytest.fixture(scope="session")
 def plain() -> Client:
-    """A client of the default model in a deployment that remembers nothing."""
+    """Provide a client of the default model without a cache."""
     return Client(make_handler(serve(INT8, CACHE_MEMORY_MB="0"), None))
 
 
 @pytest.fixture(scope="session")
 def dynamodb() -> Iterator[LocalDynamoDB]:
-    """A DynamoDB with an empty table."""
+    """Provide a DynamoDB with an empty table."""
     with LocalDynamoDB() as dynamodb:
         yield dynamodb
 
 
 @pytest.fixture(scope="session")
 def aws_server() -> Iterator[LocalAWS]:
-    """AWS's services, empty."""
+    """Provide AWS's services on this machine, without resources."""
     with LocalAWS() as aws:
         yield aws
 
 
 @pytest.fixture
 def aws(aws_server: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> LocalAWS:
-    """AWS's services, where this test's clients find them; what other tests left there is there, too."""
+    """Provide AWS's services, and let this test's clients find them. Resources of other tests are still there."""
     for name, value in aws_server.environment.items():
         monkeypatch.setenv(name, value)
     return aws_server
@@ -156,7 +175,7 @@ def aws(aws_server: LocalAWS, monkeypatch: pytest.MonkeyPatch) -> LocalAWS:
 
 @dataclass(frozen=True)
 class LocalS3:
-    """An S3 on this machine, moto's, with one bucket."""
+    """moto's S3 on this machine, with one bucket."""
 
     port: int
     bucket: str = "models"
@@ -167,14 +186,14 @@ class LocalS3:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What AWS's libraries need to find it."""
+        """The variables with which AWS's libraries find it."""
         return AWS | {"AWS_ENDPOINT_URL_S3": self.endpoint}
 
     def client(self) -> Any:  # noqa: ANN401 - boto3 has no types
         return boto3.client("s3", "us-east-1", endpoint_url=self.endpoint, aws_access_key_id="a", aws_secret_access_key="b")  # noqa: S106
 
     def upload(self, folder: Path, prefix: str) -> str:
-        """Upload a folder's files; where to."""
+        """Upload a folder's files and return the URI of the prefix."""
         for path in folder.iterdir():
             self.client().upload_file(str(path), self.bucket, f"{prefix}/{path.name}")
         return f"s3://{self.bucket}/{prefix}"
@@ -185,7 +204,7 @@ AWS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[LocalS3]:
-    """An S3 with an empty bucket."""
+    """Provide an S3 with an empty bucket."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     s3 = LocalS3(server.get_host_and_port()[1])

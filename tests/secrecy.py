@@ -1,6 +1,6 @@
-"""What a test's clients and events said, held against all that the function lets be seen of it: its log, and what it raises.
+"""Check that no text or key that a test sends can be seen in the function's log or exceptions.
 
-Lambda writes the sentence of an exception into the log by itself, so that it is searched as the log is.
+Lambda itself logs the sentence of an exception, so exceptions are searched as the log is.
 """
 
 import base64
@@ -13,26 +13,26 @@ from handler.bootstrap import Handler
 from handler.kinds import Context, Event
 
 LONG_ENOUGH = 10
-"""Characters of a text that is nobody else's words by chance."""
+"""The least characters of a text that is looked for; shorter ones may occur by chance."""
 ADDRESS = "key"
-"""Where events have an object's name, which is told to whoever looks for it."""
+"""The field of an event that has an object's name, which may be logged."""
 
 _said: set[str] = set()
 _raised: list[str] = []
 
 
 def say(*texts: str) -> None:
-    """Remember what the running test sent and nobody may see."""
+    """Record texts that the running test sends and that nobody may see."""
     _said.update(text for text in texts if len(text) >= LONG_ENOUGH)
 
 
-def overheard(answer: Handler) -> Handler:
-    """`answer`, whose events' texts are remembered, and what it raises with them."""
+def overheard(handler: Handler) -> Handler:
+    """Wrap a handler so that the texts of its events and its exceptions are recorded."""
 
     def listening(event: Event, context: Context) -> object:
-        say(*(text for text in strings(event) if " " in text))  # names, addresses and times have none
+        say(*(text for text in strings(event) if " " in text))  # names, addresses and times have no spaces
         try:
-            return answer(event, context)
+            return handler(event, context)
         except Exception as error:
             _raised.append("".join(traceback.format_exception(error)))
             raise
@@ -41,7 +41,7 @@ def overheard(answer: Handler) -> Handler:
 
 
 def strings(value: object) -> Iterator[str]:
-    """All strings in what JSON holds, in the JSON and the base64 that strings of it hold likewise."""
+    """Yield all strings in a value of JSON, including those inside strings that are JSON or base64 themselves."""
     match value:
         case str():
             yield value
@@ -56,7 +56,7 @@ def strings(value: object) -> Iterator[str]:
 
 
 def _inside(text: str) -> object:
-    """What a string holds beside itself, as an event's body does, or the data of a stream."""
+    """Return the content of a string that is JSON or base64, such as an event's body or a stream's data; None of others."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
@@ -68,7 +68,7 @@ def _inside(text: str) -> object:
 
 
 def leaks(logged: Iterable[str]) -> list[str]:
-    """What was said and can be seen in these lines, or in what was raised; all is forgotten then."""
+    """Return the recorded texts that are in these lines or in exceptions, and clear all records."""
     seen = [*logged, *_raised]
     found = [text for text in _said if any(text in line or json.dumps(text)[1:-1] in line for line in seen)]
     _said.clear()

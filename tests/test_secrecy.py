@@ -1,4 +1,4 @@
-"""The guard over the log of every test finds what it is there for."""
+"""The check of every test's log finds texts that were sent."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ EVENTS: dict[str, object] = {
 
 @pytest.mark.parametrize("name", EVENTS)
 def test_a_text_that_a_function_raises_is_found(name: str) -> None:
-    """Also by way of what an exception came from."""
+    """The text may also be in the exception's cause."""
 
     def choke(*_: object) -> None:
         msg = "no text here"
@@ -30,7 +30,7 @@ def test_a_text_that_a_function_raises_is_found(name: str) -> None:
 
 
 def test_a_text_that_is_logged_is_found_and_then_forgotten() -> None:
-    """The next test starts anew."""
+    """The next test starts without records."""
     overheard(lambda *_: None)({"inputs": TEXT}, None)
     assert leaks([json.dumps({"event": "request", "inputs": TEXT})]) == [TEXT]
     assert leaks([TEXT]) == []

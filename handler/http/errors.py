@@ -72,7 +72,6 @@ BODIES: dict[ErrorForm, Callable[[int, str, str], dict[str, object]]] = {
         "error": sentence,
         "error_type": kind,
     },
-    ErrorForm.COHERE: lambda _, kind, sentence: {"message": sentence, "error": sentence, "error_type": kind},
 }
 """Bodies of errors by their form: functions of status, error_type and sentence."""
 

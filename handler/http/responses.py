@@ -40,7 +40,7 @@ HEADERS: dict[str, tuple[str, Callable[[Work], object]]] = {
     "x-model-sha": ("Digest of the model's manifest.", lambda work: work.model_sha),
     "x-hf-warning": (
         "Sent only if texts were truncated, or an option has no effect: says how many and to how many tokens, or which.",
-        lambda work: ", ".join(filter(None, (_truncation(work.result), work.warning))) or None,
+        lambda work: _ascii(", ".join(filter(None, (_truncation(work.result), work.warning)))) or None,
     ),
 }
 """By name: the description, and the value; None leaves the header out."""
@@ -59,6 +59,11 @@ def embedding_response(request: HttpRequest, content: bytes, result: Embeddings[
     values = {name: value(work) for name, (_, value) in HEADERS.items()}
     headers = {name: str(value) for name, value in values.items() if value is not None}
     return Response(content, headers=headers, media_type="application/json")
+
+
+def _ascii(value: str) -> str:
+    """Return text that a header can hold: Starlette raises for a character beyond Latin-1."""
+    return value.encode("ascii", "backslashreplace").decode("ascii")
 
 
 def _truncation(result: Embeddings[Any]) -> str | None:

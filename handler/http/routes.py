@@ -105,6 +105,7 @@ ROUTES = (
     ),
     Route(WRITE, ("/embed_all",), "tei:embed_all", "The vector of every token", "Texts", "TokenVectors", embeds=True),
     Route(WRITE, ("/tokenize",), "tei:tokenize", "Tokens", "Tokenization", "Tokens"),
+    Route(WRITE, ("/decode",), "tei:decode", "The text of token ids", "Decoding", "DecodedTexts"),
     Route(WRITE, ("/rerank",), "rerank:texts", "Documents by similarity to a query", "RerankTexts", "Ranks", embeds=True),
     Route(
         WRITE,
@@ -160,7 +161,6 @@ ROUTES = (
         embeds=True,
         errors=ErrorForm.AWS,
     ),
-    Route(WRITE, ("/decode",), "tei:decode", "The text of token ids", "Decoding", "DecodedTexts"),
     Route(WRITE, ("/predict", "/embed_sparse"), "tei:refused", "Not a task of this model"),
     Route(READ, ("/",), "documentation:root", "Health of the endpoint", response="Health", key=Key.NOT_REQUIRED),
     Route(READ, ("/health", "/ping"), "tei:health", "Health of the endpoint", response="Health", key=Key.NOT_REQUIRED),

@@ -1,4 +1,4 @@
-"""`make bench`, or `python -m tests.benchmarks [NAME …] [--quick]`: how fast, and against what.
+"""Measure speed next to a baseline: `make bench`, or `python -m tests.benchmarks [NAME …] [--quick]`.
 
     operators.py     the encoder's operators against the bounds of this processor, and where a text's time goes
     bounds.py        those bounds, found out by bounds.c

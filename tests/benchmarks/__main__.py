@@ -1,4 +1,4 @@
-"""The command line: run the benchmarks named, print their tables, write their figures."""
+"""Run benchmarks by name, print their tables and write their figures."""
 
 import argparse
 import os
@@ -35,7 +35,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
 
 
 def main() -> int:
-    """Run what the arguments name, everything if nothing; 1 with one sentence if a model is missing."""
+    """Run the named benchmarks, or all of them. Return 1 and print one sentence if a model is missing."""
     arguments = _arguments()
     effort = QUICK if arguments.quick else FULL
     machine = Machine.this()

@@ -1,4 +1,4 @@
-"""The bounds of this processor, found out by bounds.c: multiply-adds by mixes of instructions, reading by levels of cache."""
+"""Measure this processor's limits with bounds.c: multiply-adds per mix of instructions, and bandwidth per level of cache."""
 
 import ctypes
 import os
@@ -23,18 +23,18 @@ OPTIONS = ("-std=c17", "-O3", "-Wall", "-Wextra", "-Werror", "-fPIC", "-fvisibil
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """Instructions that multiply and add, in registers: their function in bounds.c, and the multiply-adds of one of its steps."""
+    """A mix of instructions that multiply and add in registers: its function in bounds.c, and the multiply-adds of one step."""
 
     name: str
     function: str
     instructions: str
     macs: int
     kernels: str = ""
-    """The kernels whose inner loop this is, by the name that the setting KERNELS knows; none for what is only compared."""
+    """The kernels with this inner loop, by their name in the setting KERNELS; empty for a mix that is only compared."""
 
     @property
     def there(self) -> bool:
-        """Whether this processor has the instructions."""
+        """Return True if this processor has the instructions."""
         return self.instructions in flags()
 
 
@@ -52,16 +52,16 @@ FLOAT = (
     Mix("fma, float32, 256 bits", "fma_256", "fma", 8 * 8),
     Mix("fma, float32, 128 bits", "fma_128", "asimd", 16 * 4),
 )
-"""The fastest first. What the kernels' own inner loops are made of bounds them."""
+"""All mixes, the fastest first. A kernel is limited by the mix of its own inner loop."""
 READS = {"read_512": "avx512f", "read_256": "avx2", "read_128": "asimd"}
-"""The functions that read, widest first, and the instructions that each needs."""
+"""The functions that read memory, the widest first, and the instructions that each needs."""
 CHAIN, CHAINED = "chain", 64
 STEPS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A level of cache, or the memory beyond them: how many bytes of data it holds for one core, and how many of them are read."""
+    """A level of cache, or main memory: the bytes that it holds for one core, and how many of them are read."""
 
     name: str
     holds: float
@@ -69,7 +69,7 @@ class Level:
 
     @property
     def times(self) -> int:
-        """How often it is read in a call, so that the call itself takes nothing of note."""
+        """Return how often a call reads it, so that the cost of the call itself does not matter."""
         return max(1, LEAST_READ // self.read)
 
 
@@ -92,9 +92,9 @@ def float_bound() -> Mix:
 
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 UNKNOWN = {"L1": 32 << 10, "L2": 512 << 10, "L3": 16 << 20}
-"""Sizes of caches on systems that do not say."""
+"""The sizes of caches on systems that do not report them."""
 LEAST_READ, MOST_READ = 8 << 20, 256 << 20
-"""Bytes that one call reads."""
+"""The bytes that one call reads."""
 
 
 def levels() -> list[Level]:
@@ -129,7 +129,7 @@ def reading(level: Level) -> Callable[[], object]:
     start = data.ctypes.data + -data.ctypes.data % 64
 
     def read() -> None:
-        """Read what `data` holds, which lives as long as this does."""
+        """Read `data`, which this function keeps alive."""
         assert data.size
         _library()[name](ctypes.c_void_p(start), ctypes.c_size_t(level.read), ctypes.c_uint64(level.times))
 

@@ -1,4 +1,4 @@
-"""What the cache gains and costs a warm environment: hits and misses against encoding with no cache at all.
+"""Measure hits and misses of the cache in a warm environment, next to encoding without a cache.
 
 The store is moto's: in Python, on this machine. The processor time that a look-up takes on our side of the socket is the same with
 DynamoDB, so it's told apart; the rest is to be put in for one's own network.
@@ -28,7 +28,7 @@ from .rounds import Turn, interleaved, once
 from .tables import Table
 
 TOKENS = (16, 128, 256)
-"""256 are the most that the default model takes: more are cut."""
+"""The default model truncates texts at 256 tokens."""
 TEXTS = (1, 32)
 NUMBERS = count()
 PLAIN = Options(use_cache=False)
@@ -36,7 +36,7 @@ COLUMNS = ("encode", "memory", "table", "miss", "ours")
 
 
 def tables(effort: Effort) -> Iterator[Table]:
-    """Milliseconds of requests, and what the codec loses."""
+    """Measure milliseconds per request, and the precision that the codec loses."""
     with LocalDynamoDB() as dynamodb, patch.dict(os.environ, dynamodb.environment):
         rows = [_request(tokens, texts, effort) for tokens in TOKENS for texts in TEXTS]
     yield Table(
@@ -77,12 +77,12 @@ def _request(tokens: int, texts: int, effort: Effort) -> tuple[float, ...]:
 
 
 def _miss(service: Service, tokens: int, texts: int) -> float:
-    """Seconds of a request with texts that nobody has asked for."""
+    """Return the seconds of a request with texts that are new."""
     return once(partial(service.embed, _new(tokens, texts), Options()))()
 
 
 def _processor_seconds(turn: Turn) -> float:
-    """Seconds that all threads of this process together computed during a turn."""
+    """Return the seconds of CPU time of all threads of this process during a turn."""
     started = time.process_time()
     turn()
     return time.process_time() - started
@@ -98,17 +98,17 @@ def _lost(effort: Effort) -> list[tuple[str, float, float]]:
 
 
 def _distances(vectors: Vectors, others: Vectors) -> tuple[float, float]:
-    """Mean and maximum of 1 - cosine: half the squared distance of unit vectors, which does not drown in rounding."""
+    """Return mean and maximum of 1 - cosine, as half the squared distance of unit vectors, which loses no digits to rounding."""
     one, other = (each / np.linalg.norm(each.astype(np.float64), axis=1, keepdims=True) for each in (vectors, others))
     lost = np.square(one - other).sum(axis=1) / 2
     return lost.mean(), lost.max()
 
 
 def _new(tokens: int, texts: int) -> list[str]:
-    """Texts of so many tokens that have not been before."""
+    """Make new texts of so many tokens."""
     return [_text(tokens - SPECIAL, next(NUMBERS)) for _ in range(texts)]
 
 
 def _text(words: int, number: int) -> str:
-    """A number written in words as digits."""
+    """Write a number as words for its digits."""
     return " ".join(WORDS[number // len(WORDS) ** place % len(WORDS)] for place in range(words))

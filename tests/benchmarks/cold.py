@@ -1,4 +1,4 @@
-"""Cold: from the start of a process to its first vector, each in a whole process of its own, on one core."""
+"""Measure the time from the start of a process to its first vector, each time in a new process on one core."""
 
 import json
 import os
@@ -41,7 +41,7 @@ UNSET = {
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What is started: an interpreter, where it finds the code, and the environment that template.yaml gives it."""
+    """A program to start: an interpreter, the folders of its code, and the environment variables of template.yaml."""
 
     name: str
     command: list[str]
@@ -49,7 +49,7 @@ class Deployment:
 
     @classmethod
     def found(cls) -> Self:
-        """What `sam build` made if `make cold` says so in ARTEFACT, else the code and the libraries that are developed with."""
+        """Return the built function if `make cold` set ARTEFACT, or else the code and libraries of the development environment."""
         given = os.environ.get("ARTEFACT")
         environment = {
             **{name: value for name, value in os.environ.items() if name not in UNSET},
@@ -67,7 +67,7 @@ class Deployment:
         return cls(given, [base, "-P", str(PROGRAM)], environment)
 
     def started(self, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:
-        """A process of first_vector.py."""
+        """Start first_vector.py."""
         return subprocess.Popen(
             [*self.command, *arguments],
             env={**self.environment, **variables},
@@ -77,7 +77,7 @@ class Deployment:
 
 
 def tables(effort: Effort) -> Iterator[Table]:
-    """Milliseconds of each process, and of the steps of two of them."""
+    """Measure milliseconds of each process, and of the steps of two of them."""
     deployment = Deployment.found()
     folder = deployment.environment["MODEL_DIR"]
     text = json.loads(json.loads(EVENT.read_bytes())["body"])["inputs"]
@@ -149,14 +149,14 @@ def _by_step(title: str, note: str, plain: dict[str, float], full: dict[str, flo
 
 
 def _rounds(processes: Mapping[str, Callable[[], tuple[float, float]]], rounds: int) -> tuple[Timings, Timings]:
-    """Seconds, and seconds of CPU time, of processes that take turns."""
+    """Return wall seconds and CPU seconds of processes that take turns."""
     taken = [{name: process() for name, process in processes.items()} for _ in range(rounds)]
     wall, cpu = ({name: [turn[name][clock] for turn in taken] for name in processes} for clock in (0, 1))
     return Timings(wall), Timings(cpu)
 
 
 def _first_vector(deployment: Deployment, numbers: int, *arguments: str, **variables: str) -> tuple[float, float]:
-    """Seconds until the process tells that it has its vector of so many numbers, and how many of them it computed."""
+    """Return the seconds until the process prints that it has its vector, and how many of them were CPU time."""
     started = time.perf_counter()
     with deployment.started(*arguments, **variables) as process:
         assert process.stdout
@@ -179,7 +179,7 @@ def _medians(found: list[dict[str, float]]) -> dict[str, float]:
 
 
 def _secret(server: LocalDynamoDB) -> dict[str, str]:
-    """A key in Secrets Manager, which moto's server answers for too."""
+    """Provide a key in moto's Secrets Manager."""
     session = botocore.session.get_session()
     session.set_credentials("local", "local")
     client = session.create_client("secretsmanager", "us-east-1", endpoint_url=server.endpoint)
@@ -188,7 +188,7 @@ def _secret(server: LocalDynamoDB) -> dict[str, str]:
 
 
 def _runtime_modules() -> Path:
-    """A folder with the one module that Lambda's own runtime brings: the registry of hooks around a snapshot."""
+    """Provide a folder with the one module that Lambda's runtime adds: the registry of hooks around a snapshot."""
     folder = Path("build", "runtime")
     folder.mkdir(exist_ok=True)
     shutil.copy(snapshot_restore_py.__file__, folder)
@@ -204,10 +204,10 @@ def _event_with_key() -> str:
 
 
 class _RuntimeApi(BaseHTTPRequestHandler):
-    """Lambda's API for extensions, as far as a cold start gets: it registers one, and never has another event for it."""
+    """Lambda's API for extensions, as far as a cold start uses it: it registers an extension and sends no event."""
 
     def do_POST(self) -> None:
-        """Register."""
+        """Register an extension."""
         self.send_response(200)
         self.send_header("Lambda-Extension-Identifier", "one")
         self.send_header("Content-Length", "2")
@@ -215,11 +215,11 @@ class _RuntimeApi(BaseHTTPRequestHandler):
         self.wfile.write(b"{}")
 
     def do_GET(self) -> None:
-        """Keep whoever asks for the next event waiting."""
+        """Let the request for the next event wait."""
         self.rfile.read()
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - its name in the base
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
@@ -234,7 +234,7 @@ def _runtime_api() -> Iterator[str]:
 
 @contextmanager
 def _one_core() -> Iterator[str]:
-    """Bind this thread to one core, and with it the processes it starts; tells what came of it."""
+    """Bind this thread, and the processes that it starts, to one core; return a sentence about the result."""
     if not hasattr(os, "sched_setaffinity"):
         yield "any core (this system binds none)"
         return

@@ -1,4 +1,4 @@
-"""What became slower, or less faithful, since the figures that were committed last for the same class of processor.
+"""List figures that became worse than the committed ones of the same class of processor.
 
 Ratios alone are compared: both sides of a ratio met the same machine in the same minutes. Nothing fails by it.
 """
@@ -10,19 +10,19 @@ from . import results
 from .tables import Table
 
 TOLERANCE = 0.1
-"""Of a ratio between two times: as much differs from one run to the next."""
+"""The tolerance of a ratio between two times: runs differ by as much."""
 FIDELITY_TOLERANCE = 0.0005
 
 MORE_IS_BETTER = dict.fromkeys(("speed / stock", "speed / fp32", "speed / 1 thread", "of its bound"), TOLERANCE) | dict.fromkeys(
     ("mean", "minimum"), FIDELITY_TOLERANCE
 )
 LESS_IS_BETTER = {"time / floor": TOLERANCE, "doubling": TOLERANCE}
-"""Columns, and the share that a figure may be worse by before it is told."""
+"""The share by which a figure of each column may be worse before it is reported."""
 UNJUDGED = {"Codec: 1 - cosine"}
 
 
 def comparison(path: Path, processor_class: str, tables: Sequence[Table]) -> str:
-    """The figures that are worse than those of this class in a file, one a line, or the sentence that none is."""
+    """Return the figures that are worse than those of this class in a file, one per line, or one sentence if there are none."""
     sections = results.read(path)
     if processor_class not in sections:
         others = f" (it has {', '.join(sections)})" if sections else ""

@@ -1,4 +1,4 @@
-"""Bulk: passages of mixed lengths through our service, against stock int8 in padded batches."""
+"""Measure passages of mixed lengths in our service, next to stock int8 in padded batches."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -23,7 +23,7 @@ type Embed = Callable[[Sequence[str]], object]
 
 
 def tables(effort: Effort) -> Iterator[Table]:
-    """Texts a second; every turn takes the corpus whole."""
+    """Measure texts per second. Every turn embeds the whole corpus."""
     threads = cores()
     # The service encodes a text that comes twice once, which is not what is compared here.
     texts = list(dict.fromkeys(passages("scoring", effort.passages)))
@@ -45,7 +45,7 @@ def tables(effort: Effort) -> Iterator[Table]:
 
 
 def _ours(threads: int) -> Embed:
-    """The service as a function gets it."""
+    """Return the service as a function has it."""
     service = load_service({"MODEL_DIR": str(INT8), "THREADS": str(threads), "MAX_CLIENT_BATCH_SIZE": str(CALL)})
 
     def embed(texts: Sequence[str]) -> None:

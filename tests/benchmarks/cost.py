@@ -1,4 +1,4 @@
-"""What a deployment costs: `make cost`.
+"""Compute the cost of a deployment: `make cost`.
 
 Dollars are handler/prices.py's, speeds those that were committed last (results.json) for the class of processor that Lambda has, or
 predicted (speeds.py). A vCPU of Lambda is taken to be as fast as the core measured there, which only an account could show.
@@ -36,7 +36,7 @@ MILLION = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """A month of requests, alike, and the function that answers them."""
+    """A month of equal requests, and the function that serves them."""
 
     requests: int
     texts: int
@@ -49,32 +49,32 @@ class Load:
 
     @property
     def prices(self) -> Prices:
-        """Those of its architecture."""
+        """Return the prices of its architecture."""
         return ARCHITECTURES[self.architecture]
 
     @property
     def gigabytes(self) -> float:
-        """Memory, as it is billed."""
+        """Return the memory in GB, as it is billed."""
         return self.memory_mb / 1024
 
     @property
     def all_texts(self) -> int:
-        """The texts of the month."""
+        """Return the number of texts per month."""
         return self.requests * self.texts
 
     @property
     def slowdown(self) -> float:
-        """Less memory than a vCPU's is a share of one."""
+        """Return the vCPUs; less memory than that of one vCPU gives a share of it."""
         return max(1.0, MEMORY_PER_VCPU_MB / self.memory_mb)
 
     @property
     def threads(self) -> int:
-        """The texts that are encoded at once."""
+        """Return how many texts are encoded at the same time."""
         return max(1, self.memory_mb // MEMORY_PER_VCPU_MB)
 
 
 def bill(load: Load, measured: Measured) -> dict[str, float]:
-    """Dollars a month by what they are paid for."""
+    """Return dollars per month for each kind of cost."""
     prices = load.prices
     hit_rate = load.hit_rate if load.table else 0.0
     encoded = load.texts * (1 - hit_rate)
@@ -100,7 +100,7 @@ def bill(load: Load, measured: Measured) -> dict[str, float]:
 
 
 def tables(load: Load, measured: Measured, passages: int, concurrency: int) -> Iterator[Table]:
-    """The month, what is idle, the cache, the alternatives, a corpus in bulk."""
+    """Make the tables of a month, of an idle deployment, of the cache, of alternatives and of a corpus in bulk."""
     yield _month(load, measured)
     yield _idle(load)
     yield _cache(load, measured)
@@ -110,7 +110,7 @@ def tables(load: Load, measured: Measured, passages: int, concurrency: int) -> I
 
 
 def million_tokens(by_architecture: Mapping[str, Measured]) -> Table:
-    """A million tokens on each architecture, and what hosted APIs list for them."""
+    """Make the table of a million tokens on each architecture, next to the list prices of hosted APIs."""
     dollars = {
         (architecture, way): price(measured, architecture) / PASSAGE_TOKENS * MILLION
         for architecture, measured in by_architecture.items()
@@ -134,18 +134,18 @@ def million_tokens(by_architecture: Mapping[str, Measured]) -> Table:
 
 
 def committed() -> list[Table]:
-    """The tables that the README has, made of the figures committed."""
+    """Make the tables of the READMEs from the committed figures."""
     measured = {name: Measured.read(results.RESULTS, name) for name in ARCHITECTURES}
     return [million_tokens(measured), min_tokens(measured["x86_64"])]
 
 
 PASSAGE_TOKENS = 128
 SEVERAL = 32
-"""Passages of a request of several."""
+"""The passages of a request that has several."""
 
 
 def _requested(measured: Measured, architecture: str, texts: int) -> float:
-    """Dollars a passage, in requests of so many through the HTTP API."""
+    """Return dollars per passage, in requests of so many passages to the HTTP API."""
     load = Load(
         requests=1,
         texts=texts,
@@ -160,7 +160,7 @@ def _requested(measured: Measured, architecture: str, texts: int) -> float:
 
 
 def _in_bulk(measured: Measured, architecture: str) -> float:
-    """Dollars a passage, through the state machine."""
+    """Return dollars per passage in the state machine."""
     load = Load(MILLION, 1, PASSAGE_TOKENS, 0, 0, MEMORY_PER_VCPU_MB, architecture, table=False)
     return _bulk_dollars(load, measured, MILLION) / MILLION
 
@@ -266,7 +266,7 @@ def _always_on(load: Load, measured: Measured) -> Table:
 
 
 def _bulk_rate(load: Load, measured: Measured) -> float:
-    """Texts a second of one function."""
+    """Return the texts per second of one function."""
     return 1000 / (measured.encoding_ms(load.tokens) * load.slowdown / load.threads) * EFFICIENCY
 
 
@@ -308,38 +308,38 @@ EFFICIENCY = 0.9
 EXPRESS_GIGABYTES = 64 / 1024
 """What a child workflow is billed for while its call lasts. That its start counts as a state transition is the dearer reading."""
 ALARMS = ("HasAlarms", "HasStreamAlarm", "HasBulkAlarm")
-"""The template's conditions of alarms."""
+"""The conditions of alarms in the template."""
 IDLE_POLLS = 5 * SECONDS_A_MONTH / 20
 """Five of Lambda's pollers, each waiting 20 s for a message: what AWS says of a mapping at rest."""
 
 
 def _count(kind: str, condition: str | None = None) -> int:
-    """How many resources of a type the template makes under a condition."""
+    """Count the resources of a type that the template makes under a condition."""
     made = [resource for resource in _template()["Resources"].values() if resource["Type"] == f"AWS::{kind}"]
     return sum(resource.get("Condition") == condition for resource in made)
 
 
 def _default(parameter: str) -> int:
-    """What a parameter of the template is unless someone says otherwise."""
+    """Return the default of a parameter of the template."""
     return int(_template()["Parameters"][parameter]["Default"])
 
 
 @cache
 def _template() -> dict[str, Any]:
-    """template.yaml, its functions of CloudFormation left out: none of them decides what is counted here."""
+    """Read template.yaml without CloudFormation's functions, which do not matter for these counts."""
     template: dict[str, Any] = yaml.load(TEMPLATE.read_bytes(), _Plain)  # noqa: S506 - a safe loader
     return template
 
 
 class _Plain(yaml.SafeLoader):  # type: ignore[misc] # its library has no types
-    """Reads "!Ref" and its like as nothing."""
+    """Reads "!Ref" and the other functions as None."""
 
 
 _Plain.add_multi_constructor("!", lambda *_: None)
 
 
 def main() -> int:
-    """Print the tables; 1 with one sentence if what they need was not measured."""
+    """Print the tables. Return 1 and print one sentence if a figure is missing."""
     arguments = _arguments()
     load = Load(
         requests=arguments.requests,
@@ -382,7 +382,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _whole(given: str) -> int:
-    """A number above 0, which may have commas or underscores in it."""
+    """Parse a number above 0, which may contain commas or underscores."""
     plain = given.replace(",", "").replace("_", "")
     if not (plain.isascii() and plain.isdigit() and int(plain)):
         msg = f"must be a whole number above 0; it is {given!r}"

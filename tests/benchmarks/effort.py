@@ -1,4 +1,4 @@
-"""How long to measure."""
+"""Settings for the length of a measurement."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ FULL = Effort(
     scored_passages=1000,
     cold=Pace(rounds=15, seconds=0),
 )
-"""About seven minutes on two cores, and one more where `precisions` has to build its models first."""
+"""A full run: about seven minutes on two cores, and one more if `precisions` must build its models first."""
 
 QUICK = Effort(
     row=Pace(rounds=1, seconds=0),
@@ -44,4 +44,4 @@ QUICK = Effort(
     scored_passages=12,
     cold=Pace(rounds=1, seconds=0),
 )
-"""About twenty seconds on two cores."""
+"""A quick run: about twenty seconds on two cores."""

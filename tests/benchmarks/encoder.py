@@ -1,4 +1,4 @@
-"""The encoder alone: token ids in, pooled vectors out. Ours is called as the service calls it, its Python included."""
+"""Measure the encoder alone, from token ids to pooled vectors. Ours is called as the service calls it, including its Python."""
 
 import time
 from collections.abc import Iterator
@@ -18,12 +18,12 @@ from .tables import Table
 CONTENDERS = ("ours int8", "stock int8", "ours fp32")
 LENGTHS = (8, 32, 128, 256, 512)
 FIRST, LAST, WORDS = 101, 102, range(1996, 28996)
-"""Ids of [CLS], [SEP] and of whole words in the BERT vocabulary of the default model."""
+"""The ids of [CLS], [SEP] and whole words in the default model's vocabulary."""
 SEED = 8
 
 
 def tables(effort: Effort) -> Iterator[Table]:
-    """Fidelity, one thread, all threads."""
+    """Measure fidelity, and speed on one thread and on all."""
     yield _fidelity(effort.fidelity_passages)
     yield _one_thread(effort)
     yield _all_threads(effort)
@@ -74,7 +74,7 @@ def _all_threads(effort: Effort) -> Table:
 
 
 def _by_length(effort: Effort, threads: int, count: int) -> Iterator[tuple[int, Timings]]:
-    """The contenders on `count` texts of each length."""
+    """Make the contenders for `count` texts of each length."""
     encodes = (ours(INT8, threads).encode, stock_int8(threads).encode_alike, ours(FP32, threads).encode)
     for length in LENGTHS:
         texts = sequences(length, count)
@@ -84,7 +84,7 @@ def _by_length(effort: Effort, threads: int, count: int) -> Iterator[tuple[int, 
 
 
 def sequences(length: int, count: int) -> list[TokenIds]:
-    """Token ids of `count` texts of exactly `length` tokens, the same on every call."""
+    """Return token ids of `count` texts of exactly `length` tokens, the same on every call."""
     words = np.random.default_rng(SEED).integers(WORDS.start, WORDS.stop, (count, length), np.int64)
     words[:, 0], words[:, -1] = FIRST, LAST
     return list(words)

@@ -1,4 +1,4 @@
-"""What the processes of cold.py do. Each prints one line as soon as it has its vector.
+"""Compute a first vector in the processes that cold.py starts. Each prints one line as soon as it has its vector.
 
 That tells how many numbers it has, and the seconds of CPU time that it took since the process was started.
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def bare() -> None:
-    """Python itself."""
+    """Start Python only."""
     _tell(0)
 
 
 def floor(folder: str, tokens: str) -> None:
-    """What nothing with this model in it can do without: onnxruntime, a session, one run."""
+    """Do the least that any program with this model needs: onnxruntime, a session, one run."""
     import encoder_operators  # noqa: PLC0415 - belongs to what is timed
     import numpy as np  # noqa: PLC0415 - likewise
     import onnxruntime  # noqa: PLC0415 - likewise
@@ -34,7 +34,7 @@ def floor(folder: str, tokens: str) -> None:
 
 
 def stock(graph: str, tokens: str) -> None:
-    """What the plainest int8 graph of the same weights takes, in a session as ONNX Runtime makes it by default."""
+    """Run the plain int8 graph of the same weights, in a session with ONNX Runtime's defaults."""
     import numpy as np  # noqa: PLC0415 - belongs to what is timed
     import onnxruntime  # noqa: PLC0415 - likewise
 
@@ -47,7 +47,7 @@ def stock(graph: str, tokens: str) -> None:
 
 
 def handler(event: str) -> None:
-    """The HTTP function, imported as Lambda does it, asked once."""
+    """Import the HTTP function as Lambda does, and send it one request."""
     import json  # noqa: PLC0415 - belongs to what is timed
 
     from handler.functions.api import handler as api  # noqa: PLC0415 - likewise
@@ -58,13 +58,13 @@ def handler(event: str) -> None:
 
 
 class Context:
-    """As much of Lambda's as the handler asks for."""
+    """The part of Lambda's context that the handler uses."""
 
     aws_request_id = "1"
 
 
 def restored(event: str) -> None:
-    """What SnapStart leaves of a cold start, as milliseconds of CPU time in JSON: the hooks after a restore, and the first request.
+    """Print the rest of a cold start with SnapStart as CPU milliseconds in JSON: the hooks after a restore, and the first request.
 
     The snapshot is not taken: what of the process's memory Lambda would still have to bring, nothing here can tell.
     """
@@ -87,7 +87,7 @@ def restored(event: str) -> None:
 
 
 def waterfall(event: str) -> None:
-    """The same, telling the milliseconds of CPU time that each step took, as JSON.
+    """Import the HTTP function, send one request, and print the CPU milliseconds of each step as JSON.
 
     Modules that two steps need are the first one's.
     """
@@ -144,7 +144,7 @@ def waterfall(event: str) -> None:
 
 
 def _watch(names: "dict[Any, str]") -> "dict[str, float]":
-    """Seconds of CPU time that each of these functions will have taken, by the interpreter's own monitoring."""
+    """Record the CPU seconds of each of these functions with the interpreter's own monitoring."""
     events, tool = sys.monitoring.events, sys.monitoring.PROFILER_ID
     took = dict.fromkeys(names.values(), 0.0)
     began: dict[Any, float] = {}

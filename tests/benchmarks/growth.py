@@ -1,4 +1,4 @@
-"""Growth: what twice as much costs, of tokens, of texts, of threads and of model."""
+"""Measure the cost of twice as many tokens, texts or threads, and of a model twice as large."""
 
 import tempfile
 import time
@@ -34,18 +34,18 @@ LENGTHS = (8, 16, 32, 64, 128, 256, 512)
 STEP_LENGTHS = (64, 128, 256, 512)
 PROFILED_RUNS = 4
 LEAST_SHARE = 0.005
-"""Operators that together take less of the longest text's time are left out."""
+"""Operators are left out that together take less than this share of the longest text's time."""
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512)
 BATCH_TOKENS = 16
 SIZES = {"MiniLM": (384, 12, 6), "BERT base": (768, 12, 12), "gte-large": (1024, 16, 24)}
-"""Hidden size, attention heads and layers."""
+"""The hidden size, attention heads and layers of each model."""
 SIZE_TOKENS = 128
 BUILT_LAYERS = 2
 VOCABULARY = 1000
 
 
 def tables(effort: Effort) -> Iterator[Table]:
-    """By length, by operator, by batch, by threads, by model."""
+    """Measure by length, operator, batch, threads and model."""
     yield _length(effort)
     yield _steps(effort)
     yield _batch(effort)
@@ -80,7 +80,7 @@ def _steps(effort: Effort) -> Table:
 
 
 def _by_kind(nodes: Sequence[Node]) -> dict[str, float]:
-    """Microseconds by the kind of operator."""
+    """Return microseconds for each kind of operator."""
     steps: dict[str, float] = {}
     for node in nodes:
         steps[node.kind] = steps.get(node.kind, 0) + node.microseconds
@@ -152,7 +152,7 @@ def _doublings(timings: Timings, sizes: Sequence[int]) -> Iterator[tuple[int, fl
 
 @dataclass(frozen=True, slots=True)
 class _Random:
-    """A model of BUILT_LAYERS layers with random weights, of a shape that in earnest has `layers`."""
+    """Make a model of BUILT_LAYERS layers with random weights, for a shape whose real model has `layers`."""
 
     runner: Runner
     layers: int

@@ -1,4 +1,4 @@
-"""What hosted APIs ask for embedding a million tokens, in dollars: list prices, on demand, without discounts or free tiers.
+"""List prices of hosted APIs in dollars per million tokens: on demand, without discounts or free tiers.
 
 Verified means: read on a page of the vendor. The others were read where the source says, and are to be checked before they decide.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Hosted:
-    """A hosted model: dollars a million input tokens, when and where that was listed, and whether by the vendor itself."""
+    """A hosted model: dollars per million input tokens, when and where the price was listed, and whether by the vendor itself."""
 
     name: str
     dollars: float
@@ -18,7 +18,7 @@ class Hosted:
 
     @property
     def how(self) -> str:
-        """One phrase for a table."""
+        """Return one phrase for a table."""
         return f"listed {self.date}, {self.source}{'' if self.verified else '; not verified with the vendor'}"
 
 

@@ -1,4 +1,4 @@
-"""The machine that figures were measured on, and the class of its processor."""
+"""Describe the machine that figures are measured on, and the class of its processor."""
 
 import os
 import platform
@@ -16,7 +16,7 @@ I8MM, ARM64 = "arm64 i8mm", "arm64"
 CLASSES = {"avx512_vnni": AVX512_VNNI, "avx_vnni": AVX_VNNI, "avx2": AVX2, "i8mm": I8MM, "asimddp": ARM64}
 """The class of a processor by the first of these instruction sets (Linux's names) that it has: they decide how fast int8 is."""
 MACHINES = {"aarch64": "arm64", "AMD64": "x86_64"}
-"""What we call machines that their systems call otherwise."""
+"""Our names of machines that systems name differently."""
 MAC = {"asimd", "asimddp"}
 """The instruction sets of every Mac with arm64, which does not list them as Linux does."""
 
@@ -38,7 +38,7 @@ def flags(cpuinfo: Path = CPUINFO) -> set[str]:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """A machine, as far as it decides the figures."""
+    """A machine, described by what decides the figures."""
 
     processor: str
     cores: int
@@ -61,7 +61,7 @@ class Machine:
         )
 
     def __str__(self) -> str:
-        """One line for a person."""
+        """Return one line for a reader."""
         return (
             f"{self.processor_class} ({self.processor}), {self.cores} cores, load {self.load:.1f} at the start, "
             f"Python {self.python}, onnxruntime {self.onnxruntime}"
@@ -73,5 +73,5 @@ def _described(cpuinfo: Path) -> str:
 
 
 def cores() -> int:
-    """The cores this process may use: the `all` of all threads."""
+    """Return the number of cores that this process may use."""
     return os.process_cpu_count() or 1

@@ -1,4 +1,4 @@
-"""What more memory buys: requests on the cores that Lambda would give for it.
+"""Measure requests with more memory, on the cores that Lambda would give for it.
 
 A function has a vCPU for each 1,769 MB; here one core stands for one vCPU, which only an account could confirm. Less memory is a
 share of a vCPU, which no binding to cores can imitate: not measured.
@@ -25,7 +25,7 @@ REQUESTS = {"1 text of 20 tokens": (1, 20), "1 text of 128": (1, 128), "32 texts
 
 
 def tables(effort: Effort) -> Iterator[Table]:
-    """Milliseconds of whole requests, event in and reply out, by memory."""
+    """Measure milliseconds of whole requests, from event to response, by memory."""
     allowed = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(cores()))
     functions = {vcpus * MEMORY_PER_VCPU_MB: _function(vcpus, allowed) for vcpus in range(1, cores() + 1)}
     rows = []
@@ -46,7 +46,7 @@ def tables(effort: Effort) -> Iterator[Table]:
 
 
 def _function(vcpus: int, allowed: list[int]) -> tuple[Handler, list[int]]:
-    """The HTTP function with memory for so many vCPUs, on as many cores: its threads stay where they are made."""
+    """Make the HTTP function with memory for so many vCPUs, and keep its threads on as many cores."""
     bound = allowed[:vcpus]
     _bind(bound)
     memory = {"MODEL_DIR": str(INT8), "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(vcpus * MEMORY_PER_VCPU_MB)}
@@ -56,7 +56,7 @@ def _function(vcpus: int, allowed: list[int]) -> tuple[Handler, list[int]]:
 
 
 def _bind(to: list[int]) -> None:
-    """Keep this thread, and those it starts, on these cores, where the system can."""
+    """Keep this thread, and those that it starts, on these cores, if the system can do that."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, to)
 
@@ -66,7 +66,7 @@ def _turn(answer: Handler, texts: int, tokens: int) -> Turn:
 
 
 def _event(texts: int, tokens: int) -> dict[str, Any]:
-    """Texts that differ in their last word, so that each is encoded."""
+    """Make texts that differ in their last word, so that none is a cache hit."""
     event: dict[str, Any] = json.loads(EVENT.read_bytes())
     words = text_of(tokens).split()
     inputs = [" ".join([*words[:-2], *(words[number // base % len(words)] for base in (1, len(words)))]) for number in range(texts)]

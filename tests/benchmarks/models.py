@@ -1,4 +1,4 @@
-"""The models measured: ours as built, stock made anew from the same weights, and the proof that they are the same model."""
+"""The measured models: ours as built, stock ones made from the same weights, and a check that they are the same model."""
 
 import os
 from functools import cache
@@ -29,24 +29,24 @@ def ours(folder: Path, threads: int) -> Encoder:
 
 
 def tokenization(folder: Path = INT8) -> Tokenization:
-    """A model folder's tokenizer as the handler loads it."""
+    """Load a model folder's tokenizer as the handler does."""
     return Tokenization(folder, Manifest.read(folder).max_length)
 
 
 def default() -> networks.Written:
-    """The default model's weights."""
+    """Read the default model's weights."""
     network = networks.read(Specification.read(packages.pinned(packages.DEFAULT, SOURCES, print)))
     assert isinstance(network, networks.Written)
     return network
 
 
 def stock_int8(threads: int) -> PaddedEncoder:
-    """The baseline."""
+    """Make the baseline."""
     return PaddedEncoder(_stock_int8(), threads)
 
 
 def stock_int8_file() -> Path:
-    """The baseline's graph in a file."""
+    """Write the baseline's graph into a file."""
     path = Path("build", "benchmarks", "stock-int8.onnx")
     path.parent.mkdir(parents=True, exist_ok=True)
     onnx.save(_stock_int8(), path)
@@ -54,7 +54,7 @@ def stock_int8_file() -> Path:
 
 
 def fidelities(count: int) -> dict[str, Fidelity]:
-    """How close stock fp32, ours and stock int8 come to our float32 build, each passage alone."""
+    """Compare stock fp32, ours and stock int8 with our float32 build, each passage alone."""
     sequences = [tokens.ids for tokens in tokenization().tokenize(passages("scoring", count), "right")]
     reference = ours(FP32, 1).encode(sequences)
     exact, quantized = PaddedEncoder(_stock_fp32(), 1), stock_int8(1)

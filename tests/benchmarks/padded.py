@@ -1,4 +1,4 @@
-"""How a stock model is commonly served: texts in padded batches in the order given, all threads inside one run."""
+"""Serve a stock model as is common: texts in padded batches in the given order, with all threads in one run."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -29,22 +29,22 @@ class PaddedEncoder:
         self._session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
     def encode(self, ids: Batch, mask: Batch) -> Vectors:
-        """Pooled vectors of one batch."""
+        """Return pooled vectors of one batch."""
         vectors: Vectors = self._session.run([OUTPUT], dict(zip(INPUTS, (ids, mask, np.zeros_like(ids)), strict=True)))[0]
         return vectors
 
     def encode_alike(self, sequences: Sequence[TokenIds]) -> Vectors:
-        """Pooled vectors of texts of the same number of tokens, in one batch: nothing is padded."""
+        """Return pooled vectors of texts with the same number of tokens, in one batch without padding."""
         ids = np.stack(sequences)
         return self.encode(ids, np.ones_like(ids))
 
     def encode_each(self, sequences: Sequence[TokenIds]) -> Vectors:
-        """Pooled vectors of texts of any lengths, each in a run of its own."""
+        """Return pooled vectors of texts of any lengths, each in its own run."""
         return np.concatenate([self.encode_alike([sequence]) for sequence in sequences])
 
 
 class PaddedService:
-    """Texts to vectors with a padded encoder."""
+    """Embeds texts with a padded encoder."""
 
     def __init__(self, encoder: PaddedEncoder, folder: Path, max_length: int, batch: int) -> None:
         """Serve `encoder` with the tokenizer in `folder`."""
@@ -55,7 +55,7 @@ class PaddedService:
         self._tokenizer.enable_padding()
 
     def embed(self, texts: Sequence[str]) -> Vectors:
-        """Pooled vectors, each batch padded to its own longest text."""
+        """Return pooled vectors; each batch is padded to its longest text."""
         return np.concatenate([self._run(texts[start : start + self._batch]) for start in range(0, len(texts), self._batch)])
 
     def _run(self, texts: Sequence[str]) -> Vectors:

@@ -1,4 +1,4 @@
-"""A pipeline's own cost: the records of an event, read, embedded together and handed to a sink, against the encoder alone."""
+"""Measure a pipeline's own cost: reading records, embedding them in batches and writing them, next to the encoder alone."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -21,19 +21,19 @@ WARM_UP = 32
 
 
 class Counting:
-    """A sink that counts."""
+    """A sink that counts results."""
 
     def __init__(self) -> None:
         self.count = 0
 
     def write(self, results: Sequence[Result]) -> list[Failure]:
-        """Write nothing."""
+        """Count the results and write nothing."""
         self.count += len(results)
         return []
 
 
 def tables(effort: Effort) -> Iterator[Table]:
-    """Texts a second; every turn takes the corpus whole."""
+    """Measure texts per second. Every turn embeds the whole corpus."""
     texts = list(dict.fromkeys(passages("scoring", effort.passages)))
     threads = cores()
     encoder = ours(INT8, threads)

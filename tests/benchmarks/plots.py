@@ -1,4 +1,4 @@
-"""Tables as pictures: SVG written by hand, both axes logarithmic, so that what is linear is a straight line of one slope."""
+"""Draw tables as SVG with two logarithmic axes, on which every linear function is a straight line of the same slope."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ PLOTS: Mapping[str, Plot] = {
     ),
     "stock": Plot("Encoder, 1 thread: milliseconds a text", ("ours int8", "stock int8", "ours fp32"), "ms a text", linear=False),
 }
-"""By the file's name."""
+"""The plots by the names of their files."""
 
 ACROSS = {"model": "million weights a layer"}
 """The column to the right, where it is not the first."""
@@ -77,7 +77,7 @@ def svg(name: str, processor_class: str, rows: Rows) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Axis:
-    """A logarithmic axis: values from `low` to `high` to pixels from `start` to `end`."""
+    """A logarithmic axis that maps values from `low` to `high` to pixels from `start` to `end`."""
 
     low: float
     high: float
@@ -111,7 +111,7 @@ def _frame(right: _Axis, down: _Axis, xs: Sequence[float], across: str, unit: st
 
 
 def _apart(heights: Sequence[float]) -> list[float]:
-    """Move labels down where they would lie on the one above."""
+    """Move labels down that would cover the one above."""
     moved = list(heights)
     for above, below in pairwise(sorted(range(len(moved)), key=moved.__getitem__)):
         moved[below] = max(moved[below], round(moved[above] + LABEL_HEIGHT, 1))

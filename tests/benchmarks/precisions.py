@@ -1,4 +1,4 @@
-"""What each precision of the default model costs: size, speed, and what it loses of the vectors."""
+"""Measure each precision of the default model: size, speed, and how much its vectors differ."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -28,16 +28,16 @@ UNTREATED = "int8, untreated"
 FOLDER = Path("build", "benchmarks")
 BUILDER = Path("layers", "model")
 TOLD = 12
-"""Passages that a build made here is measured on; the table measures them all."""
+"""The number of passages with which a build made here measures itself; the table uses all."""
 TIMED = 32
-"""Passages of one turn, each alone: texts a second are the corpus's."""
+"""The number of passages of one turn, each embedded alone."""
 
 
 class Untreated(Int8):
     """Int8 with the outliers left in, which shows what taking them out costs and brings."""
 
     def linear(self, graph: Graph, value: str, layer: Linear) -> str:
-        """As where there are no outliers."""
+        """Return that there are no outliers."""
         return super().linear(graph, value, replace(layer, outliers=False))
 
     def order(self, name: str) -> slice:
@@ -47,7 +47,7 @@ class Untreated(Int8):
 
 
 def tables(effort: Effort) -> Iterator[Table]:
-    """One row a precision."""
+    """Make one row for each precision."""
     folders = _folders()
     scored = _sequences(effort.scored_passages)
     vectors = {name: ours(folder, cores()).encode(scored) for name, folder in folders.items()}
@@ -100,7 +100,7 @@ def _folders() -> Mapping[str, Path]:
 
 
 def _built(precision: str) -> Path:
-    """The default model in `precision`, built if it was not since the builder changed."""
+    """Return the default model in `precision`; build it if the builder changed since."""
     folder = FOLDER / precision
     if _stale(folder):
         source = find(Request(packages.DEFAULT, Path("build", "sources"), None), say)

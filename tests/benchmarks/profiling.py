@@ -1,4 +1,4 @@
-"""A text's operators one by one: ONNX Runtime's own profile of our encoder, on one thread."""
+"""Profile the operators of a text one by one, with ONNX Runtime's own profile of our encoder on one thread."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""One warm request: HTTP API event in, JSON of the reply out, and how much of it is neither tokenizer nor encoder."""
+"""Measure one warm request from event to JSON, and the share of it that is neither tokenizer nor encoder."""
 
 import json
 import os
@@ -34,12 +34,12 @@ from .tables import Table
 
 EVENT = Path("events", "http_api_v2.json")
 TOKENS = (8, 20, 128, 256)
-"""The last is the most that the default model takes."""
+"""The numbers of tokens; the last is the default model's maximum."""
 STEPS_AT = 20
 VECTORS = (1, 200)
 SPECIAL = 2
 WORDS = ("today", "is", "a", "good", "day", "to", "read", "the", "long", "story", "of", "one", "small", "house", "by", "water")
-"""Each is one token."""
+"""Words that are one token each."""
 BUDGET_MS = 0.3
 KEY = "a-key"
 ENVIRONMENT = {"MODEL_DIR": str(INT8), "API_KEYS": KEY, "AWS_EXECUTION_ENV": "AWS_Lambda_python3.13"}
@@ -47,7 +47,7 @@ ENVIRONMENT = {"MODEL_DIR": str(INT8), "API_KEYS": KEY, "AWS_EXECUTION_ENV": "AW
 
 
 def tables(effort: Effort) -> Iterator[Table]:
-    """Milliseconds of a request and of its parts."""
+    """Measure milliseconds of a request and of its parts."""
     os.environ.update(ENVIRONMENT)
     marshaller = LambdaMarshaller()
 
@@ -108,7 +108,7 @@ STEPS: dict[str, list[Callable[..., Any]]] = {
 
 
 def _parts(calls: Sequence[Steps]) -> tuple[float, float, float, float]:
-    """Milliseconds of the request, of its two steps that are no framework, and of what is left."""
+    """Return milliseconds of the request, of tokenizer and encoder, and of the rest."""
     parts = [(whole := sum(call.values()), call[TOKENISE], call[ENCODE], whole - call[TOKENISE] - call[ENCODE]) for call in calls]
     request, tokenise, encode, framework = (statistics.median(part) * 1000 for part in zip(*parts, strict=True))
     return request, tokenise, encode, framework
@@ -126,5 +126,5 @@ def _encoding(count: int, effort: Effort) -> tuple[int, float, float, float]:
 
 
 def text_of(tokens: int) -> str:
-    """Common words, over and over, that make so many tokens with [CLS] and [SEP]."""
+    """Repeat common words until they make so many tokens, with [CLS] and [SEP]."""
     return " ".join(WORDS[place % len(WORDS)] for place in range(tokens - SPECIAL))

@@ -35,7 +35,7 @@ SHOWN = (AVX2, AVX512_VNNI)
 """The classes whose figures are shown, best first: AVX2 is what Lambda has on x86_64."""
 
 type Rows = Sequence[Mapping[str, Any]]
-"""The rows of a table, by the names of its columns."""
+"""The rows of a table by the names of its columns."""
 
 
 class NotMeasured(Exception):  # noqa: N818 - a sentence for the person who asked

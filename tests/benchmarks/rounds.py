@@ -1,4 +1,4 @@
-"""Measuring by turns: A B C, A B C, … within one run.
+"""Measure contenders in turns, A B C, A B C, …, within one run.
 
 A machine that others use too is fast in one minute and slow in the next. Contenders that take turns meet the same minutes, so the
 ratio of two turns of one round holds where the times themselves do not.
@@ -12,12 +12,12 @@ from dataclasses import dataclass
 type Call = Callable[[], object]
 type Clock = Callable[[], float]
 type Turn = Callable[[], float]
-"""Takes one turn and returns its seconds a call."""
+"""A function that takes one turn and returns its seconds per call."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """At least so many rounds, and more until the seconds are over."""
+    """How long to measure: at least so many rounds, and more until the seconds are over."""
 
     rounds: int
     seconds: float
@@ -25,20 +25,20 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """Seconds a call of each contender; the n-th of all were taken in the n-th round."""
+    """The seconds per call of each contender, one for each round."""
 
     seconds: Mapping[str, list[float]]
 
     def median(self, name: str) -> float:
-        """Seconds a call."""
+        """Return the seconds per call."""
         return statistics.median(self.seconds[name])
 
     def ratio(self, name: str, other: str) -> float:
-        """How many times as long as `other` `name` takes."""
+        """Return how many times as long as `other` a contender takes."""
         return statistics.median(a / b for a, b in zip(self.seconds[name], self.seconds[other], strict=True))
 
     def rest(self, whole: str, *parts: str) -> float:
-        """Seconds of `whole` that are in none of its parts."""
+        """Return the seconds of `whole` that are in none of its parts."""
         in_parts = map(sum, zip(*(self.seconds[name] for name in parts), strict=True))
         return statistics.median(a - b for a, b in zip(self.seconds[whole], in_parts, strict=True))
 
@@ -56,7 +56,7 @@ def interleaved(contenders: Mapping[str, Turn], pace: Pace) -> Timings:
 
 
 def once(call: Call, clock: Clock = time.perf_counter) -> Turn:
-    """A turn of one call."""
+    """Make a turn of one call."""
 
     def turn() -> float:
         started = clock()
@@ -67,7 +67,7 @@ def once(call: Call, clock: Clock = time.perf_counter) -> Turn:
 
 
 def burst(call: Call, seconds: float, clock: Clock = time.perf_counter) -> Turn:
-    """A turn of as many calls as fill the seconds, after one that isn't counted.
+    """Make a turn of as many calls as fill the seconds, after one that is not counted.
 
     The contender before has left its own weights in the processor's cache and, where it is threaded, its threads spinning.
     What computes on the calling thread alone is best measured by time.thread_time, which stands while others have the core.

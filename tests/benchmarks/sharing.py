@@ -1,4 +1,4 @@
-"""One text on all cores: how near it comes to what the same cores do for independent texts.
+"""Measure one text on all cores, next to independent texts on the same cores.
 
 The bound is measured, not assumed: as many processes as there are threads, each with a text of its own at the same time. What two
 of them lose to each other (a shared cache, a sibling's half of a core) one text on two threads loses too.
@@ -21,7 +21,7 @@ from .tables import Table
 
 
 def tables(effort: Effort) -> Iterator[Table]:
-    """One text on one thread, on all, and as many texts in as many processes."""
+    """Measure one text on one thread and on all, and as many texts in as many processes."""
     threads = cores()
     rows = []
     with ExitStack() as stack:
@@ -47,7 +47,7 @@ def tables(effort: Effort) -> Iterator[Table]:
 
 
 class _Worker:
-    """A process that embeds one text again and again, for as long as it is told to."""
+    """A process that embeds one text repeatedly for a given time."""
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -68,7 +68,7 @@ class _Worker:
         self._here.send((length, seconds))
 
     def rate(self) -> float:
-        """Texts a second, of the time that was asked for last."""
+        """Return the texts per second of the last period."""
         found: float = self._here.recv()
         return found
 
@@ -88,7 +88,7 @@ def _work(there: Connection) -> None:
 
 
 def _all_at_once(workers: list[_Worker], length: int, seconds: float) -> float:
-    """Seconds a text, of all workers together."""
+    """Return the seconds per text of all workers together."""
     for worker in workers:
         worker.begin(length, seconds)
     return 1 / sum(worker.rate() for worker in workers)

@@ -1,4 +1,4 @@
-"""How fast Lambda is taken to be, by its architectures: what was measured on their classes of processor, or else predicted."""
+"""The assumed speed of Lambda's architectures: measured on their class of processor, or else predicted."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -28,7 +28,7 @@ class Measured:
     overhead_ms: float
     cold_ms: float
     known: str
-    """How they are known."""
+    """Return if the speeds are measured or predicted."""
 
     @classmethod
     def read(cls, path: Path, architecture: str = "x86_64") -> Self:

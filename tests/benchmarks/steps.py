@@ -1,4 +1,4 @@
-"""One request by its steps: how long each function is at work itself, without the ones that it calls and that are steps too.
+"""Time the steps of one request: each function's own time, without that of other steps that it calls.
 
 The interpreter tells when the functions begin and end (sys.monitoring), so that what runs is what is deployed.
 """

@@ -1,4 +1,4 @@
-"""Tables, as they are printed."""
+"""Print tables of figures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ type Cell = str | int | float
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """What was measured: columns by name, each with the format of its cells, and how to read it."""
+    """A table of figures: columns by name, each with the format of its cells, and notes on how to read it."""
 
     title: str
     notes: Sequence[str]
@@ -16,11 +16,11 @@ class Table:
     rows: Sequence[Sequence[Cell]]
 
     def on(self, processor_class: str) -> "Table":
-        """The same table, with the class of processor it was measured on among its notes."""
+        """Return the same table, with the class of processor among its notes."""
         return replace(self, notes=[f"on {processor_class}", *self.notes])
 
     def __str__(self) -> str:
-        """Columns aligned, text to the left and numbers to the right."""
+        """Return the table as text, with aligned columns."""
         shown = [list(self.columns), *([f"{cell:{kind}}" for cell, kind in self._cells(row)] for row in self.rows)]
         widths = [max(map(len, column)) for column in zip(*shown, strict=True)]
         left = [isinstance(cell, str) for cell in self.rows[0]]
@@ -36,10 +36,10 @@ class Table:
         return list(zip(row, self.columns.values(), strict=True))
 
     def figures(self) -> list[dict[str, Cell]]:
-        """The rows by the columns' names, unrounded."""
+        """Return the rows by the names of columns, not rounded."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
 def say(text: str) -> None:
-    """Print for a person who is waiting."""
+    """Print a table at once."""
     print(text, flush=True)  # noqa: T201 - a command talks to a terminal

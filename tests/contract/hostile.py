@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.conftest import Client, Reply
-from tests.contract.test_routes import PATHS, event
+from tests.contract.example_requests import PATHS, event
 
 STATUSES = frozenset({200, 204, 400, 401, 404, 405, 413, 415, 422, 424})
 LONGEST_INTEGER = 10 ** (sys.get_int_max_str_digits() - 1)
@@ -79,6 +79,8 @@ FIELDS = (
     "source_sentence",
     "sentences",
     "add_special_tokens",
+    "ids",
+    "skip_special_tokens",
     "model",
     "user",
     "prompt",
@@ -130,6 +132,9 @@ MORE_PATHS = (
     "/similarity",
     "/embed_all",
     "/tokenize",
+    "/decode",
+    "/openai/deployments/a/b/embeddings",
+    "/v1/models/a/b",
     "/predict",
     "/rerank",
     "/v1/rerank",
@@ -173,7 +178,7 @@ def value(generator: random.Random, depth: int = 0) -> Any:  # noqa: ANN401 - an
     if kind < 0.75:
         return generator.choice(NASTY_VALUES)
     if kind < 0.9:
-        return [value(generator, depth + 1) for _ in range(generator.choice([0, 1, 2, 3, 600 if depth == 0 else 1]))]
+        return [value(generator, depth + 1) for _ in range(generator.choice([0, 1, 2, 3, 2100 if depth == 0 else 1]))]
     return {generator.choice(FIELDS): value(generator, depth + 1) for _ in range(3)}
 
 
@@ -243,7 +248,8 @@ def check(reply: Reply) -> None:
     if reply.status >= 400 and reply.body:
         assert reply.headers["content-type"] == "application/json"
         content = reply.json
-        assert content.keys() == {"error", "error_type"}
+        names = {"error", "error_type", "detail", "message"} if isinstance(content["error"], dict) else {"error", "error_type"}
+        assert content.keys() == names
         told = content["error"]
         sentence = told["message"] if isinstance(told, dict) else told
         assert 0 < len(sentence) < 600, sentence

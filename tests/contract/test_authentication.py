@@ -16,7 +16,7 @@ from handler.http.routes import PAGE_PATHS
 from handler.keys import REFRESH_SECONDS, UNKNOWN_KEY_REFRESH_SECONDS, FixedKeys, SecretKeys, versions_of
 from handler.service import Service
 from tests.conftest import INT8, Client, Reply, serve
-from tests.contract.test_routes import event
+from tests.contract.example_requests import event
 
 REFUSED = (401, "Unauthorized", "Invalid credentials in Authorization header")
 NO_KEY = (

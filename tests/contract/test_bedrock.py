@@ -14,7 +14,7 @@ from handler.errors import Empty, TooLarge, Validation
 from handler.functions.api import make_handler
 from handler.service import Service
 from tests.conftest import INT8, Client, ClientOf
-from tests.contract.test_routes import event
+from tests.contract.example_requests import event
 
 TEXT = "Today is a sunny day and I will get some ice cream."
 TEXTS = [TEXT, "It rained all morning."]
@@ -101,6 +101,15 @@ def test_an_input_type_without_a_prompt_is_named_in_a_header(prompted: Client) -
     assert same(reply.json["embeddings"], rows(prompted, [LONG]))
     warnings = "truncation; 1 of 1 inputs were cut to 256 tokens, input_type; the model has no prompt for 'clustering'"
     assert reply.headers["x-hf-warning"] == warnings
+
+
+def test_an_input_type_in_another_script_is_named_in_ascii(client: Client) -> None:
+    """A header holds nothing else."""
+    reply = client.post({"texts": TEXTS, "input_type": "검색"}, COHERE)
+    assert (reply.status, reply.headers["x-hf-warning"]) == (
+        200,
+        r"input_type; the model has no prompt for '\uac80\uc0c9'",
+    )
 
 
 REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {

@@ -19,7 +19,7 @@ from handler.functions.api import make_handler
 from handler.http.openai import ITEM_BYTES
 from handler.service import Service
 from tests.conftest import FP32, ROOT, Client
-from tests.contract.test_routes import event
+from tests.contract.example_requests import event
 
 LONGEST = np.float32(-0.0000063184107)
 """No float32 takes more characters than this one."""

@@ -9,7 +9,7 @@ import pytest
 from handler.functions.api import make_handler
 from handler.service import Service
 from tests.conftest import Client
-from tests.contract.test_routes import event
+from tests.contract.example_requests import event
 
 SUNNY = "Today is a sunny day and I will get some ice cream."
 TEXTS = [SUNNY, "It rained all morning.", "A sunny day with ice cream."]

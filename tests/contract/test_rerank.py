@@ -13,7 +13,7 @@ from handler.doors import FRONT_DOORS, LAMBDA_BYTES
 from handler.functions.api import make_handler
 from handler.service import Service
 from tests.conftest import INT8, Client, ClientOf
-from tests.contract.test_routes import event
+from tests.contract.example_requests import event
 
 QUERY = "How is the weather?"
 DOCUMENTS = ["A cat sleeps.", "The weather is sunny today.", "It rained all morning.", "A cat sleeps."]

@@ -11,33 +11,17 @@ import pytest
 from handler.bootstrap import Handler
 from handler.functions.api import make_handler
 from handler.service import Service
-from tests.conftest import ROOT, Client
+from tests.conftest import Client
+from tests.contract.example_requests import PATHS, SERVED, event
 
-SERVED = "sentence-transformers/all-MiniLM-L6-v2"
 TEXT = "Today is a sunny day and I will get some ice cream."
 BODY = json.dumps({"inputs": TEXT})
-PATHS = (
-    "/",
-    "/embed",
-    "/invocations",
-    f"/pipeline/feature-extraction/{SERVED}",
-    f"/models/{SERVED}",
-    "/models/all-MiniLM-L6-v2",
-    f"/models/{SERVED}/pipeline/feature-extraction",
-    f"/hf-inference/models/{SERVED}/pipeline/feature-extraction",
-)
 
 
 @pytest.fixture(scope="module")
 def answer(service: Service) -> Handler:
     """Make a handler that requires no key."""
     return make_handler(service, None)
-
-
-def event(name: str, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 - fields of an event
-    """Read an event of events/ and change some of its fields."""
-    fields: dict[str, Any] = json.loads((ROOT / f"events/{name}.json").read_text())
-    return fields | changes
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -158,7 +158,7 @@ def test_the_emulator_runs_as_long_as_its_block() -> None:
 
 
 def test_a_handler_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
-    """The emulator has Lambda's time-outs; the next event starts a new environment."""
+    """The emulator has Lambda's timeouts. The next event starts a new environment."""
     (tmp_path / "slow.py").write_text("import time\ndef handler(event, context):\n    time.sleep(event)\n    return event\n")
     with Emulator("slow.handler", cwd=tmp_path, timeout_seconds=1) as emulator:
         assert emulator.invoke(b"20") == b"Task timed out after 1.00 seconds"

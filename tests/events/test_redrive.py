@@ -1,4 +1,4 @@
-"""Dead letters of a stack are put back: tested with moto's queues and streams, and a function in this process."""
+"""Dead letters of a stack are returned to where they came from: to moto's queues and streams, and to a function in this process."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -17,11 +17,11 @@ class Endpoint(BaseHTTPRequestHandler):
     open_to_all: ClassVar[bool] = False
 
     def do_GET(self) -> None:
-        """Answer /health."""
+        """Respond to /health."""
         self._answer(200, {})
 
     def do_POST(self) -> None:
-        """Answer a request for a vector."""
+        """Respond to a request for a vector."""
         self.rfile.read(int(self.headers["content-length"]))
         known = self.open_to_all or self.headers["authorization"] == "Bearer the-key"
         self._answer(200 if known else 401, [[0.0] * 384] if known else {"error": "Invalid"})
@@ -34,7 +34,7 @@ class Endpoint(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 class AWS:

@@ -1,6 +1,6 @@
-"""What someone sets by hand who deploys without the template: tables made of it. `python -m tests.infra.by_hand` writes them.
+"""Write the tables of settings for deployments without the template: `python -m tests.infra.by_hand`.
 
-They stand in handler/DEPLOYING.md between `<!-- template: NAME -->` and `<!-- end -->`, and a test holds them equal.
+The tables are in handler/DEPLOYING.md, between `<!-- template: NAME -->` and `<!-- end -->`. A test checks them.
 """
 
 import re
@@ -13,7 +13,7 @@ from tests.infra.transformed import Template, listed, of_type, transformed
 GUIDE = ROOT / "handler/DEPLOYING.md"
 ALIAS = {"ApiFunctionAliaslive": "the function's alias", "PipelineFunctionAliaslive": "the function's alias"}
 NOT_BY_HAND = {"InstancesFunction"}
-"""The same function again."""
+"""The pipeline function again, on instances."""
 CONDITIONS = {
     "ModelInLayer": "without `ModelUri`", "AuthIsIam": "with Auth: iam", "HasKey": "with `KmsKeyArn`", "HasVpc": "in a VPC",
     "HasDataKeys": "with `DataKmsKeyArns`", "HasBulk": "with `CorpusBucket`", "HasCacheKeySecret": "with `CacheKeySecretArn`",
@@ -22,11 +22,11 @@ CONDITIONS = {
     "SinkIsS3": "sink: S3", "SinkIsQueue": "sink: a queue", "SinkIsBus": "sink: a bus", "SinkIsS3Vectors": "sink: S3 Vectors",
     "SinkIsTable": "sink: a table",
 }  # fmt: skip
-"""Conditions whose names do not say when they are met."""
+"""When a condition is met, if its name does not say so."""
 
 
 def shown(value: Any) -> str:  # noqa: ANN401, C901, PLR0911 - JSON, and a function of CloudFormation a line
-    """Return a value as someone reads it: parameters and resources by their names."""
+    """Return a value as text, in which parameters and resources have their names."""
     match value:
         case {"Ref": "AWS::NoValue"}:
             return ""
@@ -65,7 +65,7 @@ def code(text: str) -> str:
 
 
 def functions(template: Template) -> Iterator[tuple[str, ...]]:
-    """Yield what a function is made with."""
+    """Yield the settings of each function."""
     yield ("function", "handler", "runtime", "memory, MB", "time-out, s", "layers", "concurrency")
     for name, function in functions_of(template):
         given = function["Properties"]
@@ -96,7 +96,7 @@ def functions_of(template: Template) -> list[tuple[str, dict[str, Any]]]:
 
 
 def rights(template: Template) -> Iterator[tuple[str, ...]]:
-    """Yield the statements of all roles but the canary's, whose policy is AWS's own."""
+    """Yield the statements of all roles except the canary's, whose policy is AWS's own."""
     yield ("role", "when", "actions", "on")
     for name, role in of_type(template, "AWS::IAM::Role").items():
         for policy in role["Properties"].get("Policies", []):
@@ -128,7 +128,7 @@ LIMITS: dict[str, tuple[str, ...]] = {
     "PipelineFunction": ("RecursiveLoop",),
     "CacheTable": ("KeySchema", "TimeToLiveSpecification.AttributeName", "BillingMode"),
 }  # fmt: skip
-"""The settings without which something is lost, repeated for ever or never found."""
+"""The settings without which events are lost, repeated for ever or never found."""
 
 
 def limits(template: Template) -> Iterator[tuple[str, ...]]:
@@ -150,7 +150,7 @@ TABLES: dict[str, Callable[[Template], Iterator[tuple[str, ...]]]] = {
 
 
 def written(guide: str, template: Template) -> str:
-    """Return the guide with its tables made anew."""
+    """Return the guide with new tables."""
     for name, rows in TABLES.items():
         head, *body = rows(template)
         lines = [" | ".join(("", *row, "")).strip() for row in (head, ["---"] * len(head), *body)]

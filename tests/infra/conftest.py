@@ -1,4 +1,4 @@
-"""What the tests of the artefact share."""
+"""Fixtures for the tests of the built functions."""
 
 import shutil
 from importlib.metadata import files
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def runtime_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Set Lambda's runtime client apart, so that nothing else of the development environment can be imported."""
+    """Copy Lambda's runtime client into a folder of its own, so that the function can import nothing else from here."""
     folder = tmp_path_factory.mktemp("runtime_client")
     for distribution in ("awslambdaric", "simplejson", "snapshot-restore-py"):
         for path in files(distribution) or []:

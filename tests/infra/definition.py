@@ -1,4 +1,4 @@
-"""The state machine's definition as Step Functions gets it: `python -m tests.infra.definition` prints it as JSON."""
+"""Read the state machine's definition as Step Functions receives it. `python -m tests.infra.definition` prints it as JSON."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The artefact for arm64, run on this machine by an emulator of that processor: `make arm64`, some minutes."""
+"""The functions that were built for arm64 run on this machine, in an emulator of that processor: `make arm64`, some minutes."""
 
 import json
 import os
@@ -26,7 +26,7 @@ TEXTS = [
     " ".join(pydoc_data.topics.topics["assignment"].split())[:2000],  # more than the model takes
 ]
 SHORT = TEXTS[:3]
-"""For float32, of which the emulator computes a token in two seconds."""
+"""Short texts for float32, for which the emulator needs two seconds per token."""
 # Imports all that the functions import. Prints the encoder's vectors of each model's texts; and the kernels that a session is given
 # if it asks for none, and each operator's results with those that it asks for.
 SCRIPT = """
@@ -67,13 +67,13 @@ json.dump({
 }, sys.stdout)
 """
 KERNELS = {"neoverse-n1": ["dotprod"], "max": ["i8mm", "dotprod"]}
-"""The sets of kernels of each processor that is emulated, the fastest first: Graviton2, and one with all that there is."""
+"""The sets of kernels of each emulated processor, the fastest first: Graviton2, and a processor with every extension."""
 
 pytestmark = pytest.mark.skipif(not os.environ.get("RUN_ARM64"), reason="`make arm64` runs these")
 
 
 def printed(asked: Mapping[str, Any], *command: str | Path) -> dict[str, Any]:
-    """Return what the script prints, run by a command."""
+    """Run the script by a command and return its output."""
     ran = subprocess.run(
         command,
         cwd=ROOT,
@@ -89,13 +89,13 @@ def printed(asked: Mapping[str, Any], *command: str | Path) -> dict[str, Any]:
 
 
 def cosines(vectors: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Of each text's vectors."""
+    """Return the cosine of each text's two vectors."""
     found: np.ndarray = (vectors * others).sum(axis=1) / np.linalg.norm(vectors, axis=1) / np.linalg.norm(others, axis=1)
     return found
 
 
 def operators(generator: np.random.Generator) -> list[tuple[str, dict[str, Any]]]:
-    """Operators of random sizes with random inputs: few rows and many, blocks that end anywhere."""
+    """Make operators of random sizes with random inputs: few and many rows, and blocks of every length."""
 
     def normal(*shape: int) -> Array:
         return generator.normal(0, 1, shape).astype(np.float32)
@@ -113,7 +113,7 @@ def operators(generator: np.random.Generator) -> list[tuple[str, dict[str, Any]]
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """The vectors of this processor."""
+    """Return the vectors that this processor computes."""
     script = tmp_path_factory.mktemp("here") / "script.py"
     script.write_text(SCRIPT.replace('"aarch64" and not os.path.exists("/sys")', '"x86_64"'))
     return printed({"models": [(str(INT8), TEXTS), (str(FP32), SHORT)], "kernels": [], "graphs": []}, sys.executable, script)
@@ -121,7 +121,7 @@ def here(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 @pytest.mark.parametrize("cpu", KERNELS)
 def test_the_arm64_artefact_gives_the_results_of_the_x86_one(cpu: str, here: dict[str, Any], tmp_path: Path) -> None:
-    """In int8 bit for bit, with each set of kernels; in float32, which ONNX Runtime sums otherwise, to 0.999999 of cosine."""
+    """All bits of int8 are equal with each set of kernels. Float32 is added in another order: its cosine is at least 0.999999."""
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "graphs").mkdir()
     asked = [*revision.INPUTS, *operators(np.random.default_rng(1))]

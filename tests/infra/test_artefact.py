@@ -1,4 +1,4 @@
-"""What `make build` made, run as Lambda would: its folders and nothing else, under AWS's emulator. `make artefact` runs these."""
+"""The built function runs as on Lambda: with its own folders only, under AWS's emulator. `make artefact` runs these tests."""
 
 import json
 import os
@@ -49,7 +49,7 @@ pytestmark = pytest.mark.skipif(not os.environ.get("RUN_ARTEFACT"), reason="`mak
 
 
 def replies(function: str, runtime_client: Path, tmp_path: Path, *events: object) -> list[Any]:
-    """What a function of the artefact replies to events, one after another."""
+    """Return the responses of a built function to events, one after another."""
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     handler = f"handler.functions.{function.removesuffix('Function').lower()}.handler"
@@ -67,7 +67,7 @@ def replies(function: str, runtime_client: Path, tmp_path: Path, *events: object
 
 
 def assert_golden(vectors: list[list[float]]) -> None:
-    """As close to torch's vectors of the golden texts as tests/golden asks of the model."""
+    """Check that vectors are as close to torch's as tests/golden requires of the model."""
     ours, theirs = (np.array(found) for found in (vectors, [row["pooled"] for row in GOLDEN["rows"]]))
     cosines = (ours * theirs).sum(axis=1) / np.linalg.norm(theirs, axis=1)
     assert np.allclose(np.linalg.norm(ours, axis=1), 1, atol=1e-5)
@@ -75,7 +75,7 @@ def assert_golden(vectors: list[list[float]]) -> None:
 
 
 def test_the_http_function_answers_requests_and_plain_events_alike(runtime_client: Path, tmp_path: Path) -> None:
-    """The golden vectors, the same numbers by either way; and nothing without the key."""
+    """JSON and base64 have the same numbers, those of the golden vectors; without the key there are none."""
     event = json.loads((ROOT / "events/http_api_v2.json").read_text()) | {"body": json.dumps({"inputs": TEXTS})}
     allowed = event | {"headers": event["headers"] | {"authorization": "Bearer a-key"}}
     refused, answered, plain = replies("ApiFunction", runtime_client, tmp_path, event, allowed, {"inputs": TEXTS})
@@ -86,7 +86,7 @@ def test_the_http_function_answers_requests_and_plain_events_alike(runtime_clien
 
 
 def test_the_pipeline_function_embeds_and_asks_for_a_sink(runtime_client: Path, tmp_path: Path) -> None:
-    """The golden vectors; an event that has no reply is refused where there is nowhere to put vectors."""
+    """It returns the golden vectors. An event whose response nobody reads is refused if no sink is set."""
     queue = json.loads((ROOT / "events/sqs.json").read_text())
     plain, refused = replies("PipelineFunction", runtime_client, tmp_path, {"inputs": TEXTS}, queue)
     assert_golden(plain)
@@ -95,7 +95,7 @@ def test_the_pipeline_function_embeds_and_asks_for_a_sink(runtime_client: Path, 
 
 
 def test_everybody_may_read_the_artefact() -> None:
-    """Lambda's user owns none of it, and here it does."""
+    """On Lambda another user owns the folders, so they are read-only there; here they are not."""
     paths = list((ROOT / "build/lambda/app").rglob("*"))
     needed = {path: 0o555 if path.is_dir() else 0o444 for path in paths}
     assert paths

@@ -1,8 +1,8 @@
-"""The transformed template deployed into moto's CloudFormation, over HTTP, as far as that goes.
+"""The transformed template is deployed to moto's CloudFormation over HTTP, as far as moto supports it.
 
-moto makes no alias, permission, hosted configuration, alarm, secret, queue policy, HTTP API, asynchronous configuration or
-canary: those resources are left out, and what refers to them gets their names; what refers to an alias gets its function. What
-it does make has every condition, reference and substitution resolved.
+moto cannot make aliases, permissions, hosted configurations, alarms, secrets, queue policies, HTTP APIs, asynchronous
+configurations or canaries. These resources are left out: a reference to one becomes its name, and a reference to an alias
+becomes its function. In the others, moto resolves every condition, reference and substitution.
 """
 
 import io
@@ -41,7 +41,7 @@ IGNORED = {
 
 @pytest.fixture(scope="module")
 def aws() -> Iterator[LocalAWS]:
-    """An account with what the template takes for granted: the uploads, and a stream."""
+    """Provide an account that has the uploads, and a stream for the template to read."""
     with LocalAWS() as aws:
         code = io.BytesIO()
         with zipfile.ZipFile(code, "w") as archive:
@@ -56,7 +56,7 @@ def aws() -> Iterator[LocalAWS]:
 
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
-    """What moto can make of the template."""
+    """Return the part of the template that moto supports."""
     template = transformed()
     ignored = {name for name, resource in template["Resources"].items() if resource["Type"] in IGNORED}
     template["Resources"] = {name: resource for name, resource in template["Resources"].items() if name not in ignored}
@@ -68,7 +68,7 @@ def template() -> dict[str, Any]:
 
 
 def _named(value: Any, ignored: set[str]) -> Any:  # noqa: ANN401, PLR0911 - JSON, and a form of reference a line
-    """`value`, with the names of resources in place of references to them."""
+    """Return `value` with the names of ignored resources in place of references to them."""
     match value:
         case {"Ref": str(name)} if name in ignored and name.endswith("Aliaslive"):
             return {"Fn::GetAtt": [name.removesuffix("Aliaslive"), "Arn"]}
@@ -87,7 +87,7 @@ def _named(value: Any, ignored: set[str]) -> Any:  # noqa: ANN401, PLR0911 - JSO
 
 
 def deployed(aws: LocalAWS, template: Mapping[str, Any], stack: str, parameters: Mapping[str, str]) -> set[str]:
-    """The names of the resources that a stack was made of."""
+    """Deploy a stack and return the names of its resources."""
     given = [{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()]
     cloudformation = aws.client("cloudformation")
     # By its address: the text is more than a request may carry.
@@ -100,13 +100,13 @@ def deployed(aws: LocalAWS, template: Mapping[str, Any], stack: str, parameters:
 
 
 def environment(aws: LocalAWS, function: str) -> dict[str, str]:
-    """The variables that a function was deployed with."""
+    """Return the environment variables of a deployed function."""
     variables: dict[str, str] = aws.client("lambda").get_function_configuration(FunctionName=function)["Environment"]["Variables"]
     return variables
 
 
-def test_the_defaults_make_what_costs_nothing_at_rest(aws: LocalAWS, template: dict[str, Any]) -> None:
-    """Two functions, their roles and logs, layers, the table and five queues."""
+def test_the_defaults_make_only_resources_that_cost_nothing_at_rest(aws: LocalAWS, template: dict[str, Any]) -> None:
+    """They are two functions with their roles and logs, layers, the table and five queues."""
     made = deployed(aws, template, "plain", {})
     assert {name.rstrip("0123456789abcdef") for name in made if "Version" in name or "Layer" in name} == {
         "ApiFunctionVersion", "PipelineFunctionVersion", "RuntimeLayer", "ModelLayer",
@@ -120,8 +120,8 @@ def test_the_defaults_make_what_costs_nothing_at_rest(aws: LocalAWS, template: d
     assert (settings.sink, settings.continuation_queue, settings.inputs) == ("", "", ())
 
 
-def test_everything_at_once_is_a_stack_too(aws: LocalAWS, template: dict[str, Any]) -> None:
-    """Every condition met; the mappings, rules and the state machine know the function and their queues."""
+def test_a_stack_can_have_everything_at_once(aws: LocalAWS, template: dict[str, Any]) -> None:
+    """Every condition is met. Mappings, rules and the state machine have the right function and queues."""
     made = deployed(aws, template, "full", EVERYTHING)
     assert {name for name, resource in template["Resources"].items() if name not in made} == set(), "conditions that are not met"
     settings = PipelineSettings.from_environment(environment(aws, "full-pipeline"))
@@ -142,7 +142,7 @@ def test_everything_at_once_is_a_stack_too(aws: LocalAWS, template: dict[str, An
     ("sink", "loops"), [("corpus/passages/vectors", True), ("corpus/passages", True), ("corpus/vectors", False)]
 )
 def test_a_sink_within_the_corpus_is_refused(aws: LocalAWS, template: dict[str, Any], sink: str, *, loops: bool) -> None:
-    """The next execution would embed its own vectors."""
+    """Otherwise the next execution would embed its own vectors."""
     stack = sink.replace("/", "-")
     parameters = {"CorpusBucket": "corpus", "CorpusPrefix": "passages/", "ReceiptsBucket": "corpus"}
     deployed(aws, template, stack, parameters | {"SinkArn": f"arn:aws:s3:::{sink}"})
@@ -165,7 +165,7 @@ def test_a_sink_within_the_corpus_is_refused(aws: LocalAWS, template: dict[str, 
     ],
 )
 def test_one_arn_names_the_sink_and_gives_the_right_to_it(aws: LocalAWS, template: dict[str, Any], arn: str, sink: str) -> None:
-    """What the function is told is a form that it knows."""
+    """The function gets the sink in a form that it can parse."""
     stack = "sink-" + arn.split(":")[2]
     deployed(aws, template, stack, {"SinkArn": arn})
     assert environment(aws, f"{stack}-pipeline")["SINK"] == sink

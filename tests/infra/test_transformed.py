@@ -1,4 +1,4 @@
-"""The transformed template, held against the code that it deploys and against what AWS asks of it."""
+"""The transformed template agrees with the code that it deploys and with the rules of AWS."""
 
 import ast
 import importlib
@@ -19,7 +19,7 @@ from tests.conftest import ROOT
 from tests.infra.transformed import UPLOADED, every, listed, of_type, statements, transformed, transformed_each
 
 NOT_OURS = {"OPENBLAS_NUM_THREADS", "SETTINGS"}
-"""Variables that a library reads, or nobody: another value is another configuration."""
+"""Variables that the handler does not read: a library reads one, and the other only changes the configuration."""
 LEFT_AT_THEIR_DEFAULTS = {
     "AUTO_TRUNCATE", "MAX_CLIENT_BATCH_SIZE", "THREADS", "CACHE_MEMORY_MB", "CACHE_BUDGET_MS",  # for whoever changes template.yaml
     "MODEL_TMP", "KERNELS",
@@ -30,12 +30,12 @@ LEFT_AT_THEIR_DEFAULTS = {
 
 @pytest.fixture(scope="module")
 def template() -> dict[str, Any]:
-    """With a canary, which adds resources; everything else is there under conditions."""
+    """Return the template with a canary, which adds resources; all others are there under conditions."""
     return transformed(Canary="true")
 
 
 class Recording(dict[str, str]):
-    """An empty environment that remembers what was asked of it."""
+    """An empty environment that records which variables were read."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,19 +51,19 @@ class Recording(dict[str, str]):
 
 
 def functions(template: Mapping[str, Any]) -> dict[str, Any]:
-    """The functions' properties."""
+    """Return the functions' properties by their names."""
     return {name: function["Properties"] for name, function in of_type(template, "AWS::Lambda::Function").items()}
 
 
-def test_every_handler_is_there_and_can_be_called(template: dict[str, Any]) -> None:
-    """By the name that Lambda is given."""
+def test_every_handler_exists_and_can_be_called(template: dict[str, Any]) -> None:
+    """Lambda gets it by name."""
     for properties in functions(template).values():
         module, _, name = properties["Handler"].rpartition(".")
         assert callable(getattr(importlib.import_module(module), name))
 
 
 def test_every_variable_is_read_and_every_setting_can_be_set(template: dict[str, Any]) -> None:
-    """A variable that nobody reads, or a setting that nobody can reach, is a mistake in a name."""
+    """A variable that nobody reads, or a setting that the template cannot set, is a wrong name."""
     environment = Recording()
     for settings in (Settings, KeySettings, PipelineSettings):
         settings.from_environment(environment)
@@ -76,7 +76,7 @@ VERSIONED = ["ApiFunction", "PipelineFunction", "InstancesFunction"]
 
 @pytest.mark.parametrize("function", VERSIONED)
 def test_another_model_is_another_version_and_the_alias_moves_to_it(function: str) -> None:
-    """As do other libraries and other code; the same things again are the same version."""
+    """Other libraries and other code are a new version, too. The same uploads give the same version."""
     uploads = [UPLOADED, UPLOADED, *(UPLOADED | {folder: "changed"} for folder in UPLOADED)]
     made = transformed_each(*((uploaded, {}) for uploaded in uploads))
     before, again, *after = (published(template, function) for template in made)
@@ -85,7 +85,7 @@ def test_another_model_is_another_version_and_the_alias_moves_to_it(function: st
 
 
 def version(template: Mapping[str, Any], function: str) -> str:
-    """The name in the template of the version that the alias stands for. Under a new name, it is a new version."""
+    """Return the name in the template of the version behind the alias. A new name makes a new version."""
     alias = template["Resources"][f"{function}Aliaslive"]
     name: str = alias["Properties"]["FunctionVersion"]["Fn::GetAtt"][0]
     assert template["Resources"][name]["Type"] == "AWS::Lambda::Version"
@@ -93,7 +93,7 @@ def version(template: Mapping[str, Any], function: str) -> str:
 
 
 def published(template: Mapping[str, Any], function: str) -> str:
-    """What makes a version the same one: its name in the template, and its properties, of which CloudFormation can change none."""
+    """Return the identity of a version: its name in the template, and its properties, which CloudFormation cannot change."""
     name = version(template, function)
     return f"{name} {template['Resources'][name]['Properties']}"
 
@@ -105,11 +105,11 @@ CONDITIONS_OF_SETTINGS = {
     "SinkIsTable": {"SinkArn"}, "HasVpc": {"VpcSubnetIds"}, "HasKey": {"KmsKeyArn"}, "AuthIsIam": {"Auth"},
     "HasReservedConcurrency": set(),
 }  # fmt: skip
-"""The parameters that decide a condition of a function's property; reserved concurrency is no part of a version."""
+"""The parameters that decide each condition of a function's properties. Reserved concurrency does not belong to a version."""
 
 
 def decisive(function: Mapping[str, Any], parameters: Mapping[str, Any]) -> set[str]:
-    """The parameters that a function's configuration depends on."""
+    """Return the parameters that a function's configuration depends on."""
     versioned = {**function, "ReservedConcurrentExecutions": None}
     found = set(every(versioned, "Ref")) | set(re.findall(r"\$\{(\w+)\}", str(versioned)))
     conditions = [CONDITIONS_OF_SETTINGS[condition] for condition in re.findall(r"'Fn::If': \['(\w+)'", str(versioned))]
@@ -117,10 +117,10 @@ def decisive(function: Mapping[str, Any], parameters: Mapping[str, Any]) -> set[
 
 
 def test_another_setting_is_another_configuration_and_another_version(template: dict[str, Any]) -> None:
-    """SAM knows a parameter by its name alone, and Lambda publishes no version of a function that has not changed.
+    """SAM sees only a parameter's name, and Lambda publishes no version of an unchanged function.
 
-    So every value is in the settings, whose number is in the version's description and in the function's environment: one without
-    the other would leave the alias behind, or roll the stack back ("A version for this Lambda function exists").
+    So every value is in the settings, and their number is in the version's description and in the function's environment. Were it
+    in only one of them, the alias would stay behind, or the stack would roll back ("A version for this Lambda function exists").
     """
     settings = template["Resources"]["Settings"]["Properties"]
     content, lists = settings["Content"]["Fn::Sub"]
@@ -136,8 +136,8 @@ def test_another_setting_is_another_configuration_and_another_version(template: 
     assert written - {"Release"} == needed
 
 
-def test_other_settings_are_a_new_resource_and_no_change_of_the_old_one(template: dict[str, Any]) -> None:
-    """CloudFormation replaces what has another content, and so gives it another number."""
+def test_other_settings_replace_the_resource_and_do_not_change_it(template: dict[str, Any]) -> None:
+    """CloudFormation replaces settings whose content changed, which gives them a new number."""
     (schemas,) = (ROOT / "build/sam").rglob("cfnlint/data/schemas")  # AWS's own, which cfn-lint brings along
     settings = json.loads((schemas / "providers/us-east-1.json").read_text())["AWS::AppConfig::HostedConfigurationVersion"]
     schema = json.loads((schemas / f"resources/{settings}.json").read_text())
@@ -146,7 +146,7 @@ def test_other_settings_are_a_new_resource_and_no_change_of_the_old_one(template
 
 
 def test_everything_invokes_the_pipeline_by_its_alias(template: dict[str, Any]) -> None:
-    """An update changes code and layers one after the other; a version has both."""
+    """An update changes code and layers one after the other; a version has both of the same update."""
     resources = template["Resources"]
     alias = {"Fn::If": ["HasInstances", {"Ref": "InstancesFunctionAliaslive"}, {"Ref": "PipelineFunctionAliaslive"}]}
     mappings = of_type(template, "AWS::Lambda::EventSourceMapping").values()
@@ -161,7 +161,7 @@ def test_everything_invokes_the_pipeline_by_its_alias(template: dict[str, Any]) 
 
 
 def test_a_function_on_instances_is_the_same_function(template: dict[str, Any]) -> None:
-    """But for its memory and its place; an environment of one vCPU has one invocation at a time, as its threads are reckoned."""
+    """Only memory and place differ. An environment has one vCPU and one invocation at a time, as the number of threads assumes."""
     pipeline, instances = (functions(template)[name] for name in ("PipelineFunction", "InstancesFunction"))
     apart = {"Description", "FunctionName", "MemorySize", "VpcConfig", "CapacityProviderConfig"}
     assert {name for name in pipeline.keys() | instances.keys() if pipeline.get(name) != instances.get(name)} == apart
@@ -175,13 +175,13 @@ def test_a_function_on_instances_is_the_same_function(template: dict[str, Any]) 
 
 
 def test_old_versions_go_with_the_update_that_replaces_them(template: dict[str, Any]) -> None:
-    """Else snapshots of them would be billed, and layers pile up."""
+    """Otherwise their snapshots would be billed, and layers would pile up."""
     for kind in ("AWS::Lambda::Version", "AWS::Lambda::LayerVersion"):
         assert {resource["DeletionPolicy"] for resource in of_type(template, kind).values()} == {"Delete"}
 
 
-def test_versions_are_kept_where_the_build_is_told_so(template: dict[str, Any]) -> None:
-    """A deletion policy takes no parameter of CloudFormation, so that `make build` writes it."""
+def test_versions_are_kept_if_the_build_says_so(template: dict[str, Any]) -> None:
+    """A deletion policy cannot be a parameter of CloudFormation, so `make build` writes it."""
     commands = [
         subprocess.run(["make", "--dry-run", "build", *given], cwd=ROOT, text=True, capture_output=True, check=True).stdout
         for given in ([], ["KEEP_VERSIONS=true"])
@@ -192,13 +192,13 @@ def test_versions_are_kept_where_the_build_is_told_so(template: dict[str, Any]) 
 
 
 def test_the_http_api_calls_the_alias(template: dict[str, Any]) -> None:
-    """Else a canary and a snapshot would serve nobody."""
+    """Otherwise a canary and a snapshot would have no effect."""
     uris = list(every(template["Resources"]["HttpApi"], "uri"))
     assert uris
     assert all("ApiFunctionAliaslive" in str(uri) for uri in uris)
 
 
-# --- Rights -------------------------------------------------------------------------------------------------
+# --- Permissions -------------------------------------------------------------------------------------------------
 
 CALLS = {
     "batch_get_item": "dynamodb:BatchGetItem",
@@ -217,7 +217,7 @@ CALLS = {
     "update_item": "dynamodb:UpdateItem",
     "publish_batch": None,  # failures to a topic, for whoever sets FAILURE_DESTINATION to one: the template has a queue
 }
-"""The calls of AWS in handler/, and the right that each needs."""
+"""The methods of AWS's clients that handler/ calls, and the permission that each needs."""
 LAMBDA_S_OWN = {
     "logs:CreateLogStream", "logs:PutLogEvents", "xray:PutTraceSegments", "xray:PutTelemetryRecords",
     "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes",
@@ -229,20 +229,20 @@ LAMBDA_S_OWN = {
     "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
     "kms:Decrypt", "kms:GenerateDataKey",
 }  # fmt: skip
-"""What Lambda does on a function's behalf, by its role, and what a call needs beside the right of its own name."""
-TELLS_WHAT_IS_NOT_THERE = "s3:ListBucket"
-"""No call's, but without it S3 answers get_object and head_object with 403 where nothing is, as if a right were missing."""
+"""Permissions that Lambda uses for the function by its role, and those that a call needs besides the one of its own name."""
+MAKES_404_OF_MISSING_OBJECTS = "s3:ListBucket"
+"""No call needs it, but without it S3 responds 403 instead of 404 to a read of an object that does not exist."""
 WITHOUT_RESOURCES = {
     "xray:PutTraceSegments", "xray:PutTelemetryRecords", "xray:GetSamplingRules", "xray:GetSamplingTargets",
     "dynamodb:ListStreams", "kinesis:ListStreams",
     "ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:DeleteNetworkInterface",
     "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
 }  # fmt: skip
-"""Actions that AWS knows for no narrower resource than "*"."""
+"""Actions that AWS allows for no narrower resource than "*"."""
 
 
 def calls() -> set[str]:
-    """The methods of AWS's clients that handler/ calls or hands on: all attributes that a client of botocore has."""
+    """Return the methods of AWS's clients that handler/ uses: every attribute that a client of botocore has."""
     session = botocore.session.get_session()
     services = {action.partition(":")[0] for action in CALLS.values() if action} | {"sns"}
     clients = [session.create_client(service, "us-east-1") for service in services]
@@ -252,20 +252,20 @@ def calls() -> set[str]:
 
 
 def rights(template: Mapping[str, Any], role: str) -> set[str]:
-    """The actions that a role may do."""
+    """Return the actions that a role allows."""
     return {action for statement in statements(template["Resources"][role]) for action in listed(statement["Action"])}
 
 
-def test_the_roles_may_do_what_the_code_does_and_no_more(template: dict[str, Any]) -> None:
-    """Both ways: a right without a call is one too many, a call without a right fails once it is deployed."""
-    assert calls() == CALLS.keys(), "a new call needs a right, and a line in the table above"
+def test_the_roles_allow_what_the_code_does_and_no_more(template: dict[str, Any]) -> None:
+    """A permission without a call is one too many; a call without a permission fails after deployment."""
+    assert calls() == CALLS.keys(), "a new call needs a permission, and a line in the table above"
     made = {action for action in CALLS.values() if action}
-    granted = (rights(template, "ApiRole") | rights(template, "PipelineRole")) - LAMBDA_S_OWN - {TELLS_WHAT_IS_NOT_THERE}
+    granted = (rights(template, "ApiRole") | rights(template, "PipelineRole")) - LAMBDA_S_OWN - {MAKES_404_OF_MISSING_OBJECTS}
     assert granted == made
 
 
-def test_what_is_not_there_is_told_from_what_may_not_be_read(template: dict[str, Any]) -> None:
-    """In the source and at the sink: an object that is gone is refused for good (404), a missing right is tried again (403)."""
+def test_a_missing_object_can_be_distinguished_from_a_missing_permission(template: dict[str, Any]) -> None:
+    """In source and sink, a deleted object is a permanent failure (404), a missing permission is retried (403)."""
     by_condition: dict[str, set[str]] = {}
     for policy in template["Resources"]["PipelineRole"]["Properties"]["Policies"]:
         for statement in policy["PolicyDocument"]["Statement"]:
@@ -273,18 +273,18 @@ def test_what_is_not_there_is_told_from_what_may_not_be_read(template: dict[str,
             actions = {action for branch in branches for action in listed(branch.get("Action", []))}
             by_condition[condition] = by_condition.get(condition, set()) | actions
     reading = {condition for condition, actions in by_condition.items() if "s3:GetObject" in actions}
-    telling = {condition for condition, actions in by_condition.items() if TELLS_WHAT_IS_NOT_THERE in actions}
+    telling = {condition for condition, actions in by_condition.items() if MAKES_404_OF_MISSING_OBJECTS in actions}
     assert telling == reading - {"ModelInLayer"} == {"HasSourceBucket", "SinkIsS3"}
     bare = [
         statement
         for statement in statements(template["Resources"]["PipelineRole"])
-        if statement["Action"] == TELLS_WHAT_IS_NOT_THERE
+        if statement["Action"] == MAKES_404_OF_MISSING_OBJECTS
     ]
     assert not any("Condition" in statement for statement in bare), "reading an object has no prefix that would meet one"
 
 
 def test_a_role_is_for_one_function_and_names_its_resources(template: dict[str, Any]) -> None:
-    """No action is a pattern, and "*" is for what has no resources alone."""
+    """No action is a pattern, and the resource "*" is only for actions that take no narrower one."""
     assert {name: properties["Role"]["Fn::GetAtt"][0] for name, properties in functions(template).items()} == {
         "ApiFunction": "ApiRole",
         "PipelineFunction": "PipelineRole",
@@ -324,7 +324,7 @@ def test_a_source_s_file_names_the_rights_that_the_template_gives(template: dict
 
 
 def test_the_http_function_reads_one_secret_and_asks_for_keys(template: dict[str, Any]) -> None:
-    """Nothing in the template opens the API: where it asks for no key, API Gateway has checked a signature."""
+    """Nothing in the template makes the API public: without a key, API Gateway checks a signature."""
     assert rights(template, "ApiRole") - LAMBDA_S_OWN == {
         "secretsmanager:GetSecretValue",
         "dynamodb:BatchGetItem",
@@ -342,13 +342,13 @@ def test_the_http_function_reads_one_secret_and_asks_for_keys(template: dict[str
 
 
 def paths(template: Mapping[str, Any]) -> dict[str, Any]:
-    """The routes of the HTTP API."""
+    """Return the routes of the HTTP API."""
     found: dict[str, Any] = template["Resources"]["HttpApi"]["Properties"]["Body"]["paths"]
     return found
 
 
 def test_what_strangers_may_read_has_routes_and_rates_of_its_own(template: dict[str, Any]) -> None:
-    """Else whoever reads pages takes the rate of those who have a key, at the expense of the account."""
+    """Otherwise visitors of the pages could use up the rate of callers with a key, and the account would pay."""
     for path in PAGE_PATHS | {"/"}:
         route = re.sub(r"^/docs/.+", "/docs/{asset}", path)
         assert paths(template)[route].keys() == {"get"}
@@ -359,7 +359,7 @@ def test_what_strangers_may_read_has_routes_and_rates_of_its_own(template: dict[
 
 
 def test_every_role_has_the_boundary(template: dict[str, Any]) -> None:
-    """An account that asks for one refuses to make a role without; SAM's own role of a canary would have none."""
+    """An account may refuse roles without one. The canary's role that SAM makes would have none."""
     roles = of_type(template, "AWS::IAM::Role")
     assert roles.keys() == {"ApiRole", "PipelineRole", "BulkRole", "CanaryRole", "InstancesRole"}
     boundary = {"Fn::If": ["HasBoundary", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
@@ -373,7 +373,7 @@ ENCRYPTED = {
 
 
 def test_one_key_encrypts_whatever_the_stack_keeps(template: dict[str, Any]) -> None:
-    """And both functions may use it."""
+    """Both functions may use it."""
     for kind, name in ENCRYPTED.items():
         for resource in of_type(template, kind).values():
             condition, value, _ = resource["Properties"][name]["Fn::If"]
@@ -385,7 +385,7 @@ def test_one_key_encrypts_whatever_the_stack_keeps(template: dict[str, Any]) -> 
 
 
 def test_both_functions_can_be_in_a_vpc(template: dict[str, Any]) -> None:
-    """With the rights to their network interfaces."""
+    """Their roles allow the calls for network interfaces."""
     network = {"SubnetIds": {"Ref": "VpcSubnetIds"}, "SecurityGroupIds": {"Ref": "VpcSecurityGroupIds"}}
     for name in ("ApiFunction", "PipelineFunction"):
         properties = functions(template)[name]
@@ -394,22 +394,22 @@ def test_both_functions_can_be_in_a_vpc(template: dict[str, Any]) -> None:
 
 
 def test_a_domain_s_mapping_waits_for_the_stage(template: dict[str, Any]) -> None:
-    """It names a stage that has to be there."""
+    """It refers to a stage that must exist first."""
     mapping = template["Resources"]["DomainMapping"]
     stage = template["Resources"][mapping["DependsOn"]]["Properties"]
     assert (stage["StageName"], mapping["Properties"]["Stage"]) == ("$default", "$default")
 
 
 def test_the_defaults_leave_a_new_account_room_for_requests(template: dict[str, Any]) -> None:
-    """It has a concurrency of 10 for all its functions, until someone asks AWS for more."""
+    """A new account has a concurrency of 10 for all its functions, until AWS raises it on request."""
     parameters = template["Parameters"]
     assert parameters["PipelineConcurrency"]["Default"] + parameters["BulkConcurrency"]["Default"] <= 10 - 2
     assert parameters["ReservedConcurrency"]["Default"] == -1
     assert "aws lambda get-account-settings" in parameters["PipelineConcurrency"]["Description"]
 
 
-def test_no_secret_stands_in_a_function_s_configuration(template: dict[str, Any]) -> None:
-    """Whoever may see it, as auditors and every tool of deployment do, would see the secret in clear text."""
+def test_no_secret_is_in_a_function_s_configuration(template: dict[str, Any]) -> None:
+    """Everyone who may read the configuration, such as auditors and deployment tools, would see the secret."""
     assert "{{resolve:" not in str(functions(template))
     assert functions(template)["PipelineFunction"]["Environment"]["Variables"]["CACHE_KEY_SECRET_ARN"] == {
         "Ref": "CacheKeySecretArn"
@@ -429,9 +429,9 @@ def test_no_secret_stands_in_a_function_s_configuration(template: dict[str, Any]
 def test_a_model_is_either_in_a_layer_or_read_from_one_prefix(
     template: dict[str, Any], uri: str, layers: list[str], prefixes: list[str]
 ) -> None:
-    """With a prefix there is no model layer, and both functions have one more right: to read the objects under it.
+    """With a prefix there is no model layer, and both functions may read the objects under the prefix.
 
-    A digest that is left from it is no other model's.
+    A digest that was set for an earlier prefix does not apply to the model in the layer.
     """
     known = dict.fromkeys(template["Parameters"], "") | {"ModelUri": uri, "ModelSha256": "0" * 64, "AWS::Partition": "aws"}
     for function, role in {"ApiFunction": "ApiRole", "PipelineFunction": "PipelineRole"}.items():
@@ -448,7 +448,7 @@ def test_a_model_is_either_in_a_layer_or_read_from_one_prefix(
 
 
 def resolved(value: Any, known: dict[str, str]) -> Any:  # noqa: ANN401, PLR0911 - JSON, and a function of CloudFormation a line
-    """What CloudFormation makes of its functions, every other condition unmet; what is not known keeps its form."""
+    """Resolve CloudFormation's functions. All conditions but ModelInLayer are false; unknown references keep their names."""
     again = partial(resolved, known=known)
     match value:
         case {"Fn::If": [condition, yes, no]}:
@@ -470,21 +470,21 @@ def resolved(value: Any, known: dict[str, str]) -> Any:  # noqa: ANN401, PLR0911
     return value
 
 
-# --- What AWS asks ------------------------------------------------------------------------------------------
+# --- Rules of AWS ------------------------------------------------------------------------------------------
 
 
 def test_times_fit_into_each_other(template: dict[str, Any]) -> None:
-    """The HTTP API waits 30 s. A message is invisible for six times what its function may take."""
+    """The HTTP API waits 30 s. A message stays invisible for six times the function's timeout."""
     api, pipeline = (functions(template)[name] for name in ("ApiFunction", "PipelineFunction"))
     assert api["Timeout"] == 29
     assert pipeline["Timeout"] == 900
     assert template["Resources"]["SourceQueue"]["Properties"]["VisibilityTimeout"] >= 6 * pipeline["Timeout"]
 
 
-def test_what_fails_for_good_is_kept(template: dict[str, Any]) -> None:
-    """Each kind in a queue of its own, for each is put back in another way; part of a batch never fails the rest.
+def test_every_event_that_fails_for_good_is_kept(template: dict[str, Any]) -> None:
+    """Each kind has a queue of its own, because each is returned in another way. A failed record does not fail its batch.
 
-    StartMessageMoveTask takes a queue alone whose messages all came from another queue.
+    StartMessageMoveTask works only for a queue whose messages all came from another queue.
     """
     letters, of_queue, of_rules, of_stream = (
         {"Fn::GetAtt": [f"{kind}DeadLetters", "Arn"]} for kind in ("", "Queue", "Rule", "Stream")
@@ -503,7 +503,7 @@ def test_what_fails_for_good_is_kept(template: dict[str, Any]) -> None:
 
 
 def test_a_stream_waits_for_a_sink_for_most_of_the_day_that_it_keeps_its_records(template: dict[str, Any]) -> None:
-    """A count of attempts would be over within minutes, and what it leaves is a place in the stream, no record."""
+    """A number of attempts would be used up within minutes, and only a position in the stream would be left."""
     mapping = template["Resources"]["SourceStreamMapping"]["Properties"]
     day = 24 * 60 * 60
     assert mapping["MaximumRetryAttempts"] == -1
@@ -511,8 +511,8 @@ def test_a_stream_waits_for_a_sink_for_most_of_the_day_that_it_keeps_its_records
     assert mapping["BisectBatchOnFunctionError"] is True
 
 
-def test_a_state_machine_tries_again_what_may_pass_and_nothing_else(template: dict[str, Any]) -> None:
-    """Errors are matched by the names under which the function raises them."""
+def test_a_state_machine_retries_errors_that_may_pass_and_no_others(template: dict[str, Any]) -> None:
+    """Errors are matched by the names that the function raises them with."""
     definition = template["Resources"]["Bulk"]["Properties"]["Definition"]
     assert definition["States"]["Defaults"]["Parameters"]["defaults"]["use_cache"] is False
     maps = [state for state in definition["States"].values() if state["Type"] == "Map"]
@@ -541,7 +541,7 @@ RULE_FUNCTIONS: dict[str, Callable[[list[Any]], bool]] = {
 
 
 def comes_to(value: Any, parameters: Mapping[str, str]) -> Any:  # noqa: ANN401 - JSON
-    """What a rule's function comes to, as CloudFormation reads it."""
+    """Evaluate a rule's function as CloudFormation does."""
     match value:
         case {"Ref": str(name)}:
             return parameters[name]
@@ -582,7 +582,7 @@ BULK = {"CorpusBucket": "corpus", "CorpusPrefix": "passages/", "ReceiptsBucket":
 def test_a_deployment_that_would_read_its_own_output_or_is_half_of_one_is_refused_before_it_begins(
     template: dict[str, Any], given: dict[str, str], refused: str
 ) -> None:
-    """By the template's rules; of a sink only the function can tell, for rules take no ARN apart."""
+    """The template's rules refuse it. Only the function can check a sink, because rules cannot split an ARN."""
     parameters = {name: str(parameter.get("Default", "")) for name, parameter in template["Parameters"].items()} | given
     said = [
         assertion["AssertDescription"]
@@ -596,7 +596,7 @@ def test_a_deployment_that_would_read_its_own_output_or_is_half_of_one_is_refuse
 
 
 def test_a_switch_is_off_until_someone_turns_it_on(template: dict[str, Any]) -> None:
-    """What costs something while nobody asks exists under a condition that the defaults do not meet."""
+    """Resources that cost something without requests have a condition that the defaults do not meet."""
     defaults = {name: str(parameter.get("Default", "")) for name, parameter in template["Parameters"].items()}
     assert {defaults[name] for name in ("Alarms", "Dashboard", "Canary", "SnapStart", "Tracing", "Queue")} == {"false"}
     for kind in ("AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::StepFunctions::StateMachine"):
@@ -604,8 +604,8 @@ def test_a_switch_is_off_until_someone_turns_it_on(template: dict[str, Any]) -> 
     assert "AWS::CodeDeploy::DeploymentGroup" not in str(transformed())
 
 
-def test_the_canary_is_taken_back_by_alarms_that_are_there(template: dict[str, Any]) -> None:
-    """The alias moves by CodeDeploy, which watches the three alarms of the HTTP function."""
+def test_alarms_that_exist_roll_the_canary_back(template: dict[str, Any]) -> None:
+    """CodeDeploy moves the alias, and watches the three alarms of the HTTP function."""
     update = template["Resources"]["ApiFunctionAliaslive"]["UpdatePolicy"]["CodeDeployLambdaAliasUpdate"]
     assert update["DeploymentGroupName"] == {"Ref": "ApiFunctionDeploymentGroup"}
     watched = [
@@ -618,7 +618,7 @@ def test_the_canary_is_taken_back_by_alarms_that_are_there(template: dict[str, A
 
 
 def test_alarms_and_dashboard_watch_metrics_that_are_written(template: dict[str, Any]) -> None:
-    """A metric of ours with another name would never go off."""
+    """An alarm on a metric that nobody writes would never go off."""
     written = set(
         re.findall(
             r'"([A-Z][A-Za-z]+)":', "".join((ROOT / f"handler/{name}.py").read_text() for name in ("telemetry", "cache/metrics"))
@@ -633,13 +633,13 @@ def test_alarms_and_dashboard_watch_metrics_that_are_written(template: dict[str,
 
 
 def test_access_logging_does_not_lengthen_the_account_s_resource_policy(template: dict[str, Any]) -> None:
-    """API Gateway adds every log group to it that is not under /aws/vendedlogs/, and fails where it is full (5,120 characters)."""
+    """API Gateway adds to it every log group that is not under /aws/vendedlogs/, and fails once it has 5,120 characters."""
     destination = next(every(template["Resources"]["HttpApiApiGatewayDefaultStage"], "DestinationArn"))
     group = template["Resources"][destination["Fn::GetAtt"][0]]["Properties"]
     assert group["LogGroupName"]["Fn::Sub"].startswith("/aws/vendedlogs/")
 
 
 def test_access_logs_hold_neither_bodies_nor_headers(template: dict[str, Any]) -> None:
-    """Which have the texts and the keys."""
+    """Bodies and headers contain texts and keys."""
     (line,) = every(template["Resources"]["HttpApiApiGatewayDefaultStage"], "Format")
     assert not re.search(r"body|header|authorizer|queryString", line, re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""template.yaml as CloudFormation gets it: transformed by SAM's own translator, which runs in SAM's environment."""
+"""Transform template.yaml with SAM's own translator, as CloudFormation does. The translator runs in SAM's environment."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.conftest import ROOT
 
-# Takes the template's path and a list of pairs: the names of what `sam deploy` would have uploaded, and parameters.
+# Its arguments are the template's path and a list of pairs: the names of the folders' uploads, and parameters.
 TRANSFORM = """
 import copy, json, sys
 from types import SimpleNamespace
@@ -25,19 +25,19 @@ for uploaded, parameters in json.loads(sys.argv[2]):
 print(json.dumps(transformed))
 """
 UPLOADED = {"handler/": "code", "layers/runtime/": "runtime", "layers/model/": "model"}
-"""The names under which `sam deploy` uploads folders are digests of what is in them."""
+"""The name of each folder's upload. `sam deploy` names an upload by the digest of its content."""
 
 type Template = dict[str, Any]
 
 
 def transformed(**parameters: str) -> Template:
-    """The template after the transform, given some parameters."""
+    """Return the transformed template for some parameters."""
     (template,) = transformed_each((UPLOADED, parameters))
     return template
 
 
 def transformed_each(*given: tuple[Mapping[str, str], Mapping[str, str]]) -> list[Template]:
-    """One for each pair of the names of uploads and parameters; importing the translator takes as long as forty transforms."""
+    """Return a template for each pair of uploads and parameters. One process makes all: its imports take as long as 40."""
     ran = subprocess.run(
         [ROOT / "build/sam/bin/python", "-c", TRANSFORM, ROOT / "template.yaml", json.dumps(given)],
         env=os.environ | {"AWS_DEFAULT_REGION": "us-east-1"},
@@ -51,12 +51,12 @@ def transformed_each(*given: tuple[Mapping[str, str], Mapping[str, str]]) -> lis
 
 
 def of_type(template: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """The resources of a type, by their names."""
+    """Return the resources of a type by their names."""
     return {name: resource for name, resource in template["Resources"].items() if resource["Type"] == kind}
 
 
 def every(value: object, key: str) -> Iterator[Any]:
-    """What stands under `key` anywhere in `value`."""
+    """Yield every value under `key`, at any depth of `value`."""
     match value:
         case dict():
             for name, inner in value.items():
@@ -69,12 +69,12 @@ def every(value: object, key: str) -> Iterator[Any]:
 
 
 def statements(role: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The statements of a role, those under a condition too."""
+    """Yield the statements of a role, including those under a condition."""
     for policy in role["Properties"]["Policies"]:
         for statement in policy["PolicyDocument"]["Statement"]:
             yield from (branch for branch in statement.get("Fn::If", [statement]) if "Action" in branch)
 
 
 def listed(value: object) -> list[Any]:
-    """`value`, as a list if it is none."""
+    """Return `value`, or a list of it if it is not a list."""
     return value if isinstance(value, list) else [value]

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tests.conftest import ROOT
-from tests.handler.sources.test_kpl import aggregated
+from tests.handler.sources.aggregation import aggregated
 
 GOOD = {"id": "good", "inputs": "It rained all morning."}
 """The record that must be written whatever is next to it."""

@@ -35,7 +35,7 @@ from handler.functions.setup import Setup
 from handler.pipeline.ports import Erasable, FailureDestination, Sink
 from handler.records import Deleted, Failure, Record, Result
 from handler.sinks.s3_shards import S3Shards
-from tests.handler.functions.test_pipeline import Context
+from tests.handler.functions.fake_lambda import Context
 from tests.pipelines.fakes import DIMENSION, FakeService, vector_of
 from tests.pipelines.poller import Queue, poll, poll_stream
 

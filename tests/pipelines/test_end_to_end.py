@@ -1,28 +1,23 @@
 """The texts of every source become vectors in every sink, through AWS's APIs over HTTP."""
 
-import io
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from events.aws import LocalAWS
 from events.invoke import DOCUMENT, PASSAGES
-from handler.bootstrap import Handler
-from handler.functions.pipeline import make_handler
-from handler.functions.setup import Setup
 from handler.service import Options, Service
-from tests.handler.functions.test_pipeline import Context
+from tests.handler.functions.fake_lambda import Context
 from tests.handler.known_events import EVENTS
+from tests.pipelines.deployment import TEXTS, Read, eventbridge, function, s3_jsonl, s3_parquet, s3_vectors, sqs
 from tests.pipelines.fakes import FakeService
 from tests.pipelines.poller import Queue, poll
-from tests.secrecy import overheard, say
+from tests.secrecy import say
 
-TEXTS = ("Today is a sunny day and I will get some ice cream.", "It rained all morning, so the picnic moved indoors.")
 EXPECTED: dict[str, dict[str, str]] = {
     "sqs": {"059f36b4-87a3-44ab-83d2-661970000001": TEXTS[0], "weather-2": TEXTS[1], "sns-in-sqs": TEXTS[1]},
     "sqs_fifo": {"weather-0": TEXTS[0], "weather-1": TEXTS[1], "weather-2": TEXTS[0]},
@@ -37,55 +32,6 @@ EXPECTED: dict[str, dict[str, str]] = {
 }
 """The texts of each example event, by the ids of their records."""
 
-type Found = Mapping[str, Any]
-type Read = Callable[[], Found]
-
-
-def s3_jsonl(aws: LocalAWS, name: str) -> tuple[str, Read]:
-    """Write shards of JSONL."""
-    return f"s3://{name}/out", lambda: {
-        one["id"]: one["embedding"] for body in _objects(aws, name) for one in map(json.loads, body.splitlines())
-    }
-
-
-def s3_parquet(aws: LocalAWS, name: str) -> tuple[str, Read]:
-    """Write shards of Parquet."""
-    return f"s3://{name}/out?format=parquet", lambda: {
-        one["id"]: one["embedding"] for body in _objects(aws, name) for one in pq.read_table(io.BytesIO(body)).to_pylist()
-    }
-
-
-def _objects(aws: LocalAWS, bucket: str) -> list[bytes]:
-    s3 = aws.client("s3")
-    found = s3.list_objects_v2(Bucket=bucket).get("Contents", [])
-    return [s3.get_object(Bucket=bucket, Key=one["Key"])["Body"].read() for one in found]
-
-
-def sqs(aws: LocalAWS, name: str) -> tuple[str, Read]:
-    """Write one message for each vector."""
-    queue = Queue(aws.client("sqs"), name)
-    return queue.url, lambda: {one["id"]: one["embedding"] for one in map(json.loads, queue.bodies())}
-
-
-def eventbridge(aws: LocalAWS, name: str) -> tuple[str, Read]:
-    """Write one event for each vector. A rule sends it on to a queue."""
-    events, queue = aws.client("events"), Queue(aws.client("sqs"), name)
-    arn = events.create_event_bus(Name=name)["EventBusArn"]
-    pattern = json.dumps({"source": ["embeddings-on-lambda"], "detail-type": ["Embedding"]})
-    events.put_rule(Name=name, EventBusName=name, EventPattern=pattern)
-    events.put_targets(Rule=name, EventBusName=name, Targets=[{"Id": "queue", "Arn": queue.arn}])
-    return arn, lambda: {one["id"]: one["embedding"] for one in (json.loads(body)["detail"] for body in queue.bodies())}
-
-
-def s3_vectors(aws: LocalAWS, name: str) -> tuple[str, Read]:
-    """Write into an index of S3 Vectors."""
-    client, index = aws.client("s3vectors"), {"vectorBucketName": name, "indexName": "passages"}
-    client.create_vector_bucket(vectorBucketName=name)
-    client.create_index(**index, dataType="float32", dimension=384, distanceMetric="cosine")
-    return f"s3vectors://{name}/passages", lambda: {
-        one["key"]: one["data"]["float32"] for one in client.list_vectors(**index, returnData=True)["vectors"]
-    }
-
 
 @pytest.fixture(scope="module", autouse=True)
 def documents(aws_server: LocalAWS) -> None:
@@ -93,11 +39,6 @@ def documents(aws_server: LocalAWS) -> None:
     s3 = aws_server.client("s3")
     s3.create_bucket(Bucket="documents")
     s3.put_object(Bucket="documents", Key=DOCUMENT, Body=PASSAGES)
-
-
-def function(service: Service, **settings: str) -> Handler:
-    """Make the pipeline function of settings, as a deployment does."""
-    return overheard(make_handler(service, Setup.of(settings)))
 
 
 @pytest.mark.parametrize("sink", [s3_jsonl, s3_parquet, sqs, eventbridge, s3_vectors])

@@ -24,8 +24,8 @@ from handler.sinks.failures import to_body
 from handler.sinks.s3_vectors import to_storable
 from handler.sinks.shard_formats import FORMATS
 from handler.sources.continuations import records
-from tests.handler.sources.test_kpl import aggregated
-from tests.handler.test_pipeline import Queue
+from tests.handler.fake_objects import Queue
+from tests.handler.sources.aggregation import aggregated
 from tests.pipelines.fakes import FakeService, Kept
 from tests.pipelines.hostile_events import ACKNOWLEDGED, ANSWERED, ANY_JSON, GOOD, HOSTILE, event, nested
 

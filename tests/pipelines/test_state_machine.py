@@ -31,9 +31,9 @@ from events.aws import LocalAWS
 from handler.errors import Backend
 from handler.service import Options, Service
 from tests.infra.definition import Definition, definition
+from tests.pipelines.deployment import TEXTS, function, s3_jsonl
 from tests.pipelines.fakes import FakeService
 from tests.pipelines.lambda_front import LambdaFront
-from tests.pipelines.test_end_to_end import TEXTS, function, s3_jsonl
 from tests.secrecy import say
 
 CORPUS, RECEIPTS, VECTORS = "corpus", "receipts", "vectors"

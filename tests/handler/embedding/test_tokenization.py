@@ -102,14 +102,16 @@ HOSTILE = {
 }
 PROGRAM = """
 import resource, sys, time
-from tests.handler.embedding.test_tokenization import DEFAULT
+from handler.embedding.tokenization import Tokenization
 from handler.errors import EmbeddingError
+from tests.conftest import INT8
+default = Tokenization(INT8, 256)
 text = ascii_text.encode().decode("unicode_escape") * times
 before, started = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
 for texts in ([text], [text[12_000 * place : 12_000 * (place + 1)] + str(place) for place in range(512)]):
     for direction in ("right", "left"):
         try:
-            DEFAULT.tokenize(texts, direction)
+            default.tokenize(texts, direction)
         except EmbeddingError as error:
             print(error, file=sys.stderr)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024, time.process_time() - started)

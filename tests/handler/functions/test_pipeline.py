@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -12,42 +11,14 @@ from typing import Any
 import pytest
 
 from handler import errors
-from handler.bootstrap import Handler
 from handler.config import PipelineSettings, overlap
-from handler.functions.pipeline import from_environment, make_handler
-from handler.functions.setup import Setup
-from handler.pipeline.ports import FailureDestination, ObjectStore, Sink
-from handler.service import Service
+from handler.functions.pipeline import from_environment
 from tests.conftest import ROOT
+from tests.handler.functions.fake_lambda import Context, answer_of
 from tests.handler.known_events import EVENTS, STRANGERS
-from tests.handler.test_pipeline import Queue
 from tests.pipelines.fakes import FakeService, Kept, Memory, choking_on, without_model
-from tests.secrecy import overheard
 
 WORDS = "Today is a sunny day and I will get some ice cream."
-
-
-class Context:
-    """A context of Lambda that knows the time left."""
-
-    def __init__(self, seconds: float) -> None:
-        self._ms = seconds * 1000
-
-    def get_remaining_time_in_millis(self) -> float:
-        return self._ms
-
-
-def answer_of(
-    sink: Sink | None = None,
-    service: Service | None = None,
-    destination: FailureDestination | None = None,
-    objects: ObjectStore | None = None,
-    named: Callable[[str], Sink] | None = None,
-) -> Handler:
-    """Make the function's handler from fakes."""
-    settings = PipelineSettings.from_environment({})
-    parts = Setup(settings, sink, destination, objects or Queue(lines=3).objects, named or (lambda _: Memory()))
-    return overheard(make_handler(service or FakeService(), parts))
 
 
 ANSWERS: dict[str, object] = {

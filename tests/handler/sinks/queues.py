@@ -4,6 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
+QUEUE = "http://127.0.0.1/123456789012/vectors"
+"""The URL of a queue of a fake API."""
+
 
 def new_queue(sqs: Any, ending: str = "", **attributes: str) -> str:  # noqa: ANN401 - botocore's
     """Make an empty queue; return its URL."""

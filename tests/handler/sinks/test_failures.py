@@ -13,8 +13,7 @@ from handler.records import Failure, Origin
 from handler.sinks import failure_destination_from
 from handler.sinks.failures import to_body
 from tests.handler.sinks.fake_api import fake_api
-from tests.handler.sinks.queues import new_queue, received
-from tests.handler.sinks.test_sqs import QUEUE
+from tests.handler.sinks.queues import QUEUE, new_queue, received
 
 HANDLE = Origin("handle")
 NO_TEXT = Failure("7", "`inputs` must be a string. It is missing", "Validation", transient=False, origin=HANDLE)

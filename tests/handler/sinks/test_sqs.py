@@ -9,11 +9,10 @@ import pytest
 from events.aws import LocalAWS
 from handler.sinks import sink_from
 from tests.handler.sinks.fake_api import fake_api, write_to
-from tests.handler.sinks.queues import new_queue, received
+from tests.handler.sinks.queues import QUEUE, new_queue, received
 from tests.handler.sinks.results import result, results
 
 MIB = 1024 * 1024
-QUEUE = "http://127.0.0.1/123456789012/vectors"
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import io
 import json
 import time
 import tracemalloc
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,20 +17,7 @@ from handler.errors import Validation
 from handler.records import Failure
 from handler.sources.file_lines import MOST_RECORD_BYTES
 from handler.sources.files import FileRecord, find_file_kind, read_file
-
-
-@dataclass(frozen=True)
-class Held:
-    """A file in memory that is read in parts of a given size."""
-
-    content: bytes
-    part: int = 1 << 16
-    name: str = "file"
-
-    def read(self, offset: int) -> Iterator[bytes]:
-        """Yield parts of the size."""
-        for begin in range(offset, len(self.content), self.part):
-            yield self.content[begin : begin + self.part]
+from tests.handler.sources.held import Held
 
 
 def read(content: bytes, kind: str = "jsonl", offset: int = 0, part: int = 1 << 16) -> list[FileRecord]:

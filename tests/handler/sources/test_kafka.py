@@ -10,7 +10,7 @@ from handler.errors import Validation
 from handler.kinds import PIPELINE, find, function_of
 from handler.records import Failure, Record, Skipped, StoredObject
 from handler.sources import kafka
-from tests.handler.functions.test_pipeline import answer_of
+from tests.handler.functions.fake_lambda import answer_of
 from tests.handler.known_events import EVENTS
 from tests.pipelines.fakes import FakeService, Kept, Memory, choking_on
 

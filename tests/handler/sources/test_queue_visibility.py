@@ -13,7 +13,7 @@ from handler.functions.pipeline import make_handler
 from handler.functions.setup import Setup
 from handler.records import Failure
 from handler.sources.queue_visibility import ALL_SECONDS, MOST_SECONDS, backoff_seconds, make_give_back
-from tests.handler.functions.test_pipeline import answer_of
+from tests.handler.functions.fake_lambda import answer_of
 from tests.handler.known_events import EVENTS
 from tests.handler.sinks.fake_api import fake_api
 from tests.infra.transformed import transformed

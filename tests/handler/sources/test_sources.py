@@ -17,7 +17,7 @@ from handler.sources.exact_numbers import to_exact
 from handler.sources.files import read_file
 from handler.sources.record_parsing import LONGEST_TEXT
 from tests.handler.known_events import EVENTS
-from tests.handler.sources.test_files import Held
+from tests.handler.sources.held import Held
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
