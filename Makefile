@@ -69,7 +69,7 @@ embed: .venv/installed $(MODEL_DIR)/manifest.json ## Embed a file: IN=texts.json
 	@$(if $(TYPE),OUTPUT_DTYPE=$(TYPE)) $(PY) -m events.embed "$(IN)" "$(if $(filter file,$(origin OUT)),,$(OUT))" || [ $$? -eq 130 ]
 
 .PHONY: model
-model: .venv/installed ## Build a model (MODEL=name, folder or s3://…, OUT=folder, PRECISION=int8, int4, fp16 or fp32, ONNX=file of the model to use, POOLING, NORMALIZE, MAX_LENGTH, TASK, MATRYOSHKA=256,128 for sizes of int8 vectors, PUSH=s3://… to upload)
+model: .venv/installed ## Build a model (MODEL=name, folder or s3://…, OUT=folder, PRECISION=int8, int4, fp16 or fp32, ONNX=file of the model to use, POOLING, NORMALIZE, MAX_LENGTH, TASK, MATRYOSHKA=256,128, PUSH=s3://… to upload)
 	@$(PY) -m layers.model $(MODEL) --out $(OUT) --precision $(PRECISION) $(if $(ONNX),--onnx $(ONNX)) $(if $(POOLING),--pooling $(POOLING)) \
 		$(if $(NORMALIZE),--normalize $(NORMALIZE)) $(if $(MAX_LENGTH),--max-length $(MAX_LENGTH)) $(if $(TASK),--task $(TASK)) \
 		$(if $(MATRYOSHKA),--matryoshka $(MATRYOSHKA)) $(if $(PUSH),--push $(PUSH))

@@ -8,7 +8,7 @@ s3_eventbridge.json, s3_test.json, pipes.json, distributed_map.json
 http_api
     An HTTP request to an API Gateway event, and the response back: pure functions.
 serve
-    `python -m events.serve`: HTTP on this machine, answered by the Lambda handler.
+    `python -m events.serve`: an HTTP server on this machine, which calls the Lambda handler.
 emulator
     AWS's Runtime Interface Emulator around a handler, for a `with` block.
 invoke
@@ -20,7 +20,6 @@ smoke, redrive
 aws, dynamodb
     AWS's APIs on this machine (moto), for `make run CACHE=dynamodb`, for events that name them, and for tests.
 
-Law: these reach the handler as Lambda does, by its name and through an event, and import nothing else of it. The exceptions are
-embed, which has no event and does what the pipeline does with records, and invoke, which asks handler.kinds which function an event
-is for.
+Law: these modules call the handler as Lambda does, by its name and with an event, and import nothing else of it. There are two
+exceptions: embed has no event and uses the pipeline's own code, and invoke looks up the function of an event in handler/kinds.py.
 """

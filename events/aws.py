@@ -1,4 +1,4 @@
-"""AWS's services on this machine: moto's server, in a process of its own, answers the real APIs over HTTP.
+"""AWS's services on this machine: moto's server, in a process of its own, provides the real APIs over HTTP.
 
 Its data is lost when it ends. It never throttles a call, and nothing in it expires.
 """
@@ -18,7 +18,7 @@ START_SECONDS = 30.0
 POLL_SECONDS = 0.05
 HOST = "127.0.0.1"
 REGION = "us-east-1"
-# The server ends when its standard input is closed, so also when the process that started it is killed.
+# The server ends when its standard input is closed. That also happens when the process that started it is killed.
 SERVER = """
 import os, sys, threading
 from moto.server import main
@@ -76,7 +76,7 @@ class LocalAWS:
         return session.create_client(service, REGION, endpoint_url=self.endpoint)
 
     def _create_resources(self) -> None:
-        """Make what must exist when the block begins; subclasses do."""
+        """Create the resources that must exist when the block begins. Subclasses override this."""
 
     def _wait_until_listening(self) -> None:
         deadline = time.monotonic() + START_SECONDS

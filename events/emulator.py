@@ -47,14 +47,14 @@ class Emulator:
         timeout_seconds: int = 30,
         memory_mb: int = 1769,
     ) -> None:
-        """Describe the function.
+        """Describe the emulated function.
 
         Args:
             handler: dotted name, as in template.yaml.
-            cwd: the folder the function runs in; its modules are found there.
+            cwd: the folder in which the function runs; its modules are found there.
             env: the function's environment; this process's own if None.
             python: the interpreter, which must have awslambdaric.
-            pythonpath: folders with the function's code and layers, before the interpreter's own.
+            pythonpath: folders with the function's code and layers, which are searched before the interpreter's own.
             timeout_seconds: the emulator kills the handler after this time.
             memory_mb: the memory size in the function's environment.
         """
@@ -123,7 +123,7 @@ class Emulator:
         finally:
             connection.close()
         self._invocations += 1
-        _within(LOG_SECONDS, lambda: len(self.reports) >= self._invocations)
+        _wait_until(LOG_SECONDS, lambda: len(self.reports) >= self._invocations)
         return reply
 
     @property
@@ -148,7 +148,7 @@ class Emulator:
         return self._output.read_text(errors="replace") + self._events.read_text(errors="replace")
 
     def _wait_until_listening(self) -> None:
-        _within(START_SECONDS, lambda: self._listens() or self._process.poll() is not None)
+        _wait_until(START_SECONDS, lambda: self._listens() or self._process.poll() is not None)
         if self._process.poll() is not None or not self._listens():
             msg = f"The Runtime Interface Emulator did not start: {self.log[-500:].strip() or 'it printed nothing'}"
             raise EmulatorError(msg)
@@ -189,7 +189,7 @@ def _free_ports() -> tuple[int, int]:
 
 
 def _session(leader: int) -> list[int]:
-    """Return the processes in the session of `leader`. It reads /proc, as the emulator runs on Linux only."""
+    """Return the processes in the session of `leader`, from /proc: the emulator runs on Linux only."""
     processes = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
@@ -200,8 +200,8 @@ def _session(leader: int) -> list[int]:
     return processes
 
 
-def _within(seconds: float, condition: Callable[[], bool]) -> bool:
+def _wait_until(seconds: float, condition: Callable[[], bool]) -> None:
+    """Wait until a condition is true, or until the time is over."""
     deadline = time.monotonic() + seconds
-    while not (met := condition()) and time.monotonic() < deadline:
+    while not condition() and time.monotonic() < deadline:
         time.sleep(POLL_SECONDS)
-    return met

@@ -1,6 +1,6 @@
 """Translate between HTTP and a Lambda function as an HTTP API of API Gateway does, in payload format 2.0.
 
-Law: pure functions without clock, randomness or network: the caller hands in the time and the request's id.
+Law: pure functions without clock, randomness or network: the caller passes in the time and the request's id.
 """
 
 import base64
@@ -36,7 +36,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Response:
     """An HTTP response."""
 
     status: int
@@ -44,8 +44,8 @@ class Reply:
     body: bytes
 
 
-def event(request: Request, *, received: datetime, request_id: UUID) -> dict[str, Any]:
-    """Make the event of a request. Like AWS, it leaves out fields for what the request does not have."""
+def make_event(request: Request, *, received: datetime, request_id: UUID) -> dict[str, Any]:
+    """Make the event of a request. Like AWS, leave out the fields for parts that the request does not have."""
     headers, cookies = _combined(request.headers)
     text = _is_text(headers)
     forwarded = headers.get("x-forwarded-for")
@@ -92,22 +92,22 @@ def event(request: Request, *, received: datetime, request_id: UUID) -> dict[str
     }
 
 
-def reply(payload: bytes) -> Reply:
-    """Make the HTTP response from what the function returned.
+def make_response(payload: bytes) -> Response:
+    """Make the HTTP response from the payload that the function returned.
 
-    If that has no `statusCode`, the whole payload becomes the JSON body of a 200 response (API Gateway developer guide,
-    "Lambda function response for format 2.0").
+    A payload without a `statusCode` becomes the JSON body of a 200 response (API Gateway developer guide, "Lambda function response
+    for format 2.0").
 
     Raises:
-        ValueError, TypeError, AttributeError: the payload is no response; the gateway answers 500.
+        ValueError, TypeError, AttributeError: the payload is no response; the gateway responds with 500.
     """
     returned = json.loads(payload)
     if not (isinstance(returned, dict) and "statusCode" in returned):
         inferred = returned.encode() if isinstance(returned, str) else payload
-        return Reply(200, [("content-type", "application/json"), ("content-length", str(len(inferred)))], inferred)
-    content = body(returned)
+        return Response(200, [("content-type", "application/json"), ("content-length", str(len(inferred)))], inferred)
+    content = decode_body(returned)
     headers = [(name.lower(), _text(value)) for name, value in (returned.get("headers") or {}).items()]
-    return Reply(
+    return Response(
         int(returned["statusCode"]),
         [
             *((name, value) for name, value in headers if name not in HOP_BY_HOP),
@@ -118,7 +118,7 @@ def reply(payload: bytes) -> Reply:
     )
 
 
-def body(returned: dict[str, Any]) -> bytes:
+def decode_body(returned: dict[str, Any]) -> bytes:
     """Return the body, as bytes, of a function's response that has a `statusCode`."""
     content = returned.get("body") or ""
     if returned.get("isBase64Encoded"):
@@ -126,10 +126,10 @@ def body(returned: dict[str, Any]) -> bytes:
     return (content if isinstance(content, str) else json.dumps(content)).encode()
 
 
-def message(status: int, sentence: str) -> Reply:
+def make_gateway_response(status: int, sentence: str) -> Response:
     """Make the response of the gateway itself, when it does not call the function or the function fails."""
     content = json.dumps({"message": sentence}, separators=(",", ":")).encode()
-    return Reply(status, [("content-type", "application/json"), ("content-length", str(len(content)))], content)
+    return Response(status, [("content-type", "application/json"), ("content-length", str(len(content)))], content)
 
 
 def _combined(headers: Sequence[tuple[str, str]]) -> tuple[dict[str, str], list[str]]:

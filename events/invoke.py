@@ -1,7 +1,7 @@
 """Send one event to its function under AWS's Runtime Interface Emulator; show the response, the log and the REPORT line.
 
-The table in handler/kinds.py says which function an event is for. If that is the pipeline, and the environment names no SINK for
-its vectors, they go into a bucket on this machine, and are shown as well.
+The table in handler/kinds.py says which function an event is for. If that is the pipeline function, and the environment names no
+SINK, the vectors are written to a bucket on this machine and are shown as well.
 """
 
 import argparse
@@ -19,11 +19,11 @@ from events.emulator import Emulator, EmulatorError
 from handler.kinds import PIPELINE, function_of
 
 LONG = 8
-"""A list of more numbers is shortened."""
+"""The most numbers of a list that is shown in full."""
 
 
 def shown(value: object) -> str:
-    """Return JSON that is easy to read: a vector is shortened to its beginning and its length, and has a line of its own."""
+    """Return JSON that is easy to read: each vector has a line of its own, with its first numbers and its length."""
     match value:
         case [float() | int() as first, float() | int() as second, *_] if len(value) > LONG:
             return f"[{first:.4g}, {second:.4g}, … {len(value)} floats]"
@@ -44,7 +44,7 @@ def lines_of(reply: bytes, *, full: bool) -> Iterator[str]:
         yield f"HTTP {returned['statusCode']}"
         yield from _headers(returned)
         yield ""
-        reply = http_api.body(returned)
+        reply = http_api.decode_body(returned)
         returned = _parsed(reply)
     yield reply.decode(errors="replace") if full or returned is None else shown(returned)
 
@@ -81,7 +81,7 @@ def _headers(returned: dict[str, Any]) -> Iterator[str]:
 
 @contextmanager
 def _environment(function: str) -> Iterator[tuple[Mapping[str, str], list[str]]]:
-    """Provide a function's environment, and a list that, after the block, has the lines of what it wrote on this machine."""
+    """Provide a function's environment, and a list that is filled after the block: the lines that it wrote to the local bucket."""
     written: list[str] = []
     if function != PIPELINE or "SINK" in os.environ:
         yield os.environ, written

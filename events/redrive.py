@@ -1,4 +1,4 @@
-"""Put back the dead letters of a deployed stack, each kind in its own way. `make redrive` runs this when the cause is gone.
+"""Put back the dead letters of a deployed stack, each kind in its own way. Run it, by `make redrive`, when the cause is removed.
 
 - QueueDeadLetters: messages of the queue. SQS itself moves them back (StartMessageMoveTask).
 - RuleDeadLetters: events that EventBridge could not send to the queue. They are sent to it.
@@ -34,7 +34,7 @@ class NotPutBack(Exception):  # noqa: N818 - it is the outcome of one message
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """The outputs of a deployed stack, and what makes clients of the services that they name."""
+    """The outputs of a deployed stack, and the function that makes clients of AWS's services."""
 
     outputs: dict[str, str]
     client: Callable[[str], Client]
@@ -46,7 +46,7 @@ class Stack:
         return cls({output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}, client)
 
     def invoke(self, event: object, kind: str) -> Any:  # noqa: ANN401 - whatever the function returns
-        """Invoke the pipeline function."""
+        """Invoke the pipeline function with an event, in the invocation type `kind`; return its response."""
         response = self.client("lambda").invoke(
             FunctionName=self.outputs["PipelineFunction"], InvocationType=kind, Payload=json.dumps(event).encode()
         )
@@ -57,8 +57,8 @@ class Stack:
         return json.loads(payload or b"null")
 
 
-def queue(stack: Stack) -> str:
-    """Have SQS move the dead letters of the queue back to the queue."""
+def redrive_queue(stack: Stack) -> str:
+    """Make SQS move the dead letters of the queue back to the queue."""
     sqs = stack.client("sqs")
     arn = sqs.get_queue_attributes(QueueUrl=stack.outputs["QueueDeadLetters"], AttributeNames=["QueueArn"])["Attributes"][
         "QueueArn"
@@ -67,7 +67,7 @@ def queue(stack: Stack) -> str:
     return "SQS moves them; `aws sqs list-message-move-tasks` shows its progress"
 
 
-def rules(stack: Stack) -> str:
+def redrive_rules(stack: Stack) -> str:
     """Send the events that EventBridge could not send to the queue."""
 
     def send(body: str) -> None:
@@ -76,12 +76,12 @@ def rules(stack: Stack) -> str:
     return _each(stack, "RuleDeadLetters", send)
 
 
-def invocations(stack: Stack) -> str:
+def redrive_invocations(stack: Stack) -> str:
     """Invoke the function again with the event of each failed asynchronous invocation."""
     return _each(stack, "DeadLetters", lambda body: stack.invoke(json.loads(body)["requestPayload"], "Event"))
 
 
-def stream(stack: Stack) -> str:
+def redrive_stream(stack: Stack) -> str:
     """Read the failed records of a stream again, and invoke the function with them."""
 
     def retry(body: str) -> None:
@@ -101,7 +101,7 @@ def stream(stack: Stack) -> str:
 
 
 def _each(stack: Stack, name: str, put_back: Callable[[str], object]) -> str:
-    """Put back the messages of a queue of dead letters; return how many were put back, and why the others were not."""
+    """Put back the messages of a queue of dead letters; return the number that were put back, and the reasons for the others."""
     sqs, url = stack.client("sqs"), stack.outputs[name]
     done, left = 0, []
     while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=BATCH, VisibilityTimeout=HIDDEN_SECONDS).get(
@@ -198,7 +198,12 @@ READERS: dict[str, Callable[[Callable[[str], Client], dict[str, Any]], Iterator[
     "DDBStreamBatchInfo": _table,
 }
 """The reader of a batch, by the field of a dead letter that says where the batch was."""
-KINDS: dict[str, Callable[[Stack], str]] = {"queue": queue, "rules": rules, "invocations": invocations, "stream": stream}
+KINDS: dict[str, Callable[[Stack], str]] = {
+    "queue": redrive_queue,
+    "rules": redrive_rules,
+    "invocations": redrive_invocations,
+    "stream": redrive_stream,
+}
 
 
 def main() -> None:

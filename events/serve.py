@@ -1,7 +1,7 @@
 """Serve the Lambda handler on this machine: HTTP request, API Gateway event, handler(event, context), HTTP response.
 
-A request takes the same way as in AWS, so that the code that is tried here is the code that is deployed. The gateway's limit on
-requests and Lambda's limit on responses count here as well. The gateway's time-out of 30 s does not.
+A request runs through the same code as in AWS. The gateway's limit on requests and Lambda's limit on responses apply here as well.
+The gateway's time-out of 30 s does not.
 """
 
 import argparse
@@ -66,7 +66,7 @@ class Environment:
     """
 
     def __init__(self, handler: str) -> None:
-        """Import the handler and have it load the model, as Lambda does in the init phase.
+        """Import the handler and make it load the model, as Lambda does in the init phase.
 
         Args:
             handler: dotted name, as in template.yaml.
@@ -76,25 +76,25 @@ class Environment:
         health = http_api.Request("GET", "/health", "", [], b"", "127.0.0.1", 80)
         self._thread.submit(self._invoke, health, datetime.now(UTC)).result()
 
-    async def answer(self, request: http_api.Request) -> http_api.Reply:
+    async def handle(self, request: http_api.Request) -> http_api.Response:
         """Send a request to the handler, when the thread is free, and return the response that the gateway would send."""
         received = datetime.now(UTC)
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._invoke, request, received)
 
-    def _invoke(self, request: http_api.Request, received: datetime) -> http_api.Reply:
+    def _invoke(self, request: http_api.Request, received: datetime) -> http_api.Response:
         request_id = uuid4()
-        event = http_api.event(request, received=received, request_id=request_id)
+        event = http_api.make_event(request, received=received, request_id=request_id)
         context = Context(aws_request_id=str(request_id), deadline=time.monotonic() + TIMEOUT_SECONDS)
         try:
             returned = self._handler(event, context)
             payload = returned if isinstance(returned, bytes) else json.dumps(returned, ensure_ascii=False).encode()
             if len(payload) > MAX_RESPONSE_BYTES:
                 print(f"The response has {len(payload):,} bytes; Lambda allows {MAX_RESPONSE_BYTES:,}.", file=sys.stderr)
-                return http_api.message(500, "Internal Server Error")
-            return http_api.reply(payload)
-        except Exception:  # noqa: BLE001 - the gateway answers every exception in the same way
+                return http_api.make_gateway_response(500, "Internal Server Error")
+            return http_api.make_response(payload)
+        except Exception:  # noqa: BLE001 - the gateway sends the same response after every exception
             traceback.print_exc()
-            return http_api.message(500, "Internal Server Error")
+            return http_api.make_gateway_response(500, "Internal Server Error")
 
 
 class Gateway:
@@ -105,23 +105,23 @@ class Gateway:
         self._environment = environment
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request and print method, path, status and milliseconds, but never a body or a query."""
+        """Respond to one request and print method, path, status and milliseconds, but never a body or a query."""
         started = time.perf_counter()
         body, complete = await _read(receive)
         if not complete:
             return
         path = _path(scope["raw_path"].decode("latin-1"))
-        reply = await self._reply(scope, path, body)
-        headers = [(name.encode(), value.encode()) for name, value in reply.headers]
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": reply.body})
+        response = await self._respond(scope, path, body)
+        headers = [(name.encode(), value.encode()) for name, value in response.headers]
+        await send({"type": "http.response.start", "status": response.status, "headers": headers})
+        await send({"type": "http.response.body", "body": response.body})
         milliseconds = (time.perf_counter() - started) * 1000
-        print(f"{scope['method']} {path} {reply.status} {milliseconds:.1f} ms", flush=True)
+        print(f"{scope['method']} {path} {response.status} {milliseconds:.1f} ms", flush=True)
 
-    async def _reply(self, scope: Scope, path: str, body: bytearray) -> http_api.Reply:
+    async def _respond(self, scope: Scope, path: str, body: bytearray) -> http_api.Response:
         if len(body) > MAX_REQUEST_BYTES:
-            return http_api.message(413, "Request Entity Too Large")
-        return await self._environment.answer(
+            return http_api.make_gateway_response(413, "Request Entity Too Large")
+        return await self._environment.handle(
             http_api.Request(
                 method=scope["method"],
                 path=path,

@@ -4,7 +4,7 @@
     kinds.py     the one table of events: which function takes an event, and how failures are reported
     http/        HTTP: FastAPI, the table of routes, the APIs it speaks, errors to statuses
     doors.py     the front doors and what each can carry; without FastAPI, because the pipeline imports it
-    encoding.py  vectors, and records with them, to bytes; likewise
+    encoding.py  vectors, and records with them, to bytes; without FastAPI too
     keys.py      which keys are valid
     sinks/       where a pipeline writes vectors, and failures
     sources/     where records come from: one file for each event source
@@ -22,7 +22,7 @@
     cache/       cached pooled vectors: key, codec, memory, DynamoDB
     runtime_extension.py  work after the response
     aws.py       clients of AWS's APIs, and their errors
-    bootstrap.py joins the parts; the only reader of settings
+    bootstrap.py makes the service and the handler; the only reader of settings
     snapshot.py  state that is renewed after a restore
     vector_types.py  float32, int8, uint8, binary and ubinary vectors, and how the small ones are made
     vectors.py   the types everything shares

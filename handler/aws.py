@@ -25,7 +25,7 @@ type Post = Callable[[str, bytes], bytes]
 CONNECT_SECONDS = 0.5
 FIRST_ERROR = 300
 UNUSABLE = (BotoCoreError, ValueError)
-"""The errors of `connect` if there is no region, or if one of botocore's own settings is invalid."""
+"""The errors that `connect` raises if there is no region, or if one of botocore's own settings is invalid."""
 
 
 def connect(service: str, *, read_seconds: float, attempts: int = 1, connections: int = 10, region: str | None = None) -> Client:
@@ -51,7 +51,7 @@ def connect(service: str, *, read_seconds: float, attempts: int = 1, connections
 
 
 def connect_signed(url: str, service: str, region: str, content_type: str, *, read_seconds: float) -> Post:
-    """Make a function that posts to an API of AWS for which botocore has no client, one attempt each.
+    """Make a function that sends a signed POST, in one attempt, to an API of AWS for which botocore has no client.
 
     Args:
         url: scheme and host; AWS_ENDPOINT_URL replaces it, as for clients.

@@ -1,6 +1,6 @@
 """Makes the service from settings, model and cache, and the Lambda handler around it: the only reader of os.environ.
 
-Law: knows nothing of HTTP or of event sources; each function hands in what makes its handler.
+Law: knows nothing of HTTP or of event sources: each function passes in the code that makes its handler.
 """
 
 import gc
@@ -18,22 +18,20 @@ from handler.cache.key import CacheKeys
 from handler.cache.memory import Memory
 from handler.cache.policy import Policy
 from handler.cache.table import NoTable, Table
-from handler.cache.vector_cache import MEMORY_ONLY, Remote, VectorCache, Work
-from handler.config import CacheSettings, KeySettings, Settings, processes
+from handler.cache.vector_cache import MEMORY_ONLY, Remote, VectorCache
+from handler.config import CacheSettings, KeySettings, Settings, count_processes
 from handler.embedding.encoder import Encoder
 from handler.embedding.paced_encoder import PacedEncoder
 from handler.embedding.tokenization import Tokenization
 from handler.embedding_service import EmbeddingService
 from handler.errors import Backend
-from handler.keys import FixedKeys, Keys, SecretKeys, value_of, versions_of
+from handler.keys import FixedKeys, Keys, SecretKeys, read_keys, read_secret
 from handler.kinds import Context, Event
-from handler.runtime_extension import RuntimeExtension
+from handler.runtime_extension import Defer, RuntimeExtension
 from handler.service import Options, Service
 
 type Handler = Callable[[Event, Context], Any]
 """Takes an event and Lambda's context; returns the function's response."""
-type Defer = Callable[[Work], None]
-"""Runs work after the response was sent."""
 type MakeHandler = Callable[[Mapping[str, str], Defer | None], Handler]
 """Makes a function's handler from the environment; the second argument is None if no work can be deferred."""
 
@@ -42,7 +40,7 @@ MANAGED_INSTANCES = "lambda-managed-instances"
 
 
 def load_service(environment: Mapping[str, str], defer: Defer | None = None) -> Service:
-    """Make the service that the environment describes; without a usable model, one that refuses every request.
+    """Make the service that the environment describes. Without a usable model, make one that refuses every request.
 
     Callers get a general sentence and an id. The reason is only logged: it may have a bucket's name or a setting's value, and
     /health requires no key.
@@ -104,15 +102,15 @@ def _service(environment: Mapping[str, str], defer: Defer | None) -> Service:
 
 
 def _key_secret(settings: CacheSettings, environment: Mapping[str, str]) -> str | None:
-    """Return the secret of the cache's keys, "" if there is none, or None if it cannot be read: then the table is not used.
+    """Return the secret of the cache's keys: "" if the settings name none, None if it cannot be read. Without it, no table is used.
 
     Raises:
-        Backend: it cannot be read, and a snapshot is about to be taken of this environment.
+        Backend: the secret cannot be read, and a snapshot is about to be taken of this environment.
     """
     if not settings.key_secret_arn:
         return settings.key_secret
     try:
-        return value_of(settings.key_secret_arn)
+        return read_secret(settings.key_secret_arn)
     except Exception as error:
         telemetry.log("cache_key_not_read", error=type(error).__name__)
         if snapshot.is_taken(environment):
@@ -124,8 +122,8 @@ def _key_secret(settings: CacheSettings, environment: Mapping[str, str]) -> str 
 def _table(settings: CacheSettings, environment: Mapping[str, str]) -> Table:
     """Make the table that the settings name, with a client that is ready to call.
 
-    It connects in the init phase and before a snapshot, never during a request. Connecting on a second thread while the model loads
-    is not faster (measured).
+    The client connects in the init phase and before a snapshot, never during a request. Connecting on a second thread while the
+    model loads is not faster (measured).
     """
     if not settings.table:
         return NoTable()
@@ -157,12 +155,12 @@ def _remote(table: Table, codec: Codec, settings: Settings, defer: Defer | None)
 
 
 def load_keys(environment: Mapping[str, str]) -> Keys | None:
-    """Load the keys of HTTP callers; None if `AUTH=none` says that no key is required."""
+    """Load the keys of HTTP callers. Return None if no key is required (`AUTH=none`)."""
     settings = KeySettings.from_environment(environment)
-    if settings.open:
+    if not settings.requires_key:
         return None
     if settings.secret:
-        keys = SecretKeys(partial(versions_of, settings.secret))
+        keys = SecretKeys(partial(read_keys, settings.secret))
         snapshot.after_restore(environment, keys.renew)
         return keys
     if not settings.keys:
@@ -173,8 +171,8 @@ def load_keys(environment: Mapping[str, str]) -> Keys | None:
 def lambda_function(make_handler: MakeHandler) -> Handler:
     """Make the handler that Lambda calls.
 
-    Under Lambda it is loaded now, in the init phase. Elsewhere the first event loads it, so that importing a function has no
-    effect.
+    Under Lambda, the function's own handler is made now, in the init phase. Elsewhere the first event makes it, so that importing a
+    function has no effect.
     """
     loaded: Handler | None = None
     owner = os.getpid()
@@ -184,23 +182,23 @@ def lambda_function(make_handler: MakeHandler) -> Handler:
         nonlocal loaded, owner
         if loaded is None or owner != os.getpid():
             with loading:
-                # A forked process has none of the threads that encode and write, and would wait for them for ever: it loads anew.
+                # A forked process has none of the threads that encode and write. It loads its own, or it would wait for ever.
                 if loaded is None or owner != os.getpid():
                     loaded, owner = make_handler(os.environ, None), os.getpid()
         return loaded(event, context)
 
     if api := os.environ.get("AWS_LAMBDA_RUNTIME_API"):
         loaded = _load_under_lambda(make_handler, api)
-        # Everything loaded so far stays, so the garbage collector, off since handler/functions/__init__.py, never looks through it.
+        # Everything loaded so far is kept, so the garbage collector, off since handler/functions/__init__.py, need not scan it.
         gc.freeze()
         gc.enable()
     return handler
 
 
 def _load_under_lambda(make_handler: MakeHandler, api: str) -> Handler:
-    """Load a function's handler. With a table, its writes are done after the response was sent, if the runtime allows that."""
-    # An environment on Managed Instances has several processes and invocations at once, and refuses extensions that ask for INVOKE.
-    managed = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == MANAGED_INSTANCES or processes(os.environ) > 1
+    """Make a function's handler. Writes to a table are done after the response was sent, if the runtime allows that."""
+    # On Managed Instances, several invocations run at the same time, and no extension may register for the event INVOKE.
+    managed = os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == MANAGED_INSTANCES or count_processes(os.environ) > 1
     if managed or not os.environ.get("CACHE_TABLE"):
         return make_handler(os.environ, None)
     try:

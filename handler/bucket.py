@@ -1,6 +1,6 @@
 """Read objects under one prefix of an S3 bucket as streams: several parts are fetched at the same time and yielded in order.
 
-Law: knows nothing of models. A read ends with all bytes of one version of an object, or with an error that has one sentence.
+Law: knows nothing of models. A read returns all bytes of one version of an object, or raises an error with one sentence.
 """
 
 import mmap
@@ -46,10 +46,10 @@ class Part:
 
 
 class Bucket:
-    """The objects under s3://`name`/`prefix`. Error sentences call this place `place`."""
+    """The objects under s3://`name`/`prefix`. Error sentences name this place by `place`."""
 
     def __init__(self, client: Any, name: str, prefix: str, place: str) -> None:  # noqa: ANN401 - botocore creates the classes of its clients at run time
-        """Read with `client`."""
+        """Read objects with `client`."""
         self._client = client
         self._name = name
         self._prefix = prefix
@@ -144,6 +144,6 @@ SENTENCE_ENDINGS = {
 
 
 def _is_transient(error: Exception) -> bool:
-    """Return whether the same read may succeed in a moment. S3's refusals stay the same; its failures and the network's may end."""
+    """Return whether the same read may succeed in a moment: after a failure of S3 or the network, but not after a refusal by S3."""
     status = error_status(error)
     return status is None or status >= SERVER_ERROR

@@ -19,13 +19,13 @@ MEMORY_PER_VCPU_MB = 1769
 KERNELS = ("avx512_vnni", "avx2", "i8mm", "dotprod")
 """The sets of kernels of the encoder's operators, named after the instructions they need (layers/runtime/operators/processor.h)."""
 BUCKET_AND_PREFIX = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/(?!\.)[\w.@=+-]+)+"
-"""No part of it starts with a dot, because it becomes the path of a folder."""
+"""The addresses of models in S3. No part of a path starts with a dot, because it becomes the path of a folder."""
 SHA256 = r"[0-9a-f]{64}"
 
 
 @dataclass(frozen=True, slots=True)
 class CacheSettings:
-    """How vectors are cached: in this process only if `table` is empty."""
+    """The settings of the cache. If `table` is empty, vectors are cached in this process only."""
 
     table: str
     key_secret: str = field(repr=False)
@@ -46,7 +46,7 @@ class CacheSettings:
             table=environment.get("CACHE_TABLE", "").strip(),
             key_secret=environment.get("CACHE_KEY_SECRET", ""),
             key_secret_arn=environment.get("CACHE_KEY_SECRET_ARN", "").strip(),
-            memory_bytes=_whole(environment, "CACHE_MEMORY_MB", default=32) * 1_000_000 // processes(environment),
+            memory_bytes=_whole(environment, "CACHE_MEMORY_MB", default=32) * 1_000_000 // count_processes(environment),
             min_tokens=_whole(environment, "CACHE_MIN_TOKENS", default=0),
             ttl_days=_positive(environment, "CACHE_TTL_DAYS", default=30),
             budget_seconds=_positive(environment, "CACHE_BUDGET_MS", default=150) / 1000,
@@ -83,9 +83,9 @@ class Settings:
             model_tmp=Path(environment.get("MODEL_TMP", "/tmp/model")),  # noqa: S108 - Lambda's only folder that can be written
             auto_truncate=_boolean(environment, "AUTO_TRUNCATE", default=True),
             max_client_batch_size=_positive(environment, "MAX_CLIENT_BATCH_SIZE", default=2048),
-            threads=_positive(environment, "THREADS", default=_vcpus(environment)),
+            threads=_positive(environment, "THREADS", default=_count_vcpus(environment)),
             kernels=_matching(environment, "KERNELS", "|".join(KERNELS), " or ".join(KERNELS)),
-            memory_mb=_positive(environment, MEMORY_SIZE, default=MEMORY_PER_VCPU_MB) // processes(environment) or 1,
+            memory_mb=_positive(environment, MEMORY_SIZE, default=MEMORY_PER_VCPU_MB) // count_processes(environment) or 1,
             cache=CacheSettings.from_environment(environment),
             output_dtype=output_dtype(environment),
         )
@@ -122,10 +122,10 @@ class PipelineSettings:
         return settings
 
     def check_output(self, name: str, output: str) -> None:
-        """Check that what is written to `output`, which the setting `name` names, is not read again as an input.
+        """Check that objects written to `output` are not read again as inputs. `name` is the setting that holds `output`.
 
         Raises:
-            Backend: it would be read again; the sentence names both places.
+            Backend: they would be read again; the sentence names both places.
         """
         for place in self.inputs:
             if overlap(place, output):
@@ -163,29 +163,29 @@ BARE_BUCKET_SLASHES = 2
 
 @dataclass(frozen=True, slots=True)
 class KeySettings:
-    """The callers that are allowed over HTTP: everyone if `open`, else those with one of `keys`, or of the keys in `secret`.
+    """The settings of API keys: one of `keys`, or of the keys in `secret`, is required over HTTP if `requires_key`.
 
-    The pages for browsers require no key if `pages`.
+    `pages` is true if the pages for browsers require no key.
     """
 
-    open: bool
+    requires_key: bool
     pages: bool
     keys: tuple[str, ...]
     secret: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read AUTH, PAGES, API_KEYS and API_KEYS_SECRET. If none is set, nobody may call. Only PAGES=false closes the pages."""
+        """Read AUTH, PAGES, API_KEYS and API_KEYS_SECRET. If none is set, a key is required, and no key is valid."""
         keys = (key.strip() for key in environment.get("API_KEYS", "").split(","))
         return cls(
-            open=environment.get("AUTH", "").strip().lower() == "none",
+            requires_key=environment.get("AUTH", "").strip().lower() != "none",
             pages=environment.get("PAGES", "").strip().lower() != "false",
             keys=tuple(key for key in keys if key),
             secret=environment.get("API_KEYS_SECRET", "").strip(),
         )
 
 
-def processes(environment: Mapping[str, str]) -> int:
+def count_processes(environment: Mapping[str, str]) -> int:
     """Return the number of processes that share this execution environment's memory, vCPUs and /tmp.
 
     Lambda Managed Instances run one process for each concurrent invocation (awslambdaric/__main__.py). Elsewhere there is one.
@@ -196,13 +196,13 @@ def processes(environment: Mapping[str, str]) -> int:
     return _positive(environment, "AWS_LAMBDA_MAX_CONCURRENCY", default=1)
 
 
-def _vcpus(environment: Mapping[str, str]) -> int:
+def _count_vcpus(environment: Mapping[str, str]) -> int:
     """Return the number of vCPUs that this process may use: all that it sees, or under Lambda the number that was paid for."""
     visible = os.process_cpu_count() or 1
     if MEMORY_SIZE in environment:
         # Up to 3,008 MB, two cores are visible, even if only a share of one was paid for.
         visible = min(visible, _positive(environment, MEMORY_SIZE, default=MEMORY_PER_VCPU_MB) // MEMORY_PER_VCPU_MB)
-    return max(1, visible // processes(environment))
+    return max(1, visible // count_processes(environment))
 
 
 def _boolean(environment: Mapping[str, str], name: str, *, default: bool) -> bool:

@@ -18,23 +18,24 @@ LAMBDA_BYTES = 6_291_556
 """The most bytes of one event, and of one response, of a synchronous invocation, envelope included."""
 ENVELOPE_BYTES = 8_192
 """Room for the JSON around a body: status and headers of a response, headers and context of an event."""
-MARGIN_S = 1.0
-"""Kept of the time left, for writing the response and sending it to the client."""
+MARGIN_SECONDS = 1.0
+"""The part of the time left that is reserved for writing the response and sending it to the client."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrontDoor:
     """One service that brings HTTP requests.
 
-    `patience_s` is how long it waits for the function, from the time that `received_ms` finds in the event; if that is None, from
-    the time when the function gets the event. `compressed` is True if it decodes a base64 body, so that a response may be gzip.
+    `patience_seconds` is the time that it waits for the function. It starts at the time that `received_ms` finds in the event, or,
+    if that is None, when the function gets the event. `compressed` is True if a response may be gzip, because the service decodes
+    base64 bodies.
     """
 
     name: str
     matches: Callable[[Request], bool]
     path: Callable[[Request], str]
     received_ms: Callable[[Request], int | None]
-    patience_s: float
+    patience_seconds: float
     request_bytes: int
     response_bytes: int
     compressed: bool
@@ -58,23 +59,25 @@ class FrontDoor:
         room = self.response_bytes - ENVELOPE_BYTES
         if count * bytes_each > room:
             msg = (
-                f"the answer for {count} {what} could have {count * bytes_each} bytes > {room}, "
+                f"the response for {count} {what} could have {count * bytes_each} bytes > {room}, "
                 f"the most that fits through {self.name}: send at most {room // bytes_each} {what} at a time"
             )
             raise TooLarge(msg)
 
     def deadline(self, event: Request, remaining_ms: float | None) -> float:
-        """Return the time.monotonic() until which texts are encoded; `remaining_ms` is what is left of the function's own time."""
-        now_s = time.time()
-        left = [self.patience_s]
+        """Return the reading of time.monotonic() after which no text is encoded.
+
+        `remaining_ms` is the time left until Lambda stops the function; None if it is unknown.
+        """
+        now = time.time()
+        left = [self.patience_seconds]
         received = self.received_ms(event)
-        # The door's clock started before ours: it includes a cold start. An old time is that of an event that was sent again by
-        # hand.
-        if received is not None and 0 <= now_s - received / 1000 <= self.patience_s:
-            left.append(received / 1000 + self.patience_s - now_s)
+        # The door's clock started before ours: it includes a cold start. An event with an old time was sent again by hand.
+        if received is not None and 0 <= now - received / 1000 <= self.patience_seconds:
+            left.append(received / 1000 + self.patience_seconds - now)
         if remaining_ms is not None:
             left.append(remaining_ms / 1000)
-        return time.monotonic() + min(left) - MARGIN_S
+        return time.monotonic() + min(left) - MARGIN_SECONDS
 
 
 def remaining_ms(context: Context) -> float | None:
@@ -105,7 +108,7 @@ def _http_path(event: Request) -> str:
 
 
 def _rest_path(event: Request) -> str:
-    """Return the path as the API's own resources see it: a custom domain puts a base path before it, which `proxy` lacks."""
+    """Return the path as the API's own resources see it: without the base path that a custom domain adds, which `proxy` lacks."""
     proxy = (event.get("pathParameters") or {}).get("proxy")
     if event.get("resource") == "/{proxy+}" and isinstance(proxy, str):
         return f"/{proxy}"
@@ -132,7 +135,7 @@ FRONT_DOORS = (
         matches=lambda event: "httpMethod" in event and "elb" in event["requestContext"],
         path=lambda event: str(event.get("path") or "/"),
         received_ms=lambda _: None,
-        patience_s=60,  # its idle time-out, unless configured otherwise
+        patience_seconds=60,  # its idle time-out, unless configured otherwise
         request_bytes=1_000_000,
         response_bytes=1_000_000,
         compressed=True,
@@ -142,7 +145,7 @@ FRONT_DOORS = (
         matches=lambda event: event.get("version") == "2.0" and "http" in event["requestContext"] and _is_url(event),
         path=_http_path,
         received_ms=lambda _: None,
-        patience_s=900,
+        patience_seconds=900,
         request_bytes=LAMBDA_BYTES - ENVELOPE_BYTES,
         response_bytes=LAMBDA_BYTES,
         compressed=True,
@@ -152,7 +155,7 @@ FRONT_DOORS = (
         matches=lambda event: event.get("version") == "2.0" and "http" in event["requestContext"],
         path=_http_path,
         received_ms=lambda event: event["requestContext"].get("timeEpoch"),
-        patience_s=29,  # it gives up at 30
+        patience_seconds=29,  # it gives up at 30
         request_bytes=LAMBDA_BYTES - ENVELOPE_BYTES,
         response_bytes=LAMBDA_BYTES,
         compressed=True,
@@ -162,20 +165,20 @@ FRONT_DOORS = (
         matches=lambda event: "httpMethod" in event and "resource" in event,
         path=_rest_path,
         received_ms=lambda event: event["requestContext"].get("requestTimeEpoch"),
-        patience_s=29,
+        patience_seconds=29,
         request_bytes=LAMBDA_BYTES - ENVELOPE_BYTES,
         response_bytes=LAMBDA_BYTES,
-        compressed=False,  # it would hand the base64 text on, unless its binaryMediaTypes are set
+        compressed=False,  # it would send the base64 text to the client, unless its binaryMediaTypes are set
     ),
 )
-"""They are tried in this order: a function URL's events look like an HTTP API's."""
+"""The front doors, in the order in which they are tried: a function URL's events look like an HTTP API's."""
 
 DIRECT = FrontDoor(
     name="an invocation",
     matches=lambda _: True,
     path=lambda _: "/",
     received_ms=lambda _: None,
-    patience_s=900,
+    patience_seconds=900,
     request_bytes=LAMBDA_BYTES,
     response_bytes=LAMBDA_BYTES,
     compressed=False,

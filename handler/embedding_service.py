@@ -1,4 +1,4 @@
-"""The one way from texts to vectors: tokenize, look up or encode each distinct text once, keep dimensions, normalize.
+"""The path from texts to vectors: tokenize, look up or encode each distinct text once, keep the requested dimensions, normalize.
 
 Law: knows nothing of HTTP, events or AWS.
 """
@@ -38,9 +38,9 @@ class EmbeddingService:
         self._types = ModelTypes(manifest.dimension, manifest.ranges, settings.output_dtype)
 
     def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
-        """Embed texts; the same text gives the same bits, whatever other texts are embedded with it.
+        """Embed texts. The same text gives the same bits, whatever other texts are embedded with it.
 
-        `deadline` is the time.monotonic() after which no further text is started.
+        `deadline` is the reading of time.monotonic() after which no further text is begun.
 
         Raises:
             TooLarge: not all texts can be embedded before the deadline, or could not (OutOfTime). Unless the cache is not
@@ -55,11 +55,11 @@ class EmbeddingService:
         # A repeated text is embedded once; `places` has the index of its vector for each of its occurrences.
         distinct = {text: place for place, text in enumerate(dict.fromkeys(texts))}
         places = [distinct[text] for text in texts]
-        firsts = dict(zip(reversed(texts), range(len(texts) - 1, -1, -1), strict=True))  # errors name the client's own index
+        first_index = dict(zip(reversed(texts), range(len(texts) - 1, -1, -1), strict=True))  # errors name the client's own index
         started = time.perf_counter_ns()
-        tokens = self._tokenized(list(distinct), options, deadline, [firsts[text] for text in distinct])
+        tokens = self._tokenized(list(distinct), options, deadline, [first_index[text] for text in distinct])
         tokenized = time.perf_counter_ns()
-        # Only a model that leaves its prompt out of the pooling has to know where the prompt ends.
+        # The encoder needs the end of the prompt only if the model leaves its prompt out of the pool.
         prompt = "" if self.manifest.include_prompt else self._prompt(options.prompt_name)
         prompt_tokens = self._tokenization.prompt_tokens(prompt)
         keys = self._keys(distinct, tokens, options)
@@ -125,9 +125,11 @@ class EmbeddingService:
     def _keys(self, texts: Iterable[str], tokens: Sequence[Tokens], options: Options) -> list[Key]:
         """Return the cache's key of each text."""
         prompt = self._prompt(options.prompt_name)
-        # If nothing was cut, the vector does not depend on which end would have been.
-        cut = f"{options.truncation_direction} {self._tokenization.max_length}"
-        return [self._cache.key(prompt, text, cut if token.truncated else "") for text, token in zip(texts, tokens, strict=True)]
+        # The vector of a text that was not truncated does not depend on these options.
+        truncation = f"{options.truncation_direction} {self._tokenization.max_length}"
+        return [
+            self._cache.key(prompt, text, truncation if token.truncated else "") for text, token in zip(texts, tokens, strict=True)
+        ]
 
     def _tokenized(self, texts: Sequence[str], options: Options, deadline: float, places: Sequence[int]) -> list[Tokens]:
         prompt = self._prompt(options.prompt_name)
@@ -142,7 +144,7 @@ class EmbeddingService:
         return Embeddings(
             vectors=vectors,
             tokens_each=[len(token.ids) for token in tokens],
-            cut=[token.truncated for token in tokens],
+            truncated_each=[token.truncated for token in tokens],
             characters=sum(map(len, texts)),
             max_length=self._tokenization.max_length,
             tokenization_ns=tokenized_ns - started_ns,

@@ -52,7 +52,7 @@ class Malformed(Validation):
 
 
 class TooLarge(Validation):
-    """The request has more than one request may have, or than can be done in time."""
+    """The request is larger than a request may be, or cannot be done in time."""
 
 
 class OutOfTime(TooLarge):
@@ -64,7 +64,7 @@ class OutOfTime(TooLarge):
 
 
 PUBLIC = {kind.__name__: kind for kind in EmbeddingError.__subclasses__()}
-"""The public types of errors by name. No other module derives one from EmbeddingError itself; a test makes sure of it."""
+"""The public types of errors by name. No other module has a direct subclass of EmbeddingError; a test checks that."""
 
 
 def error_type(error: EmbeddingError) -> str:

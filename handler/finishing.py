@@ -1,4 +1,4 @@
-"""The last steps from pooled vectors to those that are sent: fewer dimensions, and the length 1."""
+"""The last steps from pooled vectors to the vectors of a response: keep the requested dimensions, and normalize."""
 
 import numpy as np
 
@@ -6,11 +6,14 @@ from handler.service import Options
 from handler.vectors import Vectors
 
 NORM_FLOOR = 1e-12
-"""A vector of zeros stays one: torch.nn.functional.normalize has the same floor as `eps`."""
+"""The smallest divisor, so that a vector of zeros stays one. torch.nn.functional.normalize has the same floor as `eps`."""
 
 
 def finish(vectors: Vectors, options: Options, *, normalize: bool) -> Vectors:
-    """Keep the dimensions asked for, then bring each vector to the length 1 if asked for, or if the model does and none is said."""
+    """Keep the requested dimensions, then scale each vector to the length 1 unless the request or the model excludes that.
+
+    `normalize` is the model's own default. It decides if the request has no such option.
+    """
     if options.dimensions is not None:
         vectors = vectors[:, : options.dimensions]
     if normalize if options.normalize is None else options.normalize:

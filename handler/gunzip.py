@@ -1,4 +1,4 @@
-"""Decompress gzip part by part. The time is linear in the number of bytes, however many members the file has.
+"""Decompress gzip part by part. The time is linear in the number of bytes, for any number of members in the file.
 
 At the end of each member, zlib copies the rest of its input. A file may have a member every 20 bytes, so the first input of each
 member is small, and each further input is twice as large.
@@ -19,7 +19,7 @@ NOT_PADDING = re.compile(rb"[^\0]")
 
 
 class GzipError(Exception):
-    """The bytes are not gzip, are damaged or end too soon. The sentence says which."""
+    """The bytes are not gzip, are damaged or end too soon. The sentence says which of these it is."""
 
 
 def gunzip(parts: Iterable[bytes], step_bytes: int) -> Iterator[bytes]:

@@ -22,7 +22,7 @@ REFRESH_SECONDS = 300
 FAILED_REFRESH_SECONDS = 1
 """A secret that was never read is read again after this time: until then every request fails."""
 UNKNOWN_KEY_REFRESH_SECONDS = 30
-"""An unknown key makes the secret be read again, but not before this time: guessing keys must not cost requests."""
+"""Because of an unknown key, the secret is read again, but only after this time, so that guessed keys cause few requests."""
 
 
 class Keys(Protocol):
@@ -44,11 +44,11 @@ class FixedKeys:
         self._hashes = _hashes(keys)
 
     def accepts(self, key: str) -> bool:
-        """Return whether `key` is one of them."""
+        """Return whether `key` is one of these keys."""
         return _among(_hash(key), self._hashes)
 
     def name_of(self, key: str) -> str:
-        """Return "": these have no names."""
+        """Return "", because fixed keys have no names."""
         del key
         return ""
 
@@ -61,7 +61,7 @@ class SecretKeys:
     """
 
     def __init__(self, read: Callable[[], Iterable[str]], clock: Callable[[], float] = time.monotonic) -> None:
-        """Read the keys for the first time; `read` returns the valid keys, as a mapping to their names if they have names."""
+        """Read the keys for the first time. `read` returns the valid keys; if they have names, as a mapping to their names."""
         self._read = read
         self._names: Mapping[bytes, str] = {}
         self._clock = clock
@@ -108,10 +108,10 @@ class SecretKeys:
             telemetry.log("no_keys", reason="every version of the secret is empty or white space: no key is valid")
 
 
-def versions_of(secret: str) -> dict[str, str]:
+def read_keys(secret: str) -> dict[str, str]:
     """Read the valid keys of a secret in Secrets Manager, each with its name: "" if it has none."""
     client = _client()
-    current = value_of(secret)
+    current = read_secret(secret)
     named = _named(current)
     if named is not None:
         return named
@@ -121,7 +121,7 @@ def versions_of(secret: str) -> dict[str, str]:
     return {version.strip(): "" for version in versions if version.strip() and _named(version) is None}
 
 
-def value_of(secret: str) -> str:
+def read_secret(secret: str) -> str:
     """Read the current version of a secret in Secrets Manager."""
     value: str = _client().get_secret_value(SecretId=secret, VersionStage="AWSCURRENT")["SecretString"]
     return value
@@ -155,7 +155,7 @@ def _hash(key: str) -> bytes:
 
 
 def _among(hashed: bytes, known: Iterable[bytes]) -> bool:
-    """Return whether `hashed` is one of `known`; the time is the same wherever it is."""
+    """Return whether `hashed` is one of `known`. The time does not depend on its position."""
     found = False
     for one in known:
         found |= hmac.compare_digest(one, hashed)

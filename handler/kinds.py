@@ -1,11 +1,10 @@
 """The one table of events: how an event is recognised, which function takes it, what handles it, and how failures are reported.
 
 A row holds names, `module:attribute`, which are imported at their first use: an HTTP request waits for no event source, and the
-pipeline never imports FastAPI. No event satisfies two predicates, so that the order of the rows decides nothing but the time that
-it takes.
+pipeline never imports FastAPI. No event satisfies two predicates, so the order of the rows affects only the time of the search.
 
-To add an event source, write handler/sources/NAME.py with `matches` and `records`, add a row to KINDS that also names the reply
-which has failures retried, an event events/NAME.json, and a test.
+To add an event source, write handler/sources/NAME.py with `matches` and `records`, an event events/NAME.json and a test, and add a
+row to KINDS. The row also names the function that reports failures to the source.
 
 Law: knows the other modules by name only.
 """
@@ -31,24 +30,24 @@ class Kind:
     """One kind of event."""
 
     name: str
-    """In logs and in refusals."""
+    """The kind's name in logs and in refusals."""
     functions: tuple[str, ...]
     """The functions that take it; `make invoke` sends it to the first one."""
     matches: str
     """The predicate, which takes an event."""
-    handler: str
-    """Makes the handler of such events from (service, setup, kind)."""
+    make_handler: str
+    """The function that makes the handler of such events from (service, setup, kind)."""
     records: str = ""
-    """For event sources: finds the records of an event."""
+    """The function that finds the records of an event. Only event sources have one."""
     reply: str = ""
-    """For event sources: makes the reply, or raises the exception, that has failures retried. Other handlers do so themselves."""
+    """The function that reports the failures to retry, by its return value or by an exception. Only event sources have one."""
 
 
 def _source(name: str, module: str, reply: str) -> Kind:
     """Make the row of an event source. `module` and `reply` are names in handler/sources."""
     source = f"handler.sources.{module}"
-    handler = "handler.functions.messages:make_handler"
-    return Kind(name, (PIPELINE,), f"{source}:matches", handler, f"{source}:records", f"handler.sources.{reply}")
+    make_handler = "handler.functions.messages:make_handler"
+    return Kind(name, (PIPELINE,), f"{source}:matches", make_handler, f"{source}:records", f"handler.sources.{reply}")
 
 
 HTTP = Kind("HTTP", (API,), "handler.doors:is_request", "handler.functions.api:make_http_handler")
@@ -72,7 +71,7 @@ RECORDS = '{"records": […]}'
 
 
 def resolve(name: str) -> Any:  # noqa: ANN401 - whatever the row names
-    """Import what a row names as `module:attribute`; Python keeps modules, so that only the first call takes time."""
+    """Import what a row names as `module:attribute`. Python keeps imported modules, so only the first call takes time."""
     module, _, attribute = name.partition(":")
     return getattr(import_module(module), attribute)
 
@@ -81,7 +80,7 @@ def load(function: str) -> None:
     """Import everything that a function's rows name, so that no event waits for it."""
     for kind in KINDS:
         if function in kind.functions:
-            for name in filter(None, (kind.matches, kind.handler, kind.records, kind.reply)):
+            for name in filter(None, (kind.matches, kind.make_handler, kind.records, kind.reply)):
                 resolve(name)
 
 
@@ -99,7 +98,7 @@ def kind_of(event: object, function: str) -> Kind:
     if kind := find(event, function):
         return kind
     if function == API:
-        taken = f"answers HTTP requests, {PLAIN} and {RECORDS}"
+        taken = f"takes HTTP requests, {PLAIN} and {RECORDS}"
     else:
         *names, last = (kind.name for kind in KINDS if kind.functions == (function,))
         taken = f"takes {PLAIN}, {RECORDS} and events of {', '.join(names)} and {last}"
@@ -108,36 +107,36 @@ def kind_of(event: object, function: str) -> Kind:
 
 
 def function_of(event: object) -> str:
-    """Return the function that an event is for. The pipeline refuses unknown events: it takes most kinds."""
+    """Return the function that an event is for. An unknown event is for the pipeline, which takes most kinds and refuses it."""
     kind = find(event)
     return kind.functions[0] if kind else PIPELINE
 
 
 def describe(event: object) -> str:
-    """Say what an event of no kind seems to be: the AWS service that sends such events, or the names of its fields."""
+    """Describe an event of no kind by the AWS service that sends such events, or else by the names of its fields."""
     if not isinstance(event, dict):
         return errors.kind(event)
-    for name, matches in STRANGERS.items():
+    for name, matches in UNSUPPORTED_EVENTS.items():
         if matches(event):
             return name
     return "an event with the fields " + (", ".join(sorted(map(errors.shown, event))[:10]) or "none")
 
 
-def _context(event: Mapping[str, Any]) -> Mapping[str, Any]:
+def _request_context(event: Mapping[str, Any]) -> Mapping[str, Any]:
     context = event.get("requestContext")
     return context if isinstance(context, dict) else {}
 
 
-STRANGERS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+UNSUPPORTED_EVENTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "a request to an authorizer": lambda event: "type" in event and ("methodArn" in event or "routeArn" in event),
-    "a Lambda Destinations record": lambda event: "condition" in _context(event) and "requestPayload" in event,
-    "a VPC Lattice request": lambda event: "serviceNetworkArn" in _context(event) or "raw_path" in event,
-    "a WebSocket message": lambda event: "connectionId" in _context(event),
-    "an HTTP request, which handler.functions.api answers": lambda event: bool(_context(event)),
+    "a Lambda Destinations record": lambda event: "condition" in _request_context(event) and "requestPayload" in event,
+    "a VPC Lattice request": lambda event: "serviceNetworkArn" in _request_context(event) or "raw_path" in event,
+    "a WebSocket message": lambda event: "connectionId" in _request_context(event),
+    "an HTTP request, which handler.functions.api takes": lambda event: bool(_request_context(event)),
     "a CloudWatch Logs subscription": lambda event: "awslogs" in event,
     "a Firehose transformation": lambda event: "deliveryStreamArn" in event,
     "an MQ batch": lambda event: event.get("eventSource") in ["aws:amq", "aws:rmq"],
     "a Cognito trigger": lambda event: "triggerSource" in event,
     "records of other or of several sources": lambda event: isinstance(event.get("Records"), list),
 }
-"""Events that no function takes, by the marks that AWS gives them. Some look like one of ours."""
+"""Events that no function takes, by the fields that identify them. Some of them look like an event of KINDS."""

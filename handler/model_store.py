@@ -1,7 +1,7 @@
-"""Find the model: in a folder, which is the layer, or in S3, from where it is fetched to a folder in /tmp.
+"""Find the model: in a folder, which is the layer, or in S3, from which it is fetched to a folder in /tmp.
 
-Law: a folder that is returned from here can be loaded, because every byte was compared with the manifest. The manifest is trusted;
-MODEL_SHA256 says which one.
+Law: a folder that is returned from here can be loaded, because every byte was compared with the manifest. The manifest itself is
+compared with MODEL_SHA256, and trusted if that is not set.
 """
 
 import ctypes
@@ -70,7 +70,7 @@ def _fetch_missing(bucket: "Bucket", settings: Settings, manifest: Manifest) -> 
 
 
 def _free_memory() -> None:
-    """Free the memory that fetching needed before the session needs as much as the model is large; that saves 4 MB at the peak."""
+    """Free the memory that fetching needed, before the session allocates memory for the model. That saves 4 MB at the peak."""
     gc.collect()  # a client contains circular references
     with suppress(OSError, AttributeError):  # malloc_trim is glibc's; other systems need no call
         ctypes.CDLL(None).malloc_trim(0)

@@ -30,7 +30,7 @@ class Origin:
     """The message that carried a record.
 
     `message` is the name that its source gives to the message. `original` is the message as JSON, for the failure destination. The
-    messages of one `group` are written in their order. `item` is where a write-back puts the vector.
+    messages of one `group` are written in their order. `item` is the item into which the write-back sink writes the vector.
     """
 
     message: Hashable
@@ -46,8 +46,8 @@ NO_ORIGIN = Origin("")
 class Record:
     """One text to embed.
 
-    `id` names it in every result; where two records of an event have the same id, the later one counts. `metadata` is every other
-    field that the record had.
+    `id` names it in every result. If two records of an event have the same id, the later one counts. `metadata` has every other
+    field of the record.
     """
 
     id: str
@@ -59,7 +59,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object in S3 whose lines are records, read from the byte `offset` on. `version` or `etag` fix the state that is read."""
+    """An object in S3 whose lines are records, read from the byte `offset` on. Only the state `version` or `etag` of it is read."""
 
     bucket: str
     key: str
@@ -76,7 +76,7 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A message that rightly has no text to embed; `reason` says why in a word or two (deleted, unchanged, …)."""
+    """A message without a text to embed, which is not an error. `reason` is a word or two, such as deleted or unchanged."""
 
     id: str
     reason: str
@@ -113,7 +113,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: EmbeddingError, id: str, origin: Origin, *, transient: bool = False) -> Self:  # noqa: A002 - the wire's name
-        """Make the failure of the record `id` that `error` describes."""
+        """Make the failure of the record `id`, with the sentence and the type of `error`."""
         return cls(id, str(error), error_type(error), transient, origin)
 
 
@@ -121,4 +121,4 @@ type Content = Record | StoredObject | Skipped | Failure
 """One thing that a source finds in a message."""
 
 type Outcome = Result | StoredObject | Skipped | Failure
-"""One thing that a message holds after its records were embedded."""
+"""A content after embedding: each record has become a result or a failure."""

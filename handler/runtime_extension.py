@@ -26,14 +26,16 @@ REGISTER_SECONDS = 1.0
 MOST_SECONDS = 1.0
 """The longest time for one piece of work, which is billed and delays the next invocation."""
 MARGIN_SECONDS = 0.5
-"""Work ends so long before the function's deadline, at which Lambda would kill the environment."""
+"""Work ends this long before the function's deadline, at which Lambda would kill the environment."""
 SHUTDOWN_SECONDS = 0.3
 """The time for work at shutdown. Lambda gives 500 ms between SIGTERM and SIGKILL."""
 PAUSE_SECONDS = 0.1
 """The pause before the next request to the API after one that failed."""
 
 type Work = Callable[[float], None]
-"""Work whose argument is the number of seconds that it may take."""
+"""Work that can be deferred until the response has been sent. Its argument is the number of seconds that it may take."""
+type Defer = Callable[[Work], None]
+"""Does work after the response has been sent."""
 
 
 class RuntimeExtension:
@@ -62,7 +64,7 @@ class RuntimeExtension:
             response.read()
             identifier = response.headers.get("Lambda-Extension-Identifier")
             if not identifier:
-                msg = f"the extensions API answered {response.status}"
+                msg = f"the extensions API responded with {response.status}"
                 raise HTTPException(msg)
         finally:
             connection.close()
@@ -92,7 +94,7 @@ class RuntimeExtension:
                 self._work_after(event["requestId"], event["deadlineMs"] / 1000)
             except Exception as error:  # noqa: BLE001 - without it, every later invocation would last until its deadline
                 telemetry.log("extension_interrupted", error=type(error).__name__)
-                connection.close()  # a snapshot breaks it, for example; the next request opens it again
+                connection.close()  # after a snapshot, for example, it is broken; the next request opens it again
                 time.sleep(PAUSE_SECONDS)
 
     def _work_after(self, request_id: str, deadline: float) -> None:

@@ -1,4 +1,4 @@
-"""The interface of embedding: from texts and options to vectors. Every function and every dialect uses it, and nothing below it.
+"""The interface of embedding: from texts and options to vectors. Functions and dialects use only this interface of the model.
 
 embedding_service.py implements it; unloaded_service.py stands in while there is no model.
 
@@ -36,13 +36,13 @@ class Embeddings[V]:
     """Vectors in the order of the texts, with counts and durations (in nanoseconds) of the work.
 
     V is an array (texts, dimensions) of the type of vectors that the options name, or a list of arrays (tokens, hidden).
-    `tokens_each` counts the embedded tokens of each text; `cut` is true for each text that was truncated. `hits` and `misses` count
-    the texts that were looked up in the cache: both are 0 if the cache was not used.
+    `tokens_each` counts the embedded tokens of each text; `truncated_each` is true for each text that was truncated. `hits` and
+    `misses` count the texts that were looked up in the cache: both are 0 if the cache was not used.
     """
 
     vectors: V
     tokens_each: Sequence[int]
-    cut: Sequence[bool]
+    truncated_each: Sequence[bool]
     characters: int
     max_length: int
     tokenization_ns: int
@@ -71,11 +71,11 @@ class Embeddings[V]:
     @property
     def truncated(self) -> int:
         """The number of truncated texts."""
-        return sum(self.cut)
+        return sum(self.truncated_each)
 
 
 class Service(Protocol):
-    """A model that embeds texts. Every method and property raises an EmbeddingError that says what was wrong."""
+    """A model that embeds texts. Every method and property may raise an EmbeddingError that says what was wrong."""
 
     @property
     def settings(self) -> Settings:
@@ -89,7 +89,7 @@ class Service(Protocol):
 
     @property
     def kernels(self) -> str:
-        """The name of the kernels that the encoder's own operators use; empty for a model that has none of these operators."""
+        """The name of the kernels that the encoder's own operators use; empty for a model without such operators."""
         ...
 
     def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
@@ -99,7 +99,7 @@ class Service(Protocol):
     def embed_tokens(
         self, texts: Sequence[str], options: Options, check: Callable[[int, int], None], deadline: float = NEVER
     ) -> Embeddings[list[Vectors]]:
-        """Embed each token of each text as one vector."""
+        """Embed each token of each text as one vector. `check` is called first, with the number of tokens and a vector's length."""
         ...
 
     def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool, deadline: float = NEVER) -> list[list[Token]]:

@@ -14,7 +14,7 @@ def is_taken(environment: Mapping[str, str]) -> bool:
 
 
 def after_restore(environment: Mapping[str, str], *renewals: Callable[[], None]) -> None:
-    """Make Lambda call `renewals` in each environment that is restored from this one's snapshot."""
+    """Make Lambda call `renewals` in each environment that is restored from the snapshot of this environment."""
     if not is_taken(environment):
         return
     from snapshot_restore_py import register_after_restore  # noqa: PLC0415 - only Lambda's runtime has this package

@@ -15,7 +15,7 @@ _cold = True
 
 
 def log(event: str, **fields: str | float | None) -> None:
-    """Write one line. Callers pass names, counts and durations, never anything that a user sent."""
+    """Write one line of the log. Callers pass names, counts and durations, never anything that a user sent."""
     print(json.dumps({"event": event, **fields}), file=sys.stderr, flush=True)  # noqa: T201 - Lambda logs standard error
 
 

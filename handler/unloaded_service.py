@@ -1,4 +1,4 @@
-"""A service that stands in while there is no model: each use raises the reason, or loads the model if that may succeed by now."""
+"""A service without a model: each use raises the reason, or tries to load the model again."""
 
 import threading
 import time
@@ -10,9 +10,9 @@ from handler.service import Service
 
 
 class UnloadedService:
-    """Has every member of Service, and loads the service at the first use of one.
+    """A service whose members raise the reason why there is no model, until the model is loaded.
 
-    `load` is called again at the first use after a pause, because a model that is fetched may be there by then.
+    `load` is called at the first use after each pause, because a model in S3 may have become available.
     """
 
     def __init__(self, reason: Backend, load: Callable[[], Service] | None = None, pause_seconds: float = 10) -> None:
@@ -25,7 +25,7 @@ class UnloadedService:
         self._lock = threading.Lock()  # a model is loaded once, however many threads use it
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any member of the service
-        """Take a member of the loaded service.
+        """Return a member of the loaded service.
 
         Raises:
             Backend: there is no model.

@@ -18,7 +18,7 @@ type TokenIds = np.ndarray[tuple[int], np.dtype[np.int64]]
 type Direction = Literal["right", "left"]
 """The end of a text that is truncated."""
 type EncodingFormat = Literal["float", "base64"]
-"""How a float32 vector is written: as JSON numbers, or as little-endian float32 in base64."""
+"""The form in which a float32 vector is written: JSON numbers, or little-endian float32 in base64."""
 
 DIRECTIONS: tuple[Direction, ...] = get_args(Direction.__value__)
 ENCODING_FORMATS: tuple[EncodingFormat, ...] = get_args(EncodingFormat.__value__)

@@ -59,10 +59,10 @@ class Client:
         sent = [(name.replace("_", "-"), value) for name, value in headers.items()]
         say(*_texts(body), *(headers.get(name, "") for name in ("authorization", "api_key", "x_api_key")))
         request = http_api.Request(method, path, "", sent, body, "127.0.0.1", 443)
-        return self.reply(http_api.event(request, received=datetime.now(UTC), request_id=UUID(int=7)))
+        return self.reply(http_api.make_event(request, received=datetime.now(UTC), request_id=UUID(int=7)))
 
     def reply(self, event: dict[str, Any]) -> Reply:
-        reply = http_api.reply(json.dumps(self._handler(event, None)).encode())
+        reply = http_api.make_response(json.dumps(self._handler(event, None)).encode())
         return Reply(reply.status, dict(reply.headers), reply.body)
 
     def post(self, fields: object, path: str = "/") -> Reply:

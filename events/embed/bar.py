@@ -1,28 +1,25 @@
-"""Shows the progress of `make embed` on the terminal."""
+"""Show the progress of `make embed` on the terminal."""
 
 import sys
 import time
-from collections.abc import Callable
 
 QUIET_SECONDS = 10
-"""Between two lines of progress, if the output is not a terminal."""
+"""The seconds between two lines of progress, if the output is not a terminal."""
 
 
 class Bar:
     """Shows progress: on a terminal one line that changes, elsewhere a new line every few seconds."""
 
-    def __init__(self, done: Callable[[int], float]) -> None:
-        """Take `done`, which returns the share of the input that is done, given the offset up to which it was read."""
-        self._done = done
+    def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
         self._shown = time.monotonic()
         self._begun: tuple[float, int, float] | None = None
 
-    def show(self, records: int, read: int) -> None:
-        """Show the records and the share that are done, the rate, and the time left."""
-        now, done = time.monotonic(), self._done(read)
+    def show(self, records: int, done: float) -> None:
+        """Show the number of records that are done, the share of the input that is done, the rate, and the time left."""
+        now = time.monotonic()
         if self._begun is None:
-            # The rate counts from the end of the first batch: a run that resumes has not done itself what was done before it.
+            # The rate counts from the end of the first batch, so that it excludes the work of an earlier run.
             self._begun = (now, records, done)
         began, records_then, done_then = self._begun
         if not self._terminal and now - self._shown < QUIET_SECONDS:

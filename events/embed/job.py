@@ -1,6 +1,6 @@
-"""One file of texts on its way to one file of vectors.
+"""Embed one file of texts as one file of vectors.
 
-Progress is recorded next to OUT while it is made, so that the same command resumes after an interruption of any kind:
+Progress is recorded in files next to OUT, so that the same command resumes after an interruption of any kind:
 
     OUT.partial          the beginning of OUT, renamed to OUT when it is complete
     OUT.progress         the states from which a run can resume: JSON objects, one a line; the first one describes the job
@@ -31,10 +31,10 @@ from handler.sources.record_parsing import parse_record
 from handler.vector_types import FLOAT32, TYPES
 
 CALL_RECORDS = 512
-"""Records that are embedded together; an interrupt waits for them."""
+"""The records of one batch. An interrupt waits until the batch is embedded."""
 PART_RECORDS, PART_BYTES, PART_SECONDS = 4096, 32 * 1024 * 1024, 30.0
-"""A part is written, as one row group of Parquet, when it has so many records, was read from so many bytes, or took so long. A kill
-loses one part at most."""
+"""A part is written, as one row group of Parquet, when it has this many records, was read from this many bytes, or took this long.
+If the process is killed, at most one part is lost."""
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class Part:
 
 
 class Job:
-    """One input on its way to one output."""
+    """The embedding of one input file as one output file."""
 
     def __init__(self, source: Path, out: Path, text_field: str, service: Service, part_records: int = PART_RECORDS) -> None:
         """Check everything that can be checked before the first record is read.
@@ -77,7 +77,7 @@ class Job:
             # None for float32, as in the progress of jobs that began before there were other types.
             "TYPE": None if self._type is FLOAT32 else self._type.name,
         }
-        self._bar = Bar(self._share_done)
+        self._bar = Bar()
         self._part_records = part_records
         self._is_stopping = False
 
@@ -118,10 +118,10 @@ class Job:
     def state(self) -> str:
         """A sentence about the state of an interrupted job, and how to resume it."""
         last = self._progress.last
-        return f"Stopped after {last.vectors + last.failures:,} records. The same command goes on from there"
+        return f"Stopped after {last.vectors + last.failures:,} records. The same command resumes from there"
 
     def _stop(self, _: int, __: FrameType | None) -> None:
-        """Stop after the records that are being embedded. A second interrupt stops at once and loses the part they are in."""
+        """Stop after the current batch. A second interrupt stops at once, and the current part is lost."""
         self._is_stopping = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -138,7 +138,7 @@ class Job:
         for batch in itertools.batched(self._pieces(mark.read), min(CALL_RECORDS, self._part_records), strict=False):
             self._embed_batch(batch, part)
             read = batch[-1].end
-            self._bar.show(mark.vectors + mark.failures + len(part), read)
+            self._bar.show(mark.vectors + mark.failures + len(part), self._share_done(read))
             is_full = len(part) >= self._part_records or read - mark.read >= PART_BYTES
             if is_full or time.monotonic() - begun >= PART_SECONDS or self._is_stopping:
                 mark = self._write(partial, failures, part, mark, read)
@@ -177,7 +177,7 @@ class Job:
         return Failure.of(refusal, record.id, record.origin)
 
     def _write(self, partial: BinaryIO, failures: BinaryIO, part: Part, mark: Mark, read: int) -> Mark:
-        """Write a part, then record the state after it, and return that."""
+        """Write a part, then record the state after it; return that state."""
         content, entry = self._format.part(part.results, mark.written) if part.results else (b"", None)
         lines = b"".join(to_body(failure, failure.origin.original, None) + b"\n" for failure in part.failures)
         _write_at(partial, mark.written, content)
@@ -215,7 +215,7 @@ class Job:
             self._failures.unlink(missing_ok=True)
 
     def _share_done(self, read: int) -> float:
-        """Return the share of the input that is done; for gzip, the share of the compressed bytes that was read."""
+        """Return the share of the input that is done. For gzip, it is the share of the compressed bytes that were read."""
         offset = self._content.offset if self._content.name.lower().endswith(".gz") else read
         return min(1.0, offset / max(1, self._size))
 
@@ -226,7 +226,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _write_at(file: BinaryIO, offset: int, content: bytes) -> None:
-    """Replace everything from `offset` on, and wait until it is on the disk."""
+    """Replace everything from `offset` on by `content`, and wait until it is on the disk."""
     file.seek(offset)
     file.truncate()
     file.write(content)

@@ -17,7 +17,7 @@ class Output(Protocol):
         ...
 
     def part(self, results: Sequence[Result], offset: int) -> tuple[bytes, Any]:
-        """Return the bytes of a part that begins at `offset`, and what `end` must know of it, as JSON."""
+        """Return the bytes of a part that begins at `offset`, and the entry for it that `end` gets, a value of JSON."""
         ...
 
     def end(self, parts: Iterable[Any]) -> bytes:
@@ -33,7 +33,7 @@ class Jsonl:
         del numbers
 
     def begin(self) -> bytes:
-        """Return nothing."""
+        """Return no bytes: the first line follows."""
         return b""
 
     def part(self, results: Sequence[Result], offset: int) -> tuple[bytes, None]:
@@ -42,7 +42,7 @@ class Jsonl:
         return to_jsonl(results), None
 
     def end(self, parts: Iterable[Any]) -> bytes:
-        """Return nothing."""
+        """Return no bytes: the last line is the end."""
         del parts
         return b""
 

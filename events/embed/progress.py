@@ -1,6 +1,6 @@
-"""The record of how much of a file is embedded, from which another run resumes.
+"""The record of the progress of embedding a file, from which another run resumes.
 
-A state is recorded after everything that it counts is on the disk. So the last complete line is true, whenever the process is
+A state is recorded after all bytes that it counts are on the disk. So the last complete line is true, whenever the process is
 killed.
 """
 
@@ -45,16 +45,16 @@ class Progress:
         return self.marks[-1]
 
     def open(self, job: Mapping[str, Any]) -> None:
-        """Resume what an earlier run of the same job did, or begin.
+        """Read the states of an earlier run of the same job, or begin a new record.
 
         Args:
-            job: the fingerprint of the input, the model, and whatever else the output depends on.
+            job: the fingerprint of the input, the model, and every other value on which the output depends.
 
         Raises:
             Refused: the file records another job.
         """
         lines = self.path.read_bytes().split(b"\n") if self.path.exists() else []
-        # A line without an end was cut off when the process was killed: its state may be incomplete.
+        # A last line without a line end is incomplete, because the process was killed.
         found = [json.loads(line) for line in lines[:-1]]
         if not found:
             self._append({"of": job}, "wb")
@@ -64,7 +64,7 @@ class Progress:
         if changed:
             msg = (
                 f"{self.path} is from a run with another {' and another '.join(changed)}. "
-                "Give the command what that run was given to resume it, or delete the file to start again"
+                "Give the command the same values to resume that run, or delete the file to start again"
             )
             raise Refused(msg)
         self.marks += [Mark(**line) for line in found[1:]]
@@ -72,7 +72,7 @@ class Progress:
             file.truncate(sum(len(line) + 1 for line in lines[:-1]))
 
     def record(self, mark: Mark) -> None:
-        """Add a state."""
+        """Add a state to the record."""
         self.marks.append(mark)
         self._append(asdict(mark), "ab")
 
@@ -84,7 +84,7 @@ class Progress:
 
 
 def fingerprint(path: Path) -> str:
-    """Return a digest of a file's size and of both of its ends, by which another or a changed file is recognised."""
+    """Return a digest of a file's size, its beginning and its end, which another or a changed file does not have."""
     size = path.stat().st_size
     with path.open("rb") as file:
         first = file.read(SAMPLE_BYTES)

@@ -1,4 +1,4 @@
-"""A cache of vectors, so that a text that was seen before need not be encoded again.
+"""A cache of vectors: a text is not encoded again while its vector is cached.
 
     vector_cache.py  the whole cache: this process's memory, then the table
     key.py           everything that decides a vector → its key
@@ -7,7 +7,7 @@
     table.py         the interface of a table, and the table of a deployment that has none
     dynamodb.py      rows in DynamoDB
     breaker.py       a circuit breaker for a failing table
-    policy.py        the decision which texts use the table
+    policy.py        decides which texts use the table
     cost.py          what the table costs and saves
     metrics.py       the metrics of each request's use of the cache
 

@@ -1,4 +1,4 @@
-"""A circuit breaker: a failing table is left alone for a while, so that it does not slow requests down."""
+"""A circuit breaker: a failing table is not called for a while, so that it does not slow requests down."""
 
 import time
 from collections.abc import Callable
@@ -13,7 +13,7 @@ class Breaker:
     def __init__(
         self, *, failures: int = FAILURES, pause: float = PAUSE_SECONDS, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        """Open for `pause` seconds after `failures` in a row; `clock` returns the time in seconds."""
+        """Make a closed breaker that opens for `pause` seconds after `failures` in a row. `clock` returns the time in seconds."""
         self._limit = failures
         self._pause = pause
         self._clock = clock

@@ -1,7 +1,7 @@
 """Codecs: pooled vectors to rows of bytes and back.
 
-Every vector is rounded by the codec before it is returned, whether it was cached or not. So a hit, a miss and a deployment without
-a cache return the same bytes. A row is a header (format, dimension, exponent, checksum), followed by the numbers.
+The codec rounds every vector before it is returned, cached or not. So a hit, a miss and a deployment without a cache return the
+same bytes. A row is a header (format, dimension, exponent, checksum), followed by the numbers.
 """
 
 import struct
@@ -37,7 +37,7 @@ class Codec(Protocol):
         ...
 
     def rounded(self, vectors: Vectors) -> Vectors:
-        """Return the vectors as decoding their rows would return them. Rounding them again changes nothing."""
+        """Return the vectors that decoding their rows would return. Rounding them again changes nothing."""
         ...
 
     def encode(self, key: Key, vector: Vector) -> bytes:

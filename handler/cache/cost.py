@@ -1,7 +1,7 @@
 """The dollars that the table costs and saves: DynamoDB's units against Lambda's time.
 
-Looking a text up is worth its price if the encoding that it saves costs more than the read, the time that the function waits for it
-and the writes after misses. How much is saved depends on the hit rate. Short texts of a small model are not worth it.
+A look-up saves money if the encoding that it avoids costs more than the read, the time that the function waits for the read, and
+the writes after misses. The saving depends on the hit rate. For short texts and a small model, look-ups cost more than they save.
 """
 
 from dataclasses import dataclass
@@ -37,11 +37,11 @@ class CostModel:
     prices: Prices = X86_64
 
     def time(self, seconds: float) -> float:
-        """Return the dollars that the function costs for so many seconds."""
+        """Return the dollars that the function costs for this time."""
         return seconds * self.memory_mb / 1024 * self.prices.gigabyte_second
 
     def encoding(self, tokens: int) -> float:
-        """Return the dollars that encoding a text of so many tokens costs."""
+        """Return the dollars that encoding a text of this many tokens costs."""
         return self.time(self.encoding_seconds(tokens))
 
     def encoding_seconds(self, tokens: int) -> float:
@@ -60,7 +60,7 @@ class CostModel:
         return -(-self.row_bytes // WRITE_UNIT_BYTES) * self.prices.write_unit
 
     def saved(self, tokens: int, hit_rate: float) -> float:
-        """Return the dollars that the table saves on average for a text of so many tokens; a loss is negative."""
+        """Return the dollars that the table saves on average for a text of this many tokens; a loss is negative."""
         return hit_rate * self.encoding(tokens) - self.read - self.time(self.wait_ms / 1000) - (1 - hit_rate) * self.write
 
     def break_even(self, tokens: int) -> float:

@@ -22,7 +22,7 @@ CONNECTIONS = 8
 """The number of calls at the same time. 512 texts need 6 reads or 21 writes."""
 SECONDS_PER_DAY = 24 * 60 * 60
 FIRST_PAUSE_SECONDS = 0.01
-"""The longest pause before the first retry. It doubles with each retry; the pause is drawn at random between 0 and it."""
+"""The longest pause before the first retry. The limit doubles with each retry. A pause is a random time between 0 and the limit."""
 
 JITTER = random.SystemRandom()
 """The system's random numbers: any other generator has the same state in all environments restored from one snapshot."""
@@ -40,14 +40,14 @@ def connect() -> Client:
     """Return a client that is ready to call.
 
     Raises:
-        BotoCoreError, ValueError: as aws.connect.
+        BotoCoreError, ValueError: for the same reasons as aws.connect.
     """
-    # After this time, a call that its request no longer waits for ends too, and its connection with it.
+    # A request may stop waiting for a call earlier. After this time the call ends too, and frees its connection.
     return aws.connect("dynamodb", read_seconds=1, connections=CONNECTIONS)
 
 
 class DynamoTable:
-    """One table, called within a time budget, and not called while it fails. Its methods never raise."""
+    """One table that is called within a time budget, and not called while it fails. Its methods never raise."""
 
     def __init__(self, client: Client, name: str, ttl_days: int, budget_seconds: float) -> None:
         """Read and write the table `name`.
@@ -81,12 +81,12 @@ class DynamoTable:
     def _call[Part](
         self, breaker: Breaker, call: Callable[[Part, float, Rows], None], parts: list[Part], seconds: float
     ) -> Outcome:
-        """Call with each part on a thread of its own; wait at most `seconds` for them."""
+        """Run `call` with each part, on a thread of its own; wait at most `seconds` for all parts."""
         outcome = Outcome()
         if not parts or not breaker.allows():
             return outcome
         deadline = time.monotonic() + seconds
-        # A thread that nobody waits for any more may still add rows. It has its own dictionary, so the outcome does not change.
+        # A thread can still add rows after the time-out. It adds them to a dictionary of its own, so the outcome does not change.
         done: list[Rows] = [{} for _ in parts]
         futures = [self._threads.submit(call, part, deadline, rows) for part, rows in zip(parts, done, strict=True)]
         wait(futures, timeout=seconds)
@@ -118,7 +118,7 @@ class DynamoTable:
             rows.update((key, row) for key, row in part if key not in unwritten)
 
     def _responses(self, call: Callable[..., Any], pending: Any, unprocessed_field: str, deadline: float) -> Iterator[Any]:  # noqa: ANN401 - botocore's
-        """Call until every item is processed or the time is over, with random pauses; yield each response."""
+        """Repeat a call, with random pauses, until every item is processed or the time is over; yield each response."""
         reason: Exception = TimeoutError()
         pause = FIRST_PAUSE_SECONDS
         while time.monotonic() < deadline:

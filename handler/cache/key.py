@@ -20,7 +20,7 @@ class CacheKeys:
         Args:
             encoder: the encoder's fingerprint.
             codec: the codec's version.
-            secret: without knowing it, a reader of the table cannot test which texts are in it. Empty for none.
+            secret: a reader of the table who does not know it cannot test which texts are in the table. Empty for no secret.
         """
         # A key of BLAKE2b has at most 64 bytes, so a secret of any length is digested to 64 bytes first.
         key = hashlib.blake2b(secret.encode()).digest() if secret else b""

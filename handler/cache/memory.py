@@ -1,4 +1,4 @@
-"""Rows in this process's memory: a text that is requested often costs no network call in a warm environment."""
+"""Rows in this process's memory, so that a text that is requested often costs no network call."""
 
 from collections import OrderedDict
 from threading import Lock
@@ -8,7 +8,7 @@ from handler.cache.key import Key
 OVERHEAD_BYTES = 350
 """The memory that Python needs for an entry in addition to the row: the key, two object headers and a slot of the dictionary.
 
-A test measures it.
+A test measures this number.
 """
 
 

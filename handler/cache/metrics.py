@@ -8,14 +8,14 @@ from handler.cache.cost import CostModel
 
 @dataclass(slots=True)
 class Usage:
-    """One request's use of the cache. A text that is in the request several times counts once."""
+    """The counts of one request's use of the cache. A text that occurs several times in the request counts once."""
 
     hits: int = 0
     misses: int = 0
     skipped: int = 0
     errors: int = 0
     damaged: int = 0
-    rows_asked: int = 0
+    rows_requested: int = 0
     rows_stored: int = 0
     bytes_read: int = 0
     bytes_written: int = 0
@@ -29,7 +29,7 @@ class UsageMetrics:
     """Writes the metrics of requests. Saved time is priced at the speed with which this process encodes."""
 
     def __init__(self, cost: CostModel, table: str) -> None:
-        """Price by `cost`; `table` is the value of the metrics' dimension."""
+        """Compute dollars with `cost`. `table` is the value of the metrics' dimension."""
         self._cost = cost
         self._table = table
         # Until this process has encoded a text, assume a typical text and the default model.
@@ -55,7 +55,7 @@ class UsageMetrics:
 
     def _dollars(self, usage: Usage) -> float:
         saved_seconds = usage.hit_tokens * self._seconds / self._tokens
-        units = usage.rows_asked * self._cost.read + usage.rows_stored * self._cost.write
+        units = usage.rows_requested * self._cost.read + usage.rows_stored * self._cost.write
         return self._cost.time(saved_seconds - usage.waiting_seconds) - units
 
 

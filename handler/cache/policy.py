@@ -1,4 +1,4 @@
-"""The decision which texts use the table: a short text is cheaper to encode again than to look up and store (see cost.py)."""
+"""Decide which texts use the table: a short text is cheaper to encode again than to look up and store (see cost.py)."""
 
 from dataclasses import dataclass
 
@@ -10,5 +10,5 @@ class Policy:
     min_tokens: int = 0
 
     def uses_table(self, tokens: int) -> bool:
-        """Return whether a text of so many tokens is looked up and stored."""
+        """Return whether a text of this many tokens is looked up and stored."""
         return tokens >= self.min_tokens

@@ -1,4 +1,4 @@
-"""Vectors by their keys: from this process's memory, then from the table, and encoded if neither has them."""
+"""Find vectors by their keys: in this process's memory, then in the table. Encode those that neither of them has."""
 
 import time
 from collections import Counter
@@ -15,10 +15,8 @@ from handler.cache.metrics import Usage, ignore
 from handler.cache.policy import Policy
 from handler.cache.table import NoTable, Table
 from handler.errors import OutOfTime
+from handler.runtime_extension import Defer
 from handler.vectors import Vector, Vectors
-
-type Work = Callable[[float], None]
-"""Work that can be deferred until the response has been sent. Its argument is the number of seconds that it may take."""
 
 type Encode = Callable[[list[Key]], Vectors]
 """Returns the vectors of keys, in their order."""
@@ -26,16 +24,16 @@ type Encode = Callable[[list[Key]], Vectors]
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A table, the texts that use it, a function that defers writes, and a function that reports each request's usage."""
+    """A table, the policy that decides which texts use it, and two functions: one defers writes, one reports a request's usage."""
 
     table: Table
     policy: Policy
-    defer: Callable[[Work], None]
+    defer: Defer
     report: Callable[[Usage], None]
 
 
 MEMORY_ONLY = Remote(NoTable(), Policy(), defer=lambda work: work(0), report=ignore)
-"""No table: vectors are cached in this process only."""
+"""The cache without a table: vectors are cached in this process only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ class VectorCache:
     """Caches vectors in memory and in a table. The caller passes the function that encodes what is missing."""
 
     def __init__(self, keys: CacheKeys, codec: Codec, memory: Memory, remote: Remote) -> None:
-        """Cache vectors in `memory`, and beyond this process in `remote`."""
+        """Cache vectors in `memory`, and for other processes in `remote`."""
         self._keys = keys
         self._codec = codec
         self._memory = memory
@@ -95,17 +93,17 @@ class VectorCache:
     def _look_up(self, tokens: Mapping[Key, int], usage: Usage) -> dict[Key, Vector]:
         found = {key: vector for key in tokens if (vector := self._vector(key, self._memory.get(key))) is not None}
         absent = [key for key in tokens if key not in found]
-        asked = [key for key in absent if self._remote.policy.uses_table(tokens[key])]
+        requested = [key for key in absent if self._remote.policy.uses_table(tokens[key])]
         started = time.perf_counter()
-        outcome = self._remote.table.read(asked)
+        outcome = self._remote.table.read(requested)
         usage.waiting_seconds = time.perf_counter() - started
         for key, row in outcome.rows.items():
             if (vector := self._vector(key, row)) is not None:
                 found[key] = vector
                 self._memory.put(key, row)
         _report_errors("read", outcome.errors, usage)
-        usage.skipped = len(absent) - len(asked)
-        usage.rows_asked = len(asked)
+        usage.skipped = len(absent) - len(requested)
+        usage.rows_requested = len(requested)
         usage.damaged = sum(key not in found for key in outcome.rows)
         usage.bytes_read = sum(map(len, outcome.rows.values()))
         usage.hits = len(found)

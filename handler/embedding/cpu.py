@@ -1,4 +1,4 @@
-"""The kind of CPU, as far as it decides which kernels ONNX Runtime uses, and so the last bits of a vector."""
+"""The kind of CPU: the instruction sets that decide which kernels ONNX Runtime uses, and so the last bits of a vector."""
 
 import platform
 import re
@@ -15,7 +15,7 @@ CPUINFO = Path("/proc/cpuinfo")
 
 
 def kernel_class(cpuinfo: Path = CPUINFO) -> str:
-    """Return the architecture and its decisive instruction sets: CPUs with the same kernel class compute the same bits."""
+    """Return the architecture and its instruction sets in DECISIVE. CPUs with the same kernel class compute the same bits."""
     content = cpuinfo.read_text(errors="replace") if cpuinfo.exists() else ""
     flags = re.search(r"^(?:flags|Features)\s*:(.*)$", content, re.MULTILINE)
     return " ".join([platform.machine(), *sorted(DECISIVE & set(flags[1].split() if flags else ()))])
@@ -26,9 +26,9 @@ VNNI = {"avx_vnni", "avx512_vnni"}
 
 
 def saturates(kernel_class: str) -> bool:
-    """Return whether such CPUs sum products of bytes in 16 bits, where a sum that is too large becomes the largest number.
+    """Return whether CPUs of this class sum products of bytes in 16 bits, where a sum that is too large becomes the largest number.
 
-    x86 without VNNI does, unless the weights are unsigned. arm64 does not, and has no avx2.
+    x86 without VNNI does so, unless the weights are unsigned. arm64 does not do so, and has no avx2.
     """
     instructions = set(kernel_class.split())
     return "avx2" in instructions and instructions.isdisjoint(VNNI)

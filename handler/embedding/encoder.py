@@ -1,8 +1,8 @@
-"""Token ids to pooled vectors: one text a run, and as many runs at the same time as there are threads.
+"""Compute pooled vectors from token ids, in as many runs at the same time as there are threads.
 
-A text is never padded. It shares a run only with texts of the same length, and only in a graph that takes several texts, because
-there no text changes a bit of another's vector. If there are fewer runs than threads, the encoder's own operators divide the work
-of one run between all threads. One thread still computes each number, so the number of threads changes no bit.
+A text is never padded. It shares a run only with texts of the same length, and only in a graph that takes several texts: in such a
+graph, no text changes a bit of another text's vector. If there are fewer runs than threads, the encoder's own operators divide the
+work of a run between all threads. One thread still computes each number, so the number of threads changes no bit.
 """
 
 import hashlib
@@ -25,12 +25,12 @@ from handler.errors import Backend, OutOfTime, Unembeddable
 from handler.vectors import NEVER, TokenIds, Vectors
 
 ENCODER_REVISION = 1
-"""A part of every fingerprint. Raise it after a change, here or in a C kernel, that changes vectors and no file of a model."""
+"""A part of every fingerprint. Raise it after a change, here or in a C kernel, that changes vectors but no file of a model."""
 
 RUN_TOKENS = 128
-"""Tokens up to which texts of the same length share a run: 62 µs a token for texts of 8 tokens, against 102 µs one by one.
+"""The most tokens of a run that several texts share. Texts of 8 tokens take 62 µs a token in such runs, and 102 µs one by one.
 
-64 tokens are as fast. With 256, the values between two layers begin to leave the processor's caches.
+64 tokens are as fast. With 256, the values between two layers no longer fit into the processor's caches.
 """
 
 SHARED_TOKENS = 16
@@ -41,8 +41,8 @@ class Encoder:
     """An ONNX sentence encoder.
 
     Its graph takes `input_ids` (texts, tokens), and returns `pooled` (texts, dimension) and `token_embeddings` (texts, tokens,
-    hidden), if the model has them; `hidden` is 0 if not.
-    A model that leaves its prompt out of the pool has a second input, `prompt_tokens` (1).
+    hidden). Some models return no `token_embeddings`; then `hidden` is 0. A model that leaves its prompt out of the pool has a
+    second input, `prompt_tokens` (1).
     """
 
     def __init__(self, folder: Path, manifest: Manifest, threads: int, kernels: str = "", cpuinfo: Path = CPUINFO) -> None:
@@ -90,7 +90,7 @@ class Encoder:
 
     @property
     def fingerprint(self) -> str:
-        """Sha256 over everything that decides a vector except its text: two encoders with the same one give the same bits."""
+        """The sha256 over everything that decides a vector except its text. The same fingerprint means the same bits."""
         return hashlib.sha256("\n".join(self._decisive).encode()).hexdigest()
 
     def encode(self, sequences: Sequence[TokenIds], deadline: float = NEVER, prompt_tokens: int = 0) -> Vectors:
@@ -111,7 +111,7 @@ class Encoder:
         """Return for each sequence the vectors (tokens, hidden) of its tokens.
 
         Raises:
-            OutOfTime, Unembeddable: as encode.
+            OutOfTime, Unembeddable: for the same reasons as encode.
         """
         return self._run("token_embeddings", sequences, deadline)
 

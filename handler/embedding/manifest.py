@@ -26,7 +26,7 @@ Optimization = Literal["none", "basic", "extended"]
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """How ONNX Runtime loads a graph: the optimization level, and entries of the session's configuration."""
+    """The options with which ONNX Runtime loads a graph: the optimization level, and entries of the session's configuration."""
 
     optimization: Optimization = "none"
     entries: dict[str, str] = field(default_factory=dict)
@@ -37,14 +37,14 @@ class Manifest:
     """The description of one model folder.
 
     files: the sha256 of each file of the folder, by its name.
-    reference_files: the sha256 of each file that is laid out for speed, as it is in the reference layout (layers/model/layout.py).
-    portable: true if its vectors have the same bits on every kind of CPU.
+    reference_files: the sha256 that each file with a layout for speed has in the reference layout (layers/model/layout.py).
+    portable: true if the model's vectors have the same bits on every kind of CPU.
     ranges: the ranges by which int8 and uint8 vectors are made, by number of dimensions (handler/vector_types.py).
     codec: the form in which vectors are rounded and cached.
     operators: true if the graph needs the encoder's own operators.
-    loading: how ONNX Runtime loads the graph.
-    loading_where_bytes_saturate: how it does so on processors whose sums of products of bytes saturate (cpu.py).
-    overrides: settings of whoever built it, where the model's own files say otherwise; `normalize` is one.
+    loading: the options with which ONNX Runtime loads the graph.
+    loading_where_bytes_saturate: the same, for processors whose sums of products of bytes saturate (cpu.py).
+    overrides: settings of the builder's user that replace those of the model's own files; `normalize` is one.
     """
 
     model_id: str
@@ -76,10 +76,11 @@ class Manifest:
 
     @property
     def fingerprint(self) -> str:
-        """Sha256 over what decides the vector of given tokens. Names, the license and measurements are not part of it.
+        """The sha256 over the values that decide the vector of given tokens.
 
-        How a model is loaded is not part of it either, because the precision decides that: after a change of the builder's table
-        that changes vectors, raise ENCODER_REVISION (encoder.py).
+        The model's names, its license and measurements are not part of it. The options of loading are not part of it either,
+        because the precision decides them. If a change of the builder's table of precisions changes vectors, raise ENCODER_REVISION
+        (encoder.py).
         """
         decisive = {
             "files": self.files | self.reference_files,
@@ -101,7 +102,7 @@ class Manifest:
         """Read `folder`/manifest.json and check every file that it names.
 
         Raises:
-            Backend: the manifest or a file is missing or damaged, or the manifest has another format; the sentence says which.
+            Backend: the manifest or a file is missing or damaged, or the manifest has another format; the sentence names the file.
         """
         manifest = cls.parse(_content(folder, MANIFEST), folder)
         for name, expected in manifest.files.items():
@@ -116,10 +117,10 @@ class Manifest:
 
     @classmethod
     def parse(cls, content: bytes, folder: Path | str) -> Self:
-        """Parse the content of a manifest.json; error sentences name `folder` as the place it comes from.
+        """Parse the content of a manifest.json. `folder` is its place in error sentences.
 
         Raises:
-            Backend: it is damaged, is no manifest, or has another format.
+            Backend: the content is damaged, is no manifest, or has another format.
         """
         try:
             found = json.loads(content)
@@ -167,7 +168,7 @@ def _fits(value: object, declared: Any) -> bool:  # noqa: ANN401 - an annotation
 
 
 def _is_file_name(name: str) -> bool:
-    """Return whether this names a file directly in the folder, and nothing elsewhere."""
+    """Return whether this is the name of a file directly in the folder."""
     return Path(name).name == name and not name.startswith(".")
 
 

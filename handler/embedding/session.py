@@ -1,4 +1,4 @@
-"""Load a model's graph into ONNX Runtime, with the options that its manifest and the processor ask for.
+"""Load a model's graph into ONNX Runtime, with the options that its manifest and the processor require.
 
 Law: the only importer of onnxruntime.
 """
@@ -10,7 +10,7 @@ import encoder_operators
 import onnxruntime
 
 from handler.embedding.cpu import saturates
-from handler.embedding.manifest import GRAPH, Manifest, Optimization
+from handler.embedding.manifest import GRAPH, MANIFEST, Manifest, Optimization
 from handler.errors import Backend
 
 type Session = onnxruntime.InferenceSession
@@ -36,39 +36,55 @@ def load(folder: Path, manifest: Manifest, kernel_class: str, *, kernels: str = 
         threads: the number of threads that share the work of one run.
 
     Raises:
-        Backend: the graph cannot be loaded, or the processor lacks the instructions of these kernels.
+        Backend: the graph cannot be loaded, or for the same reasons as session_options.
     """
-    try:
-        options = session_options(manifest, kernel_class, kernels=kernels, threads=threads)
-    except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions have no common base class
-        msg = f"The encoder's operators cannot be used with KERNELS={kernels}: {str(error).splitlines()[0]}"
-        raise Backend(msg) from None
+    options = session_options(manifest, kernel_class, kernels=kernels, threads=threads)
     try:
         chosen = options.get_session_config_entry(encoder_operators.KERNELS_ENTRY) if manifest.operators else ""
         return onnxruntime.InferenceSession(folder / GRAPH, options, providers=["CPUExecutionProvider"]), chosen
     except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions have no common base class
-        msg = f"The model file {GRAPH} in {folder} cannot be loaded: {str(error).splitlines()[0]}"
+        msg = f"The model file {GRAPH} in {folder} cannot be loaded: {_first_line(error)}"
         raise Backend(msg) from None
 
 
 def session_options(manifest: Manifest, kernel_class: str, *, kernels: str = "", threads: int = 1) -> onnxruntime.SessionOptions:
     """Return the options with which ONNX Runtime loads a model's graph on processors of this class.
 
-    Where the encoder's operators are registered, the entry `encoder.kernels` of the result names the kernels in use.
+    If the graph needs the encoder's operators, the entry `encoder.kernels` of the result names the kernels in use.
+
+    Raises:
+        Backend: the processor lacks the instructions of these kernels, or the manifest has an entry that ONNX Runtime refuses.
     """
     loading = manifest.loading_where_bytes_saturate if saturates(kernel_class) else manifest.loading
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = LEVELS[loading.optimization]
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # A thread that spins while it waits takes time that another thread may need.
+    # A waiting thread must not spin: another thread may need the processor.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
     for name, value in loading.entries.items():
-        options.add_session_config_entry(name, value)
+        try:
+            options.add_session_config_entry(name, value)
+        except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions have no common base class
+            msg = f"ONNX Runtime refuses the session entry {name[:100]!r} of {MANIFEST}: {_first_line(error)}"
+            raise Backend(msg) from None
     if manifest.operators:
-        if kernels:
-            options.add_session_config_entry(encoder_operators.KERNELS_ENTRY, kernels)
-        options.add_session_config_entry(encoder_operators.THREADS_ENTRY, str(threads))
-        options.register_custom_ops_library(str(encoder_operators.LIBRARY))
+        try:
+            _register_operators(options, kernels, threads)
+        except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions have no common base class
+            chosen = f" with KERNELS={kernels}" if kernels else ""
+            msg = f"The encoder's operators cannot be used{chosen}: {_first_line(error)}"
+            raise Backend(msg) from None
     return options
+
+
+def _register_operators(options: onnxruntime.SessionOptions, kernels: str, threads: int) -> None:
+    if kernels:
+        options.add_session_config_entry(encoder_operators.KERNELS_ENTRY, kernels)
+    options.add_session_config_entry(encoder_operators.THREADS_ENTRY, str(threads))
+    options.register_custom_ops_library(str(encoder_operators.LIBRARY))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

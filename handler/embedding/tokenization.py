@@ -18,7 +18,7 @@ from handler.vectors import Direction, TokenIds
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """The ids of a text's kept tokens, and the number of tokens of the whole text, or a lower bound of it for a very long text."""
+    """The ids of the tokens that are kept of a text, and the number of its tokens. For a very long text, that is a lower bound."""
 
     ids: TokenIds
     total: int
@@ -42,15 +42,15 @@ class Token:
 
 
 BATCH_CHARACTERS = 1 << 16
-"""About so many characters are tokenized between two checks of the deadline. A token takes some hundred bytes until it is an id."""
+"""About this many characters are tokenized between two checks of the deadline. Each of their tokens takes some hundred bytes."""
 FAIR_CHARACTERS = 16
-"""For each token that the model takes, so many characters of any text may be tokenized. No language needs as many."""
+"""The characters of each text that may be tokenized, for each token that the model takes. No language needs that many."""
 EXCESS_CHARACTERS = 1 << 20
-"""The characters that may be tokenized beyond that, summed over all texts of a call."""
+"""The characters that may be tokenized beyond FAIR_CHARACTERS, summed over all texts of a call."""
 
 
 class Tokenization:
-    """A model's tokenizer. The builder removed padding and truncation from its file, because this class decides both."""
+    """A model's tokenizer. The builder removed padding and truncation from its file, because they are decided here."""
 
     def __init__(self, folder: Path, max_length: int) -> None:
         """Load `folder`/tokenizer.json.
@@ -72,11 +72,11 @@ class Tokenization:
     ) -> list[Tokens]:
         """Return the token ids of each text, at most `max_length` for each.
 
-        Of a long text, only the part that decides the kept tokens is read (see truncation.py).
+        Only the part of a long text that decides the kept tokens is read (see truncation.py).
 
         Args:
             texts: the texts.
-            direction: the end that is truncated.
+            direction: the end at which a long text is truncated.
             deadline: the reading of time.monotonic() after which nothing more is tokenized.
             places: the index by which the client knows each text; its index in `texts` by default.
 
@@ -121,11 +121,11 @@ class Tokenization:
                     trusted = kept
                     if size >= self._truncator.largest_size:
                         raise call.cannot_be_truncated(index, size, self.max_length)
-                    in_word = self._truncator.kept_of_long_word(text, size) if call.direction == "right" else None
-                    if in_word is None:
+                    kept_of_word = self._truncator.kept_of_long_word(text, size) if call.direction == "right" else None
+                    if kept_of_word is None:
                         larger[index] = min(self._truncator.next_size(size, trusted), self._truncator.largest_size)
                         continue
-                    kept = in_word
+                    kept = kept_of_word
                 call.found[index] = Tokens(np.array(kept.ids, dtype=np.int64), kept.least_total, is_lower_bound=True)
         return larger
 
@@ -218,7 +218,7 @@ class _Call:
         self._excess = 0
 
     def check_deadline(self, done: int | None = None) -> None:
-        """Raise TooLarge after the deadline. `done` is the number of texts that are tokenized; by default all that were found."""
+        """Raise TooLarge after the deadline. `done` is the number of texts that are tokenized; by default, all in `found`."""
         now = time.monotonic()
         if now > self._deadline:
             done = len(self.found) if done is None else done
@@ -229,15 +229,15 @@ class _Call:
             raise TooLarge(msg)
 
     def add_characters(self, index: int, characters: int) -> None:
-        """Count characters that are read of one text. Raise Validation if all texts need far more of them than language does."""
+        """Count characters that are read of one text. Raise Validation if the texts of the call need too many."""
         before = self._read[index]
         self._read[index] += characters
         self._excess += max(0, self._read[index] - self._fair) - max(0, before - self._fair)
         if self._excess > EXCESS_CHARACTERS and len(self.texts) > 1:
             # Not TooLarge: the pipeline would retry the same records for ever. One by one, they may fit.
             msg = (
-                f"`inputs` cannot be truncated: more than {EXCESS_CHARACTERS} characters would have to be read beyond the "
-                f"{self._fair} of each text in which language has tokens enough. Send fewer texts at a time, or shorter ones"
+                f"`inputs` cannot be truncated: more than {EXCESS_CHARACTERS} characters would have to be read beyond the first "
+                f"{self._fair} of each text, which are enough in any language. Send fewer texts at a time, or shorter ones"
             )
             raise Validation(msg)
 
@@ -246,12 +246,13 @@ class _Call:
         end = "first" if self.direction == "right" else "last"
         return Validation(
             f"`inputs[{self.places[index]}]` cannot be truncated to {max_length} tokens: its {end} {size} characters do not decide "
-            f"which, for want of words with blanks between them. It has {len(self.texts[index])} characters"
+            "which tokens are kept, because too few words in them are separated by blanks. "
+            f"It has {len(self.texts[index])} characters"
         )
 
 
 def _batches(sizes: Mapping[int, int]) -> Iterator[list[int]]:
-    """Yield the indices of texts that are tokenized at a time. `sizes` has the number of characters of each text."""
+    """Yield batches of texts, as lists of their indices. `sizes` has the number of characters of each text."""
     batch: list[int] = []
     total = 0
     for index, size in sizes.items():

@@ -29,9 +29,9 @@ from handler.vectors import Direction
 FIRST_CHARACTERS = 2
 """The characters of the first window for each token that is kept. That is enough for punctuation marks and for Chinese."""
 GROWTH = 4
-"""A window is at most so many times as large as the one before. Prose, with 4 to 6 characters a token, needs one larger window."""
+"""The most by which a window is larger than the one before. Prose, with 4 to 6 characters a token, needs one larger window."""
 MARGIN_CHARACTERS = 64
-"""So close to a window's end, nothing is trusted. Pre-tokenizers look ahead less far; an added token may be split at the end."""
+"""No token within this distance of a window's end is trusted. Pre-tokenizers look ahead less; an added token may be split."""
 MOST_CHARACTERS = 1 << 18
 """The largest window, unless a model takes more than 8,192 tokens. Emoji take most: 1 s and 90 MB."""
 MOST_CHARACTERS_PER_TOKEN = 32
@@ -50,7 +50,7 @@ class Kept:
 
 
 class Truncator:
-    """Finds the `max_length` tokens that are kept of a long text, from windows of the text."""
+    """Finds the tokens that are kept of a long text, at most `max_length`, by tokenizing windows of the text."""
 
     def __init__(self, tokenizer: Tokenizer, max_length: int) -> None:
         """Find the places at which this tokenizer splits texts in every context."""
@@ -68,7 +68,7 @@ class Truncator:
     def longest_token(self) -> int:
         """The characters of the longest token; 0 for WordPiece, which replaces a word that is too long by one unknown token.
 
-        It is computed at first use: with 250,000 tokens it takes a tenth of a second, which a cold start need not spend.
+        It is computed at first use: with 250,000 tokens that takes a tenth of a second, which would prolong a cold start.
         """
         if isinstance(self._tokenizer.model, models.WordPiece | models.WordLevel):
             return 0
@@ -83,7 +83,7 @@ class Truncator:
         return self.longest_token + 1 if isinstance(self._tokenizer.model, models.Unigram) else 1
 
     def next_size(self, size: int, trusted: int) -> int:
-        """Return the size of the next window, after a window of `size` characters had `trusted` tokens that are trusted."""
+        """Return the size of the next window, after a window of `size` characters in which `trusted` tokens are trusted."""
         wanted = size * (self._body + 1) * 5 // (4 * trusted) if trusted else GROWTH * size
         return min(max(wanted, 2 * size), GROWTH * size)
 

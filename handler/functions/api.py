@@ -1,4 +1,4 @@
-"""The HTTP function: it answers requests from API Gateway, function URLs and load balancers, and plain invocations."""
+"""The HTTP function: it takes requests from API Gateway, function URLs and load balancers, and plain invocations."""
 
 import asyncio
 from dataclasses import dataclass
@@ -19,7 +19,10 @@ from handler.service import Service
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """Who may call the function over HTTP. `keys` is None if no key is required; `pages` is True if the pages require none."""
+    """The setup of the HTTP function: the valid keys, and the field that holds a record's text.
+
+    `keys` is None if no key is required. `pages` is True if the pages for browsers require no key.
+    """
 
     keys: Keys | None
     pages: bool = True
@@ -27,18 +30,20 @@ class Setup:
 
 
 def make_handler(service: Service, keys: Keys | None, *, pages: bool = True) -> Handler:
-    """Make the function's handler."""
+    """Make the handler of the HTTP function."""
     setup = Setup(keys, pages)
-    http = make_http_handler(service, setup, HTTP)
+    handle_http = make_http_handler(service, setup, HTTP)
 
     @cache
-    def other() -> Handler:
+    def dispatcher() -> Handler:
         from handler.functions.dispatch import dispatch  # noqa: PLC0415 - HTTP requests do not wait for what only records need
 
         return dispatch(API, service, setup)
 
     def handle(event: Event, context: Context) -> object:
-        return (http if find(event, API) is HTTP else other())(event, context)
+        if find(event, API) is HTTP:
+            return handle_http(event, context)
+        return dispatcher()(event, context)
 
     return handle
 
@@ -73,7 +78,7 @@ UNREADABLE = {
     "body": '{"error":"The request cannot be read: its host, port, headers or base64 are malformed","error_type":"Validation"}',
     "isBase64Encoded": False,
 }
-"""The response to an event that Mangum cannot read. The application's own failures are answered by its middleware."""
+"""The response to an event that Mangum cannot read. The middleware responds to all failures inside the application."""
 
 
 handler = lambda_function(

@@ -11,7 +11,7 @@ from handler import bedrock
 from handler.bootstrap import Handler
 from handler.doors import DIRECT, remaining_ms
 from handler.encoding import encode_vectors, largest_row
-from handler.functions.outcomes import check_response, encode_outcomes
+from handler.functions.outcomes import encode_outcomes, outcome_bytes
 from handler.kinds import Context, Event, Kind
 from handler.parsing import check_batch, embedding_request
 from handler.pipeline.batching import embed_contents
@@ -20,7 +20,7 @@ from handler.sources import direct
 
 
 class Setup(Protocol):
-    """A function's setup, of which plain invocations need the name of the field that holds a record's text."""
+    """The part of a function's setup that plain invocations need: the name of the field that holds a record's text."""
 
     @property
     def text_field(self) -> str:
@@ -34,7 +34,7 @@ def make_handler(service: Service, setup: Setup, kind: Kind) -> Handler:
 
     def handle(event: Event, context: Context) -> bytes:
         deadline = DIRECT.deadline({}, remaining_ms(context))
-        # Bytes reach the caller as they are. An object would be encoded once more, which takes seven times as long.
+        # Lambda's runtime passes bytes on unchanged. It would encode an object once more, which takes seven times as long.
         if "inputs" in event:
             return _embed_inputs(event, service, deadline)
         if "records" in event:
@@ -66,5 +66,5 @@ def _embed_records(event: Event, service: Service, text_field: str, deadline: fl
     """
     records = list(direct.records(event, text_field))
     check_batch(service.settings.max_client_batch_size, len(records))
-    check_response(service, records, DIRECT.check_response)
+    DIRECT.check_response(len(records), outcome_bytes(service, records), "records")
     return encode_outcomes(embed_contents(service, records, deadline))

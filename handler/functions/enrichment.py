@@ -1,10 +1,10 @@
-"""EventBridge Pipes: the response has a vector or a failure for each element of the event, in its place."""
+"""EventBridge Pipes: the response has a vector or a failure for each element of the event, in the same order."""
 
 from handler.bootstrap import Handler
 from handler.doors import DIRECT
 from handler.functions.deadlines import deadline
 from handler.functions.failures import raise_unfinished
-from handler.functions.outcomes import check_response, encode_outcomes
+from handler.functions.outcomes import encode_outcomes, outcome_bytes
 from handler.functions.setup import Setup
 from handler.kinds import Context, Event, Kind
 from handler.pipeline.batching import embed_contents
@@ -24,7 +24,7 @@ def make_handler(service: Service, setup: Setup, kind: Kind) -> Handler:
 
     def handle(event: Event, context: Context) -> bytes:
         contents = list(pipes.records(event, setup.text_field))
-        check_response(service, contents, DIRECT.check_response)
+        DIRECT.check_response(len(contents), outcome_bytes(service, contents), "records")
         outcomes = embed_contents(service, contents, deadline(context))
         transient = [outcome for outcome in outcomes if isinstance(outcome, Failure) and outcome.transient]
         raise_unfinished(transient, len(outcomes))

@@ -1,4 +1,4 @@
-"""The names under which failures leave a function: Step Functions' Retry and Catch match an exception by its name."""
+"""The exceptions that a function raises. Their names are public: Step Functions' Retry and Catch match an exception by its name."""
 
 from collections.abc import Sequence
 
@@ -21,7 +21,7 @@ def with_public_errors(handler: Handler) -> Handler:
             return handler(event, context)
         except EmbeddingError as error:
             public = PUBLIC[error_type(error)](str(error))
-        except Exception as error:  # noqa: BLE001 - the caller must get nothing of an unforeseen failure but an id
+        except Exception as error:  # noqa: BLE001 - of an unforeseen failure, the caller must get only an id
             public = Internal(f"Internal error; its id in the log is {telemetry.log_unexpected(error)}")
         raise public  # outside of the except clauses: Lambda would log the exception's context, stack and all
 
@@ -29,7 +29,7 @@ def with_public_errors(handler: Handler) -> Handler:
 
 
 def raise_unfinished(failures: Sequence[Failure], count: int) -> None:
-    """Fail if any of `count` records failed: by the first transient failure if there is one, else by the first.
+    """Raise an exception if any of `count` records failed. It quotes the first transient failure, or else the first failure.
 
     Raises:
         Unfinished: at least one failure is transient.

@@ -1,4 +1,4 @@
-"""Batches of Step Functions' Distributed Map: vectors to a sink and a receipt in the response, or the vectors."""
+"""Batches of Step Functions' Distributed Map: write vectors to a sink and return a receipt, or return the vectors."""
 
 import time
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from handler.bootstrap import Handler
 from handler.errors import TooLarge
 from handler.functions.deadlines import deadline
 from handler.functions.failures import raise_unfinished
-from handler.functions.outcomes import check_response, encode_outcomes
+from handler.functions.outcomes import encode_outcomes, outcome_bytes
 from handler.functions.setup import Setup
 from handler.kinds import Context, Event, Kind
 from handler.pipeline.batching import embed_contents
-from handler.pipeline.ports import Shards, Sink
+from handler.pipeline.ports import ShardSink, Sink
 from handler.pipeline.settling import settle
 from handler.records import Failure, Result
 from handler.service import Service
@@ -41,7 +41,7 @@ def make_handler(service: Service, setup: Setup, kind: Kind) -> Handler:
         contents = list(distributed_map.records(event, batch.text_field or setup.text_field, use_cache=batch.use_cache))
         sink = setup.named_sink(batch.sink) if batch.sink else setup.sink
         if sink is None:
-            check_response(service, contents, _check_state)
+            _check_state(len(contents), outcome_bytes(service, contents))
         outcomes = embed_contents(service, contents, end)
         failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
         results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
@@ -58,7 +58,7 @@ def make_handler(service: Service, setup: Setup, kind: Kind) -> Handler:
 
 def _write(sink: Sink, results: Sequence[Result]) -> tuple[list[Failure], dict[str, Any]]:
     """Write a batch's results; return the failures, and for a shard its address and checksum."""
-    if not isinstance(sink, Shards):
+    if not isinstance(sink, ShardSink):
         return sink.write(results), {}
     match sink.write_shard(results, name_shard(results)):
         case Receipt() as receipt:
@@ -68,10 +68,10 @@ def _write(sink: Sink, results: Sequence[Result]) -> tuple[list[Failure], dict[s
     return [], {}
 
 
-def _check_state(count: int, bytes_each: int, what: str) -> None:
+def _check_state(count: int, bytes_each: int) -> None:
     if count * bytes_each > STATE_BYTES:
         msg = (
-            f"the results of {count} {what} could have {count * bytes_each} bytes > {STATE_BYTES}, "
+            f"the results of {count} records could have {count * bytes_each} bytes > {STATE_BYTES}, "
             "the most that a state machine carries: name a sink for them in SINK or in BatchInput.sink"
         )
         raise TooLarge(msg)

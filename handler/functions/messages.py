@@ -1,4 +1,4 @@
-"""Events of event sources: their vectors go to the sink, and the source delivers failed messages again."""
+"""Events of event sources: write their vectors to the sink, and report failed messages, which the source delivers again."""
 
 from handler.bootstrap import Handler
 from handler.errors import Backend
@@ -10,7 +10,7 @@ from handler.service import Service
 
 
 def make_handler(service: Service, setup: Setup, kind: Kind) -> Handler:
-    """Make the handler of a source's events: find its records, run them through the pipeline, report what failed."""
+    """Make the handler of a source's events. It finds the records, runs them through the pipeline and reports the failures."""
     records, reply = resolve(kind.records), resolve(kind.reply)
     pipeline = Pipeline(service, setup.sink, setup.destination, setup.objects) if setup.sink else None
 

@@ -1,9 +1,9 @@
-"""Results and failures as the JSON of a response, and whether the largest possible response fits.
+"""Results and failures as the JSON of a response, and the check that the largest possible response fits.
 
 Law: pure functions.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,26 +13,19 @@ from handler.records import Content, Failure, Outcome, Record, Result, Skipped
 from handler.service import Service
 
 MOST_FIELDS_BYTES = 600
-"""Room for a record's fields besides its vector, id and metadata, or for the sentence of a failure in their place."""
+"""Room for a record's fields other than its vector, id and metadata, or for the sentence of a failure in place of all fields."""
 
 
-def check_response(service: Service, contents: Sequence[Content], check: Callable[[int, int, str], None]) -> None:
-    """Call `check` with the size of the largest response that these contents can have, before anything is embedded.
-
-    Args:
-        service: knows how many dimensions a vector has.
-        contents: what the event holds.
-        check: takes the number of records, the most bytes of each, and the word for them; raises TooLarge if they do not fit.
-    """
-    sent = sum(len(to_json([content.id, content.metadata])) for content in contents if isinstance(content, Record))
-    bytes_each = row_bytes(service.manifest.dimension, "float") + MOST_FIELDS_BYTES + sent // max(1, len(contents))
-    check(len(contents), bytes_each, "records")
+def outcome_bytes(service: Service, contents: Sequence[Content]) -> int:
+    """Return the most bytes that the outcomes of these contents can take in a response, divided by their number."""
+    sent_bytes = sum(len(to_json([content.id, content.metadata])) for content in contents if isinstance(content, Record))
+    return row_bytes(service.manifest.dimension, "float") + MOST_FIELDS_BYTES + sent_bytes // max(1, len(contents))
 
 
 def encode_outcomes(outcomes: Sequence[Outcome]) -> bytes:
     """Encode the outcomes of records as a JSON list.
 
-    Each is encoded by itself: a value that needs the slow encoder does not slow down the others.
+    Each outcome is encoded by itself, so that a value that needs the slow encoder does not slow down the others.
     """
     return b"[" + b",".join(to_json(_fields(outcome)) for outcome in outcomes) + b"]"
 

@@ -16,13 +16,13 @@ from handler.service import Service
 
 
 def make_handler(service: Service, setup: Setup) -> Handler:
-    """Make the function's handler, with everything imported that an event can need."""
+    """Make the handler of the pipeline function, and import everything that an event can need."""
     load(PIPELINE)
     return dispatch(PIPELINE, service, setup)
 
 
 def make_refusing_handler(reason: Backend) -> Handler:
-    """Make a handler that refuses every event, because a setting cannot be used: nothing is acknowledged."""
+    """Make a handler that refuses every event because a setting cannot be used. So no message is acknowledged."""
     telemetry.log("settings_refused", reason=str(reason))
 
     def refuse(_: Event, __: Context) -> None:
@@ -32,7 +32,7 @@ def make_refusing_handler(reason: Backend) -> Handler:
 
 
 def from_environment(environment: Mapping[str, str], service: Service) -> Handler:
-    """Make the function's handler from its settings."""
+    """Make the handler of the pipeline function from its settings."""
     try:
         setup = Setup.of(environment)
     except Backend as reason:

@@ -1,4 +1,4 @@
-"""One line in the log for each event that is not an HTTP request: its kind, its work, and whether it failed.
+"""The log line of each event that is not an HTTP request: its kind, counts and durations of its work, and its success.
 
 Law: knows nothing of the kinds of events.
 """
@@ -20,10 +20,38 @@ CALLER_ERRORS = (Empty, Validation, Tokenizer)
 """Errors that are the caller's fault: no alarm counts them."""
 
 
-def with_request_log(service: Service, make_handler: Callable[[Service], Handler], route: Callable[[Event], str]) -> Handler:
-    """Make a handler with `make_handler` that writes one log line for each event; `route` names the event's kind."""
-    metered = MeteredService(service)
-    handler = make_handler(metered)
+class MeteredService:
+    """A service that adds up the figures of all calls of `embed` for one event. Every other member is the wrapped service's."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._thread = threading.local()
+
+    @property
+    def figures(self) -> Counter[str]:
+        """The sums for the event that this thread handles."""
+        figures: Counter[str] = vars(self._thread).setdefault("figures", Counter())
+        return figures
+
+    def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
+        """Embed texts, and add the figures of this call to the sums."""
+        result = self._service.embed(texts, options, deadline)
+        self.figures.update(result.figures)
+        return result
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any other member of the service
+        """Return any other member of the wrapped service."""
+        return getattr(self._service, name)
+
+
+def with_request_log(handler: Handler, metered: MeteredService, name_of: Callable[[Event], str]) -> Handler:
+    """Make a handler write one log line for each event.
+
+    Args:
+        handler: the handler.
+        metered: the service that `handler` uses; it has the figures of each event.
+        name_of: returns the name of an event's kind.
+    """
 
     def logged(event: Event, context: Context) -> object:
         metered.figures.clear()
@@ -37,31 +65,7 @@ def with_request_log(service: Service, make_handler: Callable[[Service], Handler
             raise
         finally:
             milliseconds = round((time.perf_counter_ns() - started) / 1e6, 3)
-            telemetry.request(context, route(event), failed=failed, ms=milliseconds, **metered.figures)
+            telemetry.request(context, name_of(event), failed=failed, ms=milliseconds, **metered.figures)
         return response
 
     return logged
-
-
-class MeteredService:
-    """A service that adds up the figures of all calls of `embed` for one event; everything else is the service's own."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._thread = threading.local()
-
-    @property
-    def figures(self) -> Counter[str]:
-        """The sums for the event that this thread handles."""
-        figures: Counter[str] = vars(self._thread).setdefault("figures", Counter())
-        return figures
-
-    def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
-        """Embed, and add the figures."""
-        result = self._service.embed(texts, options, deadline)
-        self.figures.update(result.figures)
-        return result
-
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any other member of the service
-        """Take any other member of the service."""
-        return getattr(self._service, name)

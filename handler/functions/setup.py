@@ -1,4 +1,4 @@
-"""What the pipeline's settings name, made once, in the init phase: the sink, the failure destination, the store of objects."""
+"""The pipeline's setup, made once, in the init phase: the sink, the failure destination and the object store of its settings."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from handler.config import PipelineSettings
 from handler.errors import Backend
 from handler.pipeline.ports import FailureDestination, Float32Only, ObjectStore, Sink
 from handler.sinks import failure_destination_from, sink_from
-from handler.sources.continuations import objects_of
+from handler.sources.continuations import make_object_store
 from handler.sources.queue_visibility import GiveBack, make_give_back
 from handler.vector_types import FLOAT32
 
@@ -18,7 +18,7 @@ BATCH_SINK = "BatchInput.sink"
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """The pipeline's settings, and what they name.
+    """The pipeline's settings, and the objects that are made from them.
 
     `named_sink` makes the sink that a batch of Step Functions names. `give_back` makes failed messages of a queue visible again
     before the queue's visibility time-out is over.
@@ -38,7 +38,7 @@ class Setup:
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Self:
-        """Make what the environment's settings name.
+        """Read the settings from the environment, and make what they name.
 
         Raises:
             Backend: a setting cannot be used; the sentence has its name and its value.
@@ -55,7 +55,7 @@ class Setup:
             settings,
             _check_type(sink_from(settings.sink), settings.output_dtype, f"SINK {settings.sink}") if settings.sink else None,
             failure_destination_from(destination) if destination else None,
-            objects_of(settings),
+            make_object_store(settings),
             named_sink,
             make_give_back(),
         )

@@ -66,6 +66,7 @@ BODIES: dict[ErrorForm, Callable[[int, str, str], dict[str, object]]] = {
         "detail": sentence,
         "message": sentence,
     },
+    ErrorForm.COHERE: lambda _, kind, sentence: {"message": sentence, "error": sentence, "error_type": kind},
     ErrorForm.AWS: lambda status, kind, sentence: {
         "message": sentence,
         "__type": AWS_TYPES.get(status, "ValidationException"),

@@ -27,8 +27,6 @@ ENCODING_FORMAT = {
     },
     "embedding_types": {"type": ["array", "null"], "items": DTYPE, "minItems": 1, "maxItems": 1},
 }
-
-
 NOT_HERE = {"type": "null", "description": "A key of text-embeddings-inference that has no meaning here."}
 NO_FIGURES = dict.fromkeys(
     ("max_concurrent_requests", "max_batch_requests", "tokenization_workers", "sha", "docker_label"), NOT_HERE

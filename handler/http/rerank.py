@@ -94,7 +94,7 @@ def _embedded(request: HttpRequest, asked: RerankRequest) -> Embeddings[Vectors]
         rest,
         vectors=np.concatenate([first.vectors, rest.vectors]),
         tokens_each=[*first.tokens_each, *rest.tokens_each],
-        cut=[*first.cut, *rest.cut],
+        truncated_each=[*first.truncated_each, *rest.truncated_each],
         characters=first.characters + rest.characters,
         tokenization_ns=first.tokenization_ns + rest.tokenization_ns,
         inference_ns=first.inference_ns + rest.inference_ns,

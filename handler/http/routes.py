@@ -191,9 +191,9 @@ ROUTES = (
 
 FIXED_PATHS = {path: route.errors for route in ROUTES for path in route.paths if "{" not in path}
 OTHER_PATHS = (
+    (re.compile(r"/model/.*/invoke", re.DOTALL), ErrorForm.AWS),
     (re.compile(r".*/embeddings|(/api|/openai)?/v1(/.*)?|/openai(/.*)?|/deployments/.*", re.DOTALL), ErrorForm.OPENAI),
     (re.compile(r"/v2/.*", re.DOTALL), ErrorForm.COHERE),
-    (re.compile(r"/model/.*/invoke", re.DOTALL), ErrorForm.AWS),
 )
 """The error forms of all other paths, by pattern: a client that has a wrong base URL reads errors too."""
 PAGE_PATHS = frozenset(path for route in ROUTES if route.key is Key.PAGE for path in route.paths)

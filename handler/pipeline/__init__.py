@@ -1,16 +1,16 @@
-"""The way of an event's records to a sink: read, embed, write, settle.
+"""The pipeline from an event's records to a sink: read, embed, write, settle.
 
     pipeline.py  an event: its records in batches, its groups in their order
-    objects.py   an object of S3: its lines shard by shard, the rest deferred when the time is over
-    batching.py  records to results or failures, as many in one call of the service as their time allows
+    objects.py   an object of S3: its lines shard by shard, the rest deferred when the time runs out
+    batching.py  records to results or failures, in calls of the service that take about a second
     settling.py  permanent failures to the failure destination
-    groups.py    which messages must wait for an earlier one of their group
-    ports.py     the interfaces that are handed in: sinks, the failure destination, the store of objects
+    groups.py    the messages that must wait for an earlier one of their group
+    ports.py     the interfaces that a caller provides: sinks, the failure destination, the store of objects
 
 Theory of operation
 
-1. A source turns an event into contents, in the event's order: records, objects of S3 to read, messages that are rightly skipped,
-   and failures of messages that hold no record.
+1. A source turns an event into contents, in the event's order: records, objects of S3 to read, messages to skip, and failures of
+   messages that hold no record.
 2. An event is read in batches: up to 1000 contents, or one object. Each batch is embedded, written and settled before the next one
    is read, so that memory is bounded, and finished batches are complete when the time runs out.
 3. Every failure is either transient (no model, no time left, a sink that refuses for now) or permanent (no text, not JSON, an
@@ -19,16 +19,16 @@ Theory of operation
 4. Messages of one group are written one after the other. A batch is therefore written in rounds: the first message of each group,
    then the second of each, and so on; messages without a group are all in the first round. As soon as one message of a group has to
    be retried, the group is closed: no later message of it is written in this event, and all of them are retried, in their order.
-5. An object is written shard by shard. The bytes of the lines alone decide where a shard ends, so that a repeat makes the same
-   shards, and those that are there already are not made again. A shard's failures are settled before it is written: a shard that is
-   there is complete. When the time runs out, the rest of the object is deferred: its offset is sent to the continuation queue. An
-   object is retried instead if no progress was made (deferring without progress would loop for ever), if the queue does not take
-   it, or if it is in a group (what comes later would overtake it) and its turn found no time left.
-6. The pipeline acknowledges nothing. It returns the failures to retry. The reply that the source's row in handler/kinds.py names
-   has their messages delivered again: by name, from the first one on, or by an exception. A message that is in no returned failure
-   is acknowledged.
+5. An object is written shard by shard. Only the bytes of the lines decide where a shard ends, so a retry makes the same shards, and
+   does not write existing ones again. A shard's failures are settled before it is written, so every existing shard is complete.
+   When the time runs out, the rest of the object is deferred: its offset is sent to the continuation queue. In three cases the
+   object is retried instead: no progress was made (deferring without progress would loop for ever); the queue did not accept the
+   message; or no time was left before the object was begun, and it is in a group, in which later messages would overtake it.
+6. The pipeline acknowledges nothing. It returns the failures to retry. The reply, which the source's row in handler/kinds.py names,
+   reports their messages to the source: each of them, the first one of a stream, or all of them by an exception. The source
+   delivers these again, and the other messages are done.
 
-So nothing is lost: everything that was read is written, recorded by the failure destination, deferred, or retried.
+So nothing is lost: all contents are written, skipped, recorded by the failure destination, deferred, or retried.
 
-Law: knows no source, no sink and no AWS: they are handed in.
+Law: knows no source, no sink and no AWS. The caller passes them in.
 """

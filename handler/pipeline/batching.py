@@ -1,4 +1,4 @@
-"""Embeds records of many messages together; a record that fails does not fail the others.
+"""Embed the records of many messages in batches. A record that fails does not fail the others.
 
 Law: knows the service and records, nothing of messages and sinks.
 """
@@ -13,27 +13,27 @@ from handler.service import Embeddings, Options, Service
 from handler.vectors import NEVER, Vectors
 
 FIRST_CALL, LEAST_CALL, MOST_CALL = 64, 8, 512
-"""Texts in one call of the service: in the first call, and the fewest and the most in later ones, which are to take CALL_SECONDS.
-When the time runs out, the work of one call is lost."""
+"""The number of texts in the first call of the service, and the least and the largest number in a later call."""
 CALL_SECONDS = 1.0
+"""A later call has as many texts as take about this time. When the time runs out during a call, the work of that call is lost."""
 
 
 def embed_contents(service: Service, contents: Sequence[Content], deadline: float = NEVER) -> list[Outcome]:
     """Replace each record by its result or its failure; every other content stays in its place.
 
-    Records with the same options are embedded together. After `deadline`, a reading of time.monotonic(), no call is begun: the
-    records that are left become transient failures.
+    The records of one call have the same options. After `deadline`, a reading of time.monotonic(), no call is begun: the remaining
+    records become transient failures.
     """
-    places: dict[Options, list[int]] = {}
+    places_by_options: dict[Options, list[int]] = {}
     outcomes: dict[int, Outcome] = {}
     for place, content in enumerate(contents):
         if isinstance(content, Record):
-            places.setdefault(content.options, []).append(place)
+            places_by_options.setdefault(content.options, []).append(place)
         else:
             outcomes[place] = content
     records = {place: content for place, content in enumerate(contents) if isinstance(content, Record)}
     size = FIRST_CALL
-    for same_options in places.values():
+    for same_options in places_by_options.values():
         begin = 0
         while begin < len(same_options):
             batch = same_options[begin : begin + size]
@@ -50,7 +50,7 @@ def _embed(service: Service, records: Sequence[Record], deadline: float) -> list
     embeddings: Embeddings[Vectors] | None = None
     try:
         if time.monotonic() > deadline:
-            raise TooLarge  # noqa: TRY301 - as the service would
+            raise TooLarge  # noqa: TRY301 - the service raises it too when the time runs out
         embeddings = service.embed([record.text for record in records], records[0].options, deadline)
     except TooLarge:
         return _fail_all(records, Unfinished("the time ran out"))
@@ -68,7 +68,7 @@ def _embed(service: Service, records: Sequence[Record], deadline: float) -> list
     return [
         Result(record, vector, tokens, truncated)
         for record, vector, tokens, truncated in zip(
-            records, embeddings.vectors, embeddings.tokens_each, embeddings.cut, strict=True
+            records, embeddings.vectors, embeddings.tokens_each, embeddings.truncated_each, strict=True
         )
     ]
 

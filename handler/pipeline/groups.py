@@ -1,4 +1,4 @@
-"""The order of messages within their groups: who is written in which round, and who waits for an earlier message.
+"""The order of messages within their groups: in which round a message is written, and which messages wait for an earlier one.
 
 Law: pure values; nothing is embedded or written here.
 """
@@ -10,18 +10,18 @@ from handler.errors import Unfinished
 from handler.records import Failure, Origin, Outcome, Result, StoredObject
 
 
-class Groups:
-    """The groups of one event that are closed, because a message of them has to be retried."""
+class ClosedGroups:
+    """The groups of one event whose later messages are not written, because an earlier one has to be retried."""
 
     def __init__(self) -> None:
         self._closed: set[str] = set()
 
     def close(self, failures: Iterable[Failure]) -> None:
-        """Close the groups of messages that have to be retried."""
+        """Close the groups of these messages, which have to be retried."""
         self._closed.update(failure.origin.group for failure in failures if failure.origin.group is not None)
 
     def split[T: Outcome](self, outcomes: Iterable[T]) -> tuple[list[T], list[Failure]]:
-        """Separate outcomes that may be written from those of closed groups, each of which is now a failure to retry."""
+        """Return the outcomes that may be written, and a failure to retry for each outcome of a closed group."""
         writable: list[T] = []
         blocked: list[Failure] = []
         for outcome in outcomes:
@@ -34,7 +34,7 @@ class Groups:
 
 
 def rounds(outcomes: Iterable[Outcome]) -> list[list[Outcome]]:
-    """Divide outcomes into rounds: the first of each group, then the second of each. Those without a group are in the first."""
+    """Divide outcomes into rounds: the first of each group, then the second of each. The first round has all without a group."""
     found: list[list[Outcome]] = []
     counts: Counter[str] = Counter()
     for outcome in outcomes:
@@ -54,7 +54,7 @@ def origin_of(outcome: Outcome) -> Origin:
 
 
 def id_of(outcome: Outcome) -> str:
-    """Return the name of an outcome in results and failures."""
+    """Return the id that an outcome has in results and failures."""
     match outcome:
         case Result():
             return outcome.record.id

@@ -1,4 +1,4 @@
-"""One object of S3 on its way to the sink, shard by shard: read, embed, settle, write. When the time is over, defer the rest."""
+"""Embed an object of S3 shard by shard: read, embed, settle, write. When the time runs out, defer the rest."""
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,22 +6,22 @@ from collections.abc import Iterable, Iterator, Sequence
 from handler import telemetry
 from handler.errors import Backend, EmbeddingError, Unfinished
 from handler.pipeline.batching import embed_contents
-from handler.pipeline.ports import FailureDestination, ObjectLine, ObjectStore, Shards, Sink
+from handler.pipeline.ports import FailureDestination, ObjectLine, ObjectStore, ShardSink, Sink
 from handler.pipeline.settling import settle
 from handler.records import Failure, Result, StoredObject
 from handler.service import Service
 
 SHARD_RECORDS, SHARD_BYTES = 1000, 4_000_000
-"""A shard ends when it has so many lines, or its lines have so many bytes. No more of an object is in memory at a time."""
+"""A shard ends when it has this many lines, or its lines have this many bytes. Only one shard is in memory at a time."""
 SPARE = 1.5
-"""A shard is begun only if the time left is at least this many times what the longest shard so far took."""
+"""A shard is begun only if the time left is at least SPARE times the duration of the longest shard so far."""
 
 
 class ObjectPipeline:
-    """Embeds objects. It keeps the longest time that a shard took, to know whether another one fits into the time left."""
+    """Embeds objects. It keeps the longest duration of a shard, to decide whether another shard fits into the time left."""
 
     def __init__(self, service: Service, sink: Sink, destination: FailureDestination | None, objects: ObjectStore) -> None:
-        """Connect the parts."""
+        """Read from `objects`, write to `sink`, and record permanent failures at `destination`."""
         self._service = service
         self._sink = sink
         self._destination = destination
@@ -31,8 +31,8 @@ class ObjectPipeline:
     def run(self, stored: StoredObject, deadline: float, *, used_time: bool) -> list[Failure]:
         """Embed an object as far as the time allows and defer the rest; return a failure if the whole object must be retried.
 
-        `used_time` is True if an earlier message of the event has used part of the time. An object for which that left no time is
-        deferred unread: to retry it would count as one of the few attempts that its queue makes.
+        `used_time` is True if an earlier message of the event has used part of the time. If too little is left, the object is
+        deferred before it is read: a retry would count as one of the few attempts that its queue makes.
         """
         if self._objects.is_output(stored):
             telemetry.log("own_object_skipped", uri=stored.uri)
@@ -50,13 +50,13 @@ class ObjectPipeline:
     def _run_shards(self, stored: StoredObject, deadline: float, *, used_time: bool) -> list[Failure]:
         for lines in shards(self._objects.lines(stored)):
             start, stop = lines[0].start, lines[-1].stop
-            name = f"{stored.bucket}/{stored.key}/{_state(stored)}/{start:015}-{stop:015}"
+            name = f"{stored.bucket}/{stored.key}/{_version_or_etag(stored)}/{start:015}-{stop:015}"
             started = time.monotonic()
             # Without progress the object is retried: deferring it would loop for ever.
             made_progress = used_time or start > stored.offset
             if made_progress and not self._is_time_for_a_shard(deadline):
                 return self._defer(stored, start)
-            if isinstance(self._sink, Shards) and self._sink.receipt(name) is not None:
+            if isinstance(self._sink, ShardSink) and self._sink.find_receipt(name) is not None:
                 continue
             failures = self._run_shard(name, lines, deadline)
             if failures and time.monotonic() > deadline and made_progress:
@@ -69,7 +69,7 @@ class ObjectPipeline:
     def _run_shard(self, name: str, lines: Sequence[ObjectLine], deadline: float) -> list[Failure]:
         """Embed a shard's lines, settle the failures, then write the results; return the failures to retry.
 
-        Nothing is written while a failure is left to retry: a shard that is there is complete.
+        Nothing is written while a failure must be retried, so every existing shard is complete.
         """
         outcomes = embed_contents(self._service, [line.content for line in lines], deadline)
         failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
@@ -78,8 +78,8 @@ class ObjectPipeline:
         if to_retry := settle(failures, self._destination):
             return to_retry
         results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
-        if isinstance(self._sink, Shards):
-            # A shard without results is written as well: its receipt keeps these lines from being read again.
+        if isinstance(self._sink, ShardSink):
+            # A shard without results is written as well: because of its receipt, these lines are not embedded again.
             written = self._sink.write_shard(results, name)
             return written if isinstance(written, list) else []
         return settle(self._sink.write(results), self._destination) if results else []
@@ -95,7 +95,7 @@ class ObjectPipeline:
 
 
 def shards(lines: Iterable[ObjectLine]) -> Iterator[list[ObjectLine]]:
-    """Divide lines into shards whose borders depend on the lines alone, so that a repeat makes the same shards."""
+    """Divide lines into shards. Their ends depend only on the lines, so a retry makes the same shards."""
     shard: list[ObjectLine] = []
     size = 0
     for line in lines:
@@ -112,6 +112,6 @@ def _unfinished(stored: StoredObject, sentence: str) -> Failure:
     return Failure.of(Unfinished(sentence), stored.uri, stored.origin, transient=True)
 
 
-def _state(stored: StoredObject) -> str:
-    """Return the version or the ETag, which distinguish the states that an object had under the same key."""
+def _version_or_etag(stored: StoredObject) -> str:
+    """Return the version or the ETag, which distinguishes the states that an object had under the same key."""
     return stored.version or (stored.etag or "any").strip('"')

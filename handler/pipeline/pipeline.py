@@ -1,4 +1,4 @@
-"""One event on its way to the sink: read a batch, embed it, write it, settle what failed.
+"""Write the vectors of an event to a sink: read a batch, embed it, write it, settle its failures.
 
 The package's docstring has the theory of operation.
 """
@@ -6,22 +6,22 @@ The package's docstring has the theory of operation.
 from collections.abc import Iterable, Iterator, Sequence
 
 from handler.pipeline.batching import embed_contents
-from handler.pipeline.groups import Groups, id_of, rounds
+from handler.pipeline.groups import ClosedGroups, id_of, rounds
 from handler.pipeline.objects import ObjectPipeline
-from handler.pipeline.ports import Erasable, FailureDestination, ObjectStore, Sink
+from handler.pipeline.ports import DeletingSink, FailureDestination, ObjectStore, Sink
 from handler.pipeline.settling import settle
 from handler.records import Content, Deleted, Failure, Outcome, Result, StoredObject
 from handler.service import Service
 
 BATCH_CONTENTS = 1000
-"""The most contents that are embedded and written together."""
+"""The most contents of one batch."""
 
 
 class Pipeline:
     """Embeds the contents of events and writes their vectors to a sink."""
 
     def __init__(self, service: Service, sink: Sink, destination: FailureDestination | None, objects: ObjectStore) -> None:
-        """Connect the parts. Without a failure destination, permanent failures are retried like transient ones."""
+        """Write to `sink`. Without a failure destination, permanent failures are retried like transient ones."""
         self._service = service
         self._sink = sink
         self._destination = destination
@@ -31,40 +31,40 @@ class Pipeline:
         """Embed and write as much as the time allows; return the failures to retry.
 
         Args:
-            contents: everything that the event holds, in its order.
+            contents: the contents of the event, in its order.
             deadline: the reading of time.monotonic() after which nothing more is embedded.
         """
-        groups = Groups()
+        closed_groups = ClosedGroups()
         to_retry: list[Failure] = []
         count = 0
         for batch in read_batches(contents):
             match batch:
                 case [StoredObject() as stored]:
-                    readable, failures = groups.split([stored])
+                    readable, failures = closed_groups.split([stored])
                     if readable:
-                        # In a group nothing may overtake the object, so it is not deferred unread.
+                        # Later messages of its group may not overtake the object, so it is not deferred before it is read.
                         used_time = len(to_retry) < count and stored.origin.group is None
                         failures = self._objects.run(stored, deadline, used_time=used_time)
-                    groups.close(failures)
+                    closed_groups.close(failures)
                     to_retry += failures
                 case _:
                     outcomes = embed_contents(self._service, batch, deadline)
-                    for part in rounds(outcomes):
-                        writable, failures = groups.split(part)
+                    for outcomes_of_round in rounds(outcomes):
+                        writable, failures = closed_groups.split(outcomes_of_round)
                         unwritten = self._write(writable)
                         failures += settle(unwritten, self._destination)
-                        groups.close(failures)
+                        closed_groups.close(failures)
                         to_retry += failures
             count += len(batch)
         return to_retry
 
     def _write(self, outcomes: Sequence[Outcome]) -> list[Failure]:
-        """Write results and delete what is deleted; return the failures among the outcomes and those of the sink."""
+        """Write the results, and delete the vectors of deleted records; return the failures among the outcomes and the sink's."""
         results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
         failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
         if results:
             failures += self._sink.write(results)
-        if isinstance(self._sink, Erasable) and (deleted := last_deleted(outcomes)):
+        if isinstance(self._sink, DeletingSink) and (deleted := last_deleted(outcomes)):
             failures += self._sink.delete(deleted)
         return failures
 
@@ -82,6 +82,6 @@ def read_batches(contents: Iterable[Content]) -> Iterator[list[Content]]:
 
 
 def last_deleted(outcomes: Iterable[Outcome]) -> list[Deleted]:
-    """Return the deletions after which the same id has no result again."""
+    """Return the deletions that no later result of the same id follows."""
     last = {id_of(outcome): outcome for outcome in outcomes if isinstance(outcome, Result | Deleted)}
     return [outcome for outcome in last.values() if isinstance(outcome, Deleted)]

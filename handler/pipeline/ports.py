@@ -1,4 +1,4 @@
-"""The interfaces that a pipeline needs from outside: sinks, a failure destination, and a store of objects."""
+"""The interfaces that a pipeline needs: sinks, a failure destination, and a store of objects."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,11 +16,11 @@ class Sink(Protocol):
 
 
 @runtime_checkable
-class Erasable(Protocol):
+class DeletingSink(Protocol):
     """A sink that can delete vectors."""
 
     def delete(self, deleted: Sequence[Deleted]) -> list[Failure]:
-        """Delete their vectors; return a failure for each that was not deleted. One that does not exist counts as deleted."""
+        """Delete the vectors of these records; return a failure for each that remains. A missing vector counts as deleted."""
         ...
 
 
@@ -32,15 +32,15 @@ class Float32Only(Protocol):
 
 
 @runtime_checkable
-class Shards(Protocol):
-    """A sink of whole files, which need not be made again if they are there."""
+class ShardSink(Protocol):
+    """A sink of whole files (shards). An existing shard need not be written again."""
 
-    def receipt(self, name: str) -> object:
-        """Return the receipt of a shard that is there, or None if it is not. Raise anything if that is not known."""
+    def find_receipt(self, name: str) -> object:
+        """Return the receipt of an existing shard; None if there is no such shard. Raise any exception if that is unknown."""
         ...
 
     def write_shard(self, results: Sequence[Result], name: str) -> object:
-        """Write a shard, also one without results. Return a list of failures if it was not written."""
+        """Write a shard, which may have no results. Return a list of failures if it was not written."""
         ...
 
 
@@ -48,13 +48,13 @@ class FailureDestination(Protocol):
     """A destination of records that can never be embedded."""
 
     def write(self, failures: Sequence[tuple[Failure, object]]) -> list[Failure]:
-        """Record each failure with its original message; return those that were not recorded. Never raise."""
+        """Record each failure with its original message; return the failures that were not recorded. Never raise."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectLine:
-    """A line of an object: the record that it holds, or the reason why it holds none, and its place in bytes."""
+    """A line of an object: its place in bytes, and the record or the failure that was read from it."""
 
     start: int
     stop: int
@@ -63,10 +63,10 @@ class ObjectLine:
 
 @dataclass(frozen=True, slots=True)
 class ObjectStore:
-    """The store from which objects are read, and through which their rest is deferred.
+    """The store from which objects are read, and through which the rest of an object is deferred.
 
     `lines` reads an object from its offset on. `defer` sends the rest, from a byte on, to the continuation queue and returns True
-    if the queue took it. `is_output` returns True for an object that this pipeline wrote itself.
+    if the queue accepted it. `is_output` returns True for an object that this pipeline wrote itself.
     """
 
     lines: Callable[[StoredObject], Iterator[ObjectLine]]

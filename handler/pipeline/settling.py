@@ -1,4 +1,4 @@
-"""Hands permanent failures to the failure destination, and says which failures are left to retry."""
+"""Send permanent failures to the failure destination, and return the failures that must be retried."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from handler.records import Failure
 def settle(failures: Sequence[Failure], destination: FailureDestination | None) -> list[Failure]:
     """Record permanent failures at the destination; return the failures to retry.
 
-    These are the transient ones and those that could not be recorded. Without a destination, all are retried.
+    A failure is retried if it is transient or could not be recorded. Without a destination, all failures are retried.
     """
     permanent = [failure for failure in failures if not failure.transient]
     if destination is None or not permanent:

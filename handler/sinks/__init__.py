@@ -1,16 +1,16 @@
-"""Destinations: where a pipeline writes vectors (sinks), and where it keeps failures (failure destinations).
+"""Destinations: a pipeline writes vectors to sinks, and failures to failure destinations.
 
 DESTINATIONS has a row for each, with the forms of its address. To add a sink: write NAME.py here and add its row;
 write test_NAME.py and an example of each form (examples.py) in tests/handler/sinks; add a line to the table of sinks in the
 documentation. The tests in tests/handler/sinks/test_destinations.py fail while one of these is missing.
 
-    refusals.py       why a destination did not accept a record, and the failure that this makes
+    refusals.py       the reason for which a destination did not accept a record, and the failure that is made from it
     batches.py        batches within the limits of a call
     channel.py        destinations of one message for each record
     failures.py       failures as messages
     shard_formats.py  JSONL and Parquet; parquet.py writes the latter
 
-Law: knows records, the pipeline's ports, and AWS through handler/aws.py; nothing of sources, of HTTP, or of how vectors are made.
+Law: knows records, the pipeline's ports, and AWS through handler/aws.py; knows nothing of sources, HTTP and the model.
 """
 
 import re
@@ -57,15 +57,16 @@ FIELDS: Mapping[str, str] = {
 }
 """The values that each field of a form accepts."""
 VARIANTS: Mapping[str, str] = {r"^https:": "https?:", r"^arn:aws:": "arn:aws[a-z-]*:"}
-"""A form is written for AWS's public regions; addresses of a local emulator and of other partitions match it, too."""
+"""Replacements in the pattern of a form, so that the addresses of a local emulator and of AWS's other partitions match it too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """One kind of destination. `name` is its module, `title` what people call it, `rights` the IAM actions that its sink needs.
+    """One kind of destination. `name` is its module, `title` its name in sentences, `rights` the IAM actions that its sink needs.
 
-    In its `forms`, words in capitals are FIELDS and brackets enclose what may be missing. An address may end in `?format=` and one
-    of `formats`; the first is the default. `sink` and `failures` make it, or are None if it cannot carry results or failures.
+    In its `forms`, words in capitals are FIELDS, and a part in brackets is optional. An address may end with `?format=` and one of
+    `formats`; the first is the default. `sink` makes a sink, and `failures` the channel of a failure destination. None means that
+    the destination cannot have this role.
     """
 
     name: str
@@ -145,7 +146,7 @@ def connect_to_domain(domain: str, region: str) -> Post:
 
 
 def sink_from(uri: str, name: str = "SINK", connect: Connect = connect) -> Sink:
-    """Make the sink that `uri` addresses, with its client. Call it at init.
+    """Make the sink at the address `uri`, with its client. Call this in the init phase.
 
     Args:
         uri: an address in a form of DESTINATIONS.
@@ -160,7 +161,7 @@ def sink_from(uri: str, name: str = "SINK", connect: Connect = connect) -> Sink:
 
 
 def failure_destination_from(uri: str, name: str = "FAILURE_DESTINATION", connect: Connect = connect) -> FailureDestination:
-    """Make the failure destination that `uri` addresses, with its client. It has no choice of formats.
+    """Make the failure destination at the address `uri`, with its client. It has no choice of formats.
 
     Args:
         uri: an address in a form of DESTINATIONS.
@@ -204,7 +205,7 @@ def parse_address(uri: str, forms: Sequence[str], formats: Sequence[str]) -> Add
 
 
 def form_pattern(form: str) -> str:
-    """Return the regular expression of the addresses of a form."""
+    """Return the regular expression that matches the addresses of a form."""
     pattern = form.replace("[", "(?:").replace("]", ")?")
     for public, any_of in VARIANTS.items():
         pattern = re.sub(public, any_of, pattern)

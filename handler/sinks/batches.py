@@ -1,4 +1,4 @@
-"""Batches: items that one call of a destination may carry, by their number and their bytes.
+"""Split items into batches that one call of a destination can carry: by the number of items and their bytes.
 
 Law: knows neither records nor services.
 """
@@ -28,16 +28,15 @@ def split_into_batches[Item](items: Sequence[Item], sizes: Sequence[int], most: 
 def send_in_batches(
     sizes: Sequence[int], most: int, limit: int, send: Callable[[Sequence[int]], dict[int, Refusal]]
 ) -> dict[int, Refusal]:
-    """Send messages in calls of at most `most` messages and `limit` bytes; return what was refused, by its position.
+    """Send messages in calls of at most `most` messages and `limit` bytes; return the refusals, by the position of the message.
 
-    Messages are known here by their positions in `sizes`, which has their bytes. A message that is larger than the limit is refused
-    and not sent.
+    The position of a message is its index in `sizes`. A message that is larger than the limit is refused and not sent.
 
     Args:
         sizes: the bytes of each message.
-        most: messages of one call.
-        limit: bytes of one call.
-        send: sends the messages at these positions in one call; returns what was refused, by its position.
+        most: the most messages of one call.
+        limit: the most bytes of one call.
+        send: sends the messages at the given positions in one call; returns the refusals, by the position of the message.
     """
     refused: dict[int, Refusal] = {}
     fitting: list[int] = []

@@ -1,4 +1,4 @@
-"""Channels: destinations that carry one JSON message for each record, and the sink that sends results through one.
+"""Channels: destinations that carry one JSON message for each record, and the sink that sends results through a channel.
 
 A channel can carry results (a sink) as well as failures (a failure destination).
 """
@@ -13,7 +13,7 @@ from handler.records import Failure, Result
 from handler.sinks.refusals import Refusal, to_failure
 
 ESCAPES = {"\ufffe".encode(): b"\\ufffe", "\uffff".encode(): b"\\uffff"}
-"""The characters that JSON may contain and SQS refuses (it accepts the characters of XML 1.0), and how JSON escapes them."""
+"""The characters that JSON may contain and SQS refuses, and JSON's escapes for them. SQS accepts the characters of XML 1.0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,5 +67,5 @@ def escape(body: bytes) -> bytes:
 
 
 def digest(content: bytes) -> str:
-    """Return a name for `content`, in the letters and of the length that FIFO queues and topics accept."""
+    """Return a name for `content` that FIFO queues and topics accept: 64 hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()

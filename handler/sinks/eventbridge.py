@@ -12,7 +12,7 @@ from handler.sinks.channel import Message
 from handler.sinks.refusals import Refusal, refuse_call
 
 EVENTS_PER_CALL, BYTES_PER_CALL = 10, 1_000_000
-"""The limits of PutEvents: less than 1 MB in all. One event may have as many bytes as a call."""
+"""The limits of PutEvents: less than 1 MB for all events of a call. One event may have as many bytes as a call."""
 SOURCE = "embeddings-on-lambda"
 FAULTS_OF_THE_EVENT = {"MalformedDetail", "InvalidArgument"}
 """The error codes of events that EventBridge will never accept."""
@@ -36,7 +36,7 @@ class Bus:
     def send(self, messages: Sequence[Message]) -> dict[int, Refusal]:
         """Put an event for each message; return the refusals, by the position of the message."""
 
-        def send(positions: Sequence[int]) -> dict[int, Refusal]:
+        def send_batch(positions: Sequence[int]) -> dict[int, Refusal]:
             try:
                 response = self._client.put_events(Entries=[self._entry(messages[position]) for position in positions])
                 entries = dict(zip(positions, response["Entries"], strict=True))
@@ -45,7 +45,7 @@ class Bus:
             return {position: self._refusal(entry) for position, entry in entries.items() if not entry.get("EventId")}
 
         sizes = [len(message.body) + self._overhead for message in messages]
-        return send_in_batches(sizes, EVENTS_PER_CALL, BYTES_PER_CALL, send)
+        return send_in_batches(sizes, EVENTS_PER_CALL, BYTES_PER_CALL, send_batch)
 
     def _entry(self, message: Message) -> dict[str, str]:
         return {"Source": SOURCE, "DetailType": self._detail_type, "Detail": message.body.decode(), "EventBusName": self._arn}

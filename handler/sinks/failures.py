@@ -24,7 +24,7 @@ class FailureDestination:
         self._channel = channel
 
     def write(self, failures: Sequence[tuple[Failure, Original]]) -> list[Failure]:
-        """Send each failure with its original; return those that were refused, which are transient from now on."""
+        """Send each failure with its original message; return the failures that were refused, as transient failures."""
         messages = [Message(failure.id, to_body(failure, original, self._channel.most_bytes)) for failure, original in failures]
         refused = self._channel.send(messages)
         return [
@@ -36,7 +36,7 @@ class FailureDestination:
 def to_body(failure: Failure, original: Original, most_bytes: int | None) -> bytes:
     """Return a failure as JSON of at most `most_bytes`. If it must be truncated, the field `note` names the full sizes.
 
-    A body that its destination refuses would be retried for ever, and its stream would wait for it.
+    A body that its destination refuses would be retried for ever, and its stream would not advance.
     """
     if isinstance(original, bytes):
         original = original.decode("utf-8", "backslashreplace")

@@ -1,4 +1,4 @@
-"""An index of an OpenSearch Service domain: one document for each record, under its id, so a repeat overwrites it.
+"""An index of an OpenSearch Service domain: one document for each record, under the record's id, so a repeat overwrites it.
 
 The document has the vector in `embedding`, which the index must map as knn_vector, and `id`, `tokens`, `truncated` and `metadata`.
 OpenSearch Serverless is not supported: its vector collections accept no document ids, so a repeat would add a second document.
@@ -20,7 +20,7 @@ from handler.sinks.refusals import Refusal, refuse_call, to_failure
 ACTIONS_PER_CALL, BYTES_PER_CALL = 500, 10 * 1024 * 1024
 """The largest request that every type of instance accepts (Amazon OpenSearch Service developer guide, "Network limits")."""
 LONGEST_ID = 512
-"""Bytes. Because of a longer id, OpenSearch would refuse the whole call."""
+"""The most bytes of an id. Because of a longer id, OpenSearch would refuse the whole call."""
 FIRST_ERROR, BAD_REQUEST, NOT_FOUND = 300, 400, 404
 
 type Action = tuple[Record | Deleted, bytes]
@@ -31,7 +31,7 @@ class OpenSearch:
     """Writes documents into one index, and deletes them."""
 
     def __init__(self, post: Post, index: str) -> None:
-        """Use `index`. `post` sends a signed request to the domain."""
+        """Write to `index`. `post` sends a signed request to the domain."""
         self._post = post
         self._path = f"/{index}/_bulk"
         self._name = f"The index {index}"
@@ -40,16 +40,16 @@ class OpenSearch:
         """Write `results`. Of two results with the same id, the later one is kept."""
         return self._send([(result.record, _lines("index", result.record.id, to_json(to_fields(result)))) for result in results])
 
-    def delete(self, gone: Sequence[Deleted]) -> list[Failure]:
+    def delete(self, deleted: Sequence[Deleted]) -> list[Failure]:
         """Delete the documents of deleted records. An id that no index accepts is skipped."""
-        return self._send([(one, _lines("delete", one.id)) for one in gone if _is_id(one.id)])
+        return self._send([(record, _lines("delete", record.id)) for record in deleted if _is_id(record.id)])
 
     def _send(self, actions: Sequence[Action]) -> list[Failure]:
         wrong_id = Refusal(f"An id must have 1 to {LONGEST_ID} bytes in an index", transient=False)
         failures = [to_failure(record, wrong_id) for record, _ in actions if not _is_id(record.id)]
         fitting = [(record, lines) for record, lines in actions if _is_id(record.id)]
 
-        def send(positions: Sequence[int]) -> dict[int, Refusal]:
+        def send_batch(positions: Sequence[int]) -> dict[int, Refusal]:
             try:
                 items = json.loads(self._post(self._path, b"".join(fitting[position][1] for position in positions)))["items"]
                 outcomes = dict(zip(positions, [outcome for item in items for outcome in item.values()], strict=True))
@@ -58,11 +58,11 @@ class OpenSearch:
                 return dict.fromkeys(positions, refuse_call(self._name, error))
             return {position: refusal for position, refusal in refusals.items() if refusal}
 
-        refused = send_in_batches([len(lines) for _, lines in fitting], ACTIONS_PER_CALL, BYTES_PER_CALL, send)
+        refused = send_in_batches([len(lines) for _, lines in fitting], ACTIONS_PER_CALL, BYTES_PER_CALL, send_batch)
         return failures + [to_failure(fitting[position][0], refusal) for position, refusal in sorted(refused.items())]
 
     def _refusal(self, outcome: dict[str, Any]) -> Refusal | None:
-        """Return why an action failed. Only 400 is the record's fault: its document does not fit the index's mapping."""
+        """Return the refusal of an action; None if it succeeded. Only 400 is permanent: the document does not fit the mapping."""
         error = outcome.get("error")
         if outcome["status"] < FIRST_ERROR or (outcome["status"] == NOT_FOUND and not error):  # not found: already deleted
             return None

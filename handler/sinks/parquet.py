@@ -66,7 +66,7 @@ class RowGroup:
 
 
 def write_row_group(rows: Sequence[Row], offset: int, numbers: str = "float32") -> tuple[bytes, RowGroup]:
-    """Return the bytes of at least one row, and their entry in the footer if they are written at `offset` of the file.
+    """Return the bytes of a row group of at least one row, to be written at `offset` of the file, and its entry in the footer.
 
     `numbers` names one of ELEMENTS: the type of all vectors of the file.
     """
@@ -89,7 +89,7 @@ def write_row_group(rows: Sequence[Row], offset: int, numbers: str = "float32") 
 
 
 def write_footer(groups: Sequence[RowGroup], numbers: str = "float32") -> bytes:
-    """Return the end of a file of these row groups. The file begins with MAGIC, and the first row group follows it."""
+    """Return the last bytes of a file with these row groups. The file begins with MAGIC, and the first row group follows it."""
     element = ELEMENTS[numbers]
     metadata = _struct(
         (1, _int32(1)),

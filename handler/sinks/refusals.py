@@ -1,7 +1,7 @@
-"""Why a destination did not accept a record, and the failure that the pipeline gets for it.
+"""Refusals: the reasons for which a destination does not accept records, and the failures that the pipeline gets for them.
 
-Law: a refusal is permanent only if the record itself is at fault. Any other trouble (a lost connection, a missing right, a missing
-destination) may pass. Its records are retried, and the source's own dead-letter queue keeps them in the end.
+Law: a refusal is permanent only if the record itself is at fault. Any other fault (a lost connection, a missing right, a missing
+destination) may be temporary. Its records are retried. If all retries fail, the source's own dead-letter queue keeps them.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from handler.records import Deleted, Failure, Record
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The reason, as a sentence. A `transient` one may pass if the record is retried."""
+    """The reason for which a record was not accepted, as a sentence. If it is `transient`, a retry may succeed."""
 
     error: str
     transient: bool

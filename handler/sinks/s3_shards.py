@@ -1,7 +1,7 @@
 """Shards in S3: one object for all results of a write. It is written whole or not at all.
 
-IAM: s3:PutObject and s3:GetObject on the objects; s3:ListBucket on the bucket, without which S3 answers 403 instead of 404 for a
-shard that does not exist. A failure destination needs s3:PutObject alone.
+IAM: s3:PutObject and s3:GetObject on the objects; s3:ListBucket on the bucket, without which S3 responds with 403 instead of 404
+for a shard that does not exist. A failure destination needs only s3:PutObject.
 """
 
 import base64
@@ -59,7 +59,7 @@ class ObjectWriter:
         _ = response["ETag"]
         return receipt
 
-    def receipt(self, name: str) -> Receipt | None:
+    def find_receipt(self, name: str) -> Receipt | None:
         """Return the receipt of an object that was written before; None if there is no such object.
 
         Raises:
@@ -75,7 +75,7 @@ class ObjectWriter:
         return Receipt(self.bucket, key, int(stored["count"]), stored["sha256"]) if {"count", "sha256"} <= stored.keys() else None
 
     def send(self, messages: Sequence[Message]) -> dict[int, Refusal]:
-        """Write `messages` as the lines of one object that is named by its content; all of them are refused or none."""
+        """Write `messages` as the lines of one object that is named by its content. If that fails, all of them are refused."""
         if not messages:
             return {}
         body = b"".join(message.body + b"\n" for message in messages)
@@ -87,7 +87,7 @@ class ObjectWriter:
 
 
 class S3Shards:
-    """Writes all results of a call into one shard. Its records or its caller name it, so a repeat writes the same key."""
+    """Writes all results of a call into one shard. Its records or its caller decide its name, so a repeat writes the same key."""
 
     def __init__(self, client: Client, bucket: str, prefix: str, file_format: str) -> None:
         """Write shards in one of FORMATS to `bucket`, under `prefix`."""
@@ -107,10 +107,10 @@ class S3Shards:
             refusal = refuse_call(self._objects.name, error)
             return [to_failure(result.record, refusal) for result in results]
 
-    def receipt(self, name: str) -> Receipt | None:
+    def find_receipt(self, name: str) -> Receipt | None:
         """Return the receipt of a shard that `write_shard` wrote under this name before; None if there is none.
 
         Raises:
             Exception: S3 did not say whether there is one.
         """
-        return self._objects.receipt(f"{name}.{self._format}")
+        return self._objects.find_receipt(f"{name}.{self._format}")

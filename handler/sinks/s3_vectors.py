@@ -1,4 +1,4 @@
-"""An index of S3 Vectors: each vector is stored under its record's id, so a repeat overwrites it and a deleted record deletes it.
+"""An index of S3 Vectors: each vector is stored under its record's id. So a repeat overwrites it, and a deleted record deletes it.
 
 IAM: s3vectors:PutVectors, s3vectors:DeleteVectors and s3vectors:GetIndex on the index.
 """
@@ -25,7 +25,7 @@ MOST_METADATA_KEYS, MOST_METADATA_BYTES, MOST_FILTERABLE_BYTES = 50, 40 * 1024, 
 LONGEST_KEY = 1024
 
 FAULTS_OF_A_VECTOR = {"ValidationException", "SerializationException", "ParamValidationError"}
-"""Errors, by the names of S3 Vectors and botocore, for which one vector of the call is to blame. Halving the call finds it."""
+"""The names of errors of S3 Vectors and botocore that one vector of a call causes. Halving the call finds that vector."""
 BYTES_AROUND_A_VECTOR = 64
 """The field names and brackets of one vector in a call."""
 MOST_CALLS = 100
@@ -34,7 +34,7 @@ MOST_CALLS = 100
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """The properties of an index. Without the right to ask, dimension and non-filterable metadata are None."""
+    """The properties of an index. Without the right to read them, `dimension` and `non_filterable` are None."""
 
     dimension: int | None = None
     non_filterable: frozenset[str] | None = None
@@ -47,7 +47,7 @@ class S3Vectors:
     float32_only = True
 
     def __init__(self, client: Client, bucket: str, index: str) -> None:
-        """Ask once what the index accepts. If that is not allowed, S3 Vectors refuses unfit vectors itself."""
+        """Read the properties of the index. If that is not allowed, S3 Vectors refuses unfit vectors itself."""
         self._client = client
         self._address = {"vectorBucketName": bucket, "indexName": index}
         self._name = f"The index {index}"
@@ -59,7 +59,7 @@ class S3Vectors:
         vectors: dict[str, tuple[Result, dict[str, Any], int]] = {}
         for result in results:
             metadata = to_storable(result.record.metadata)
-            if reason := self._reason_against(result, metadata):
+            if reason := self._find_reason(result, metadata):
                 failures.append(to_failure(result.record, Refusal(reason, transient=False)))
                 continue
             # The shortest decimals that read back as the same float32 take half the bytes of their float64.
@@ -74,21 +74,21 @@ class S3Vectors:
             failures += [to_failure(batch[position][0].record, refusal) for position, refusal in sorted(refused.items())]
         return failures
 
-    def delete(self, gone: Sequence[Deleted]) -> list[Failure]:
-        """Delete the vectors of deleted records, each of which has another id. An id that no index accepts is skipped."""
+    def delete(self, deleted: Sequence[Deleted]) -> list[Failure]:
+        """Delete the vectors of deleted records, whose ids all differ. An id that no index accepts is skipped."""
         failures: list[Failure] = []
-        deletable = [one for one in gone if 1 <= len(one.id) <= LONGEST_KEY]
+        deletable = [record for record in deleted if 1 <= len(record.id) <= LONGEST_KEY]
         for batch in batched(deletable, VECTORS_PER_CALL, strict=False):
             try:
-                response = self._client.delete_vectors(**self._address, keys=[one.id for one in batch])
+                response = self._client.delete_vectors(**self._address, keys=[record.id for record in batch])
                 _ = response["ResponseMetadata"]["HTTPStatusCode"]  # as in _put
             except Exception as error:  # noqa: BLE001 - after any error at all, the vectors may not have been deleted
                 refusal = refuse_call(self._name, error)
-                failures += [to_failure(one, refusal) for one in batch]
+                failures += [to_failure(record, refusal) for record in batch]
         return failures
 
     def _put(self, vectors: Sequence[dict[str, Any]]) -> dict[int, Refusal]:
-        """Put vectors; return the refusals, by the position of the vector. A refused call is halved until the cause is found."""
+        """Put vectors; return the refusals by position. A refused call is halved until the faulty vector is found."""
         refused: dict[int, Refusal] = {}
         ranges, calls = [range(len(vectors))], 0
         while ranges:
@@ -112,8 +112,8 @@ class S3Vectors:
                     ranges += [positions[middle:], positions[:middle]]
         return refused
 
-    def _reason_against(self, result: Result, metadata: Mapping[str, Any]) -> str | None:
-        """Return why the index will refuse a result, or None if nothing known speaks against it."""
+    def _find_reason(self, result: Result, metadata: Mapping[str, Any]) -> str | None:
+        """Return the reason for which the index will refuse a result; None if no reason is known."""
         vector, size = result.vector, len(to_json(metadata))
         non_filterable = self._index.non_filterable
         filterable = len(to_json({name: metadata[name] for name in metadata.keys() - (non_filterable or ())}))
@@ -154,7 +154,7 @@ class S3Vectors:
             return Index(
                 index["dimension"], frozenset(configured.get("nonFilterableMetadataKeys", ())), index["distanceMetric"] == "cosine"
             )
-        except Exception as error:  # noqa: BLE001 - writing needs no answer to this question
+        except Exception as error:  # noqa: BLE001 - vectors can be written without these properties
             telemetry.log("index_not_described", error=error_name(error))
             return Index()
 

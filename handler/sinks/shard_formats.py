@@ -45,9 +45,9 @@ FORMATS: Mapping[str, Format] = {"jsonl": to_jsonl, "parquet": to_parquet}
 
 
 def name_shard(results: Sequence[Result]) -> str:
-    """Return a name that the same records, embedded with the same options, have again on every machine.
+    """Return a name for a shard. The same records with the same options give the same name on every machine.
 
-    It depends on the input, not on the vectors: another kind of CPU may compute other last bits.
+    It depends on the input, not on the vectors, because another kind of CPU may compute other last bits.
     """
     inputs = [[result.record.id, result.record.text, astuple(result.record.options), result.record.metadata] for result in results]
     return hashlib.sha256(to_json(inputs)).hexdigest()[:32]

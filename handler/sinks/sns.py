@@ -1,4 +1,4 @@
-"""An SNS topic, as failure destination: one message for each record.
+"""An SNS topic as a failure destination: one message for each record.
 
 IAM: sns:Publish on the topic.
 """
@@ -29,7 +29,7 @@ class Topic:
     def send(self, messages: Sequence[Message]) -> dict[int, Refusal]:
         """Publish `messages`; return the refusals, by the position of the message."""
 
-        def send(positions: Sequence[int]) -> dict[int, Refusal]:
+        def send_batch(positions: Sequence[int]) -> dict[int, Refusal]:
             entries = [self._entry(position, messages[position]) for position in positions]
             try:
                 response = self._client.publish_batch(TopicArn=self._arn, PublishBatchRequestEntries=entries)
@@ -43,7 +43,7 @@ class Topic:
                 if position not in published
             }
 
-        return send_in_batches([len(message.body) for message in messages], MESSAGES_PER_CALL, BYTES_PER_CALL, send)
+        return send_in_batches([len(message.body) for message in messages], MESSAGES_PER_CALL, BYTES_PER_CALL, send_batch)
 
     def _entry(self, position: int, message: Message) -> dict[str, Any]:
         entry = {"Id": str(position), "Message": message.body.decode()}

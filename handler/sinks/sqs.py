@@ -33,11 +33,11 @@ class Queue:
         """Send `messages`; return the refusals, by the position of the message."""
         bodies = [escape(message.body) for message in messages]
 
-        def send(positions: Sequence[int]) -> dict[int, Refusal]:
+        def send_batch(positions: Sequence[int]) -> dict[int, Refusal]:
             entries = [self._entry(position, messages[position].id, bodies[position]) for position in positions]
             try:
                 response = self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
-                # If a connection breaks, botocore can return a response without any fields. Only what it lists was sent.
+                # If a connection breaks, botocore can return a response without any fields. Only listed messages were sent.
                 sent = {int(entry["Id"]) for entry in response.get("Successful", [])}
                 failed = {int(entry["Id"]): self._refusal(entry) for entry in response.get("Failed", [])}
             except Exception as error:  # noqa: BLE001 - after any error at all, the messages may not have been sent
@@ -45,7 +45,7 @@ class Queue:
             unlisted = Refusal(f"{self._name} did not say that it accepted it", transient=True)
             return {position: failed.get(position, unlisted) for position in positions if position not in sent}
 
-        return send_in_batches(list(map(len, bodies)), MESSAGES_PER_CALL, BYTES_PER_CALL, send)
+        return send_in_batches(list(map(len, bodies)), MESSAGES_PER_CALL, BYTES_PER_CALL, send_batch)
 
     def _entry(self, position: int, record_id: str, body: bytes) -> dict[str, Any]:
         entry = {"Id": str(position), "MessageBody": body.decode()}

@@ -1,7 +1,7 @@
 """DynamoDB: each vector is written into the item that its text came from, if the item still has that text.
 
-The condition makes a repeat harmless, and never puts an old vector next to a newer text. If the text has changed or the item was
-deleted, another event about that is on its way, and nothing is written. The log says which of the two it was.
+Because of this condition, a repeat is harmless, and an old vector is never next to a newer text. If the text has changed or the
+item was deleted, nothing is written, because another event will report that change. The log says which of the two happened.
 
 IAM: dynamodb:UpdateItem on the table.
 """
@@ -48,7 +48,7 @@ class WriteBack:
     """Writes vectors into one attribute of the items that their texts came from."""
 
     def __init__(self, connect: Callable[..., Client], attribute: str, attribute_format: str) -> None:
-        """Write to `attribute`, in one of ATTRIBUTES. `connect` makes a client; its `region` is the default one if not given."""
+        """Write to `attribute`, in one of ATTRIBUTES. `connect` makes a client, in the default region if `region` is not given."""
         self._connect = connect
         client = connect()
         self._clients = {client.meta.region_name: client}
@@ -57,7 +57,7 @@ class WriteBack:
         self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="write-back")
 
     def write(self, results: Sequence[Result]) -> list[Failure]:
-        """Write each result into its item. If the item's text has changed meanwhile, that is no failure."""
+        """Write each result into its item. It is not a failure if the item's text has changed meanwhile."""
         for item in filter(None, (result.record.origin.item for result in results)):
             region = find_region(item)
             if region not in self._clients:  # made here and not by the threads: botocore makes one client at a time

@@ -25,8 +25,8 @@ BUCKET_SLASHES = 2
 """The slashes of `s3://bucket`."""
 
 
-def objects_of(settings: PipelineSettings, client_of: Callable[[str], Client] | None = None) -> ObjectStore:
-    """Make the pipeline's port for objects: it reads them, defers their rest, and recognizes this pipeline's own output.
+def make_object_store(settings: PipelineSettings, client_of: Callable[[str], Client] | None = None) -> ObjectStore:
+    """Make the object store of a pipeline. It reads objects, defers the rest of an object, and recognizes the pipeline's output.
 
     Args:
         settings: where objects are read and written.
@@ -43,7 +43,7 @@ def objects_of(settings: PipelineSettings, client_of: Callable[[str], Client] | 
         return send_rest(client("sqs"), settings.continuation_queue, stored, offset)
 
     def read(stored: StoredObject) -> Iterator[ObjectLine]:
-        """Yield an object's records. A message can name any object: if reading it is forbidden, it is retried only within INPUT."""
+        """Yield an object's records. If S3 forbids reading it, it is retried only within INPUT: a message can name any object."""
         try:
             yield from records(client("s3"), stored, settings.text_field)
         except Forbidden as error:
@@ -60,10 +60,10 @@ def objects_of(settings: PipelineSettings, client_of: Callable[[str], Client] | 
 
 
 def records(client: Client, stored: StoredObject, text_field: str) -> Iterator[ObjectLine]:
-    """Yield the records of an object, from its offset on. The origin of each names its place instead of quoting it.
+    """Yield the records of an object, from its offset on. The origin of a record has its place in the object, not its text.
 
     Raises:
-        As handler.sources.s3_objects.read_fields.
+        Validation, Backend: for the same reasons as s3_objects.read_fields.
     """
     for start, end, fields in read_fields(client, stored, text_field):
         place = {
@@ -82,7 +82,7 @@ def records(client: Client, stored: StoredObject, text_field: str) -> Iterator[O
 
 
 def send_rest(client: Client, queue: str, stored: StoredObject, offset: int) -> bool:
-    """Send the message that resumes an object at a byte; return whether the queue accepted it."""
+    """Send the message that resumes an object at the byte `offset`; return whether the queue accepted it."""
     body = json.dumps(continuation_of(stored, offset), sort_keys=True, allow_nan=False)
     fifo = {}
     if urlsplit(queue).path.endswith(".fifo"):

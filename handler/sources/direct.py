@@ -1,6 +1,6 @@
 """Plain invocations: `{"inputs": …}`, `{"records": […]}` and Amazon Bedrock's bodies, also from a Task of a state machine.
 
-IAM: no right of the function's own; the caller needs lambda:InvokeFunction.
+IAM: the function needs no right; the caller needs lambda:InvokeFunction.
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
 """Step Functions' Distributed Map: a batch of `Items`, with settings for the batch in its ItemBatcher's `BatchInput`.
 
-IAM: no right of the function's own; the state machine's role needs lambda:InvokeFunction.
+IAM: the function needs no right; the state machine's role needs lambda:InvokeFunction.
 """
 
 import hashlib
@@ -25,8 +25,8 @@ MOST_SECONDS = 86_400
 class BatchInput:
     """The settings of one batch. None means that the deployment's own setting applies.
 
-    `use_cache` is false by default: a corpus has each text once, and to cache a vector costs four times as much as to compute it.
-    The batch must be done so many `seconds` after it `started` (seconds since 1970; by default when it arrives): a state of a
+    `use_cache` is false by default: a corpus has each text once, and caching a vector costs four times as much as computing it.
+    The batch must be done `seconds` after `started` (seconds since 1970; by default the batch's arrival), because a state of a
     workflow can time out long before the function does.
     """
 
@@ -92,12 +92,12 @@ def matches(event: object) -> bool:
 
 
 def records(event: Event, text_field: str, *, use_cache: bool) -> Iterator[Content]:
-    """Yield one content for each item. An item without an `id` is named by its content, so that a repeat has the same name.
+    """Yield one content for each item. The id of an item without an `id` is a hash of its content, so a retry has the same id.
 
-    `use_cache` applies to items that do not say so themselves.
+    `use_cache` applies to items that have no `use_cache` of their own.
     """
     for position, item in enumerate(event["Items"]):
-        is_given = not isinstance(item, dict) or item.get("use_cache") not in (None, "")  # CSV has an empty string
+        is_given = not isinstance(item, dict) or item.get("use_cache") not in (None, "")  # an empty cell of CSV is ""
         fields = item if is_given else item | {"use_cache": use_cache}
         name = str(position) if is_deeper(item, MOST_LEVELS) else _hash(item)
         yield parse_record(fields, name, Origin(position, item), text_field)

@@ -48,7 +48,7 @@ def _parse(record: Mapping[str, Any], text_field: str, name: str) -> list[Conten
 
 
 def parse_change(record: Mapping[str, Any], text_field: str, name: str | int) -> Content:
-    """Return the text of one change, or why there is none. `name` is the source's name for the change.
+    """Return the record of one change, or the content that it has instead of a text. `name` is the source's name for the change.
 
     Raises:
         Exception: the change is not as DynamoDB writes it.
@@ -98,7 +98,7 @@ def to_plain(value: Mapping[str, Any]) -> Any:  # noqa: ANN401 - whatever JSON h
 
 
 def to_botocore(value: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return an attribute of a key as botocore expects it. Lambda has encoded binary values as base64, which botocore does again.
+    """Return an attribute of a key as botocore expects it. Binary values are decoded, because botocore encodes them itself.
 
     Raises:
         ValueError: a binary value is not base64.

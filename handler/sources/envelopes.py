@@ -48,13 +48,13 @@ def open_envelope(fields: Fields, default_id: str, origin: Origin, text_field: s
 
 
 def only_from(event: object, field: str, source: str) -> bool:
-    """Return whether an event is a list of `Records` whose `field` names this source, and nothing else."""
+    """Return whether an event has only a list of `Records`, each of which has `source` in its `field`."""
     records = event.get("Records") if isinstance(event, dict) and len(event) == 1 else None
     return _all_have(records, field, source)
 
 
 def is_notification(fields: Fields) -> bool:
-    """Return whether S3 itself reports objects."""
+    """Return whether this is a notification that S3 sends itself, not through EventBridge."""
     return _all_have(fields.get("Records"), "eventSource", "aws:s3")
 
 
@@ -69,7 +69,7 @@ def is_eventbridge(fields: Fields) -> bool:
 
 
 def read_eventbridge(event: Fields, default_id: str, origin: Origin, text_field: str) -> Iterator[Content]:
-    """Yield the object that S3 reports through EventBridge; for any other source, the event's detail as a record."""
+    """Yield the object that S3 reports through EventBridge. For any other source, yield the event's detail as a record."""
     default_id = str(event.get("id") or default_id)
     detail = event["detail"]
     if event["source"] == OWN_SOURCE:

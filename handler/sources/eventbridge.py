@@ -1,8 +1,8 @@
 """EventBridge: an event's detail is a record.
 
-The invocation is asynchronous: to retry it, the reply raises.
+The invocation is asynchronous: Lambda retries it if the reply raises an exception.
 
-IAM: no right of the function's own; the rule needs lambda:InvokeFunction.
+IAM: the function needs no right; the rule needs lambda:InvokeFunction.
 """
 
 from collections.abc import Iterator
@@ -15,12 +15,12 @@ from handler.sources.isolation import find_text, isolate
 
 
 def matches(event: object) -> bool:
-    """Return whether this is an event of a bus. Events that S3 puts there belong to the S3 source."""
+    """Return whether this is an event of a bus. S3's events on a bus belong to s3.py."""
     return isinstance(event, dict) and is_eventbridge(event) and event["source"] != "aws.s3"
 
 
 def records(event: Event, text_field: str) -> Iterator[Content]:
-    """Yield the record in the detail. Without an `id` of its own, it gets the event's."""
+    """Yield the record in the event's detail. A record without an `id` gets the event's id."""
     name = find_text(event, "id")
     origin = Origin(name, event)
     return isolate(partial(read_eventbridge, event, name, origin, text_field), name, origin)

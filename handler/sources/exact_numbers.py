@@ -12,7 +12,7 @@ LARGEST_EXPONENT = 200
 
 
 def to_exact(text: str) -> int | float | str:
-    """Return a decimal number as an integer or a float; as a string of its digits if a float would lose one.
+    """Return a decimal number as an integer or a float. If a float would lose a digit, return a string of the digits.
 
     Raises:
         ArithmeticError, ValueError: the text is not a finite number.
@@ -30,9 +30,9 @@ def to_exact(text: str) -> int | float | str:
 
 
 def restore_exact_id(fields: dict[str, Any], source: str | bytes) -> dict[str, Any]:
-    """Return the object that was parsed from `source`; if its `id` is a float, with all the digits that the id has there.
+    """Return `fields`, which were parsed from `source`. If their `id` is a float, replace it by a value with all of its digits.
 
-    A float keeps 17 digits, and two different ids must not become one.
+    A float keeps 17 digits, so two different ids could become the same.
     """
     if not isinstance(fields.get("id"), float):
         return fields

@@ -1,6 +1,6 @@
-"""Lines of files: bytes, decompressed if they are gzip, split at line feeds.
+"""Read the lines of a file, which may be a gzip.
 
-Law: bytes in, lines out; holds at most one part and one line of them.
+Law: bytes in, lines out; at most one part and one line are in memory at a time.
 """
 
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from handler.gunzip import MAGIC, GzipError, gunzip
 MOST_RECORD_BYTES = 2_000_000
 """A longer line, or a longer CSV record of several lines, is refused and never held in memory."""
 STEP_BYTES = 1024 * 1024
-"""The bytes that are decompressed, and split into lines, at a time."""
+"""The number of bytes that are decompressed and split into lines at a time."""
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
@@ -30,7 +30,7 @@ class FileContent(Protocol):
 
 
 class TextLine(NamedTuple):
-    """A line without its line end, and its place including the line end. The content is None if the line is too long."""
+    """A line: its content without the line end (None if the line is too long), and its place, which includes the line end."""
 
     start: int
     end: int
@@ -38,7 +38,7 @@ class TextLine(NamedTuple):
 
 
 class Unreadable(Exception):  # noqa: N818 - the end of the reading, not an error of ours
-    """Nothing can be read from here on; the message says why."""
+    """The rest of a file cannot be read; the message says why."""
 
 
 def read_lines(content: FileContent, offset: int) -> Iterator[TextLine]:
@@ -112,7 +112,7 @@ def _inflate(parts: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def find_bad_utf8(line: bytes) -> str:
-    """Return what is wrong with a line's encoding; an empty string if it is UTF-8."""
+    """Return the fault in a line's encoding as the rest of a sentence; an empty string if the line is UTF-8."""
     try:
         line.decode()
     except UnicodeDecodeError as error:

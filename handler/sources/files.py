@@ -1,12 +1,12 @@
 """Files of records: JSONL, CSV and plain text, each of them also as gzip, read as streams of any size.
 
-Each record comes with its place in the file, so that reading can resume after any record. The way down:
+Each record has its place in the file, so that reading can resume after any record. From the top:
 
     read_file            the records of a file, with an id each
     _jsonl, _csv, _text  the records of one kind of file
     file_lines.py        lines, decompressed if the file is a gzip
 
-Law: bytes in, fields out; knows nothing of where bytes come from, and holds at most one record of them.
+Law: bytes in, fields out; knows nothing of where the bytes come from. At most one record is in memory at a time.
 """
 
 import csv
@@ -24,7 +24,7 @@ type Fields = dict[str, Any]
 
 
 class FileRecord(NamedTuple):
-    """A record's fields, or why it has none, and its place: the decompressed bytes from `start` to `end`.
+    """A record's fields, or the failure to read them, and its place: the decompressed bytes from `start` to `end`.
 
     Reading can resume at any `end`.
     """
@@ -35,7 +35,7 @@ class FileRecord(NamedTuple):
 
 
 class _TooLong(Exception):  # noqa: N818 - never leaves this module
-    """A record is too long, by this line alone or together with the lines before it."""
+    """A record of one or several lines is too long."""
 
 
 def read_file(content: FileContent, kind_of_file: str, text_field: str, offset: int = 0) -> Iterator[FileRecord]:
@@ -79,17 +79,18 @@ def find_file_kind(name: str) -> str:
 
 # --- Kinds of files ---------------------------------------------------------------------------------------
 
-type Place = tuple[int, int, Fields | str]
-"""Start, end, and the fields of a record; or else what is wrong with it, as the rest of the sentence "The record at byte 7 …"."""
+type RawRecord = tuple[int, int, Fields | str]
+"""The start, the end and the fields of a record. A record that cannot be read has a string in place of the fields: its fault, as
+the rest of the sentence "The record at byte 7 …"."""
 
 
-def _until_damage(places: Iterator[Place], offset: int) -> Iterator[Place]:
-    """Yield the places; if the rest of the file is damaged, yield a last place that says so."""
+def _until_damage(records: Iterator[RawRecord], offset: int) -> Iterator[RawRecord]:
+    """Yield the records. If the rest of the file is damaged, yield a last record with that fault."""
     end = offset
     try:
-        for place in places:
-            end = place[1]
-            yield place
+        for record in records:
+            end = record[1]
+            yield record
     except Unreadable as error:
         yield end, end, str(error)
 
@@ -97,7 +98,7 @@ def _until_damage(places: Iterator[Place], offset: int) -> Iterator[Place]:
 TOO_LONG = f"is longer than {MOST_RECORD_BYTES} bytes"
 
 
-def _jsonl(content: FileContent, text_field: str, offset: int) -> Iterator[Place]:
+def _jsonl(content: FileContent, text_field: str, offset: int) -> Iterator[RawRecord]:
     for start, end, line in read_lines(content, offset):
         if line is None:
             yield start, end, TOO_LONG
@@ -115,7 +116,7 @@ def _object(line: bytes, text_field: str) -> Fields | str:
     return restore_exact_id(fields, line) if isinstance(fields, dict) else f"must be a JSON object. Given: {kind(fields)}"
 
 
-def _text(content: FileContent, text_field: str, offset: int) -> Iterator[Place]:
+def _text(content: FileContent, text_field: str, offset: int) -> Iterator[RawRecord]:
     for start, end, line in read_lines(content, offset):
         if line is None:
             yield start, end, TOO_LONG
@@ -123,8 +124,8 @@ def _text(content: FileContent, text_field: str, offset: int) -> Iterator[Place]
             yield start, end, find_bad_utf8(line) or {text_field: line.decode().removesuffix("\r")}
 
 
-def _csv(content: FileContent, text_field: str, offset: int) -> Iterator[Place]:
-    """Yield records under the names in the header. A quoted value may contain line ends, so a record may have several lines."""
+def _csv(content: FileContent, text_field: str, offset: int) -> Iterator[RawRecord]:
+    """Yield records whose fields have the header's names. A quoted value may have line ends, so a record may have several lines."""
     records = _csv_records(content, 0)
     header = next(records, None)
     if header is None:
@@ -143,12 +144,12 @@ def _csv(content: FileContent, text_field: str, offset: int) -> Iterator[Place]:
         elif len(values) != len(names):
             yield start, end, f"has {len(values)} fields; the header has {len(names)}"
         else:
-            # An empty cell means that the field is not given; an empty text is kept, to be refused as empty.
+            # An empty cell means that the field is not given. An empty text is kept, because it is refused later.
             yield start, end, {name: value for name, value in zip(names, values, strict=True) if value or name == text_field}
 
 
 def _csv_records(content: FileContent, offset: int) -> Iterator[tuple[int, int, list[str] | str]]:
-    """Yield the values of each record. csv.reader takes only the lines of one record at a time, so its end is known."""
+    """Yield each record's place and values. csv.reader takes only the lines of one record at a time, so its end is known."""
     # This sets the limit of all readers in this process. The default is 131,072 characters.
     csv.field_size_limit(MOST_RECORD_BYTES)
     lines = _CsvLines(read_lines(content, offset))
@@ -168,7 +169,7 @@ def _csv_records(content: FileContent, offset: int) -> Iterator[tuple[int, int, 
 
 
 class _CsvLines:
-    """Lines for csv.reader. It keeps the place of the current record, and whether its lines are UTF-8."""
+    """Lines for csv.reader. It keeps the place of the current record, and the first fault in the encoding of its lines."""
 
     def __init__(self, lines: Iterator[TextLine]) -> None:
         self._lines = lines
@@ -198,5 +199,5 @@ class _CsvLines:
         return line.content.decode(errors="surrogateescape") + "\n"
 
 
-KINDS: Mapping[str, Callable[[FileContent, str, int], Iterator[Place]]] = {"jsonl": _jsonl, "csv": _csv, "text": _text}
+KINDS: Mapping[str, Callable[[FileContent, str, int], Iterator[RawRecord]]] = {"jsonl": _jsonl, "csv": _csv, "text": _text}
 ENDINGS: Mapping[str, str] = {"jsonl": "jsonl", "ndjson": "jsonl", "csv": "csv", "txt": "text"}

@@ -1,6 +1,6 @@
-"""Isolation: a record that cannot be read fails alone, and never its neighbours.
+"""Isolation: a record that cannot be read never fails other records.
 
-Law: knows nothing of what is read.
+Law: knows nothing of the content of records.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +13,7 @@ INCOMPLETE = "The record looks like one of another service, but some of that ser
 
 
 def isolate(read: Callable[[], Iterable[Content]], default_id: str, origin: Origin) -> Iterator[Content]:
-    """Yield what `read` finds in one record; if that raises anything, yield one permanent failure with the reason instead."""
+    """Yield the contents that `read` finds in one record. If `read` raises an exception, yield one permanent failure instead."""
     try:
         found = list(read())
     except EmbeddingError as error:

@@ -1,10 +1,10 @@
-"""Kafka, from Amazon MSK or from brokers of one's own: a record's value is a plain text, a record as JSON, or an envelope.
+"""Kafka, from Amazon MSK or self-managed brokers: a record's value is a plain text, a record as JSON, or an envelope.
 
 The messages of a partition are written in their order. Lambda retries a partition from the first offset that the reply names
 (Lambda developer guide, "Configuring error handling controls for Kafka event sources"). The event source mapping must have
-`FunctionResponseTypes: [ReportBatchItemFailures]`, which needs provisioned mode: without it Lambda takes every reply for success.
+`FunctionResponseTypes: [ReportBatchItemFailures]`, which needs provisioned mode. Otherwise Lambda treats every reply as a success.
 
-IAM, for MSK: kafka:DescribeClusterV2, kafka:GetBootstrapBrokers, and for Lambda's way into the VPC ec2:CreateNetworkInterface,
+IAM, for MSK: kafka:DescribeClusterV2, kafka:GetBootstrapBrokers, and for Lambda's access to the VPC ec2:CreateNetworkInterface,
 ec2:DescribeNetworkInterfaces, ec2:DescribeVpcs, ec2:DeleteNetworkInterface, ec2:DescribeSubnets, ec2:DescribeSecurityGroups.
 """
 
@@ -34,7 +34,7 @@ def matches(event: object) -> bool:
 
 
 def records(event: Event, text_field: str) -> Iterator[Content]:
-    """Yield the contents of all records. One without an `id` is named by its partition and offset."""
+    """Yield the contents of all records. The id of a record without an `id` is its partition and offset."""
     for partition, found in event["records"].items():
         for record in found:
             offset = offset_of(record)

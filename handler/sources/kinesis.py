@@ -1,7 +1,7 @@
 """Kinesis: each record's data is a plain text, a record or an envelope. The stream is read again from the earliest failure.
 
-The Kinesis Producer Library can aggregate many user records in one record of the stream. Each of them is a record here, and its
-default id ends in its position.
+The Kinesis Producer Library can aggregate many user records in one record of the stream. Each user record is a record here. Its
+default id ends with its position.
 
 IAM: kinesis:GetRecords, kinesis:GetShardIterator, kinesis:DescribeStream, kinesis:DescribeStreamSummary, kinesis:ListShards,
 kinesis:ListStreams on the stream.

@@ -1,7 +1,7 @@
 """Aggregated records of the Kinesis Producer Library (KPL): one record of a stream that contains many user records.
 
-AWS publishes the format as "KPL Aggregated Record Format": four bytes that begin no text in UTF-8, a Protocol Buffers message, and
-the MD5 digest of the message.
+AWS publishes the format as "KPL Aggregated Record Format": four bytes that are not valid UTF-8, a Protocol Buffers message, and the
+MD5 digest of the message.
 
 Law: pure functions from bytes to bytes.
 """
@@ -14,10 +14,10 @@ from handler.errors import Validation
 MAGIC = b"\xf3\x89\x9a\xc2"
 DIGEST_BYTES = 16
 RECORDS, DATA = 3, 3
-"""The numbers of two fields: `records` of the message, and `data` of each record. The other fields are about shards."""
+"""The numbers of two fields: `records` in the message, and `data` in each record. The other fields describe shards."""
 VARINT, LENGTH_DELIMITED = 0, 2
 FIXED = {1: 8, 5: 4}
-"""The wire types of Protocol Buffers: a number, bytes after their number, and (FIXED) so many bytes."""
+"""The wire types of Protocol Buffers: a varint, a length followed by that many bytes, and types with a fixed number of bytes."""
 LONGEST_VARINT = 10
 
 

@@ -1,8 +1,8 @@
 """EventBridge Pipes, with this function as enrichment: a list goes in, a list of the same length and order comes out.
 
-A pipe passes on messages of SQS, Kinesis and DynamoDB as it read them, or whatever its input template makes of them.
+A pipe sends messages of SQS, Kinesis and DynamoDB as it read them, or the values that its input template makes from them.
 
-IAM: no right of the function's own; the pipe's role needs lambda:InvokeFunction.
+IAM: the function needs no right; the pipe's role needs lambda:InvokeFunction.
 """
 
 from collections.abc import Callable, Iterator
@@ -41,7 +41,7 @@ def _parse(element: Any, position: int, text_field: str) -> list[Content]:  # no
 
 
 def _only_content(found: list[Content], position: int, element: object) -> Content:
-    """Return the one content of an element. An object has many lines, and an enrichment returns one result for each element."""
+    """Return the only content of an element. An object is refused: it has many lines, and each element must have one result."""
     match found:
         case [content] if not isinstance(content, StoredObject):
             return content

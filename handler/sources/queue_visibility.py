@@ -1,6 +1,6 @@
-"""Failed messages of a queue become visible again after a back-off, instead of after the queue's visibility time-out.
+"""Make failed messages of a queue visible again after a back-off, and not only after the queue's visibility time-out.
 
-That time-out must be six times the function's own (Lambda developer guide, "Using Lambda with Amazon SQS"), which is 90 minutes:
+That time-out must be six times the function's own (Lambda developer guide, "Using Lambda with Amazon SQS"), so it is 90 minutes:
 too long if a sink was busy for a second. The back-off doubles each time that a message is received, up to 15 minutes. So a sink
 that is down for hours gets few requests, and the queue's `maxReceiveCount` is reached late.
 
@@ -32,16 +32,16 @@ type GiveBack = Callable[[Any, Collection[object] | None], None]
 
 
 def backoff_seconds(receives: int) -> int:
-    """Return after how many seconds a message that was received so many times becomes visible again."""
+    """Return the seconds after which a message becomes visible again. `receives` is the number of times that it was received."""
     return min(MOST_SECONDS, FIRST_SECONDS << min(max(receives, 1) - 1, MOST_DOUBLINGS))
 
 
 def make_give_back(connect: Callable[..., Client] = connect, delay: Callable[[int], int] = backoff_seconds) -> GiveBack:
-    """Make the function that gives messages back. Clients are made at the first failure, and kept.
+    """Make the function that gives messages back to their queues. A client is made at the first failure, and kept.
 
     Args:
         connect: makes a client; tests pass their own.
-        delay: returns seconds for the number of times that a message was received.
+        delay: returns the seconds of the back-off for the number of times that a message was received.
     """
 
     @cache

@@ -1,6 +1,6 @@
-"""Records from fields: the text, the id, the options and the metadata of one record.
+"""Make records from fields: the text, the id, the options and the metadata of one record.
 
-Law: pure functions; fields that make no record give a failure with the reason, never an exception.
+Law: pure functions. Fields that cannot be a record give a failure with the reason, never an exception.
 """
 
 import math
@@ -15,18 +15,18 @@ from handler.records import Failure, Origin, Record
 
 TEXT_FIELD = "inputs"
 LONGEST_TEXT = 1 << 20
-"""Characters: as many as fit into the largest message of SQS. More than that is not one text, but a mistake."""
+"""The most characters of a text: as many as fit into the largest message of SQS. A longer text is probably a mistake."""
 SWITCHES = frozenset({"normalize", "truncate", "use_cache"})
 OPTIONS = SWITCHES | {"prompt_name", "truncation_direction", "dimensions", "output_dtype"}
 WORDS = {"true": True, "false": False}
 LONGEST_NUMBER = 9
-"""Digits. No vector has so many dimensions."""
+"""The most digits of `dimensions`. No vector has that many dimensions."""
 
 type Fields = Mapping[str, Any]
 
 
 def parse_record(fields: Any, default_id: str, origin: Origin, text_field: str) -> Record | Failure:  # noqa: ANN401 - whatever JSON holds
-    """Make a record of its fields. A record without an `id` gets `default_id`."""
+    """Make a record from its fields. A record without an `id` gets `default_id`."""
     try:
         if not isinstance(fields, dict):
             msg = f"A record must be an object. Given: {kind(fields)}"
@@ -40,7 +40,7 @@ def parse_record(fields: Any, default_id: str, origin: Origin, text_field: str) 
 
 
 def add_metadata(record: Record, metadata: Fields) -> Record | Failure:
-    """Add metadata to a record. Refuse what cannot be written as JSON: in a sink, it would fail the whole shard."""
+    """Add metadata to a record. Refuse metadata that cannot be written as JSON, because in a sink it would fail the whole shard."""
     if not metadata:
         return record
     if is_deeper(metadata, MOST_LEVELS):
@@ -55,7 +55,7 @@ def add_metadata(record: Record, metadata: Fields) -> Record | Failure:
 
 
 def _given_options(fields: Fields) -> dict[str, Any]:
-    """Return the options among the fields. In CSV all of them are strings, and an empty string means that there is no option."""
+    """Return the options among the fields. In CSV all options are strings, and an empty string means that there is no option."""
     return {name: _option(name, fields[name]) for name in OPTIONS & fields.keys() if fields[name] != ""}
 
 

@@ -1,4 +1,4 @@
-"""Replies: how a source learns what to retry, either by the names of messages or by an exception.
+"""Report the failures to retry to a source, either by the names of messages or by an exception.
 
 Law: pure functions.
 """
@@ -10,7 +10,7 @@ from handler.errors import Unfinished
 from handler.records import Failure
 
 LONGEST_SEQUENCE = 128
-"""Digits of a sequence number of Kinesis, which usually has 56."""
+"""The most digits of a sequence number of Kinesis. Usually it has 56."""
 
 type BatchItemFailures = dict[str, list[dict[str, Any]]]
 """Lambda's reply for a queue or a stream: `batchItemFailures` names the messages to retry."""
@@ -32,13 +32,13 @@ def name_first_of_stream(failures: Sequence[Failure]) -> BatchItemFailures:
 
 
 def _sequence(name: object) -> int:
-    """Return a record's place in its stream. A name that is no number comes first: it makes Lambda send the whole batch again."""
+    """Return a record's place in its stream. A name that is no number comes first, because Lambda then retries the whole batch."""
     digits = str(name)
     return int(digits) if digits.isdecimal() and len(digits) <= LONGEST_SEQUENCE else -1
 
 
 def raise_if_unfinished(failures: Sequence[Failure]) -> None:
-    """Raise if there is anything to retry: an asynchronous invocation is retried only if the function raises.
+    """Raise an exception if there are failures, because an asynchronous invocation is retried only after an exception.
 
     Raises:
         Unfinished: there are failures.

@@ -1,9 +1,10 @@
-"""Objects of S3, of any size, read in parts.
+"""Read objects of S3, of any size, in parts.
 
-Each part is one request. While its records are embedded, no connection is open; a broken connection costs one part.
+Each part is one request. While its records are embedded, no connection is open. After a broken connection, only one part is read
+again.
 
-IAM: s3:GetObject on the objects, and s3:GetObjectVersion if versions are named; s3:ListBucket on the bucket. Without the latter, S3
-answers 403 instead of 404 for a deleted object. That looks like a missing right, which is retried.
+IAM: s3:GetObject on the objects, and s3:GetObjectVersion if versions are named; s3:ListBucket on the bucket. Without s3:ListBucket,
+S3 responds with 403 instead of 404 for a deleted object. That looks like a missing right, which is retried.
 """
 
 import time
@@ -19,23 +20,23 @@ from handler.sources.files import FileRecord, find_file_kind, read_file
 PART_BYTES = 8 * 1024 * 1024
 """An object of 500 MB takes 60 requests; a million of such requests cost $0.40."""
 ATTEMPTS = 3
-"""Attempts at each part, with pauses of 0.2 and 0.4 s. botocore's own retries end when a response begins."""
+"""The number of attempts to read a part, with pauses of 0.2 and 0.4 s. botocore does not retry once a response has begun."""
 PAUSE_SECONDS = 0.2
 FORBIDDEN, NOT_FOUND, CHANGED, BEYOND_THE_END = 403, 404, 412, 416
 
 
 class Forbidden(Backend):
-    """S3 answers 403: the right to read the object is missing, or it does not exist and the right to know that is missing."""
+    """S3 responds with 403: the right to read the object is missing, or it does not exist and the right to list it is missing."""
 
 
 def read_fields(client: Client, stored: StoredObject, text_field: str) -> Iterator[FileRecord]:
-    """Yield the records of an object, from its offset on: their fields or why they have none, and their bytes.
+    """Yield the records of an object, from its offset on: their places, and their fields or the failure to read them.
 
-    Offsets count decompressed bytes. In a gzip, everything before the first one is decompressed again.
+    Offsets count decompressed bytes. In a gzip, everything before the offset is decompressed again.
 
     Raises:
         Validation: the name has no known ending, or the object was deleted or overwritten.
-        Forbidden: S3 answers 403.
+        Forbidden: S3 responds with 403.
         Backend: S3 cannot be reached, or fails.
     """
     return read_file(ObjectContent(client, stored), find_file_kind(stored.key), text_field, stored.offset)
@@ -45,20 +46,20 @@ class ObjectContent:
     """The bytes of one state of an object: of the given version or ETag, or of the first ETag that S3 returns."""
 
     def __init__(self, client: Client, stored: StoredObject) -> None:
-        """Read `stored`."""
+        """Read `stored` with `client`."""
         self._client = client
         self._stored = stored
 
     @property
     def name(self) -> str:
-        """The key."""
+        """The object's key."""
         return self._stored.key
 
     def read(self, offset: int) -> Iterator[bytes]:
         """Yield the bytes from `offset` on, part by part.
 
         Raises:
-            Validation, Backend: as `read_fields`.
+            Validation, Backend: for the same reasons as `read_fields`.
         """
         while part := self._part(offset):
             yield part
@@ -67,7 +68,7 @@ class ObjectContent:
                 return
 
     def _part(self, offset: int) -> bytes:
-        """Return the next PART_BYTES, or as many as there are; nothing at the end."""
+        """Return the next part, of at most PART_BYTES; it is empty at the end of the object."""
         for attempt in range(ATTEMPTS):
             try:
                 return self._get(offset)
@@ -104,9 +105,9 @@ class ObjectContent:
 
 
 FAULTS_OF_THE_ADDRESS = {"InvalidBucketName", "KeyTooLongError", "InvalidArgument", "ParamValidationError", "MethodNotAllowed"}
-"""Errors, by the names of S3 and botocore, that no retry changes. `MethodNotAllowed` means that the version is a delete marker."""
+"""Errors of S3 and botocore, by name, that a retry cannot change. `MethodNotAllowed`: the version is a delete marker."""
 PERMANENT_STATUSES = {
     NOT_FOUND: "{} does not exist any more",
     CHANGED: "{} was overwritten since its event",
 }
-"""The sentences for statuses of S3 that no retry changes."""
+"""The sentences for statuses of S3 that a retry cannot change."""

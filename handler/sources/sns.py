@@ -1,8 +1,8 @@
 """SNS: each notification holds a plain text, a record or an envelope.
 
-The invocation is asynchronous: to retry it, the reply raises.
+The invocation is asynchronous: Lambda retries it if the reply raises an exception.
 
-IAM: no right of the function's own; the topic needs lambda:InvokeFunction.
+IAM: the function needs no right; the topic needs lambda:InvokeFunction.
 """
 
 from collections.abc import Iterator

@@ -31,7 +31,7 @@ def _parse(message: dict[str, Any], origin: Origin, text_field: str) -> Iterator
 
 
 def origin_of(message: dict[str, Any]) -> Origin:
-    """Return a message's id, its FIFO group, and the original for the failure destination, which has no use for the handle."""
+    """Return the origin of a message: its id, its FIFO group, and the message without its receipt handle, which expires."""
     original = {name: value for name, value in message.items() if name != "receiptHandle"}
     is_fifo = find_text(message, "eventSourceARN").endswith(".fifo")
     return Origin(

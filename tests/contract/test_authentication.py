@@ -13,7 +13,7 @@ from handler.bootstrap import load_keys
 from handler.config import KeySettings
 from handler.functions.api import make_handler
 from handler.http.routes import PAGE_PATHS
-from handler.keys import REFRESH_SECONDS, UNKNOWN_KEY_REFRESH_SECONDS, FixedKeys, SecretKeys, versions_of
+from handler.keys import REFRESH_SECONDS, UNKNOWN_KEY_REFRESH_SECONDS, FixedKeys, SecretKeys, read_keys
 from handler.service import Service
 from tests.conftest import INT8, Client, Reply, serve
 from tests.contract.example_requests import event
@@ -261,7 +261,7 @@ def test_the_current_and_the_previous_version_of_the_secret_are_valid(
     """Older versions are not valid. A secret that was never rotated has only one version."""
     client = Client(make_handler(service, load_keys({"API_KEYS_SECRET": secrets_manager("oldest", "older", "newest")})))
     assert [authorized(client, f"Bearer {key}").status for key in ("newest", "older", "oldest")] == [200, 200, 401]
-    assert versions_of(secrets_manager("only\n")) == {"only": ""}
+    assert read_keys(secrets_manager("only\n")) == {"only": ""}
 
 
 def test_a_secret_can_hold_several_keys_each_revocable_by_itself(

@@ -162,7 +162,7 @@ def test_a_megabyte_of_text_is_truncated_or_refused(client: Client) -> None:
 def test_the_deadline_is_the_shorter_of_the_door_s_patience_and_the_function_s_time(door: FrontDoor) -> None:
     """One second of it is kept for writing the response."""
     alone = door.deadline({"requestContext": {}}, None) - time.monotonic()
-    assert alone == pytest.approx(door.patience_s - 1, abs=0.1)
+    assert alone == pytest.approx(door.patience_seconds - 1, abs=0.1)
     assert door.deadline({"requestContext": {}}, 5000) - time.monotonic() == pytest.approx(4, abs=0.1)
 
 

@@ -38,7 +38,7 @@ def test_the_version_in_azure_s_query_is_ignored(client: Client) -> None:
     """Azure's clients send one with every request."""
     body = json.dumps({"input": "hello"}).encode()
     request = http_api.Request("POST", "/openai/deployments/d/embeddings", "api-version=2024-10-21", [], body, "127.0.0.1", 443)
-    assert client.reply(http_api.event(request, received=datetime.now(UTC), request_id=UUID(int=7))).status == 200
+    assert client.reply(http_api.make_event(request, received=datetime.now(UTC), request_id=UUID(int=7))).status == 200
 
 
 def test_every_response_has_an_id_of_its_own(client: Client) -> None:

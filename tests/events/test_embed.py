@@ -274,5 +274,5 @@ def test_a_job_with_another_input_is_not_resumed(
         Job(corpus, made, text_field, service).run()
     assert str(refused.value) == (
         f"{made}.progress is from a run with another {changed}. "
-        "Give the command what that run was given to resume it, or delete the file to start again"
+        "Give the command the same values to resume that run, or delete the file to start again"
     )

@@ -21,7 +21,7 @@ def converted(
 ) -> dict[str, Any]:
     """Make the event of a request from 203.0.113.7."""
     request = http_api.Request(method, path, query, headers, body, "203.0.113.7", 8080)
-    return http_api.event(request, received=RECEIVED, request_id=REQUEST_ID)
+    return http_api.make_event(request, received=RECEIVED, request_id=REQUEST_ID)
 
 
 def test_a_request_becomes_a_payload_2_event() -> None:
@@ -160,14 +160,14 @@ def test_any_request_becomes_an_event_of_json(headers: list[tuple[str, str]], pa
 def test_bytes_that_are_not_text_survive_the_event(body: bytes) -> None:
     """They are sent as base64."""
     event = converted(("content-type", "application/octet-stream"), body=body)
-    assert http_api.body(event) == body
+    assert http_api.decode_body(event) == body
 
 
 @given(st.text())
 def test_text_survives_the_event(text: str) -> None:
     """The event has the same characters as the UTF-8 of the request."""
     event = converted(("content-type", "text/plain"), body=text.encode(errors="replace"))
-    assert http_api.body(event) == text.encode(errors="replace")
+    assert http_api.decode_body(event) == text.encode(errors="replace")
 
 
 @given(st.integers(200, 599), st.binary(), st.lists(values))
@@ -179,7 +179,7 @@ def test_a_reply_keeps_status_body_and_every_cookie(status: int, body: bytes, co
         "body": base64.b64encode(body).decode(),
         "isBase64Encoded": True,
     }
-    reply = http_api.reply(json.dumps(returned).encode())
+    reply = http_api.make_response(json.dumps(returned).encode())
     assert (reply.status, reply.body) == (status, body)
     assert [value for name, value in reply.headers if name == "set-cookie"] == cookies
     assert ("content-length", str(len(body))) in reply.headers
@@ -188,30 +188,30 @@ def test_a_reply_keeps_status_body_and_every_cookie(status: int, body: bytes, co
 def test_reply_headers_are_the_functions_with_the_gateways_own_length() -> None:
     """A wrong content-length from the function does not reach the client."""
     returned = {"statusCode": 200, "headers": {"X-Count": 3, "Content-Length": "99"}, "body": "é"}
-    assert http_api.reply(json.dumps(returned).encode()).headers == [("x-count", "3"), ("content-length", "2")]
+    assert http_api.make_response(json.dumps(returned).encode()).headers == [("x-count", "3"), ("content-length", "2")]
 
 
 @pytest.mark.parametrize("payload", [b"[[0.1, 0.2]]", b'{"message": "hello"}', b"null"])
 def test_a_reply_without_a_status_is_the_body_of_a_200(payload: bytes) -> None:
     """The gateway infers status and type for format 2.0."""
-    reply = http_api.reply(payload)
+    reply = http_api.make_response(payload)
     assert (reply.status, reply.body) == (200, payload)
     assert ("content-type", "application/json") in reply.headers
 
 
 def test_a_reply_that_is_a_string_is_that_string() -> None:
     """The developer guide shows it without the quotes of JSON."""
-    assert http_api.reply(b'"Hello from Lambda!"').body == b"Hello from Lambda!"
+    assert http_api.make_response(b'"Hello from Lambda!"').body == b"Hello from Lambda!"
 
 
 @pytest.mark.parametrize("payload", [b"not JSON", b'{"statusCode": "many"}', b'{"statusCode": null}'])
 def test_a_payload_that_is_no_response_is_refused(payload: bytes) -> None:
     """The gateway answers 500 then."""
     with pytest.raises((ValueError, TypeError)):
-        http_api.reply(payload)
+        http_api.make_response(payload)
 
 
 def test_the_gateways_own_answers_are_a_message() -> None:
     """Clients get the same JSON on AWS."""
-    reply = http_api.message(413, "Request Entity Too Large")
+    reply = http_api.make_gateway_response(413, "Request Entity Too Large")
     assert (reply.status, reply.body) == (413, b'{"message":"Request Entity Too Large"}')

@@ -9,7 +9,7 @@ import pytest
 from botocore.stub import Stubber
 
 from events.aws import LocalAWS
-from events.redrive import Stack, invocations, queue, rules, stream
+from events.redrive import Stack, redrive_invocations, redrive_queue, redrive_rules, redrive_stream
 from handler.kinds import PIPELINE, Event, kind_of, resolve
 from tests.pipelines.lambda_front import LambdaFront
 
@@ -79,7 +79,7 @@ def test_messages_of_the_queue_are_moved_back_by_sqs() -> None:
             "get_queue_attributes", {"Attributes": {"QueueArn": arn}}, {"QueueUrl": "https://queue", "AttributeNames": ["QueueArn"]}
         )
         stub.add_response("start_message_move_task", {"TaskHandle": "handle"}, {"SourceArn": arn})
-        assert queue(Stack({"QueueDeadLetters": "https://queue"}, lambda _: sqs)).startswith("SQS moves them")
+        assert redrive_queue(Stack({"QueueDeadLetters": "https://queue"}, lambda _: sqs)).startswith("SQS moves them")
         stub.assert_no_pending_responses()
 
 
@@ -87,7 +87,7 @@ def test_events_that_eventbridge_could_not_send_are_sent_to_the_queue(given: Giv
     """The dead letter is the event itself."""
     event = {"detail-type": "Object Created", "detail": {"object": {"key": "new/a.jsonl"}}}
     letter(given, "RuleDeadLetters", event)
-    assert rules(given[1]) == "1 put back, 0 left"
+    assert redrive_rules(given[1]) == "1 put back, 0 left"
     assert held(given, "SourceQueue") == [event]
     assert count(given, "RuleDeadLetters") == 0
 
@@ -98,7 +98,7 @@ def test_failed_asynchronous_invocations_are_invoked_again(given: Given) -> None
     record = {"version": "1.0", "requestContext": {"condition": "RetriesExhausted"}, "requestPayload": event, "responsePayload": {}}
     events = reply_with(given, lambda _: None)
     letter(given, "DeadLetters", record)
-    assert invocations(given[1]) == "1 put back, 0 left"
+    assert redrive_invocations(given[1]) == "1 put back, 0 left"
     assert events == [event]
     assert count(given, "DeadLetters") == 0
 
@@ -143,7 +143,7 @@ def test_records_of_a_stream_are_read_again(given: Given, made: Callable[[LocalA
     """They have the same names as in Lambda's events, so that a vector is overwritten and not added."""
     letter(given, "StreamDeadLetters", made(given[0]))
     events = reply_with(given, lambda _: {"batchItemFailures": []})
-    assert stream(given[1]) == "1 put back, 0 left"
+    assert redrive_stream(given[1]) == "1 put back, 0 left"
     kind = kind_of(events[0], PIPELINE)
     assert kind.name == source
     assert len(list(resolve(kind.records)(events[0], "inputs"))) == 2
@@ -155,7 +155,7 @@ def test_a_dead_letter_that_fails_again_stays_in_its_queue(given: Given) -> None
     """The command prints the reason."""
     letter(given, "StreamDeadLetters", kinesis(given[0]))
     reply_with(given, lambda event: {"batchItemFailures": [{"itemIdentifier": event["Records"][0]["kinesis"]["sequenceNumber"]}]})
-    assert stream(given[1]).startswith("0 put back, 1 left\n  left: failed again from record ")
+    assert redrive_stream(given[1]).startswith("0 put back, 1 left\n  left: failed again from record ")
     assert count(given, "StreamDeadLetters") == 1
 
 
@@ -164,5 +164,5 @@ def test_a_dead_letter_whose_records_the_stream_no_longer_has_stays_in_its_queue
     made = kinesis(given[0])
     made["KinesisBatchInfo"]["batchSize"] = 3
     letter(given, "StreamDeadLetters", made)
-    assert stream(given[1]) == "0 put back, 1 left\n  left: the stream has 2 of its 3 records left"
+    assert redrive_stream(given[1]) == "0 put back, 1 left\n  left: the stream has 2 of its 3 records left"
     assert count(given, "StreamDeadLetters") == 1

@@ -29,7 +29,11 @@ def takers(event: object) -> list[Kind]:
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
 def test_every_name_in_the_table_can_be_imported(kind: Kind) -> None:
     """A row's names are imported when its first event arrives, which is too late to find a spelling mistake."""
-    named = [kind.matches, kind.handler, *([kind.records, kind.reply] if kind.handler.endswith("messages:make_handler") else [])]
+    named = [
+        kind.matches,
+        kind.make_handler,
+        *([kind.records, kind.reply] if kind.make_handler.endswith("messages:make_handler") else []),
+    ]
     assert all(callable(resolve(name)) for name in named)
     assert set(kind.functions) <= {API, PIPELINE}
     assert all((ROOT / f"handler/functions/{function}.py").exists() for function in kind.functions)
@@ -67,7 +71,7 @@ def test_events_of_other_kinds_have_none_and_are_refused_by_name(name: str) -> N
 def test_the_http_function_refuses_events_of_the_pipeline(name: str) -> None:
     """It has no sink."""
     with pytest.raises(
-        Validation, match=r"^This function answers HTTP requests, \{\"inputs\": …\} and \{\"records\": \[…\]\}\. Given: "
+        Validation, match=r"^This function takes HTTP requests, \{\"inputs\": …\} and \{\"records\": \[…\]\}\. Given: "
     ):
         kind_of(EVENTS[name], API)
 

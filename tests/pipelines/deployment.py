@@ -1,4 +1,4 @@
-"""The pipeline function as a deployment makes it, two texts, and vectors read back from each sink."""
+"""The pipeline function as a deployment makes it, its sinks, and the texts of the example events."""
 
 import io
 import json
@@ -12,6 +12,7 @@ from handler.bootstrap import Handler
 from handler.functions.pipeline import make_handler
 from handler.functions.setup import Setup
 from handler.service import Service
+from tests.handler.known_events import EVENTS
 from tests.pipelines.poller import Queue
 from tests.secrecy import overheard
 
@@ -19,6 +20,21 @@ TEXTS = ("Today is a sunny day and I will get some ice cream.", "It rained all m
 
 type Found = Mapping[str, Any]
 type Read = Callable[[], Found]
+
+
+EXPECTED: dict[str, dict[str, str]] = {
+    "sqs": {"059f36b4-87a3-44ab-83d2-661970000001": TEXTS[0], "weather-2": TEXTS[1], "sns-in-sqs": TEXTS[1]},
+    "sqs_fifo": {"weather-0": TEXTS[0], "weather-1": TEXTS[1], "weather-2": TEXTS[0]},
+    "sns": {"weather-1": TEXTS[0]},
+    "eventbridge": {"weather-1": TEXTS[0]},
+    "kinesis": {EVENTS["kinesis"]["Records"][0]["eventID"]: TEXTS[0], "weather-2": TEXTS[1]},
+    "kinesis_aggregated": {f"{EVENTS['kinesis_aggregated']['Records'][0]['eventID']}:0": TEXTS[0], "weather-2": TEXTS[1]},
+    "dynamodb": {"weather-1": TEXTS[0], "weather-2": TEXTS[1]},
+    "s3": {"weather-1": TEXTS[0], "weather-2": TEXTS[1]},
+    "s3_eventbridge": {"weather-1": TEXTS[0], "weather-2": TEXTS[1]},
+    "distributed_map": {"1": TEXTS[0], "2": TEXTS[1]},
+}
+"""The texts of each example event, by the ids of their records."""
 
 
 def s3_jsonl(aws: LocalAWS, name: str) -> tuple[str, Read]:

@@ -124,7 +124,7 @@ class MemoryShards(Memory):
     files: dict[str, list[str]] = field(default_factory=dict)
     repeated: list[str] = field(default_factory=list)
 
-    def receipt(self, name: str) -> object:
+    def find_receipt(self, name: str) -> object:
         return name if name in self.files else None
 
     def write_shard(self, results: Sequence[Result], name: str) -> object:

@@ -32,7 +32,7 @@ import numpy as np
 from events.aws import LocalAWS
 from handler.functions.pipeline import make_handler
 from handler.functions.setup import Setup
-from handler.pipeline.ports import Erasable, FailureDestination, Sink
+from handler.pipeline.ports import DeletingSink, FailureDestination, Sink
 from handler.records import Deleted, Failure, Record, Result
 from handler.sinks.s3_shards import S3Shards
 from tests.handler.functions.fake_lambda import Context
@@ -101,7 +101,7 @@ class MortalSink:
         return [throttled(result.record) for result in results if id(result) in refused]
 
     def delete(self, gone: Sequence[Deleted]) -> list[Failure]:
-        assert isinstance(self.sink, Erasable)
+        assert isinstance(self.sink, DeletingSink)
         refused = {one.id for one in gone if self.chance.random() < REFUSED}
         assert not self.sink.delete([one for one in gone if one.id not in refused])
         self.fate.at("deleted")
@@ -123,8 +123,8 @@ class MortalShards:
     def write(self, results: Sequence[Result]) -> list[Failure]:
         return self.sink.write(results)
 
-    def receipt(self, name: str) -> object:
-        return self.sink.receipt(name)
+    def find_receipt(self, name: str) -> object:
+        return self.sink.find_receipt(name)
 
     def write_shard(self, results: Sequence[Result], name: str) -> object:
         self.fate.at("half written")  # S3 stores an object whole or not at all

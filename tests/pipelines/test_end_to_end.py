@@ -13,24 +13,10 @@ from events.invoke import DOCUMENT, PASSAGES
 from handler.service import Options, Service
 from tests.handler.functions.fake_lambda import Context
 from tests.handler.known_events import EVENTS
-from tests.pipelines.deployment import TEXTS, Read, eventbridge, function, s3_jsonl, s3_parquet, s3_vectors, sqs
+from tests.pipelines.deployment import EXPECTED, TEXTS, Read, eventbridge, function, s3_jsonl, s3_parquet, s3_vectors, sqs
 from tests.pipelines.fakes import FakeService
 from tests.pipelines.poller import Queue, poll
 from tests.secrecy import say
-
-EXPECTED: dict[str, dict[str, str]] = {
-    "sqs": {"059f36b4-87a3-44ab-83d2-661970000001": TEXTS[0], "weather-2": TEXTS[1], "sns-in-sqs": TEXTS[1]},
-    "sqs_fifo": {"weather-0": TEXTS[0], "weather-1": TEXTS[1], "weather-2": TEXTS[0]},
-    "sns": {"weather-1": TEXTS[0]},
-    "eventbridge": {"weather-1": TEXTS[0]},
-    "kinesis": {EVENTS["kinesis"]["Records"][0]["eventID"]: TEXTS[0], "weather-2": TEXTS[1]},
-    "kinesis_aggregated": {f"{EVENTS['kinesis_aggregated']['Records'][0]['eventID']}:0": TEXTS[0], "weather-2": TEXTS[1]},
-    "dynamodb": {"weather-1": TEXTS[0], "weather-2": TEXTS[1]},
-    "s3": {"weather-1": TEXTS[0], "weather-2": TEXTS[1]},
-    "s3_eventbridge": {"weather-1": TEXTS[0], "weather-2": TEXTS[1]},
-    "distributed_map": {"1": TEXTS[0], "2": TEXTS[1]},
-}
-"""The texts of each example event, by the ids of their records."""
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -15,11 +15,8 @@ from handler.functions.setup import Setup
 from handler.service import Options, Service
 from tests.conftest import INT8, serve
 from tests.handler.known_events import EVENTS
-from tests.pipelines.deployment import TEXTS, Read, eventbridge, function, s3_jsonl, s3_parquet, s3_vectors, sqs
+from tests.pipelines.deployment import EXPECTED, Read, eventbridge, function, s3_jsonl, s3_parquet, s3_vectors, sqs
 from tests.secrecy import say
-
-EXPECTED = {"059f36b4-87a3-44ab-83d2-661970000001": TEXTS[0], "weather-2": TEXTS[1], "sns-in-sqs": TEXTS[1]}
-"""The texts of the example event of SQS, by the ids of its records."""
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +35,7 @@ def test_a_sink_gets_vectors_of_the_deployment_s_type(
         aws.client("s3").create_bucket(Bucket=bucket)
     uri, read = sink(aws, bucket)
     assert function(small, SINK=uri, OUTPUT_DTYPE="int8")(EVENTS["sqs"], None) == {"batchItemFailures": []}
-    found, expected = read(), EXPECTED
+    found, expected = read(), EXPECTED["sqs"]
     say(*expected.values())
     assert found.keys() == expected.keys()
     for record, text in expected.items():

@@ -46,7 +46,7 @@ def vectors(reply: Any) -> list[list[float]]:  # noqa: ANN401 - as each caller i
     """Those of an HTTP reply, of a plain one, or of records, some of which have none."""
     if "statusCode" in reply:
         assert reply["statusCode"] == 200
-        reply = json.loads(http_api.body(reply))
+        reply = json.loads(http_api.decode_body(reply))
     embeddings = [item.get("embedding") if isinstance(item, dict) else item for item in reply]
     return [embedding for embedding in embeddings if embedding]
 

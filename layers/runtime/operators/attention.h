@@ -1,5 +1,5 @@
-/* Attention in float32 (Vaswani et al. 2017, arXiv:1706.03762, section 3.2), one head after another and a few queries at a time.
-   Their scores for all keys are computed, turned into probabilities and used while they are in the first cache. */
+/* Attention in float32 (Vaswani et al. 2017, arXiv:1706.03762, section 3.2), one head after another and a few queries at a time. The
+   scores of these queries for all keys are computed, turned into probabilities and used while they are in the first cache. */
 
 #ifndef ATTENTION_H
 #define ATTENTION_H
@@ -13,12 +13,13 @@
 #define LOWEST -__builtin_inff() /* a query without a larger score becomes NaN */
 
 /* The matrices of one head, contiguous in memory: queries and values (tokens, padded_width), keys (padded_tokens / LANES,
-   padded_width, LANES), scores (QUERIES, padded_tokens). Keys are stored in groups of LANES tokens. In rows of all tokens, keys
-   that are used together would share a set of the first cache if the number of tokens is a power of two. */
+   padded_width, LANES), scores (QUERIES, padded_tokens). Keys are stored in groups of LANES tokens. If they were stored in rows of
+   all tokens, and the number of tokens were a power of two, keys that are used at the same time would share a set of the first
+   cache. */
 struct head {
     size_t tokens, width;
-    size_t padded_tokens, padded_width; /* the same, rounded up to whole vectors */
-    size_t stride;                      /* the width of the result's rows, which contain all heads */
+    size_t padded_tokens, padded_width; /* tokens and width, rounded up to whole vectors */
+    size_t stride;                      /* the width of a row of the result, which contains all heads */
     const float *bias;
     float *queries, *keys, *values, *scores, *result;
 };

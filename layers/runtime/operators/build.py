@@ -22,13 +22,13 @@ KERNELS = {
     "x86_64": {"avx512_vnni": f"{AVX2}+avx512f+avx512bw+avx512dq+avx512vl+avx512vnni", "avx2": AVX2},
     "arm64": {"i8mm": "generic+dotprod+i8mm", "dotprod": "generic+dotprod"},  # from Graviton3 on; Graviton2, and every Mac
 }
-"""For each architecture, its sets of kernels: the name in processor.h, and the processor in Zig's notation."""
+"""The sets of kernels of each architecture: the name in processor.h, and the processor in Zig's notation."""
 SYSTEMS = {"Linux": "linux-gnu.2.17", "Darwin": "macos"}
 ARCHITECTURES = {"x86_64": "x86_64", "arm64": "aarch64"}
 
 OPTIONS = (
     *("-std=c17", "-O3", "-Wall", "-Wextra", "-Werror", "-fPIC", "-fvisibility=hidden", "-fno-sanitize=all"),
-    "-Wframe-larger-than=8192",  # no large array is on a thread's stack: attention needs most, 5,112 bytes with AVX-512
+    "-Wframe-larger-than=8192",  # no large array on a thread's stack: attention has the largest frame, 5,112 bytes with AVX-512
     "-mprefer-vector-width=512",
     # The bits must be the same on every processor, so products and sums are fused only where the source says so.
     *("-ffp-contract=off", "-fno-math-errno"),

@@ -9,8 +9,8 @@
 #define MAX_THREADS 64                  /* the largest number of threads */
 
 /* The layout of weights (README.md) */
-#define PANEL 16        /* outputs whose weights are stored together */
-#define GROUP 4         /* inputs of each of these outputs whose weights are stored together */
+#define PANEL 16        /* the outputs of a panel, whose weights are stored next to each other */
+#define GROUP 4         /* the inputs of a group: for each output of a panel, their weights are neighbouring bytes */
 #define ZERO_WEIGHT 128 /* the byte that stands for a weight of 0 */
 
 #endif

@@ -35,8 +35,8 @@ struct kernels {
     int (*attention)(size_t tokens, size_t heads, size_t width, struct range part, const float *qkv, const float *bias,
                      float *result);
 
-    /* Compute the LayerNorm of a + b for a range of rows of a (rows, width). b (b_rows, width) is repeated as often as needed;
-       gamma and beta are (width). */
+    /* Compute the LayerNorm of a + b for a range of rows of a (rows, width). The rows of b (b_rows, width) are repeated if a has more
+       rows; gamma and beta are (width). */
     void (*add_norm)(struct range rows, size_t width, const float *a, const float *b, size_t b_rows, const float *gamma,
                      const float *beta, float epsilon, float *result);
 

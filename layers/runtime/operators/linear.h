@@ -8,7 +8,7 @@
 #include "kernels.h"
 #include "products.h"
 
-#define TINY 1e-30f        /* a block without larger numbers counts as zeros: 127 divided by a much smaller number is infinite */
+#define TINY 1e-30f        /* a block without a larger number counts as zeros: 127 divided by a much smaller number is infinite */
 #define LARGEST 3.402823466e38f
 #define NAN_BITS 0x7fc00000
 #define CHUNK_BYTES 196608 /* the size of the rounded rows of a chunk, which stay in the second cache together with some panels */
@@ -52,7 +52,7 @@ static uint32_t quantize(const struct linear *layer, const float *row, int8_t *r
         blocks[b] = (struct block){.scale = top / 127.0f, .first_moved = moved, .last_moved = moved};
         if (top > TINY && top <= LARGEST) {
             const int32_t sum = round_block(row + start, layer->smoothing + start, inputs, 127.0f / top, result + start);
-            memset(result + start + inputs, 0, layer->block - inputs); /* no inputs: the weights there stand for 0 */
+            memset(result + start + inputs, 0, layer->block - inputs); /* after the last input, all weights stand for 0 */
             blocks[b].excess = EXCESS * sum;
 #if MOVES
             moved += (uint32_t)separate(result + start, layer->block, all_moved + moved);

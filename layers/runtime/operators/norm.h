@@ -31,9 +31,9 @@ static void add_norm(struct range rows, size_t width, const float *a, const floa
         floats squares = all(0);
 #define SQUARE(lanes)                                                   \
     {                                                                   \
-        floats away = load(to + i, lanes) - mean;                       \
-        for (size_t past = lanes; past < LANES; past++) away[past] = 0; \
-        squares = fma(away, away, squares);                             \
+        floats difference = load(to + i, lanes) - mean;                 \
+        for (size_t past = lanes; past < LANES; past++) difference[past] = 0; \
+        squares = fma(difference, difference, squares);                 \
     }
         FOR_EACH_VECTOR(width, SQUARE)
         const float factor = 1.0f / __builtin_sqrtf(sum(squares) / (float)width + epsilon);

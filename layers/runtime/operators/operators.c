@@ -19,9 +19,9 @@
 #include "processor.h"
 
 #define MAX_INPUTS 5
-#define MAX_INPUTS_OF_LINEAR 65536 /* sums of at most so many products of bytes are exact in 32 bits */
+#define MAX_INPUTS_OF_LINEAR 65536 /* sums of at most this many products of bytes are exact in 32 bits */
 
-#define ROW_STEP 4     /* a share of rows starts at a multiple of it, so that all tiles but the last are full */
+#define ROW_STEP 4     /* each share of rows starts at a multiple of ROW_STEP, so that all tiles but the last are full */
 #define SHARED_ROWS 16 /* a linear layer of fewer rows is divided by its outputs, not by its rows */
 
 /* A type of operator, computed by one set of kernels on a number of threads. */
@@ -141,7 +141,7 @@ static int add_norm_rows(const void *work, struct range rows) {
     return 1;
 }
 
-#define ADD_NORM_WORK 24 /* adding, normalizing and storing a value takes as long as so many multiplications of bytes */
+#define ADD_NORM_WORK 24 /* adding, normalizing and storing a value takes as long as this many multiplications of bytes */
 
 static Status *add_norm(const struct node *node, Context *context, const struct tensor inputs[]) {
     const struct tensor *a = &inputs[0], *b = &inputs[1], *gamma = &inputs[2], *beta = &inputs[3];
@@ -279,7 +279,7 @@ static Status *find_library(const Api *api, size_t set, size_t threads, struct l
     return NULL;
 }
 
-/* Read an entry of a session's configuration; the value is empty if there is none. "?" stands for a value that is too long, and is
+/* Read an entry of a session's configuration; the value is empty if there is no entry. A value that is too long becomes "?", which is
    neither the name of a set nor a number. */
 static Status *read_entry(const Api *api, const Options *options, const char *key, char *value, size_t size) {
     int is_set;

@@ -1,4 +1,4 @@
-/* The sets of kernels that the library contains, the fastest first, and the test whether this processor can run them. */
+/* The sets of kernels that the library contains, the fastest first, and the tests that find those that this processor can run. */
 
 #ifndef PROCESSOR_H
 #define PROCESSOR_H
@@ -10,7 +10,7 @@
 
 #if defined(EMULATED)
 
-/* The tests compile these sets with plain C in place of their instructions, which every processor can run. */
+/* The project's tests compile these sets with plain C instead of their instructions, so that every processor can run them. */
 static inline int has_avx512_vnni(void) { return 1; }
 
 static inline int has_i8mm(void) { return 1; }

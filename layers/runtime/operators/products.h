@@ -8,9 +8,9 @@
                                sum of its activations
    to_ints                     rounds sixteen floats to the nearest whole numbers
    to_bytes                    converts sixteen whole numbers from -127 to 127 to bytes
-   MOVES, separate             1 if activations are moved out of a row whose products would overflow, and the function that does it
-   REPACKS, REPACKED_ROWS,     1 if the weights are put in another order before they are used, the least number of rows for which
-   repacked_bytes, repack      that is done, the size of a block of a panel in that order, and the function that does it
+   MOVES, separate             1 if activations are moved out of a row whose products would overflow, and the function that moves them
+   REPACKS, REPACKED_ROWS,     1 if the weights are put into another order before they are used, the least number of rows for which
+   repacked_bytes, repack      that is done, the size of a block of a panel in that order, and the function that repacks a block
    products                    computes the sums of a tile */
 
 #ifndef PRODUCTS_H
@@ -22,7 +22,7 @@
 _Static_assert(PANEL == LANES, "a vector does not hold one number for each output of a panel");
 _Static_assert(GROUP == sizeof(int32_t), "the activations of a group are not read as one number of 32 bits");
 
-#define AHEAD 2048 /* weights are fetched so many bytes before they are needed, because a model is larger than the caches */
+#define AHEAD 2048 /* weights are fetched this many bytes before they are needed, because a model is larger than the caches */
 
 typedef int8_t bytes __attribute__((ext_vector_type(LANES)));
 

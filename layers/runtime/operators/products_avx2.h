@@ -49,11 +49,11 @@ ALWAYS_INLINE size_t separate(int8_t *row, size_t inputs, struct moved *moved) {
         }
         if (inputs - start < 128) pairs &= (1ull << (inputs - start) / 2) - 1; /* the last register reads past the end */
         while (pairs) {
-            const size_t group = (size_t)__builtin_ctzll(pairs) / 2, two = pairs >> 2 * group & 3;
+            const size_t group = (size_t)__builtin_ctzll(pairs) / 2, large_pairs = pairs >> 2 * group & 3;
             int8_t *from = row + start + group * GROUP;
-            const int16_t second = two & 1 ? from[1] : 0, fourth = two & 2 ? from[3] : 0;
-            from[1] = two & 1 ? 0 : from[1];
-            from[3] = two & 2 ? 0 : from[3];
+            const int16_t second = large_pairs & 1 ? from[1] : 0, fourth = large_pairs & 2 ? from[3] : 0;
+            from[1] = large_pairs & 1 ? 0 : from[1];
+            from[3] = large_pairs & 2 ? 0 : from[3];
             moved[groups++] = (struct moved){{second, fourth}, (uint32_t)((start + group * GROUP) * PANEL)};
             pairs &= ~(3ull << 2 * group);
         }
@@ -92,9 +92,9 @@ ALWAYS_INLINE void products(size_t rows, size_t panels, int is_repacked, const i
     UNROLLED for (size_t row = 0; row < rows; row++) {
         for (const struct moved *m = moved + blocks[row]->first_moved, *end = moved + blocks[row]->last_moved; m < end; m++) {
             const __m256i *w = (const __m256i *)(weights + m->offset);
-            int32_t two;
-            memcpy(&two, m->activations, sizeof two);
-            const __m256i a = _mm256_set1_epi32(two);
+            int32_t both;
+            memcpy(&both, m->activations, sizeof both);
+            const __m256i a = _mm256_set1_epi32(both);
             halves[row][0] = add_moved(halves[row][0], _mm256_loadu_si256(w), a);
             halves[row][1] = add_moved(halves[row][1], _mm256_loadu_si256(w + 1), a);
         }

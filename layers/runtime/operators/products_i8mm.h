@@ -1,5 +1,6 @@
-/* Products of bytes with SMMLA (Neoverse V1 and later), which multiplies two rows of eight bytes by two columns of eight and adds
-   to four numbers. It needs the weights in another order. For few rows that is not worth the time, and SDOT computes them. */
+/* Products of bytes with SMMLA (Neoverse V1 and later), which multiplies two rows of eight bytes by two columns of eight bytes and
+   adds the results to four numbers. It needs the weights in another order. Repacking them takes too long for few rows, for which
+   SDOT is used. */
 
 #ifndef PRODUCTS_I8MM_H
 #define PRODUCTS_I8MM_H
@@ -27,8 +28,8 @@ ALWAYS_INLINE void repack(const uint8_t *weights, size_t inputs, uint8_t *repack
         }
 }
 
-/* The last of an odd number of rows is paired with itself. An odd group at a block's end is read together with the bytes after it,
-   which are multiplied by zero. */
+/* Compute the sums for all rows with SMMLA, two rows at a time. The last of an odd number of rows is paired with itself. An odd group
+   at a block's end is read with the bytes after it, which are multiplied by zero. */
 ALWAYS_INLINE void matrix_products(size_t rows, const int8_t *activations, size_t stride, size_t inputs, const uint8_t *weights,
                                    ints sums[TILE_ROWS][TILE_PANELS]) {
     for (size_t half = 0; half < 2; half++) {

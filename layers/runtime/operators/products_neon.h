@@ -1,5 +1,5 @@
-/* The common part of both sets of kernels for arm64. Its instructions multiply signed bytes, so nothing is in excess. The stored
-   weights are unsigned: they are made signed in the loop, or once for all rows of a chunk if it has enough rows. */
+/* The common part of both sets of kernels for arm64. Their instructions multiply signed bytes, so EXCESS is 0. The stored weights are
+   unsigned. They are made signed in the loop, or once for all rows of a chunk if it has enough rows. */
 
 #ifndef PRODUCTS_NEON_H
 #define PRODUCTS_NEON_H

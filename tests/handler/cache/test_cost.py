@@ -65,8 +65,8 @@ def test_for_the_small_model_on_one_vcpu_the_table_saves_money_with_long_texts_o
 def test_each_request_writes_metrics_of_its_usage_and_savings(capsys: pytest.CaptureFixture[str]) -> None:
     """The line has the embedded metric format, and a number for every metric that it names."""
     metrics = UsageMetrics(VCPU, "vectors")
-    metrics.write(Usage(misses=2, skipped=1, rows_asked=2, rows_stored=2, encoded_tokens=1000, encoding_seconds=1.0))
-    metrics.write(Usage(hits=1, hit_tokens=1000, rows_asked=1, waiting_seconds=0.01, bytes_read=777, errors=1, damaged=1))
+    metrics.write(Usage(misses=2, skipped=1, rows_requested=2, rows_stored=2, encoded_tokens=1000, encoding_seconds=1.0))
+    metrics.write(Usage(hits=1, hit_tokens=1000, rows_requested=1, waiting_seconds=0.01, bytes_read=777, errors=1, damaged=1))
     first, second = map(json.loads, capsys.readouterr().err.splitlines())
     (definition,) = second["_aws"]["CloudWatchMetrics"]
     assert (definition["Dimensions"], second["CacheTable"]) == ([["CacheTable"]], "vectors")

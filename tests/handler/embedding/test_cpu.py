@@ -11,6 +11,7 @@ from handler.embedding.cpu import kernel_class
 from handler.embedding.encoder import Encoder
 from handler.embedding.manifest import Loading, Manifest, Optimization
 from handler.embedding.session import LEVELS, session_options
+from handler.errors import Backend
 from layers.model.precision import PRECISIONS
 from tests.conftest import INT8
 
@@ -112,3 +113,12 @@ def test_cpus_share_cached_vectors_if_these_are_the_same_bits_on_all_of_them(
     manifest = replace(Manifest.read(INT8), portable=portable)
     found = {Encoder(INT8, manifest, threads=1, cpuinfo=cpuinfo(flags, tmp_path)).fingerprint for flags in CPUS}
     assert len(found) == fingerprints
+
+
+@pytest.mark.parametrize("name", ["", "x" * 2000])
+def test_a_session_entry_that_onnx_runtime_refuses_is_reported_by_its_name_and_not_by_the_kernels(name: str) -> None:
+    """The manifest is at fault, not the setting KERNELS."""
+    loading = Loading(entries={name: "1"})
+    manifest = replace(Manifest.read(INT8), loading=loading, loading_where_bytes_saturate=loading)
+    with pytest.raises(Backend, match=rf"^ONNX Runtime refuses the session entry '{name[:100]}' of manifest\.json: "):
+        session_options(manifest, "")

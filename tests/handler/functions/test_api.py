@@ -50,7 +50,7 @@ def test_events_of_other_kinds_are_refused_by_name_and_never_reach_mangum(answer
     """Mangum would take some of them for requests."""
     assert door_of(NOT_HTTP[name]) is None
     with pytest.raises(
-        errors.Validation, match=r"This function answers HTTP requests, \{\"inputs\": …\} and \{\"records\": \[…\]\}. Given: "
+        errors.Validation, match=r"This function takes HTTP requests, \{\"inputs\": …\} and \{\"records\": \[…\]\}. Given: "
     ):
         answer(NOT_HTTP[name], None)
 

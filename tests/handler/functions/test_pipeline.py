@@ -196,7 +196,7 @@ def test_no_value_next_to_a_text_fails_a_record(value: object) -> None:
 
 def test_ids_count_when_the_size_of_a_response_is_checked() -> None:
     """The response repeats them."""
-    with pytest.raises(errors.Validation, match=r"^the answer for 100 records could have \d+ bytes > "):
+    with pytest.raises(errors.Validation, match=r"^the response for 100 records could have \d+ bytes > "):
         answer_of()({"records": [{"id": "x" * 100_000, "inputs": "a"}] * 100}, None)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handler.pipeline.ports import Erasable, Sink
+from handler.pipeline.ports import DeletingSink, Sink
 from handler.records import Deleted, Failure, Origin
 from handler.sinks import sink_from
 from tests.handler.sinks.results import result, results
@@ -181,7 +181,7 @@ def test_documents_of_deleted_records_are_deleted() -> None:
     """An id that is not in the index, or cannot be, is no failure."""
     domain = Domain(busy=("2",))
     with serving(domain) as sink:
-        assert isinstance(sink, Erasable)
+        assert isinstance(sink, DeletingSink)
         sink.write([result("1"), result("3")])
         (failure,) = sink.delete([Deleted(name, "deleted") for name in ("1", "2", "missing", "k" * 513)])
     assert (failure.id, failure.transient) == ("2", True)

@@ -84,11 +84,11 @@ def test_a_repeat_on_another_cpu_writes_the_same_key(s3: Any) -> None:  # noqa: 
 def test_a_named_shard_has_a_receipt_that_is_found_later(s3: Any) -> None:  # noqa: ANN401 - botocore's
     """A shard with a receipt need not be embedded again."""
     sink = shards()
-    assert sink.receipt("corpus.jsonl/0-4096") is None
+    assert sink.find_receipt("corpus.jsonl/0-4096") is None
     receipt = sink.write_shard(results(3), "corpus.jsonl/0-4096")
     body = s3.get_object(Bucket=BUCKET, Key="out/corpus.jsonl/0-4096.jsonl")["Body"].read()
     assert receipt == Receipt(BUCKET, "out/corpus.jsonl/0-4096.jsonl", 3, hashlib.sha256(body).hexdigest())
-    assert sink.receipt("corpus.jsonl/0-4096") == receipt
+    assert sink.find_receipt("corpus.jsonl/0-4096") == receipt
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])

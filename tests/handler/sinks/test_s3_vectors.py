@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from events.aws import LocalAWS
-from handler.pipeline.ports import Erasable
+from handler.pipeline.ports import DeletingSink
 from handler.records import NO_ORIGIN, Deleted, Failure, Origin, Result
 from handler.sinks import sink_from
 from handler.sinks.s3_vectors import MOST_CALLS, to_storable
@@ -76,7 +76,7 @@ def test_vectors_of_deleted_records_are_deleted(index: tuple[Any, dict[str, str]
     """703 ids take two calls. An id that is not in the index, or cannot be, is no failure."""
     client, names = index
     sink = sink_from(uri(names))
-    assert isinstance(sink, Erasable)
+    assert isinstance(sink, DeletingSink)
     sink.write(results(702))
     gone = [Deleted(name, "deleted") for name in [*map(str, range(2, 702)), "never there", "k" * 1025, ""]]
     assert sink.delete(gone) == []
@@ -94,7 +94,7 @@ def test_a_vector_that_could_not_be_deleted_is_retried(aws: LocalAWS) -> None:
 
     def delete(_: FakeApi) -> None:
         sink = sink_from("s3vectors://bucket/passages")
-        assert isinstance(sink, Erasable)
+        assert isinstance(sink, DeletingSink)
         failures.extend(sink.delete(gone))
 
     at(answer, delete)

@@ -16,7 +16,7 @@ from handler.aws import connect
 from handler.config import PipelineSettings
 from handler.errors import Backend, EmbeddingError, Validation
 from handler.records import StoredObject
-from handler.sources.continuations import objects_of
+from handler.sources.continuations import make_object_store
 from handler.sources.s3_objects import PART_BYTES, read_fields
 
 BUCKET = "corpus"
@@ -140,9 +140,9 @@ def test_a_bucket_name_that_botocore_refuses_is_a_permanent_failure(s3: Any) -> 
 )
 def test_an_object_that_may_not_be_read_is_retried_only_within_input(inputs: str, *, final: bool) -> None:
     """A message can name any object in the world. If its read were retried, a stream could wait 23 hours for it."""
-    reading = objects_of(PipelineSettings.from_environment({"INPUT": inputs}), lambda _: Refusing(403, "AccessDenied")).lines(
-        StoredObject(BUCKET, "a.jsonl")
-    )
+    reading = make_object_store(
+        PipelineSettings.from_environment({"INPUT": inputs}), lambda _: Refusing(403, "AccessDenied")
+    ).lines(StoredObject(BUCKET, "a.jsonl"))
     with pytest.raises(EmbeddingError, match=r"^s3://corpus/a\.jsonl may not be read: AccessDenied") as raised:
         list(reading)
     assert isinstance(raised.value, Validation) == final
