@@ -1,7 +1,7 @@
-"""Write what Lambda gets as zip files, for Terraform, CDK or the console: `make release` runs this.
+"""Write the function and its layers as zip files, for Terraform, CDK or the console. `make release` runs this.
 
-The function's code and the model are the same for both processors, and are written once; the libraries are written for each.
-The same build gives the same bytes, so that sha256 says whether anything changed.
+The function's code and the model are the same for both processors, so there is one file of each. Libraries have a file for each
+processor. The same build gives the same bytes, so that the sha256 shows whether anything changed.
 """
 
 import argparse
@@ -12,18 +12,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 CODE, RUNTIME, MODEL = "ApiFunction", "RuntimeLayer", "ModelLayer"
-"""The folders that `sam build` makes; both functions have the same code."""
+"""The folders of `sam build`. The folder PipelineFunction has the same code as ApiFunction."""
 EARLIEST = (1980, 1, 1, 0, 0, 0)
-"""The time of every file in a zip: a zip knows no earlier one."""
+"""The time of every file in a zip: the earliest that the format has."""
 SUMS = "SHA256SUMS"
 
 
 class Different(Exception):  # noqa: N818 - says what it found
-    """Something that is to be the same for both processors is not."""
+    """Code or model differ between the builds for two processors."""
 
 
 def pack(folder: Path, to: Path) -> None:
-    """Write a folder's files into a zip, in their order and without times or owners."""
+    """Write a folder's files into a zip, sorted by path, without times and owners."""
     with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for path in sorted(path for path in folder.rglob("*") if path.is_file()):
             entry = zipfile.ZipInfo(str(path.relative_to(folder)), EARLIEST)
@@ -33,7 +33,7 @@ def pack(folder: Path, to: Path) -> None:
 
 
 def release(builds: Mapping[str, Path], out: Path) -> list[str]:
-    """Write all zips and their sums; returns the lines of the sums.
+    """Write all zips and the file of their sha256 sums; return the lines of that file.
 
     Args:
         builds: the folder of a build for each processor.
@@ -61,14 +61,14 @@ def release(builds: Mapping[str, Path], out: Path) -> list[str]:
 
 
 def _contents(folder: Path) -> dict[str, str]:
-    """The digest of every file in a folder."""
+    """Return the sha256 of every file in a folder, by its path."""
     files = (path for path in folder.rglob("*") if path.is_file())
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 def main() -> None:
-    """Read the command line: PROCESSOR=FOLDER for each build, and where to write."""
-    parser = argparse.ArgumentParser(prog="python -m layers.release", description="Write what Lambda gets as zip files.")
+    """Write the zips that the command line names: PROCESSOR=FOLDER for each build, and the folder to write to."""
+    parser = argparse.ArgumentParser(prog="python -m layers.release", description="Write the function and its layers as zip files.")
     parser.add_argument("builds", nargs="+", metavar="PROCESSOR=FOLDER")
     parser.add_argument("--out", type=Path, required=True)
     arguments = parser.parse_args()

@@ -37,7 +37,8 @@ class Manifest:
     """The description of one model folder.
 
     files: the sha256 of each file of the folder, by its name.
-    reference_files: the sha256 that each file with a layout for speed has in the reference layout (layers/model/layout.py).
+    reference_files: the sha256 that each file with a layout for speed has in the reference layout
+        (layers/model/reference_layout.py).
     portable: true if the model's vectors have the same bits on every kind of CPU.
     ranges: the ranges by which int8 and uint8 vectors are made, by number of dimensions (handler/vector_types.py).
     codec: the form in which vectors are rounded and cached.

@@ -65,7 +65,7 @@ def is_test(fields: Fields) -> bool:
 
 def is_eventbridge(fields: Fields) -> bool:
     """Return whether this is an event of an EventBridge bus."""
-    return {"detail-type", "source", "detail", "account", "region", "time"} <= fields.keys()
+    return {"detail-type", "source", "detail", "account", "region", "time"} <= fields.keys() and "eventSource" not in fields
 
 
 def read_eventbridge(event: Fields, default_id: str, origin: Origin, text_field: str) -> Iterator[Content]:

@@ -1,20 +1,52 @@
-"""The model layer's builder: `python -m layers.model` turns a Sentence Transformers folder into the folder that the handler serves.
+"""Build models for the handler: `python -m layers.model` turns a Sentence Transformers folder into the folder that is served.
 
-sources.py        where the files come from          downloads.py       which of them are needed
-configuration.py  JSON files, read without trust     specification.py   what they say the model is
-overrides.py      what a user sets instead           known_fields.py    every field: used, harmless or refused
-modules.py        what they say of the modules       steps.py           the modules around pooling
-transformer.py    what they say of the encoder       architectures.py   families of encoders, a row each
-tokenizer.py      the tokenizer's file               word_pieces.py     the tokenizer of a vocab.txt
-special_tokens.py the tokens that they name          weights.py         the checkpoint's tensors
-networks.py       a model's graph, by either way:    pickles.py         torch's files, read without running them
-encoder.py        the encoder, written               exported.py        the model's own ONNX file
-onnx_files.py     that file and its data             own_inputs.py      what its inputs are given
-floats.py         what numbers it has                graph.py           a writer of ONNX graphs
-head.py           the modules after the encoder      pooling.py         the tokens' vectors to one
-activations.py    activation functions, by name
-precision.py      float32, float16, int8 weights     blocks.py          4-bit weights
-calibration.py    activations, for int8 and 4 bits   corpus.py          passages to calibrate, to score
-fidelity.py       how close the result comes         builder.py         all of it, in order
-preview.py        which way a model would go, decided without its weights
+Order of work
+builder.py           all steps, in order
+preview.py           the same decisions, without weights
+
+Files of the model
+sources.py           find the files, wherever they are
+packages.py          models that are Python packages
+hub.py               the Hugging Face hub
+s3.py                S3: download models, upload built ones
+downloads.py         which files of a repository are needed
+
+Description of the model
+specification.py     all configuration files together
+configuration.py     one JSON file, read without trusting it
+known_fields.py      every field: used, harmless or refused
+overrides.py         settings that replace what files say
+transformer.py       the Transformer module's files
+modules.py           the list of modules, and Pooling
+module_types.py      the other modules
+architectures.py     families of encoders
+
+Tokenizer
+tokenizer.py         the tokenizer of tokenizer.json
+word_pieces.py       the tokenizer of a vocab.txt
+special_tokens.py    tokens that configuration files name
+
+Graph
+networks.py          a model's graph, made in one of two ways
+weights.py           the tensors of a checkpoint
+pickles.py           pickled tensors, read without running code
+encoder.py           way 1: the encoder, written from its weights
+exported.py          way 2: the encoder in the model's own ONNX file
+onnx_files.py        that file, and the files of its tensors
+onnx_inputs.py       its inputs
+onnx_numbers.py      its types of numbers
+head.py              the modules after the encoder
+pooling.py           Pooling
+activations.py       activation functions
+graph.py             a writer of ONNX graphs
+reference_layout.py  the layout of weights for the fingerprint
+
+Precision
+precision.py         the table of precisions; float32, float16
+int8.py              8-bit weights
+int4.py              4-bit weights
+calibration.py       inputs of linear layers, for int8 and int4
+corpus.py            passages for calibration and scoring
+fidelity.py          how close vectors are to those of float32
+ranges.py            ranges of dimensions, for int8 vectors
 """

@@ -23,7 +23,7 @@ MODEL_HELP = (
 
 
 def main() -> int:
-    """Build a model as the arguments say; 0 if it was written, 1 with one sentence if not."""
+    """Build a model as the arguments say. Return 0 if it was written; print one sentence and return 1 if not."""
     arguments = _arguments()
     started = time.perf_counter()
 
@@ -44,7 +44,7 @@ def main() -> int:
     except MemoryError:
         print("Not built: the memory of this machine is too small for the model", file=sys.stderr)
         return 1
-    except OSError as error:  # a full disk, above all: what was written until then is gone with its scratch folder
+    except OSError as error:  # a full disk, for example; the scratch folder is deleted
         print(f"Not built: {error.filename or arguments.out}: {error.strerror or error}", file=sys.stderr)
         return 1
     size = sum(file.stat().st_size for file in arguments.out.iterdir()) / 1e6
@@ -53,12 +53,12 @@ def main() -> int:
 
 
 def _pushed(folder: Path, uri: str, say: Callable[[str], None]) -> int:
-    """Push what was built; 0 if it arrived, 1 with one sentence if not."""
-    from layers.model import bucket  # noqa: PLC0415 - boto3 takes half a second to import
+    """Upload what was built. Return 0 if that succeeded; print one sentence and return 1 if not."""
+    from layers.model import s3  # noqa: PLC0415 - boto3 takes half a second to import
 
     try:
         manifest = Manifest.read(folder)
-        bucket.push(folder, manifest, uri, say)
+        s3.push(folder, manifest, uri, say)
     except (Unsupported, Backend, OSError) as refusal:
         print(f"Built in {folder}, but not pushed: {refusal}", file=sys.stderr)
         return 1
@@ -100,7 +100,7 @@ def _sizes(listed: str) -> tuple[int, ...]:
 
 
 def _bounds(override: str) -> Bounds | None:
-    """The bounds in MIN_COSINE, if it is set: `0.95`, or `0.97,0.93` for mean and minimum."""
+    """Return the bounds in MIN_COSINE, `0.95` or `0.97,0.93` for mean and minimum; None if it is not set."""
     if not override:
         return None
     try:

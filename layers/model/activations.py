@@ -1,4 +1,4 @@
-"""Activation functions by their names in transformers and in torch.nn, and the operators that compute them in a graph."""
+"""Write activation functions into a graph. The tables have their names in transformers and in torch.nn."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -9,7 +9,7 @@ import numpy as np
 from layers.model.graph import CONTRIB, Graph
 
 type Write = Callable[[Graph, str, str], str]
-"""Adds the activation of a value to a graph: takes the graph, a name for the result and the value; returns the result's name."""
+"""A function that writes an activation: it takes the graph, a name for the result, and the value; it returns the result's name."""
 
 
 def _operator(operator: str, domain: str = "", **attributes: Any) -> Write:  # noqa: ANN401 - as onnx takes them
@@ -32,7 +32,7 @@ def _gated(graph: Graph, name: str, value: str, scale: float = 1) -> str:
 
 
 def _negated(operator: str, graph: Graph, name: str, value: str, **attributes: Any) -> str:  # noqa: ANN401 - as onnx takes them
-    """Write the operator of -value."""
+    """Write an operator applied to -value."""
     return graph.op(name, operator, graph.op(f"{name}.negated", "Neg", value), **attributes)
 
 
@@ -75,7 +75,7 @@ ENCODERS: Mapping[str, Write] = {
     "sigmoid": SIGMOID,
     "linear": IDENTITY,
 }
-"""An encoder's activation, by its name in config.json."""
+"""The one table of encoders' activations, by their names in config.json."""
 
 DENSE: Mapping[str, Write] = {
     "Identity": IDENTITY,
@@ -103,7 +103,7 @@ DENSE: Mapping[str, Write] = {
     "Hardshrink": _operator("Shrink", lambd=0.5),
     "Softshrink": _operator("Shrink", lambd=0.5, bias=0.5),
 }
-"""A Dense module's activation, by its class in torch.nn, each with the arguments that the class has by default."""
+"""The one table of Dense modules' activations, by their classes in torch.nn, with the default arguments of the class."""
 
 OVER_TEXTS = ("Softmax", "Softmin", "LogSoftmax")
-"""Of tokens, torch computes these over the texts of a batch: a text's vector would depend on its neighbours."""
+"""On tokens, torch computes these over the texts of a batch: a text's vector would depend on the other texts."""

@@ -1,7 +1,7 @@
-"""The encoders written from their weights: how each family names its tensors, and where it computes otherwise than BERT.
+"""The families of encoders that the builder writes from their weights.
 
-All of them are one network (layers/model/encoder.py): embeddings, then layers of attention and a feed-forward block with the
-normalisation after each. A family is a row of ARCHITECTURES.
+All families are one network (encoder.py): embeddings, then layers of attention and feed-forward blocks, each followed by a
+normalization. A row of ARCHITECTURES says how a family names its tensors, and where it differs from BERT.
 """
 
 from collections.abc import Mapping
@@ -23,15 +23,15 @@ LIMITS: Mapping[str, tuple[int, int]] = {
     "relative_attention_num_buckets": (4, 65_536),
     "pad_token_id": (0, 10_000_000),
 }
-"""The least and the most that each size of an encoder may be; well beyond the largest models there are."""
+"""The smallest and the largest allowed value of each size. The upper limits are far above those of the largest known models."""
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """One family. Tensor names are without `.weight` and `.bias`, and those of a layer start at the layer."""
+    """One family. Names of tensors lack `.weight` and `.bias`. Names of a layer's tensors lack the name of the layer."""
 
     prefix: str
-    """Under which checkpoints saved from a model with a head carry their encoder."""
+    """The prefix of the encoder's tensors in checkpoints that were saved from a model with a head."""
     layer: str = "encoder.layer.{}"
     query: str = "attention.self.query"
     key: str = "attention.self.key"
@@ -42,18 +42,18 @@ class Architecture:
     outer: str = "output.dense"
     result: str = "output.LayerNorm"
     segments: bool = True
-    """Whether there is a table of token types."""
+    """True if there is a table of token types."""
     positions_after_padding: bool = False
-    """Positions count from the padding token's id + 1, and a padding token written in a text does not count."""
+    """True if positions start at the padding token's id + 1, and a padding token in a text has no position of its own."""
     relative_positions: str | None = None
-    """The table of what a distance between two tokens adds to their attention, if there is one."""
+    """The name of the table that has, for each distance between two tokens, what is added to their attention; None without one."""
     fields: Mapping[str, str] = field(default_factory=dict)
-    """What config.json calls a field, where not as BERT's does."""
+    """The family's names for fields of config.json, by BERT's names, where these differ."""
     fixed: Mapping[str, Any] = field(default_factory=dict)
-    """Fields that the family's code fixes instead of its config.json."""
+    """Values that the family's code sets, so that config.json does not have them."""
 
     def reads(self) -> tuple[str, ...]:
-        """Return the fields of config.json that the family has beside those of all, as BERT calls them."""
+        """Return the fields of config.json that the family reads in addition to known_fields.ENCODER, by BERT's names."""
         fields = ["hidden_act", "hidden_size", "num_attention_heads", "num_hidden_layers", "intermediate_size"]
         fields += ["type_vocab_size"] if self.segments else []
         fields += ["relative_attention_num_buckets"] if self.relative_positions else []
@@ -61,7 +61,7 @@ class Architecture:
 
     @property
     def norm(self) -> str:
-        """The normalisation of the embeddings, which all families call the same."""
+        """The name of the embeddings' normalization, which is the same in all families."""
         return "embeddings.LayerNorm"
 
 
@@ -108,12 +108,12 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "mpnet": MPNET,
     "distilbert": DISTILBERT,
 }
-"""By config.json's model_type."""
+"""The one table of families, by the model_type of config.json."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One encoder's sizes, as its config.json gives them."""
+    """The sizes of one encoder, read from its config.json."""
 
     architecture: Architecture
     hidden: int
@@ -133,7 +133,7 @@ class Shape:
         """Read config.json of a family in ARCHITECTURES.
 
         Raises:
-            Unsupported: it asks for what this builder does not write, or lacks a field.
+            Unsupported: a field is missing, or has a value that this builder cannot write.
         """
         architecture = ARCHITECTURES[config.get("model_type")]
         names = architecture.fields
@@ -176,11 +176,11 @@ class Shape:
 
     @property
     def longest(self) -> int:
-        """The most tokens that there are positions for."""
+        """The largest number of tokens that have positions."""
         return self.positions - (self.padding + 1 if self.architecture.positions_after_padding else 0)
 
     def tensors(self) -> dict[str, tuple[int, ...]]:
-        """The checkpoint's tensors that the graph is written from, and their shapes."""
+        """Return the shapes of the tensors that the graph is written from, by their names in the checkpoint."""
         architecture, hidden = self.architecture, self.hidden
         tensors: dict[str, tuple[int, ...]] = {
             "embeddings.word_embeddings.weight": (self.vocabulary, hidden),

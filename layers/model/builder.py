@@ -1,4 +1,4 @@
-"""Source → check → graph → quantize → verify → manifest: one model folder, whole or not at all."""
+"""Build one model folder: read the source, check it, write the graph, measure it, write the manifest. A failure writes nothing."""
 
 import json
 import tempfile
@@ -18,30 +18,31 @@ from layers.model.configuration import Configuration, Unsupported
 from layers.model.corpus import corpus_digest, passages
 from layers.model.fidelity import Fidelity, check_usable
 from layers.model.graph import ENCODER, portable
-from layers.model.layout import reference_digests
 from layers.model.networks import EXACT
 from layers.model.overrides import Overrides
 from layers.model.precision import PRECISIONS, Bounds
+from layers.model.reference_layout import reference_digests
 from layers.model.sources import Source
 from layers.model.specification import FILES, Exported, Specification
 
 CALIBRATION_PASSAGES = 128
 SCORING_PASSAGES = 1000
 TRIAL_PASSAGES = 32
-"""An fp32 model, which has nothing to be compared with, is run on so many passages before it is written."""
+"""The number of passages that an fp32 model is run on before it is written. It is compared with nothing."""
 TRIAL_TOKENS = 512
-"""And on a text of so many tokens, if it takes them."""
+"""The length of the long text that an fp32 model is run on, if it takes texts of that length."""
 
 type Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What to build: from where, how, to where. Without `bounds` the precision's own decide what is written.
+    """An order to build a model: from `source`, in `precision`, into the folder `out`.
 
-    `passages` is how many the result is held against its float32 self on. `overrides` is what is set instead of what files say.
-    `sizes` are the numbers of dimensions, besides all of the model's, that int8 vectors get ranges for; if there are none, those
-    that the model's own files name.
+    bounds: the cosines that the model must reach; None for those of the precision.
+    passages: how many passages are used to compare the model with its float32 graph.
+    overrides: settings that replace what the files say.
+    sizes: the numbers of dimensions, besides all, for which int8 vectors get ranges; if empty, those that the model's files name.
     """
 
     source: Source
@@ -55,7 +56,7 @@ class Order:
 
 
 def build(order: Order, say: Say) -> Manifest:
-    """Build one model folder; `order.out` is replaced only once everything has succeeded.
+    """Build one model folder. `order.out` is replaced only after everything has succeeded.
 
     Raises:
         Unsupported: the source cannot be served exactly, or the result is below its bounds.
@@ -88,7 +89,7 @@ def build(order: Order, say: Say) -> Manifest:
         manifest = write(folder, order.precision)
         if order.precision != EXACT:
             exact, bounds = write(reference, EXACT), order.bounds or network.bounds[order.precision]
-            del network  # and its weights: both models are loaded to be measured
+            del network  # free its weights: measuring loads both models
             fidelity = _measure(order, bounds, (folder, manifest), (reference, exact), tokenization, say)
             manifest = replace(manifest, fidelity=asdict(fidelity) | {"bounds": list(bounds), "corpus": corpus_digest()})
         else:
@@ -116,7 +117,7 @@ def _unlisted(specification: Specification) -> str:
 
 
 def _check_out(out: Path) -> None:
-    """See that what is at `out` may be replaced: nothing, an empty folder, or a model that a builder wrote."""
+    """Check that `out` may be replaced: there is nothing, an empty folder, or a model that a builder wrote."""
     if not out.exists() or (out.is_dir() and not out.is_symlink() and (_is_model(out) or not any(out.iterdir()))):
         return
     msg = f"{out} exists and is no model folder: name another OUT, it would be replaced"
@@ -132,7 +133,7 @@ def _is_model(folder: Path) -> bool:
 
 
 def _write_manifest(folder: Path, source: Source, specification: Specification, precision: str) -> Manifest:
-    """Write the manifest of `folder`, which holds everything else already."""
+    """Write the manifest of `folder`, which already has all other files."""
     graph, network = onnx.load(folder / GRAPH, load_external_data=False), specification.network
     traits, is_portable = PRECISIONS[precision], portable(graph)
     manifest = Manifest(
@@ -167,7 +168,7 @@ def _write_manifest(folder: Path, source: Source, specification: Specification, 
 def _measure(
     order: Order, bounds: Bounds, built: tuple[Path, Manifest], exact: tuple[Path, Manifest], tokenization: Tokenization, say: Say
 ) -> Fidelity:
-    """Compare the built model with its fp32 self through the handler's own encoder.
+    """Compare the built model with its fp32 graph, with the handler's encoder.
 
     Raises:
         Unsupported: the agreement is below the bounds.
@@ -192,10 +193,10 @@ def _measure(
 
 
 def _try(order: Order, folder: Path, manifest: Manifest, tokenization: Tokenization, say: Say) -> None:
-    """Run the built model on some passages and on a long text, which takes it to its last positions.
+    """Run the built model on some passages, and on a long text that uses its last positions.
 
     Raises:
-        Unsupported, Backend: it cannot be run, or its vectors are no use.
+        Unsupported, Backend: it cannot be run, or its vectors are zero or all the same.
     """
     texts = passages("scoring", min(order.passages, TRIAL_PASSAGES))
     (long,) = _token_ids(tokenization, ["\n".join(passages("scoring", SCORING_PASSAGES))])

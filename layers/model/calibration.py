@@ -1,4 +1,4 @@
-"""What the inputs of each linear layer are like, over passages that scoring never sees: their largest values, their moments."""
+"""Measure the inputs of each linear layer on the calibration passages: their largest values, and their moments."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,14 +9,14 @@ import onnxruntime
 
 from handler.embedding.manifest import GRAPH, WEIGHTS
 from handler.vectors import TokenIds
-from layers.model.blocks import Moments
 from layers.model.graph import Graph
+from layers.model.int4 import Moments
 from layers.model.pooling import PROMPT_TOKENS
 from layers.model.precision import Array, Float32, Linear, Precision
 
 
-class _Watched(Float32):
-    """Float32 that gives away, for each linear layer, the largest absolute value of each input channel."""
+class _WithLargest(Float32):
+    """Float32 with further outputs: the largest absolute value of each input channel of each linear layer."""
 
     def __init__(self) -> None:
         self.outputs: dict[str, str] = {}
@@ -30,15 +30,15 @@ class _Watched(Float32):
 
 
 def largest_activations(write: Callable[[Precision], Graph], sequences: Sequence[TokenIds]) -> dict[str, Array]:
-    """By the name of a linear layer, the largest absolute value (in,) of each of its inputs; `write` writes the model's graph."""
-    watched = _Watched()
+    """Return the largest absolute values (in,) of each linear layer's inputs, by its name. `write` writes the model's graph."""
+    watched = _WithLargest()
     session = _session(write(watched))
     largest = [_run(session, ids, list(watched.outputs.values())) for ids in sequences]
     return {name: np.max(values, axis=0) for name, values in zip(watched.outputs, zip(*largest, strict=True), strict=True)}
 
 
-class _Given(Float32):
-    """Float32 that gives away the inputs of each linear layer."""
+class _WithInputs(Float32):
+    """Float32 with further outputs: the inputs of each linear layer."""
 
     def __init__(self) -> None:
         self.inputs: dict[str, tuple[str, int]] = {}
@@ -50,11 +50,11 @@ class _Given(Float32):
 
 
 def moments(write: Callable[[Precision], Graph], sequences: Sequence[TokenIds]) -> Iterator[tuple[str, Moments]]:
-    """Each linear layer's name and its inputs' moments, in the order of the graph. A passage counts as any other, however long.
+    """Yield the name and the input moments of each linear layer, in the order of the graph. All passages have the same weight.
 
-    The passages are run once for every so many layers, since a large model's covariances are larger than the model.
+    Layers are processed in groups, and the passages run once for each group: all covariances together are larger than the model.
     """
-    given = _Given()
+    given = _WithInputs()
     session = _session(write(given))
     for group in _groups(given.inputs):
         means = {name: np.zeros(width) for name, (_, width) in group.items()}
@@ -69,7 +69,7 @@ def moments(write: Callable[[Precision], Graph], sequences: Sequence[TokenIds]) 
 
 
 MOMENTS_BYTES = 512_000_000
-"""The covariances that are in memory at one time."""
+"""The largest size of the covariances that are in memory at the same time."""
 
 
 def _groups(inputs: Mapping[str, tuple[str, int]]) -> Iterator[dict[str, tuple[str, int]]]:

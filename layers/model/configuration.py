@@ -1,6 +1,7 @@
-"""The files of a model's folder: read without trust, every complaint one sentence that names the file.
+"""Read the files of a model's folder without trusting them. Each error is one sentence that names the file.
 
-A folder comes from anywhere. Only regular files inside it are read, each up to a bound, whatever its names and links point at.
+A folder can come from anywhere. Only regular files inside it are read, each up to a limit. Names and links that lead out are
+refused.
 """
 
 import json
@@ -13,19 +14,19 @@ from pathlib import Path
 from typing import Any, NoReturn, Self
 
 JSON_BYTES = 32_000_000
-"""The most that a configuration file or an index of weights may have; the largest that are used have less than 1 MB."""
+"""The largest allowed size of a configuration file or an index of weights. Those of known models are smaller than 1 MB."""
 SHOWN_CHARACTERS = 100
-"""The most of a value that a sentence repeats."""
+"""The number of characters of a value that an error contains at most."""
 LARGEST = sys.float_info.max
 
 
-class Unsupported(Exception):  # noqa: N818 - a statement about the model, not an error of ours
-    """A model that cannot be built; the sentence says what in it and where."""
+class Unsupported(Exception):  # noqa: N818 - it says something about the model
+    """A model cannot be built. The sentence says which file is the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """One JSON object. `name` is its path within the model's folder, as the sentences call it."""
+    """One JSON object. `name` is its path in the model's folder, which errors contain."""
 
     name: str
     fields: Mapping[str, Any]
@@ -35,7 +36,7 @@ class Configuration:
         """Read `folder`/`name`; an absent optional file is an empty object.
 
         Raises:
-            Unsupported: the file is missing, outside the folder, too large, or no JSON object.
+            Unsupported: the file is missing, outside the folder, too large, or not a JSON object.
         """
         if optional and not exists(folder, name):
             return cls(name, {})
@@ -46,7 +47,7 @@ class Configuration:
         return cls(name, content)
 
     def updated(self, fields: Mapping[str, Any], origin: str) -> Self:
-        """Return the object with some fields replaced; the sentences name their origin too."""
+        """Return the object with some fields replaced. Errors then name the origin of these fields, too."""
         if not fields:
             return self
         return replace(self, name=f"{self.name} with {origin}", fields={**self.fields, **fields})
@@ -91,10 +92,10 @@ class Configuration:
         return value
 
     def check(self, expected: Mapping[str, tuple[Any, ...]]) -> None:
-        """Hold fields against the values that are understood; None among them allows a field to be absent.
+        """Check that each field has one of the allowed values. None among them allows the field to be absent.
 
         Raises:
-            Unsupported: a field has another value; the sentence names it.
+            Unsupported: a field has another value.
         """
         for field, allowed in expected.items():
             if self.get(field) not in allowed:
@@ -102,7 +103,7 @@ class Configuration:
                 self.refuse(field, f"this builder knows {known}")
 
     def refuse(self, field: str, reason: str) -> NoReturn:
-        """Refuse a field's value for a reason; the sentence names the file, the field and the value.
+        """Refuse a field's value. The error names the file, the field, the value and the reason.
 
         Raises:
             Unsupported: always.
@@ -119,7 +120,7 @@ def _range(kind: type, least: float, most: float) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value as a sentence repeats it, shortened where it is long."""
+    """Return a value in the form that errors contain, shortened if it is long."""
     text = repr(value)
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
 
@@ -144,10 +145,10 @@ def read_json(folder: Path, name: str) -> Any:  # noqa: ANN401 - as the file has
 
 
 def read_bytes(folder: Path, name: str, most: int) -> bytes:
-    """Return the content of the regular file `folder`/`name`, which may have `most` bytes.
+    """Return the content of the regular file `folder`/`name`, which may have `most` bytes at most.
 
     Raises:
-        Unsupported: it is missing, outside the folder, no regular file, or larger.
+        Unsupported: it is missing, outside the folder, not a regular file, or larger.
     """
     path = regular(folder, name)
     with path.open("rb") as file:
@@ -159,7 +160,7 @@ def read_bytes(folder: Path, name: str, most: int) -> bytes:
 
 
 def exists(folder: Path, name: str) -> bool:
-    """Return whether there is anything at `folder`/`name`, a link that leads nowhere included."""
+    """Return whether anything is at `folder`/`name`, even a link to nothing."""
     return os.path.lexists(folder / name)
 
 
@@ -182,10 +183,10 @@ def regular(folder: Path, name: str) -> Path:
 
 
 def inside(folder: Path, name: str) -> Path:
-    """Return the path `folder`/`name`, which may not lead out of the folder, neither by `..` nor by a link.
+    """Return the path `folder`/`name`, which may not lead out of the folder by `..` or by a link.
 
     Raises:
-        Unsupported: it does, or is no path at all.
+        Unsupported: it leads out, or is not a path.
     """
     path = folder / name
     try:

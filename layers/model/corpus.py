@@ -1,8 +1,8 @@
-"""English passages to calibrate and to score models on, cut from the documentation that CPython itself carries.
+"""English passages for calibration and for scoring, taken from the documentation in Python's standard library.
 
-`pydoc_data.topics` is on every machine that has Python, so nothing is downloaded or copied; its text is that of the installed
-release. Passages follow a stated histogram of lengths. Calibration and scoring passages come from different topics, so that no
-model is scored on what it was fitted to.
+Every Python installation has `pydoc_data.topics`, so nothing needs to be downloaded. Its text depends on the release of Python.
+The lengths of passages follow a log-normal distribution. Calibration and scoring use different topics, so that no model is scored
+on the text that it was fitted to.
 """
 
 import hashlib
@@ -14,25 +14,25 @@ from typing import Literal
 
 SEED = 20250601
 SHORTEST, MEDIAN, LONGEST = 4, 60, 330
-"""Lengths in words and punctuation marks; a BERT tokenizer makes about 1.15 tokens of each: 5, 66 and 400."""
+"""Lengths in words and punctuation marks. With about 1.15 tokens for each, that is 5, 66 and 400 tokens of BERT."""
 SPREAD = 0.9
-"""Standard deviation of the logarithm of a length."""
+"""The standard deviation of the logarithm of a length."""
 CALIBRATION_SHARE = 5
 """Every fifth topic is for calibration, the others are for scoring."""
 
 RULER = re.compile(r"([^\w\s])\1{3,}")
-"""Lines that underline a title, or make a table."""
+"""Lines that underline a title or belong to a table."""
 
 type Part = Literal["calibration", "scoring"]
 
 
 def passages(part: Part, count: int) -> list[str]:
-    """The first `count` passages of `part`, the same on every call.
+    """Return the first `count` passages of `part`. Every call returns the same ones.
 
     Raises:
         ValueError: the documentation has fewer.
     """
-    drawn = [passage for passage, _ in zip(_endless(part), range(count), strict=False)]
+    drawn = [passage for passage, _ in zip(_sections(part), range(count), strict=False)]
     if len(drawn) < count:
         msg = f"there are only {len(drawn)} passages for {part}, not {count}"
         raise ValueError(msg)
@@ -40,12 +40,12 @@ def passages(part: Part, count: int) -> list[str]:
 
 
 def corpus_digest() -> str:
-    """Sha256 of the documentation: with another release of Python come other passages, and so other models and measurements."""
+    """Return the sha256 of the documentation. Another release of Python has other passages, and so other models and figures."""
     return hashlib.sha256("\0".join(topics[name] for name in sorted(topics)).encode()).hexdigest()
 
 
-def _endless(part: Part) -> Iterator[str]:
-    """Consecutive stretches of the part's text, each of a length drawn from a log-normal distribution."""
+def _sections(part: Part) -> Iterator[str]:
+    """Yield consecutive sections of the part's text, whose lengths have a log-normal distribution."""
     generator = random.Random(SEED)  # noqa: S311 - repeatable, not secret
     names = sorted(topics)
     chosen = [name for place, name in enumerate(names) if (place % CALIBRATION_SHARE == 0) == (part == "calibration")]
@@ -55,13 +55,13 @@ def _endless(part: Part) -> Iterator[str]:
     start = 0
     while start < len(words):
         length = round(MEDIAN * generator.lognormvariate(0, SPREAD))
-        stretch = words[start : start + min(max(length, SHORTEST), LONGEST)]
-        yield _text(stretch)
-        start += len(stretch)
+        section = words[start : start + min(max(length, SHORTEST), LONGEST)]
+        yield _text(section)
+        start += len(section)
 
 
 def _text(words: list[re.Match[str]]) -> str:
-    """The words as they stood, paragraphs joined by a blank, the layout of the source folded."""
+    """Return the words joined as in the source, with one space for each gap."""
     parts: list[str] = []
     for before, word in zip([None, *words], words, strict=False):
         apart = before is not None and (before.string is not word.string or before.end() != word.start())

@@ -1,4 +1,4 @@
-"""Which of a repository's files a model is built from, step by step: what has arrived tells what else is needed."""
+"""Choose the files of a repository that a model needs. Fetched files say which other files are needed."""
 
 import glob
 from collections.abc import Iterator
@@ -18,20 +18,19 @@ PICKLES = "pytorch_model*.bin"
 
 
 def patterns(folder: Path, exported: OnnxFile | None = None) -> Iterator[Patterns]:
-    """Yield patterns of the files to fetch into `folder`; when the next ones are asked for, those must have been fetched.
+    """Yield patterns of files. The caller fetches these files into `folder` before it takes the next patterns.
 
-    So that no more than is needed is downloaded: the weights where this builder writes the graph, else one ONNX file and the files
-    that it names.
+    No more than needed is downloaded: either the weights, or one ONNX file and the files that it names.
 
     Raises:
-        Unsupported: as Specification.read.
+        Unsupported: a configuration file is missing, or the model cannot be built.
     """
     yield "*.json", "README.md"
     transformer, modules = read_modules(folder)
     place = PurePosixPath(modules.transformer)
     if not exists(transformer.folder, TOKENIZER):
         yield (_exactly(place / VOCABULARY),)
-    folders = [step.folder for step in modules.steps if step.tensors()]
+    folders = [module.folder for module in modules.around_pooling if module.tensors()]
     if is_written(transformer, exported):
         folders.append(modules.transformer)
     else:
@@ -44,7 +43,10 @@ def patterns(folder: Path, exported: OnnxFile | None = None) -> Iterator[Pattern
 
 
 def _own_file(folder: Path, place: PurePosixPath, exported: OnnxFile | None) -> Iterator[Patterns]:
-    """Yield the patterns of the ONNX file in the Transformer's folder `place`, if it is not another repository's, and its data."""
+    """Yield the patterns of the ONNX file in the Transformer module's folder `place` and of its data.
+
+    A file of another repository needs none.
+    """
     if exported is None:
         for name in onnx_files.NAMES:
             yield (_exactly(place / name),)
@@ -56,16 +58,16 @@ def _own_file(folder: Path, place: PurePosixPath, exported: OnnxFile | None) -> 
 
 
 def file_patterns(folder: Path, path: PurePosixPath) -> Iterator[Patterns]:
-    """Yield the patterns of one ONNX file in a repository, and of the files that it keeps tensors in."""
+    """Yield the patterns of one ONNX file in a repository, and of the files in which it keeps tensors."""
     yield (_exactly(path),)
     yield from data_files(folder, path)
 
 
 def data_files(folder: Path, path: PurePosixPath) -> Iterator[Patterns]:
-    """Yield the patterns of the files that the ONNX file at `path` keeps tensors in; it must be there.
+    """Yield the patterns of the files in which the ONNX file at `path` keeps tensors. That file must have been fetched.
 
     Raises:
-        Unsupported: one would lie outside the repository.
+        Unsupported: a file would be outside the repository.
     """
     if not exists(folder, str(path)):
         return
@@ -77,6 +79,6 @@ def data_files(folder: Path, path: PurePosixPath) -> Iterator[Patterns]:
 
 
 def _exactly(path: PurePosixPath, pattern: str = "") -> str:
-    """Return a pattern for the file at `path` alone, or for those in the folder `path` that match `pattern`."""
+    """Return a pattern that matches only the file at `path`, or only the files in the folder `path` that match `pattern`."""
     name = "" if str(path) == "." else glob.escape(str(path))
     return f"{name}/{pattern}".lstrip("/") if pattern else name

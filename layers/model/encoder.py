@@ -1,6 +1,7 @@
-"""Encoders of the BERT kind as an ONNX graph, written from their weights; architectures.py says which and how they differ.
+"""Write an encoder like BERT as an ONNX graph, from its weights. architectures.py has the families and their differences.
 
-The graph takes the token ids of one text, unpadded, and therefore no attention mask; or of several texts of one length.
+The graph takes the token ids of one text, or of several texts of the same length. There is no padding, so there is no attention
+mask.
 """
 
 from collections.abc import Mapping
@@ -15,12 +16,15 @@ from layers.model.graph import Graph
 from layers.model.precision import Array, Linear, Norm, Precision
 
 FARTHEST = 128
-"""Tokens this far apart and farther share a bucket: `max_distance` of the T5 scheme that MPNet fixed in its code."""
+"""Tokens that are at least this far apart share a bucket. It is `max_distance` of T5's scheme, which MPNet's code sets to 128."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """Writes one encoder into a graph. No text has more than `max_length` tokens; a run has 1 text, or "texts": any number."""
+    """Writes one encoder into a graph.
+
+    A text has `max_length` tokens at most. `texts` in a run are 1, or "texts" for any number.
+    """
 
     graph: Graph
     texts: int | str
@@ -30,7 +34,7 @@ class Encoder:
     precision: Precision
 
     def write(self) -> str:
-        """`input_ids` (texts, tokens) to the last layer's states (texts, tokens, hidden)."""
+        """Write the encoder of `input_ids` (texts, tokens); return the name of the last layer's states (texts, tokens, hidden)."""
         ids = self.graph.input("input_ids", [self.texts, "tokens"])
         states = self._embeddings(ids)
         bias = self._relative_positions() if self.shape.architecture.relative_positions else ""
@@ -43,7 +47,7 @@ class Encoder:
         words = self.precision.embedding(graph, "words", self.weights["embeddings.word_embeddings.weight"], ids)
         table = self.weights["embeddings.position_embeddings.weight"]
         if architecture.segments:
-            # One text has one segment: its row of the token-type table is folded into every position.
+            # A text is one segment, so its row of the token-type table is added to every position here.
             table = table + self.weights["embeddings.token_type_embeddings.weight"][0]
         length = graph.op("length", "Shape", ids, start=1)
         positions = (
@@ -57,7 +61,7 @@ class Encoder:
         return self.graph.op("positions", "Slice", rows, zero, length, zero)
 
     def _positions_after_padding(self, table: Array, ids: str) -> str:
-        """The padding token's own row for a padding token, which a text may spell; for all others their number after it."""
+        """Write the positions: a padding token in a text has the padding token's row, all other tokens are counted from there."""
         graph = self.graph
         padding = graph.constant("padding", np.array(self.shape.padding, np.int64))
         words = graph.op("places.words", "Not", graph.op("places.paddings", "Equal", ids, padding))
@@ -67,7 +71,7 @@ class Encoder:
         return graph.op("positions", "Gather", graph.constant("positions.table", table), places)
 
     def _relative_positions(self) -> str:
-        """What every pair of tokens adds to each head's scores (1, heads, tokens, tokens): learned, by bucket of distance."""
+        """Write the learned bias of each pair of tokens, by its distance, for each head's scores (1, heads, tokens, tokens)."""
         graph, longest = self.graph, self.max_length
         table = self.weights[f"{self.shape.architecture.relative_positions}.weight"]
         distances = np.arange(1 - longest, longest)
@@ -97,7 +101,7 @@ class Encoder:
         return self.precision.linear(self.graph, attended, self._linear(f"{name}.o", f"{prefix}.{architecture.output}"))
 
     def _feed_forward(self, name: str, states: str, inner: str, outer: str) -> str:
-        """The two linear layers with the activation between, the inner channels in the order that the precision likes."""
+        """Write the two linear layers and the activation between them. The precision decides the order of the inner channels."""
         one, two = self._linear(f"{name}.f1", inner, outliers=True), self._linear(f"{name}.f2", outer)
         order = self.precision.order(two.name)
         one = replace(
@@ -107,7 +111,7 @@ class Encoder:
         return self.precision.linear(self.graph, self.precision.linear(self.graph, states, one), two)
 
     def _linear(self, name: str, *keys: str, outliers: bool = False) -> Linear:
-        """One layer with the weights of all `keys` side by side."""
+        """Return one layer that has the outputs of all layers `keys`."""
         weight = np.concatenate([self.weights[f"{key}.weight"] for key in keys]).T
         bias = np.concatenate([self.weights[f"{key}.bias"] for key in keys])
         return Linear(name, np.ascontiguousarray(weight), bias, outliers)
@@ -118,10 +122,11 @@ class Encoder:
 
 
 def buckets(distances: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """The bucket of each signed distance (key's place - query's place), of `count`.
+    """Return the bucket, of `count`, of each signed distance (key's place - query's place).
 
-    Half of the buckets for each direction; in each the nearest half one distance a bucket, the rest logarithmic up to FARTHEST
-    (T5, Raffel et al. 2020, arXiv:1910.10683, section 2.1). In float32, as the models were trained.
+    Each direction has half of the buckets. In each half, the nearest distances have a bucket each, and the others share buckets on
+    a logarithmic scale up to FARTHEST (T5, Raffel et al. 2020, arXiv:1910.10683, section 2.1). It is computed in float32, as in
+    training.
     """
     half, near = count // 2, count // 4
     away = np.abs(distances)

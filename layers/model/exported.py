@@ -1,7 +1,7 @@
-"""A model's own ONNX file, brought to the handler's form: token ids in, token vectors and the pooled vector out.
+"""Build from a model's own ONNX file: the new graph takes token ids, and returns token vectors and the pooled vector.
 
-For architectures that this builder does not write itself. Inputs (own_inputs.py) and outputs are matched by name; what is unpadded
-needs no mask, so every other input is made of the token ids inside the graph.
+That is done for families that the builder does not write itself. Inputs (onnx_inputs.py) and outputs are recognized by their names.
+Texts are not padded, so that the graph can compute all other inputs from the token ids.
 """
 
 import tempfile
@@ -16,7 +16,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.quant_utils import add_pre_process_metadata
 
 from handler.embedding.manifest import GRAPH, WEIGHTS
-from layers.model import floats, onnx_files, own_inputs
+from layers.model import onnx_files, onnx_inputs, onnx_numbers
 from layers.model.configuration import Unsupported
 from layers.model.graph import Graph
 from layers.model.head import Head, truncate
@@ -24,19 +24,19 @@ from layers.model.precision import Float32
 from layers.model.specification import Specification
 
 OLDEST_OPSET = 18
-"""The head's operators take their axes as inputs, which they do from here on."""
+"""The first opset in which all operators of the head take their axes as inputs."""
 PREFIX = "own/"
-"""Before every name of the model's own graph, so that none is one of ours."""
+"""The prefix of all names of the model's own graph, so that none equals one of ours."""
 HELD = "held"
-"""The domain of operators that are kept from the converter."""
+"""The domain that hides operators from the converter."""
 STATES = "states"
 OF_TEXT = "sentence_embedding"
-"""The output with the vector that the whole model gives, modules included; taken where there is none for each token."""
+"""The output with the text's vector after all modules. It is used if the file has no output with a vector for each token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The output of the file that is taken. `of_text` says that it has gone through the modules after the encoder already."""
+    """The output of the file that is used. `of_text` says that it is the text's vector after all modules."""
 
     name: str
     of_text: bool
@@ -46,7 +46,7 @@ def write(folder: Path, path: Path, specification: Specification, head: Head, *,
     """Write `folder`'s graph and weights from the ONNX file `path`, its matrices int8 per channel if `quantized`.
 
     Raises:
-        Unsupported: the file cannot be read, or has an input or outputs that nobody knows.
+        Unsupported: the file cannot be read, or its inputs or outputs are unknown.
     """
     with tempfile.TemporaryDirectory() as scratch:
         encoder = Path(scratch, GRAPH)
@@ -57,7 +57,7 @@ def write(folder: Path, path: Path, specification: Specification, head: Head, *,
         graph = Graph()
         graph.input("input_ids", [1, "tokens"])
         graph.adopt(onnx_files.read(encoder), encoder.parent)
-        # ONNX Runtime makes weights unsigned when it loads them (precision.py, PRECISIONS), but refuses those that are shared.
+        # ONNX Runtime makes weights unsigned when it loads them (PRECISIONS in precision.py), but cannot do that for shared ones.
         graph.separate_constants(np.int8)
         if output.of_text:
             truncate(graph, STATES, specification.modules.dimension, specification.dimension)
@@ -68,12 +68,12 @@ def write(folder: Path, path: Path, specification: Specification, head: Head, *,
 
 
 def _write_encoder(encoder: Path, path: Path, specification: Specification) -> Output:
-    """Write the file's graph with `input_ids` its only input and `states`, the output that is taken, its only output."""
+    """Write the file's graph with `input_ids` as its only input, and the chosen output under the name `states`."""
     model = onnx_files.read(path)
-    floats.check_not_quantized(model, path.name)
+    onnx_numbers.check_not_quantized(model, path.name)
     onnx_files.check_locations(model, path)
     model = _raised(model, path)
-    floats.widen(model, path.parent)
+    onnx_numbers.widen(model, path.parent)
     for part in onnx_files.parts(model):
         for tensor in onnx_files.attribute_tensors(part):
             onnx_files.filled(tensor, path.parent)
@@ -84,9 +84,9 @@ def _write_encoder(encoder: Path, path: Path, specification: Specification) -> O
         msg = f"TASK is {specification.task}, but {path.name} takes no task"
         raise Unsupported(msg)
     graph = Graph()
-    given = own_inputs.Given(graph, graph.input("input_ids", [1, "tokens"]), specification.task, specification.tasks)
+    given = onnx_inputs.Given(graph, graph.input("input_ids", [1, "tokens"]), specification.task, specification.tasks)
     for value in inputs:
-        made = own_inputs.make(given, path.name, value)
+        made = onnx_inputs.make(given, path.name, value)
         graph.op(f"{PREFIX}{value.name}", "Cast", made, to=value.type.tensor_type.elem_type)
     graph.adopt(compose.add_prefix(model, PREFIX, inplace=True), path.parent)
     graph.op(STATES, "Cast", f"{PREFIX}{output.name}", to=TensorProto.FLOAT)
@@ -98,7 +98,7 @@ def _write_encoder(encoder: Path, path: Path, specification: Specification) -> O
 def _raised(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
     version = next((opset.version for opset in model.opset_import if opset.domain in {"", "ai.onnx"}), None)
     if version is None:
-        msg = f"{path.name} names no operator set of ONNX's own: it says not what its operators compute"
+        msg = f"{path.name} names no operator set of ONNX, so nobody knows what its operators compute"
         raise Unsupported(msg)
     if version >= OLDEST_OPSET:
         return model
@@ -117,9 +117,9 @@ def _raised(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
 
 
 def _rename_domain(model: onnx.ModelProto, domain: str, other: str, version: int | None = None) -> None:
-    """Rename the domain of operators; with a version, only of those that ONNX did not have yet at that version of its own.
+    """Rename the domain of operators. With a version, rename only those that ONNX did not have in that version.
 
-    ONNX Runtime's optimizer writes LayerNormalization as ONNX's before ONNX had it, and the converter fails on that.
+    ONNX Runtime's optimizer uses LayerNormalization in versions of ONNX that did not have it, and the converter fails on it.
     """
     for part in onnx_files.parts(model):
         for node in part.node:
@@ -136,9 +136,10 @@ def _has(operator: str, version: int) -> bool:
 
 
 def _chosen(outputs: set[str], file: str, specification: Specification) -> Output:
-    """Return the output to take: the encoder's token vectors, or else the text's vector.
+    """Return the output to use: the encoder's token vectors, or else the text's vector.
 
-    `token_embeddings` are the library's, so after the modules before Pooling; where there are any, they are not the encoder's.
+    `token_embeddings` come from the library, after the modules before Pooling. If there are any, these are not the encoder's
+    vectors.
     """
     modules = specification.modules
     of_tokens = ("last_hidden_state",) if modules.before else ("token_embeddings", "last_hidden_state")
@@ -154,13 +155,13 @@ def _chosen(outputs: set[str], file: str, specification: Specification) -> Outpu
     return Output(OF_TEXT, of_text=True)
 
 
-# --- Optimisation and quantization ------------------------------------------------------------------------
+# --- Optimization and quantization ------------------------------------------------------------------------
 
 
 def _optimized(path: Path, specification: Specification, output: Output) -> Path:
-    """Return the same graph with its operators fused, since the handler loads a graph as it is.
+    """Return the same graph with fused operators, because the handler does not optimize a graph.
 
-    Only what holds on every kind of CPU is done (the level EXTENDED): the file may be built on one kind and served on another.
+    The level EXTENDED makes no changes for one kind of CPU: the model may be built on one kind and served on another.
     """
     optimized = path.with_name("optimized.onnx")
     options = onnxruntime.SessionOptions()
@@ -184,7 +185,7 @@ def _optimized(path: Path, specification: Specification, output: Output) -> Path
 
 def _quantized(path: Path) -> Path:
     model = onnx_files.read(path)
-    add_pre_process_metadata(model)  # or else it is warned that the graph was not optimised, which it was
+    add_pre_process_metadata(model)  # without it, quantize_dynamic warns that the graph was not optimized
     onnx.save(model, path)
     quantized = path.with_name("quantized.onnx")
     quantize_dynamic(
@@ -193,7 +194,7 @@ def _quantized(path: Path) -> Path:
         per_channel=True,
         weight_type=QuantType.QInt8,
         use_external_data_format=True,
-        # Of the values whose type cannot be told, since ONNX's shape inference does not know ONNX Runtime's fused operators.
+        # The type of values that come from ONNX Runtime's fused operators, which ONNX's shape inference does not know.
         extra_options={"DefaultTensorType": TensorProto.FLOAT},
     )
     return quantized

@@ -1,4 +1,4 @@
-"""Whether a built model's vectors can be used at all, and how close they come to its own float32 self."""
+"""Check that a built model's vectors can be used, and measure how close they are to those of its float32 graph."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -13,7 +13,7 @@ NEIGHBOURS = 10
 
 @dataclass(frozen=True, slots=True)
 class Fidelity:
-    """Agreement of one model's vectors with the reference's over the same passages."""
+    """The agreement of a model's vectors with reference vectors of the same passages."""
 
     passages: int
     mean_cosine: float
@@ -22,14 +22,14 @@ class Fidelity:
 
     @classmethod
     def of(cls, vectors: Vectors, reference: Vectors) -> Self:
-        """Compare vectors (passages, dimension) row by row, and the neighbours each passage finds among the others."""
+        """Compare vectors (passages, dimension) row by row, and the nearest neighbours of each passage."""
         ours, theirs = _unit(vectors), _unit(reference)
         cosines = np.einsum("ij,ij->i", ours, theirs)
         agreement = np.mean([len(a & b) / NEIGHBOURS for a, b in zip(_neighbours(ours), _neighbours(theirs), strict=True)])
         return cls(len(vectors), *(round(float(value), 6) for value in (cosines.mean(), cosines.min(), agreement)))
 
     def __str__(self) -> str:
-        """One line for a person."""
+        """Return one line for the builder's output."""
         return (
             f"cosine to fp32 over {self.passages} passages: mean {self.mean_cosine:.5f}, minimum {self.minimum_cosine:.5f}; "
             f"top-{NEIGHBOURS} agreement {self.top_10_agreement:.3f}"
@@ -37,10 +37,10 @@ class Fidelity:
 
 
 def check_usable(vectors: Vectors, precision: str) -> None:
-    """See that vectors (passages, dimension) of different passages have a direction and differ; the encoder refuses infinite ones.
+    """Check that vectors (passages, dimension) of different passages are not zero and differ. The encoder refuses infinite ones.
 
     Raises:
-        Unsupported: they are no use to anyone.
+        Unsupported: they are zero, or all the same.
     """
     zero = ~vectors.any(axis=1)
     if zero.any():
@@ -52,7 +52,7 @@ def check_usable(vectors: Vectors, precision: str) -> None:
 
 
 SAME = 1e-6
-"""Vectors that differ by less than this part of their largest number are one vector, computed in different orders."""
+"""Vectors whose numbers differ by a smaller share of the largest one count as the same: rounding explains the difference."""
 
 
 def _unit(vectors: Vectors) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:

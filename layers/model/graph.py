@@ -1,4 +1,4 @@
-"""A small writer of ONNX graphs: operators in, the names of their results out."""
+"""Write ONNX graphs: each method adds an operator and returns the name of its result."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -14,19 +14,19 @@ from layers.model import onnx_files
 from layers.runtime import operators
 
 OPSET = 23  # the first with Attention
-CONTRIB = "com.microsoft"  # ONNX Runtime's own operators
+CONTRIB = "com.microsoft"  # the domain of ONNX Runtime's own operators
 ENCODER = operators.DOMAIN
-OWN_OPSET = 1  # of either
+OWN_OPSET = 1  # the version of both domains
 
 type Attribute = Any
-"""int, float or list[int], as the operator has it; onnx declares its keyword arguments otherwise."""
+"""An int, a float or a list of ints. onnx declares its keyword arguments differently."""
 
 
 class Graph:
-    """An ONNX graph under construction. Every method returns the name of the value it added."""
+    """An ONNX graph that is being written. Each method that adds a value returns its name."""
 
     def __init__(self) -> None:
-        """Start with nothing."""
+        """Start an empty graph."""
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, NDArray[np.generic]] = {}
         self._inputs: list[onnx.ValueInfoProto] = []
@@ -34,9 +34,9 @@ class Graph:
         self._opsets = {"": OPSET, CONTRIB: OWN_OPSET, ENCODER: OWN_OPSET}
 
     def adopt(self, model: onnx.ModelProto, folder: Path) -> None:
-        """Take over another graph's operators, constants and operator sets, but not its inputs and outputs.
+        """Add another graph's operators, constants and operator sets, but not its inputs and outputs.
 
-        Constants that it keeps in files in `folder` are read when they are written: the files must be there until then.
+        Its constants may be in files in `folder`. `write` reads these files, so they must exist until then.
         """
         self._nodes += model.graph.node
         self._constants |= {tensor.name: onnx_files.array(tensor, folder) for tensor in model.graph.initializer}
@@ -44,7 +44,7 @@ class Graph:
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Read a graph and its constants that `write` wrote to `path`: to be changed and written again."""
+        """Read a graph that `write` wrote to `path`, with its constants, so that it can be changed and written again."""
         model = onnx_files.read(path)
         graph = cls()
         graph.adopt(model, path.parent)
@@ -53,12 +53,12 @@ class Graph:
         return graph
 
     def change_constants(self, operator: str, place: int, change: Callable[[NDArray[Any]], NDArray[Any]]) -> None:
-        """Change the constant that each `operator` takes as its input at `place`."""
+        """Change the constants that operators called `operator` have as their input number `place`."""
         for name in dict.fromkeys(node.input[place] for node in self._nodes if node.op_type == operator):
             self._constants[name] = change(self._constants[name])
 
     def separate_constants(self, dtype: type[np.generic]) -> None:
-        """Give each operator constants of `dtype` under names of its own; `write` still writes what they share once."""
+        """Give each operator its own names of constants of `dtype`. `write` still writes a shared constant once."""
         users: Counter[str] = Counter()
         for node in self._nodes:
             for place, name in enumerate(node.input):
@@ -93,7 +93,7 @@ class Graph:
         return self.op(name, "Cast", value, to=TensorProto.FLOAT)
 
     def has(self, name: str) -> bool:
-        """Whether an operator gives the value `name`."""
+        """Return whether an operator has the result `name`."""
         return any(name in node.output for node in self._nodes)
 
     def output(self, name: str, shape: list[int | str]) -> None:
@@ -101,9 +101,9 @@ class Graph:
         self._outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
 
     def write(self, path: Path, weights: str) -> None:
-        """Write the graph to `path` and its constants to the file `weights` beside it, which ONNX Runtime memory-maps.
+        """Write the graph to `path`, and its constants to the file `weights` next to it, which ONNX Runtime memory-maps.
 
-        Each starts where a cache line does; constants below INLINE_BYTES stay in the graph.
+        Each constant starts at a cache line. Constants smaller than INLINE_BYTES stay in the graph.
         """
         initializers = []
         places: dict[int, int] = {}
@@ -124,19 +124,22 @@ class Graph:
 
 
 INLINE_BYTES = 8192
-"""ONNX Runtime maps each constant of the file by itself: biases, scales and norms are sooner read than mapped."""
-ALIGNMENT = 64  # of a cache line and of the widest vector register
+"""ONNX Runtime maps each constant of the file separately. Reading small ones, such as biases and scales, is faster than mapping."""
+ALIGNMENT = 64  # the size of a cache line, and of the widest vector register
 
 
 PORTABLE = {"Identity", "Cast", "Shape", "Concat", "Gather", "Slice", "Unsqueeze", "Squeeze"} | {
     *("Add", "Sub", "Mul", "Not", "Equal", "Max", "ReduceMax", "Relu"),
     "CumSum",  # of whole numbers
 }
-"""Standard operators that can have one result only: no sums of floats, whose order is each CPU's own, and no functions."""
+"""Standard operators with the same result on every CPU.
+
+Sums of floats are not among them, because CPUs add in different orders, nor are functions such as Exp.
+"""
 
 
 def portable(model: onnx.ModelProto) -> bool:
-    """Whether a graph's results are the same bits on every kind of CPU, as those of the encoder's own operators are."""
+    """Return whether a graph's results have the same bits on every kind of CPU."""
     return all(node.domain == ENCODER or (not node.domain and node.op_type in PORTABLE) for node in model.graph.node)
 
 

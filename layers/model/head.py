@@ -1,7 +1,7 @@
-"""The modules after an encoder as a graph: those on the tokens' vectors, pooling, and those on the text's vector.
+"""Write the modules after the encoder into a graph: those on the tokens' vectors, Pooling, and those on the text's vector.
 
-All of it is in the graph because modules come after the pool: done outside, both would have to be written a second time in the
-handler. The last Normalize is the handler's: a request says whether it wants it.
+The graph contains them so that the handler needs no code for modules. Only the last Normalize is left to the handler, because a
+request can decide about it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,28 +11,28 @@ import numpy as np
 
 from layers.model.activations import DENSE
 from layers.model.graph import Graph
+from layers.model.module_types import Dense, LayerNorm, Module, Normalize, WordWeights
 from layers.model.modules import Pooling
 from layers.model.pooling import WHOLE, pooled
 from layers.model.precision import Array, Precision
-from layers.model.steps import Dense, LayerNorm, Normalize, Step, WordWeights
 
 LAYER_NORM_EPSILON = 1e-5
-"""torch.nn.LayerNorm's default, which the module does not change."""
+"""The default of torch.nn.LayerNorm, which the module uses."""
 NORM_FLOOR = 1e-12
-"""torch.nn.functional.normalize's `eps`: a vector of zeros stays one."""
+"""The default `eps` of torch.nn.functional.normalize: a vector of zeros stays zero."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
     """A module with the tensors of its checkpoint."""
 
-    module: Step
+    module: Module
     tensors: Mapping[str, Array]
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The modules after an encoder: `before` and `after` the pooling. A text's vector is truncated to `dimension` numbers."""
+    """The modules after an encoder, `before` and `after` Pooling. A text's vector is truncated to `dimension` numbers."""
 
     before: Sequence[Layer]
     pooling: Pooling
@@ -41,12 +41,18 @@ class Head:
 
     @property
     def takes_several(self) -> bool:
-        """Whether a run of several texts gives each the bits it has alone: not if ONNX Runtime sums, in another order then."""
+        """True if one run can take several texts without changing a bit of any vector.
+
+        That is false where ONNX Runtime computes sums: their order depends on the number of texts.
+        """
         plain = self.pooling.include_prompt and not self.before and not self.after
         return plain and set(self.pooling.modes) <= {"mean", *WHOLE}
 
     def write(self, graph: Graph, tokens: str, precision: Precision) -> None:
-        """Token vectors (texts, tokens, hidden) to the outputs `token_embeddings` and `pooled` (texts, dimension)."""
+        """Write the modules for the token vectors `tokens` (texts, tokens, hidden).
+
+        The graph gets the outputs `token_embeddings` (texts, tokens, hidden) and `pooled` (texts, dimension).
+        """
         weight = ""
         for index, layer in enumerate(self.before):
             tokens = WRITERS[type(layer.module)](graph, f"tokens.{index}", tokens, layer)
@@ -68,13 +74,13 @@ class Head:
 
     @property
     def _whole(self) -> int:
-        """How many numbers the last module gives."""
+        """The length of the last module's vectors."""
         given = [layer.module.outputs for layer in self.after if layer.module.outputs]
         return given[-1] if given else self.pooling.dimension
 
 
 def truncate(graph: Graph, vector: str, whole: int, dimension: int) -> None:
-    """Write `pooled`: the first numbers of a vector (texts, whole)."""
+    """Write `pooled`: the first `dimension` numbers of a vector (texts, whole)."""
     if dimension == whole:
         graph.op("pooled", "Identity", vector)
         return
@@ -89,7 +95,7 @@ def truncate(graph: Graph, vector: str, whole: int, dimension: int) -> None:
 
 def _dense(graph: Graph, name: str, value: str, layer: Layer) -> str:
     module = layer.module
-    assert isinstance(module, Dense)  # noqa: S101 - WRITERS says so
+    assert isinstance(module, Dense)  # noqa: S101 - WRITERS passes no other
     result = _product(graph, f"{name}.product", value, f"{name}.weight", layer.tensors["linear.weight"])
     if module.bias:
         result = graph.op(f"{name}.linear", "Add", result, graph.constant(f"{name}.bias", layer.tensors["linear.bias"]))
@@ -116,15 +122,15 @@ def _normalize(graph: Graph, name: str, value: str, _layer: Layer) -> str:
 
 
 def _word_weights(graph: Graph, name: str, value: str, layer: Layer) -> str:
-    assert isinstance(layer.module, WordWeights)  # noqa: S101 - WRITERS says so
+    assert isinstance(layer.module, WordWeights)  # noqa: S101 - WRITERS passes no other
     table = graph.constant(f"{name}.table", np.array(layer.module.weights, np.float32)[:, np.newaxis])
     return graph.op(f"{name}.weighted", "Mul", value, graph.op(f"{name}.weights", "Gather", table, "input_ids"))
 
 
-WRITERS: Mapping[type[Step], Callable[[Graph, str, str, Layer], str]] = {
+WRITERS: Mapping[type[Module], Callable[[Graph, str, str, Layer], str]] = {
     Dense: _dense,
     LayerNorm: _layer_norm,
     Normalize: _normalize,
     WordWeights: _word_weights,
 }
-"""The writer of each kind of module: takes the graph, a name, and the value that the module works on."""
+"""The writer of each type of module. It takes the graph, a name, and the value that the module works on."""

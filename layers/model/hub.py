@@ -1,6 +1,6 @@
-"""Models from the Hugging Face hub, or from the one that HF_ENDPOINT names; HF_TOKEN opens private and gated ones.
+"""Download models from the Hugging Face hub, or from the hub at HF_ENDPOINT. HF_TOKEN gives access to private and gated ones.
 
-huggingface_hub resumes what was interrupted, and does without the network what it has whole.
+huggingface_hub resumes an interrupted download, and needs no network for complete ones.
 """
 
 import sys
@@ -22,16 +22,16 @@ def fetch(model: str, cache: Path, exported: OnnxFile | None, say: Say) -> tuple
     """Return the folder and the commit of a model that is named `org/name` or `org/name@revision`.
 
     Raises:
-        Unsupported: the hub has no such model or revision, or cannot be reached while something is missing here.
+        Unsupported: the hub has no such model or revision, or a file is missing here and cannot be downloaded.
     """
     return _fetched(model, cache, lambda folder: patterns(folder, exported), say)
 
 
 def fetch_file(model: str, file: str, cache: Path, say: Say) -> tuple[Path, str]:
-    """Return the folder and the commit of a repository of which one ONNX file is fetched, and the files that it keeps tensors in.
+    """Fetch one ONNX file and the files in which it keeps tensors; return their folder, and the repository's commit.
 
     Raises:
-        Unsupported: as fetch.
+        Unsupported: the hub has no such repository or revision, or a file is missing here and cannot be downloaded.
     """
     return _fetched(model, cache, lambda folder: file_patterns(folder, PurePosixPath(file)), say)
 
@@ -59,7 +59,7 @@ def _fetched(model: str, cache: Path, wanted: Callable[[Path], Iterable[Patterns
     except RevisionNotFoundError:
         msg = f"the hub's {name} has no revision {asked}"
         raise Unsupported(msg) from None
-    except (RevisionResolutionError, OSError) as error:  # all of the library's, and the network's
+    except (RevisionResolutionError, OSError) as error:  # all errors of the library and of the network
         reason = str(error).strip().splitlines()[0] or type(error).__name__
         msg = f"{name} could not be fetched from the hub and is not whole in {cache}: {reason}"
         raise Unsupported(msg) from None

@@ -1,7 +1,7 @@
-"""Every field of a model's configuration files: used, known to change no vector, or refused by name.
+"""The tables of all known fields in a model's configuration files. Each is used, or changes no vector.
 
-This is the law that a model is served exactly or not at all. A field in none of these tables is refused, whatever its value, since
-nobody knows what it does to a vector. A field that is null counts as absent.
+They make sure that a model is served exactly or not at all. A field in none of these tables is refused, whatever its value, because
+it could change a vector. A field that is null counts as absent.
 """
 
 from collections.abc import Mapping
@@ -11,19 +11,19 @@ from typing import Any
 from layers.model.configuration import Configuration
 
 TOKEN = "_token"  # noqa: S105 - the end of a field's name
-"""Fields of a tokenizer whose names end like this name a token, which tokenizer.py looks up."""
+"""A tokenizer's field whose name ends with this names a token. special_tokens.py reads it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """The known fields of one kind of file. `harmless` groups fields by the reason why they change no vector."""
+    """The known fields of one type of file. `harmless` groups fields by the reason why they change no vector."""
 
     used: tuple[str, ...] = ()
     harmless: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     only: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     """Fields that change no vector with these values, and are refused with any other."""
     tokens: bool = False
-    """Whether fields whose names end in `_token` are known."""
+    """True if all fields whose names end with `_token` are known."""
 
     def known(self, name: str) -> bool:
         """Return whether a field is in one of the tables."""
@@ -31,10 +31,10 @@ class Fields:
         return any(name in names for names in listed) or (self.tokens and name.endswith(TOKEN))
 
     def check(self, config: Configuration) -> None:
-        """Refuse the first field of a file that is not known.
+        """Refuse the first unknown field of a file.
 
         Raises:
-            Unsupported: there is one, or one has a value that changes vectors.
+            Unsupported: a field is unknown, or has a value that changes vectors.
         """
         for name, value in config.fields.items():
             if value is not None and not self.known(name):
@@ -43,7 +43,7 @@ class Fields:
 
 
 HUB = ("cache_dir", "code_revision", "force_download", "local_files_only", "revision", "subfolder", "token", "trust_remote_code")
-"""Where the library finds files; it sets them itself, whatever a configuration file says."""
+"""Fields that say where files are. The library sets them itself and ignores those in configuration files."""
 
 MODULES = Fields(used=("idx", "name", "path", "type"), only={"kwargs": ([],)})
 POOLING = Fields(
@@ -68,14 +68,14 @@ SENTENCE_TRANSFORMERS = Fields(
     used=("prompts", "default_prompt_name", "similarity_fn_name", "model_type", "truncate_dim"),
     harmless={"of the libraries that saved the model": ("__version__", "requirements")},
 )
-"""Of config_sentence_transformers.json."""
+"""The fields of config_sentence_transformers.json."""
 
 ARGUMENTS = {
     "model_args": "model_kwargs",
     "tokenizer_args": "processor_kwargs",
     "config_args": "config_kwargs",
 }
-"""What sentence_bert_config.json hands to transformers: the older and the newer name of each."""
+"""The fields of sentence_bert_config.json with arguments for transformers: the old and the new name of each."""
 TRANSFORMER = Fields(
     used=(
         *("max_seq_length", "do_lower_case", "transformer_task", "module_output_name", "modality_config", "processing_kwargs"),
@@ -84,7 +84,7 @@ TRANSFORMER = Fields(
     ),
     harmless={"how a batch is laid out in memory": ("unpad_inputs",)},
 )
-"""Of sentence_bert_config.json and its older names."""
+"""The fields of sentence_bert_config.json, or of the same file under an old name."""
 MODEL_ARGUMENTS = Fields(
     harmless={
         "where files are found, which the library sets itself": HUB,
@@ -157,7 +157,10 @@ ENCODER = Fields(
         "pruned_heads": ({},),
     },
 )
-"""Of config.json of the families that are written from their weights, next to what the family itself reads."""
+"""The fields of config.json that all families have that are written from weights.
+
+Each family has further ones (architectures.py).
+"""
 
 TOKENIZER = Fields(
     used=(
@@ -205,4 +208,4 @@ TOKENIZER = Fields(
     },
     tokens=True,
 )
-"""Of tokenizer_config.json."""
+"""The fields of tokenizer_config.json."""

@@ -1,6 +1,6 @@
-"""modules.json: the modules that a Sentence Transformers model passes a text through, and what each says it does.
+"""Read modules.json: the modules that a Sentence Transformers model passes a text through, in order.
 
-Both generations of the library are read: types are known by their last segment, which every generation kept.
+Files of all versions of the library are read. A module is recognized by the last part of its type, which no version has changed.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from layers.model import known_fields
 from layers.model.configuration import Configuration, Unsupported, inside, read_json, shown
-from layers.model.steps import READERS, WIDEST, WITHOUT_WEIGHTS, Normalize, Step, WordWeights
+from layers.model.module_types import READERS, WIDEST, WITHOUT_WEIGHTS, Module, Normalize, WordWeights
 
 LIBRARY = "sentence_transformers"
 LIST = "modules.json"
@@ -22,25 +22,28 @@ OTHERS: Mapping[str, str] = {
     "CLIPModel": "it embeds images too: take the model's text encoder, such as clip-ViT-B-32-multilingual-v1",
     "MultiVectorMask": "it is of models with a vector for each token: take a model with one vector a text",
 }
-"""The library's modules that are refused for a reason of their own; _listed has what all others are told."""
+"""Modules of the library that are refused, with the reason. `_listed` has the reason for all other modules."""
 
-POOLING_MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
-POOLING_FLAGS = {
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_max_tokens": "max",
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
-    "pooling_mode_weightedmean_tokens": "weightedmean",
-    "pooling_mode_lasttoken": "lasttoken",
+POOLING_MODES: Mapping[str, str | None] = {
+    "cls": "pooling_mode_cls_token",
+    "max": "pooling_mode_max_tokens",
+    "mean": "pooling_mode_mean_tokens",
+    "mean_sqrt_len_tokens": "pooling_mode_mean_sqrt_len_tokens",
+    "weightedmean": "pooling_mode_weightedmean_tokens",
+    "lasttoken": "pooling_mode_lasttoken",
 }
-"""The booleans of Sentence Transformers before 5.4, in the order in which their results are concatenated."""
+"""The one table of pooling modes. pooling.WEIGHTED has a row for each of them, too.
+
+Each mode has the boolean that selected it before Sentence Transformers 5.4, or None if there was none. If several booleans are
+true, the results are concatenated in the order of this table.
+"""
 
 MOST_MODULES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Pooling:
-    """Token vectors to one: the results of `modes` side by side. `hidden` is a token's dimension."""
+    """A Pooling module: it concatenates the results of `modes` over the tokens' vectors, which have `hidden` numbers each."""
 
     modes: tuple[str, ...]
     hidden: int
@@ -51,11 +54,11 @@ class Pooling:
         """Read a Pooling module's config.json.
 
         Raises:
-            Unsupported: it asks for a mode that nobody knows.
+            Unsupported: it names an unknown mode.
         """
         known_fields.POOLING.check(config)
         named = config.get("pooling_mode")  # Sentence Transformers 5.4 and later: a name or a list of them
-        flagged = [mode for flag, mode in POOLING_FLAGS.items() if config.flag(flag)] or ["mean"]
+        flagged = [mode for mode, flag in POOLING_MODES.items() if flag and config.flag(flag)] or ["mean"]
         modes = flagged if named is None else [named] if isinstance(named, str) else named
         if not isinstance(modes, list) or not 0 < len(modes) <= len(POOLING_MODES) or any(m not in POOLING_MODES for m in modes):
             config.refuse("pooling_mode", f"this builder knows {', '.join(POOLING_MODES)} and lists of them")
@@ -71,15 +74,17 @@ class Pooling:
 
 @dataclass(frozen=True, slots=True)
 class Modules:
-    """The way from a text to its vector. `transformer` is a folder's path in the model's.
+    """The modules of a model, in the order in which they compute a text's vector.
 
-    `before` works on the tokens' vectors, `after` on the text's; the last Normalize is not among them, but in `normalize`.
+    `transformer` is the path of the Transformer module's folder in the model's folder. The modules `before` Pooling work on the
+    tokens' vectors, those `after` it on the text's vector. `normalize` says that a Normalize module ends the list; `after` does not
+    contain it.
     """
 
     transformer: str
-    before: tuple[Step, ...]
+    before: tuple[Module, ...]
     pooling: Pooling
-    after: tuple[Step, ...]
+    after: tuple[Module, ...]
     normalize: bool
 
     @classmethod
@@ -94,10 +99,14 @@ class Modules:
         if kinds[:1] != ["Transformer"] or kinds.count("Transformer") != 1 or kinds.count("Pooling") != 1:
             raise _disordered(kinds)
         place = kinds.index("Pooling")
-        before, after = _steps(folder, listed[1:place]), _steps(folder, listed[place + 1 :])
-        if not all(step.of_tokens for step in before) or any(step.of_tokens for step in after) or "Dropout" in kinds[:place]:
+        before, after = _read(folder, listed[1:place]), _read(folder, listed[place + 1 :])
+        if (
+            not all(module.of_tokens for module in before)
+            or any(module.of_tokens for module in after)
+            or "Dropout" in kinds[:place]
+        ):
             raise _disordered(kinds)
-        if sum(isinstance(step, WordWeights) for step in before) > 1:
+        if sum(isinstance(module, WordWeights) for module in before) > 1:
             msg = f"modules.json has the modules {', '.join(kinds)}; this builder knows WordWeights once"
             raise Unsupported(msg)
         kept = list(after)
@@ -110,14 +119,14 @@ class Modules:
 
     @classmethod
     def without_list(cls, hidden: int, mode: str) -> Self:
-        """Return what the library makes of a folder without modules.json: one pooling over the encoder's `hidden` numbers."""
+        """Return what the library uses for a folder without modules.json: one Pooling of vectors of `hidden` numbers."""
         return cls("", (), Pooling((mode,), hidden, include_prompt=True), (), normalize=False)
 
     def check_dimensions(self) -> None:
-        """Check that each module takes what the one before it gives.
+        """Check that each module takes vectors of the length that the module before it returns.
 
         Raises:
-            Unsupported: one does not.
+            Unsupported: a module takes another length.
         """
         given = _through(self.before, self.hidden)
         if given != self.pooling.hidden:
@@ -128,7 +137,7 @@ class Modules:
     @property
     def hidden(self) -> int:
         """The length of the encoder's vectors."""
-        return next((step.inputs for step in self.before if step.inputs is not None), self.pooling.hidden)
+        return next((module.inputs for module in self.before if module.inputs is not None), self.pooling.hidden)
 
     @property
     def dimension(self) -> int:
@@ -136,34 +145,34 @@ class Modules:
         return _through(self.after, self.pooling.dimension)
 
     @property
-    def steps(self) -> tuple[Step, ...]:
-        """All modules around the pooling."""
+    def around_pooling(self) -> tuple[Module, ...]:
+        """All modules but Transformer, Pooling, Dropout and the last Normalize."""
         return self.before + self.after
 
 
-def _through(steps: Iterable[Step], given: int) -> int:
-    """Return the length of vectors that were `given` numbers long, after all steps.
+def _through(modules: Iterable[Module], given: int) -> int:
+    """Return the length that vectors of `given` numbers have after all modules.
 
     Raises:
-        Unsupported: a step takes another length.
+        Unsupported: a module takes another length.
     """
-    for step in steps:
-        if step.inputs not in {given, None}:
-            msg = f"{named(step.folder)} takes vectors of dimension {step.inputs}, but the module before it gives {given}"
+    for module in modules:
+        if module.inputs not in {given, None}:
+            msg = f"{named(module.folder)} takes vectors of dimension {module.inputs}, but the module before it gives {given}"
             raise Unsupported(msg)
-        given = step.outputs or given
+        given = module.outputs or given
     return given
 
 
-def _steps(folder: Path, listed: Sequence[tuple[str, str]]) -> list[Step]:
-    steps = []
+def _read(folder: Path, listed: Sequence[tuple[str, str]]) -> list[Module]:
+    modules: list[Module] = []
     for kind, place in listed:
         config = Configuration.read(folder, named(place), optional=kind in WITHOUT_WEIGHTS)
         if kind == "Dropout":
             known_fields.DROPOUT.check(config)
         else:
-            steps.append(READERS[kind](config, place))
-    return steps
+            modules.append(READERS[kind](config, place))
+    return modules
 
 
 def _disordered(kinds: Sequence[str]) -> Unsupported:

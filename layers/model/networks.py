@@ -1,4 +1,4 @@
-"""A model's network as graphs: written from its weights where the architecture is known, else its own ONNX file."""
+"""Write a model's graph in any precision: from its weights if the family is known, or else from its own ONNX file."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,34 +9,34 @@ from handler.embedding.manifest import GRAPH, WEIGHTS
 from handler.vectors import TokenIds
 from layers.model import exported, weights
 from layers.model.architectures import Shape
-from layers.model.blocks import Int4
 from layers.model.calibration import largest_activations, moments
 from layers.model.configuration import Unsupported
 from layers.model.encoder import Encoder
 from layers.model.graph import Graph
 from layers.model.head import Head, Layer
+from layers.model.int4 import Int4
 from layers.model.int8 import Int8
+from layers.model.module_types import Module
 from layers.model.precision import PRECISIONS, Array, Bounds, Float16, Float32, Precision
 from layers.model.specification import Specification
-from layers.model.steps import Step
 
 EXACT = Float32.name
 
 
 class Network(Protocol):
-    """Writes a model's graph in each of its precisions. The bounds are what one of them must reach to be written."""
+    """Writes a model's graph. `bounds` has its possible precisions, and the cosines that each must reach."""
 
     bounds: ClassVar[Mapping[str, Bounds]]
     made_from: ClassVar[str]
 
     def write(self, folder: Path, precision: str, calibration: Callable[[], Sequence[TokenIds]]) -> None:
-        """Write `folder`'s graph and weights; `calibration` gives passages where the precision needs them."""
+        """Write the graph and the weights into `folder`. `calibration` returns passages; some precisions need them."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """An encoder of a known architecture, with its weights."""
+    """A network of a known family, which is written from its weights."""
 
     bounds: ClassVar[Mapping[str, Bounds]] = {name: traits.written for name, traits in PRECISIONS.items()}
     made_from: ClassVar[str] = "its weights"
@@ -51,7 +51,7 @@ class Written:
         self.graph(WRITERS[precision](self, calibration)).write(folder / GRAPH, WEIGHTS)
 
     def graph(self, precision: Precision) -> Graph:
-        """The graph in `precision`."""
+        """Return the graph in `precision`."""
         graph = Graph()
         texts = precision.texts if self.head.takes_several else 1
         states = Encoder(graph, texts, self.shape, self.specification.max_length, self.tensors, precision).write()
@@ -67,12 +67,12 @@ WRITERS: Mapping[str, Callable[[Written, Calibration], Precision]] = {
     Float16.name: lambda _network, _calibration: Float16(),
     Float32.name: lambda _network, _calibration: Float32(),
 }
-"""For each precision, the operators with which a network is written from its weights."""
+"""Makes each precision of precision.PRECISIONS, for a network that is written from its weights."""
 
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A model's own ONNX file, its head written anew."""
+    """A model's own ONNX file, whose head is replaced by ours."""
 
     bounds: ClassVar[Mapping[str, Bounds]] = {name: traits.exported for name, traits in PRECISIONS.items() if traits.exported}
     made_from: ClassVar[str] = "its own ONNX file"
@@ -82,20 +82,20 @@ class Export:
     head: Head
 
     def write(self, folder: Path, precision: str, calibration: Callable[[], Sequence[TokenIds]]) -> None:
-        """Write the graph as it is, or with generically quantized weights."""
+        """Write the graph unchanged, or quantized by ONNX Runtime."""
         del calibration
         exported.write(folder, self.path, self.specification, self.head, quantized=precision != EXACT)
 
 
 def read(specification: Specification) -> Network:
-    """The network of a model's folder, its weights read and checked.
+    """Return the network of a model's folder. Its weights are read and checked.
 
     Raises:
-        Unsupported: they are missing, damaged or others than the configuration says.
+        Unsupported: the weights are missing or damaged, or do not fit the configuration.
     """
     modules, network = specification.modules, specification.network
     before, after = (
-        [Layer(step, _tensors(specification.folder / step.folder, step)) for step in steps]
+        [Layer(module, _tensors(specification.folder / module.folder, module)) for module in steps]
         for steps in (modules.before, modules.after)
     )
     head = Head(before, modules.pooling, after, specification.dimension)
@@ -105,33 +105,33 @@ def read(specification: Specification) -> Network:
     return Export(specification, network.path, head)
 
 
-def _tensors(folder: Path, step: Step) -> Mapping[str, Array]:
-    return weights.read(folder, step.tensors()) if step.tensors() else {}
+def _tensors(folder: Path, module: Module) -> Mapping[str, Array]:
+    return weights.read(folder, module.tensors()) if module.tensors() else {}
 
 
 def check_files(specification: Specification) -> None:
-    """See that the files are there that `read` needs.
+    """Check that the files exist that `read` needs.
 
     Raises:
-        Unsupported: one is missing.
+        Unsupported: a file is missing.
     """
-    for step in specification.modules.steps:
-        if step.tensors():
-            weights.check_files(specification.folder / step.folder)
+    for module in specification.modules.around_pooling:
+        if module.tensors():
+            weights.check_files(specification.folder / module.folder)
     if isinstance(specification.network, Shape):
         weights.check_files(specification.transformer)
 
 
 def kind(specification: Specification) -> type[Written] | type[Export]:
-    """Return the way by which the model's graph is made."""
+    """Return the class of network that the model has."""
     return Written if isinstance(specification.network, Shape) else Export
 
 
 def check(network: Network, precision: str) -> None:
-    """See that the network can be written in `precision`.
+    """Check that the network can be written in `precision`.
 
     Raises:
-        Unsupported: it cannot.
+        Unsupported: that is impossible.
     """
     if precision not in network.bounds:
         possible = " or ".join(name for name in PRECISIONS if name in network.bounds)

@@ -1,7 +1,7 @@
-"""A model's own ONNX file: what it may be called, its tensors, and the files that it keeps them in.
+"""Find and read a model's own ONNX file, its tensors, and the files in which it keeps them.
 
-A graph is read without those files' contents, which are mapped when an array is made of them: they may have more than the 2 GB
-that a message may, and more than fits in memory twice.
+A graph is read without the contents of these files. They are memory-mapped when a tensor is needed, because they may be larger than
+the 2 GB limit of protobuf, and too large to be in memory twice.
 """
 
 from collections.abc import Iterator
@@ -17,21 +17,21 @@ from onnx.external_data_helper import load_external_data_for_tensor
 from layers.model.configuration import Unsupported, exists, inside, regular, shown
 
 NAMES = ("onnx/model.onnx", "model.onnx", *(f"onnx/model_O{level}.onnx" for level in (1, 2, 3, 4)))
-"""Where Sentence Transformers and optimum put a model's own file, the best first.
+"""The places where Sentence Transformers and optimum save an ONNX file, the best first.
 
-Those with a level are optimized for ONNX Runtime, from the third level with an approximated activation.
+Files with a level are optimized for ONNX Runtime. From level 3 on, they have an approximated activation.
 """
 LARGEST_GRAPH = 2_147_483_647
-"""The most bytes of a graph without the files it names: protobuf's own limit."""
+"""The size limit of protobuf, for a graph without the files that it names."""
 
 type Part = onnx.GraphProto | onnx.FunctionProto
 
 
 @dataclass(frozen=True, slots=True)
 class OnnxFile:
-    """The file that was asked for instead of a model's weights: its path in the model's Transformer folder.
+    """The ONNX file that replaces a model's weights: its path in the Transformer module's folder.
 
-    Or in `folder`, where another repository's files are; `origin` is what that is called, with its revision.
+    If the file is in another repository, the path is in `folder`, and `origin` is the name of that repository with its revision.
     """
 
     name: str
@@ -48,7 +48,7 @@ def read(path: Path) -> onnx.ModelProto:
     """Read a graph, without the contents of the files that it names.
 
     Raises:
-        Unsupported: it is no ONNX file.
+        Unsupported: it is not an ONNX file.
     """
     try:
         return onnx.load(path, load_external_data=False)
@@ -58,24 +58,24 @@ def read(path: Path) -> onnx.ModelProto:
 
 
 def locations(model: onnx.ModelProto) -> list[str]:
-    """Return the names of the files in which the graph keeps tensors, each once, as the graph has them."""
+    """Return the paths of the files in which the graph keeps tensors, relative to the graph's folder, each once."""
     tensors = (tensor for part in parts(model) for tensor in tensors_of(part))
     found = (_entries(tensor).get("location", "") for tensor in tensors if _is_external(tensor))
     return list(dict.fromkeys(found))
 
 
 def check_locations(model: onnx.ModelProto, path: Path) -> None:
-    """Check that each file that the graph keeps tensors in is a regular one next to it or below.
+    """Check that each file in which the graph keeps tensors is a regular file in the graph's folder or below it.
 
     Raises:
-        Unsupported: one is missing, or elsewhere.
+        Unsupported: a file is missing, or in another place.
     """
     for location in locations(model):
         regular(path.parent, location)
 
 
 def array(tensor: TensorProto, folder: Path) -> NDArray[np.generic]:
-    """Return a tensor as an array, mapped where it is in a file in `folder`.
+    """Return a tensor as an array. If it is in a file in `folder`, the array is memory-mapped.
 
     Raises:
         Unsupported: the file is too short for it.
@@ -93,7 +93,7 @@ def array(tensor: TensorProto, folder: Path) -> NDArray[np.generic]:
 
 
 def filled(tensor: TensorProto, folder: Path) -> TensorProto:
-    """Return a tensor with its content in itself, whatever file in `folder` it was in."""
+    """Return a tensor that contains its numbers, read from a file in `folder` if need be."""
     if _is_external(tensor):
         load_external_data_for_tensor(tensor, str(folder))
         tensor.data_location = TensorProto.DEFAULT
@@ -102,7 +102,7 @@ def filled(tensor: TensorProto, folder: Path) -> TensorProto:
 
 
 def parts(model: onnx.ModelProto) -> Iterator[Part]:
-    """Yield the graph, the functions, and all graphs within their operators."""
+    """Yield the graph, its functions, and all graphs inside their operators."""
     left: list[Part] = [model.graph, *model.functions]
     while left:
         part = left.pop()
@@ -112,14 +112,14 @@ def parts(model: onnx.ModelProto) -> Iterator[Part]:
 
 
 def tensors_of(part: Part) -> Iterator[TensorProto]:
-    """Yield the tensors of a graph or a function: constants, and those that its operators have as attributes."""
+    """Yield the tensors of a graph or a function: its constants, and the attributes of its operators."""
     if isinstance(part, onnx.GraphProto):
         yield from part.initializer
     yield from attribute_tensors(part)
 
 
 def attribute_tensors(part: Part) -> Iterator[TensorProto]:
-    """Yield the tensors that operators have as attributes."""
+    """Yield the tensors that are attributes of operators."""
     for node in part.node:
         for attribute in node.attribute:
             if attribute.type == AttributeProto.TENSOR:

@@ -1,4 +1,4 @@
-"""What a user sets instead of what a model's files say: POOLING, NORMALIZE, MAX_LENGTH and TASK of `make model`."""
+"""The settings of `make model` that replace what a model's files say: POOLING, NORMALIZE, MAX_LENGTH and TASK."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +11,7 @@ BOOLEANS = {"true": True, "false": False}
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """Each is None where the files decide. `pooling` has several modes joined by +; `task` is one of the names in config.json."""
+    """The settings; None where the files decide. `pooling` is one mode or several joined by +. `task` is a name in config.json."""
 
     pooling: str | None = None
     normalize: bool | None = None
@@ -22,7 +22,7 @@ class Overrides:
         """Check the values.
 
         Raises:
-            Unsupported: a value is none of those that there are.
+            Unsupported: a value is not allowed.
         """
         modes = (self.pooling or "mean").split("+")
         if len(set(modes)) != len(modes) or not set(modes) <= set(POOLING_MODES):
@@ -33,10 +33,10 @@ class Overrides:
             raise Unsupported(msg)
 
     def modules(self, modules: Modules) -> Modules:
-        """Return the modules with the pooling and the last Normalize as they are set.
+        """Return the modules with the pooling and the normalization of the settings.
 
         Raises:
-            Unsupported: the modules after the pooling take vectors of another length.
+            Unsupported: the modules after Pooling take vectors of another length.
         """
         if self.pooling is not None:
             modules = replace(modules, pooling=replace(modules.pooling, modes=tuple(self.pooling.split("+"))))
@@ -44,10 +44,10 @@ class Overrides:
         return modules if self.normalize is None else replace(modules, normalize=self.normalize)
 
     def length(self, limit: int | None, positions: int) -> int | None:
-        """Return how many tokens a text may have, where the files say `limit` and the model has `positions`.
+        """Return how many tokens a text may have. `limit` is what the files say, `positions` is how many the model has.
 
         Raises:
-            Unsupported: more are set than there are positions.
+            Unsupported: MAX_LENGTH is larger than the number of positions.
         """
         if self.max_length is not None and self.max_length > positions:
             msg = f"MAX_LENGTH is {self.max_length}, but the model has positions for {positions} tokens"
@@ -56,5 +56,5 @@ class Overrides:
 
 
 def changes(found: dict[str, Any], used: dict[str, Any]) -> dict[str, Any]:
-    """Return those of the values used that are others than those found in the files."""
+    """Return the used values that differ from those found in the files."""
     return {name: value for name, value in used.items() if value != found[name]}

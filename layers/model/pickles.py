@@ -1,10 +1,12 @@
-"""Weights that torch pickled, read without executing anything that the file says.
+"""Read weights that torch pickled, without running any code of the file.
 
-A pickle is a program: it names functions and calls them. Here every name that is not in NAMES is refused, and those in it stand for
-values of this file, which only note what a tensor is made of. Numbers are read afterwards, for those tensors alone that are wanted.
+A pickle is a program that names functions and calls them. Every name that is not in NAMES is refused. A name in NAMES stands for a
+function of this module, which only records where a tensor's numbers are. Numbers are read later, and only for tensors that are
+needed.
 
-torch writes a zip archive since 1.6: `…/data.pkl`, and a file in `…/data/` for each storage. Before, it wrote one stream: three
-pickles about itself, the pickle of the tensors, one of the storages' keys, then each storage's length and numbers.
+Since version 1.6, torch writes a zip archive: `…/data.pkl`, and a file in `…/data/` for each storage. Older versions wrote one
+stream: three pickles about the format, a pickle of the tensors, a pickle of the storages' keys, then the length and the numbers of
+each storage.
 """
 
 import io
@@ -23,11 +25,11 @@ import numpy as np
 from layers.model.configuration import Unsupported
 
 PICKLE_BYTES = 64_000_000
-"""The most that the pickle in an archive may have; names and shapes of ten thousand tensors take 2 MB."""
+"""The largest allowed size of the pickle in an archive. The names and shapes of ten thousand tensors need 2 MB."""
 MAGIC = 0x1950A86A20F9469CFC6C
-"""What the stream of an older file begins with, as a pickled number."""
+"""The number at the start of an older file, pickled."""
 PROTOCOL = 1001
-"""What comes after it."""
+"""The number after it: the version of the format."""
 
 KINDS: Mapping[str, tuple[str, np.dtype[Any]]] = {
     "FloatStorage": ("F32", np.dtype(np.float32)),
@@ -41,11 +43,11 @@ KINDS: Mapping[str, tuple[str, np.dtype[Any]]] = {
     "ByteStorage": ("U8", np.dtype(np.uint8)),
     "BoolStorage": ("BOOL", np.dtype(np.bool_)),
 }
-"""torch's storages: what safetensors calls their type, and numpy's."""
+"""The types of torch's storages: the name in safetensors, and the type in numpy."""
 
 
 class Storage(NamedTuple):
-    """A run of numbers in the file, by its key."""
+    """A sequence of numbers in the file, which has a key."""
 
     key: str
     kind: str
@@ -53,7 +55,7 @@ class Storage(NamedTuple):
 
 
 class Tensor(NamedTuple):
-    """A tensor's place in its storage, in numbers and not in bytes."""
+    """The place of a tensor in its storage. Offset and strides count numbers, not bytes."""
 
     storage: Storage
     offset: int
@@ -62,7 +64,7 @@ class Tensor(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The type of its numbers, as safetensors calls it."""
+        """The type of its numbers, by its name in safetensors."""
         return KINDS[self.storage.kind][0]
 
 
@@ -97,7 +99,7 @@ def opened(path: Path) -> Iterator[Checkpoint]:
     """Open a file that torch.save wrote. A damaged one raises whatever it happens to break.
 
     Raises:
-        Unsupported: it names what builds no tensor.
+        Unsupported: it names something that builds no tensor.
     """
     with path.open("rb") as file:
         if zipfile.is_zipfile(file):
@@ -166,7 +168,7 @@ def _stream(file: BinaryIO, path: Path) -> Checkpoint:
 def _load(file: BinaryIO | io.BytesIO, name: str) -> object:
     try:
         return _Unpickler(file, name).load()
-    except MemoryError:  # a few bytes can ask for a table of 64 GB
+    except MemoryError:  # a few bytes of a pickle can request a table of 64 GB
         msg = "it asks for more memory than the names of tensors take"
         raise ValueError(msg) from None
 
@@ -179,7 +181,7 @@ def _tensors(content: object) -> dict[str, Tensor]:
 
 
 class _Unpickler(pickle.Unpickler):
-    """Admits the names in NAMES alone. What it calls for them cannot be changed either."""
+    """Accepts only the names in NAMES. A pickle cannot change the functions that these stand for."""
 
     def __init__(self, file: BinaryIO | io.BytesIO, name: str) -> None:
         super().__init__(file)
@@ -204,7 +206,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 class _Called:
-    """A name that a pickle may call, and what is made of the arguments. It has no state that a pickle could set."""
+    """A name that a pickle may use, and the function that is called for it. It has no state that a pickle can set."""
 
     __slots__ = ("make", "name")
 
@@ -227,7 +229,7 @@ class _Called:
 
 
 class _Named(dict[object, object]):
-    """Tensors by name. A pickled OrderedDict may come with attributes, which are of no interest."""
+    """Tensors by name. A pickled OrderedDict may have attributes, which this class ignores."""
 
 
 def _tensor(storage: object, offset: object, shape: object, strides: object, *_: object) -> Tensor:
@@ -256,4 +258,4 @@ NAMES: Mapping[str, _Called] = {
     "torch._utils._rebuild_parameter": _Called("_rebuild_parameter", _parameter),
     **{f"torch.{kind}": _Called(kind) for kind in KINDS},
 }
-"""The only names that a pickle of tensors needs."""
+"""All names that a pickle of tensors needs."""

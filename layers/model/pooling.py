@@ -1,4 +1,4 @@
-"""Pooling as a graph: the vectors of a text's tokens to one, by each of Sentence Transformers' modes."""
+"""Write Pooling into a graph: it makes one vector from the vectors of a text's tokens, in any of Sentence Transformers' modes."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,13 +10,13 @@ from layers.model.modules import Pooling
 from layers.model.precision import Precision
 
 PROMPT_TOKENS = "prompt_tokens"
-"""The input of a model that leaves its prompt out of the pool: how many of the first tokens are the prompt's."""
+"""An input of models whose pooling leaves out the prompt: how many of the first tokens belong to the prompt."""
 
 
 def pooled(graph: Graph, tokens: str, precision: Precision, pooling: Pooling, weight: str = "") -> list[str]:
     """Write the result (texts, hidden) of each mode over the token vectors (texts, tokens, hidden); return their names.
 
-    `weight` (texts, 1) is what means are divided by where the tokens have weights of their own, or "".
+    `weight` (texts, 1) is the sum of the tokens' weights, by which means are divided, or "" if the tokens have no weights.
     """
     return [_mode(graph, tokens, precision, mode, pooling, weight) for mode in pooling.modes]
 
@@ -45,7 +45,7 @@ def _max(graph: Graph, tokens: str) -> str:
 
 
 WHOLE: Mapping[str, Callable[[Graph, str], str]] = {"cls": _cls, "max": _max, "lasttoken": _lasttoken}
-"""Pooling modes that need no weights as long as every token counts; the mean is the precision's."""
+"""Simpler forms of modes for texts of which every token counts. The precision writes the mean."""
 
 
 def _token_axis(graph: Graph) -> str:
@@ -57,7 +57,10 @@ def _token_axis(graph: Graph) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """For each token its place, and whether it counts. Values are (tokens, 1): floats, or booleans in `counts`."""
+    """The names of values that say for each token its place, and whether it counts.
+
+    `places` and `weights` are floats (tokens, 1), `counts` are booleans (tokens, 1).
+    """
 
     graph: Graph
     places: str
@@ -69,7 +72,7 @@ class _Places:
 
     @classmethod
     def write(cls, graph: Graph, tokens: str, pooling: Pooling, weight: str) -> "_Places":
-        """Write them once for all modes of a graph: the same names are the same values."""
+        """Write the values, unless another mode of the same graph has written them."""
         prompt = graph.constant("no_prompt", np.array([0], np.int64)) if pooling.include_prompt else PROMPT_TOKENS
         names = cls(graph, "places.float", "places.counts", "places.weights", prompt, "places.length", weight)
         if graph.has(names.weights):
@@ -87,12 +90,15 @@ class _Places:
         return names
 
     def total(self, name: str, values: str, weights: str) -> str:
-        """The sum (1, hidden) of the token vectors by weights."""
+        """Write the sum (1, hidden) of the token vectors, each times its weight."""
         weighted = self.graph.op(f"{name}.weighted", "Mul", values, weights)
         return self.graph.op(f"{name}.sum", "ReduceSum", weighted, _token_axis(self.graph), keepdims=0)
 
     def average(self, name: str, values: str, weights: str, root: str = "Identity") -> str:
-        """Write the sum by weights over the weights' own sum or the tokens' weight, or over what `root` makes of that."""
+        """Write the weighted sum, divided by the sum of the weights or by the tokens' weight.
+
+        `root` is the operator that is applied to the divisor.
+        """
         total = self.total(name, values, weights)
         floor = self.graph.constant("smallest_sum", np.array(1e-9, np.float32))
         weight = self.weight or self.graph.op(f"{name}.weight", "ReduceSum", weights, keepdims=0)
@@ -101,7 +107,7 @@ class _Places:
 
 
 def _weighted_cls(places: _Places, tokens: str) -> str:
-    """The first token that counts; the very first if none does."""
+    """Write the vector of the first token that counts, or of the first token if none counts."""
     graph = places.graph
     zero = graph.constant("zero", np.array([0], np.int64))
     within = graph.op("cls.within", "Less", places.prompt, places.length)
@@ -124,13 +130,13 @@ def _mean_sqrt_len(places: _Places, tokens: str) -> str:
 
 
 def _weightedmean(places: _Places, tokens: str) -> str:
-    """Weights grow with the place in the text, the prompt's tokens counted along."""
+    """Write the mean by weights that grow with the place in the text. The prompt's tokens have places, too."""
     weights = places.graph.op("weightedmean.weights", "Mul", places.places, places.weights)
     return places.average("pooled.weightedmean", tokens, weights)
 
 
 def _weighted_lasttoken(places: _Places, tokens: str) -> str:
-    """Zero if not even the last token counts."""
+    """Write the vector of the last token, or zeros if that does not count."""
     return _lasttoken(places.graph, places.graph.op("lasttoken.counting", "Mul", tokens, places.weights))
 
 
@@ -142,4 +148,4 @@ WEIGHTED: Mapping[str, Callable[[_Places, str], str]] = {
     "weightedmean": _weightedmean,
     "lasttoken": _weighted_lasttoken,
 }
-"""All pooling modes, by their Sentence Transformers name; several are concatenated."""
+"""The writer of each mode in modules.POOLING_MODES."""

@@ -1,7 +1,7 @@
-"""How weights are stored and multiplied: float32 and float16 here, bytes in int8.py, 4 bits in blocks.py.
+"""Precisions: how weights are stored and multiplied. float32 and float16 are here, the others in int8.py and int4.py.
 
-A precision turns the parts of an encoder into operators. Embedding tables and linear layers are each precision's own; attention and
-norms are ONNX Runtime's in float32, if a precision has no better ones.
+A precision writes the parts of an encoder as operators. Each has its own embeddings and linear layers. Attention and norms are ONNX
+Runtime's float32 operators, unless a precision has better ones.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ type Bounds = tuple[float, float]
 
 
 AS_WRITTEN = Loading()
-"""A graph is loaded as the builder wrote it: optimizing it at load would take a third of a cold start."""
+"""Load a graph as the builder wrote it: optimizing it then would take a third of a cold start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,26 +59,26 @@ PRECISIONS: Mapping[str, Traits] = {
 }
 """The one table of precisions, the default first. networks.WRITERS has a row for each of them, too.
 
-A change of how a graph is loaded that changes vectors also raises ENCODER_REVISION (handler/embedding/encoder.py).
+If you change how a graph is loaded and that changes vectors, raise ENCODER_REVISION (handler/embedding/encoder.py).
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """A linear layer: its `weight` (in, out), its `bias` (out), and what is known of what goes in and comes out."""
+    """A linear layer with its `weight` (in, out), its `bias` (out), and the activation after it."""
 
     name: str
     weight: Array
     bias: Array
     outliers: bool = False
-    """Whether some input channels are far larger than the others, for every token, as after a LayerNorm."""
+    """True if some input channels are far larger than the others for every token, as they are after a LayerNorm."""
     activation: str = "linear"
-    """What follows, by its name in activations.ENCODERS."""
+    """The activation's name in activations.ENCODERS."""
 
 
 @dataclass(frozen=True, slots=True)
 class Norm:
-    """A LayerNorm: `gamma` and `beta` (width)."""
+    """A LayerNorm with its weights `gamma` and `beta` (width)."""
 
     name: str
     gamma: Array
@@ -89,18 +89,19 @@ class Norm:
 class Precision(Protocol):
     """Writes the parts of an encoder. Each method returns the name of its result.
 
-    `texts` is how many texts one run of them takes, all of one length: 1, or "texts" if none changes a bit of another's.
+    `texts` is the number of texts in one run, all of the same length: 1, or "texts" (any number) if no text changes a bit of
+    another.
     """
 
     name: str
     texts: int | str
 
     def embedding(self, graph: Graph, name: str, table: Array, ids: str) -> str:
-        """Rows of `table` (vocabulary, hidden) at `ids`."""
+        """Write a lookup of the rows `ids` in `table` (vocabulary, hidden)."""
         ...
 
     def linear(self, graph: Graph, value: str, layer: Linear) -> str:
-        """`value` @ weight + bias, and what follows it."""
+        """Write `value` @ weight + bias, and the activation after it."""
         ...
 
     def attention(self, graph: Graph, name: str, merged: str, heads: int, bias: str) -> str:
@@ -108,95 +109,95 @@ class Precision(Protocol):
         ...
 
     def add_norm(self, graph: Graph, values: tuple[str, str], norm: Norm) -> str:
-        """The norm of the two values' sum."""
+        """Write the norm of the sum of two values."""
         ...
 
     def mean(self, graph: Graph, name: str, tokens: str) -> str:
-        """The means (texts, hidden) of the vectors `tokens` (texts, tokens, hidden)."""
+        """Write the means (texts, hidden) of the vectors `tokens` (texts, tokens, hidden)."""
         ...
 
     def order(self, name: str) -> NDArray[np.intp] | slice:
-        """In which order the inputs of the linear layer `name` should come."""
+        """Return the order in which the inputs of the linear layer `name` should come."""
         ...
 
 
 class Standard:
-    """What ONNX Runtime's own operators do for a precision, picked by measurement with ONNX Runtime 1.31 on AVX512-VNNI.
+    """The parts of a precision that use ONNX Runtime's own operators, the fastest of ONNX Runtime 1.31 on AVX-512 VNNI.
 
-    Add + LayerNormalization rather than SkipLayerNormalization (41 µs against 240), the contributed Gelu rather than BiasGelu, the
-    standard Attention without a mask.
+    Add and LayerNormalization take 41 µs, SkipLayerNormalization 240. Gelu of ONNX Runtime is faster than BiasGelu. Attention is
+    ONNX's, without a mask.
     """
 
     texts: int | str = 1
 
     def attention(self, graph: Graph, name: str, merged: str, heads: int, bias: str) -> str:
-        """The standard operator."""
+        """Write ONNX's Attention."""
         parts = graph.ops([f"{name}.{part}" for part in "qkv"], "Split", merged, axis=-1, num_outputs=3)
         return graph.op(name, "Attention", *parts, *([bias] if bias else []), q_num_heads=heads, kv_num_heads=heads)
 
     def add_norm(self, graph: Graph, values: tuple[str, str], norm: Norm) -> str:
-        """A sum and its norm."""
+        """Write the sum of two values, and its norm."""
         weights = graph.constant(f"{norm.name}.gamma", norm.gamma), graph.constant(f"{norm.name}.beta", norm.beta)
         added = graph.op(f"{norm.name}.added", "Add", *values)
         return graph.op(norm.name, "LayerNormalization", added, *weights, axis=-1, epsilon=norm.epsilon)
 
     def mean(self, graph: Graph, name: str, tokens: str) -> str:
-        """There is one text: over both axes at once it takes a sixth of the time that it does over tokens alone."""
+        """Write the mean over both axes. There is one text, and this takes a sixth of the time of a mean over tokens only."""
         axes = graph.constant("text_and_token_axes", np.array([0, 1], np.int64))
         mean = graph.op(f"{name}.flat", "ReduceMean", tokens, axes, keepdims=0)
         return graph.op(name, "Unsqueeze", mean, graph.constant("text_axis", np.array([0], np.int64)))
 
     def order(self, name: str) -> slice:
-        """As they are."""
+        """Keep the order of channels."""
         del name
         return slice(None)
 
     @staticmethod
     def activated(graph: Graph, value: str, layer: Linear) -> str:
-        """Write what follows a layer's linear part."""
+        """Write the activation of a layer."""
         if layer.activation == "linear":
             return value
         return activations.ENCODERS[layer.activation](graph, f"{layer.name}.{layer.activation}", value)
 
 
 class Float32(Standard):
-    """The exact precision, and the reference of the others."""
+    """The exact precision, with which the others are compared."""
 
     name = "fp32"
 
     def embedding(self, graph: Graph, name: str, table: Array, ids: str) -> str:
-        """A plain gather."""
+        """Write a Gather."""
         return graph.op(name, "Gather", graph.constant(f"{name}.table", table), ids)
 
     def linear(self, graph: Graph, value: str, layer: Linear) -> str:
-        """A plain matrix product."""
+        """Write a matrix product."""
         product = graph.op(f"{layer.name}.product", "MatMul", value, self.weight(graph, layer))
         added = graph.op(layer.name, "Add", product, graph.constant(f"{layer.name}.bias", layer.bias))
         return self.activated(graph, added, layer)
 
     def weight(self, graph: Graph, layer: Linear) -> str:
-        """The layer's weight, in float32."""
+        """Write the layer's weight as float32."""
         return graph.constant(f"{layer.name}.weight", layer.weight)
 
 
 class Float16(Float32):
-    """Weights stored as float16, computed with as float32: half the file and nothing else.
+    """Weights that are stored as float16 and multiplied as float32: the file has half the size, the speed is the same.
 
-    ONNX Runtime converts a linear layer's weights to float32 when it loads them (see PRECISIONS), and an embedding's rows when they
-    are needed.
+    ONNX Runtime converts the weights of linear layers to float32 when it loads them (see PRECISIONS), and rows of embeddings when a
+    text needs them.
     """
 
     name = "fp16"
 
     def embedding(self, graph: Graph, name: str, table: Array, ids: str) -> str:
-        """Rows of a float16 table."""
+        """Write a lookup in a float16 table."""
         return graph.cast(name, graph.op(f"{name}.rows", "Gather", graph.constant(f"{name}.table", _half(table)), ids))
 
     def weight(self, graph: Graph, layer: Linear) -> str:
-        """Stored as float16."""
+        """Write the layer's weight as float16, and its conversion to float32."""
         return graph.cast(f"{layer.name}.float", graph.constant(f"{layer.name}.weight", _half(layer.weight)))
 
 
 def _half(values: Array) -> NDArray[np.float16]:
-    with np.errstate(over="ignore"):  # what float16 cannot hold is infinite, and no vector with it is finite: nothing is written
+    with np.errstate(over="ignore"):  # a weight too large for float16 becomes infinite: no vector is finite, the model is refused
         return values.astype(np.float16)

@@ -1,4 +1,4 @@
-"""A model's way through the builder, decided from its configuration and the names of its files: no weights are read."""
+"""Predict how a model would be built, from its configuration and the names of its files, without reading weights."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from layers.model.specification import Exported, Specification
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a model would be made from, and why not from its weights, if it is not."""
+    """The way in which a model would be built. `reason` says why not from its weights; None if from them."""
 
     architecture: str
     made_from: str
@@ -19,7 +19,7 @@ class Preview:
 
     @classmethod
     def read(cls, folder: Path, exported: OnnxFile | None = None) -> Self:
-        """Decide as `builder.build` would; the files of weights and of the tokenizer need only be there, and may be empty.
+        """Decide as `builder.build` does. The files of weights and of the tokenizer must exist, but may be empty.
 
         Raises:
             Unsupported: the model is refused before its weights are read.

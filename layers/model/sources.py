@@ -1,4 +1,4 @@
-"""Where a model's files come from. Whatever the place, they end as a folder of plain files on this machine."""
+"""Find a model's files: in a folder, a package, S3 or the hub. All become a folder on this machine."""
 
 import hashlib
 import re
@@ -15,17 +15,17 @@ from layers.model.word_pieces import VOCABULARY
 READ = {".json", ".safetensors", ".onnx", ".onnx_data", ".data"}
 """The suffixes of the files that a model is built from."""
 PICKLED = ".bin"
-"""The suffix of those that it is built from where there is no other checkpoint next to them."""
+"""The suffix of pickled weights, which are used if there is no other checkpoint in their folder."""
 CARD = "README.md"
 CARD_BYTES = 1_000_000
-"""As much of the model card is read: its front matter is at its start."""
+"""The number of bytes of the model card that are read: its front matter is at the start."""
 
 type Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A Sentence Transformers folder and where it came from; `exported` is the ONNX file that was asked for."""
+    """A Sentence Transformers folder and its origin. `exported` is the ONNX file to use instead of the weights."""
 
     folder: Path
     model_id: str
@@ -49,7 +49,8 @@ class Source:
     def digests(self, own: Path | None) -> dict[str, str]:
         """Return the sha256 of every file that a model may be built from, by its path in the folder.
 
-        `own` is the model's own ONNX file if it is built from that; another repository's is called by that repository too.
+        `own` is the ONNX file that the model is built from, if any. If it is in another repository, its name contains that
+        repository.
         """
         found = digests(self.folder)
         for path in _own_files(own) if own else ():
@@ -62,7 +63,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to find: a model as the user names it, and the ONNX file to take instead of its weights, if any.
+    """The user's name of a model, and the ONNX file to use instead of its weights, if any.
 
     `onnx` is that file's path in the model, or org/name:path in another repository. Downloads are kept in `cache`.
     """
@@ -73,10 +74,10 @@ class Request:
 
 
 def find(request: Request, say: Say) -> Source:
-    """The source that the request names; the first place whose pattern fits.
+    """Return the source that the request names, from the first of PLACES whose pattern matches.
 
     Raises:
-        Unsupported: there is no such source, it cannot be fetched, or its files are not the ones pinned.
+        Unsupported: there is no such source, it cannot be fetched, or a pinned file has another sha256.
     """
     wanted = _Wanted(request.model, request.cache, _asked(request, say))
     for pattern, place in PLACES:
@@ -87,7 +88,7 @@ def find(request: Request, say: Say) -> Source:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A request whose ONNX file is here already where it is another repository's."""
+    """A request whose ONNX file has been fetched if it is in another repository."""
 
     model: str
     cache: Path
@@ -95,7 +96,7 @@ class _Wanted:
 
 
 def _asked(request: Request, say: Say) -> OnnxFile | None:
-    """Return the ONNX file that was asked for, fetched if it is another repository's; None if none was.
+    """Return the ONNX file that the request names, and fetch it if it is in another repository; None if it names none.
 
     Raises:
         Unsupported: the repository or the file cannot be fetched.
@@ -117,14 +118,14 @@ def _asked(request: Request, say: Say) -> OnnxFile | None:
 
 
 def _own_files(path: Path) -> Iterator[Path]:
-    """Yield an ONNX file and the files that it keeps tensors in."""
+    """Yield an ONNX file and the files in which it keeps tensors."""
     yield path
     for location in locations(read(path)):
         yield inside(path.parent, location)
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """Sha256 of every file in `folder` that a model may be built from; hidden folders are the downloaders' own."""
+    """Return the sha256 of every file in `folder` that a model may be built from. Hidden folders belong to the downloaders."""
     home = folder.resolve()
     found = [path for path in sorted(folder.rglob("*")) if path.suffix in {*READ, PICKLED} and path.is_file()]
     better = {path.parent for path in found if path.suffix == ".safetensors"}
@@ -135,7 +136,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def content_revision(folder: Path) -> str:
-    """A revision for files that have none: a digest of their digests."""
+    """Return a revision for files that have none: a hash of their hashes."""
     digest = hashlib.sha256()
     for name, value in digests(folder).items():
         digest.update(f"{name} {value}\n".encode())
@@ -165,9 +166,9 @@ def _package(request: _Wanted, say: Say) -> Source:
 
 
 def _bucket(request: _Wanted, say: Say) -> Source:
-    from layers.model import bucket  # noqa: PLC0415 - boto3 takes half a second to import
+    from layers.model import s3  # noqa: PLC0415 - boto3 takes half a second to import
 
-    folder = bucket.fetch(request.model, request.cache, request.exported, say)
+    folder = s3.fetch(request.model, request.cache, request.exported, say)
     return Source(folder, folder.name, content_revision(folder), request.exported)
 
 
@@ -191,4 +192,4 @@ PLACES: tuple[tuple[str, Callable[[_Wanted, Say], Source]], ...] = (
     (rf"s3://{WORD}/.+", _bucket),
     (HUB_NAME, _hub),
 )
-"""How each place is named; whatever fits none of them is a folder."""
+"""The pattern of names of each place. A name that matches none of them is a folder."""

@@ -1,4 +1,4 @@
-"""The tokens that tokenizer_config.json names: what the library adds to tokenizer.json, or puts around each text, for them."""
+"""Apply the tokens that tokenizer_config.json names: the library adds them to tokenizer.json, or puts them around each text."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,12 +12,12 @@ FLAGS = ("single_word", "lstrip", "rstrip", "normalized")
 
 
 def add(tokenizer: Tokenizer, config: Configuration) -> None:
-    """Add each token that is named and that tokenizer.json does not keep whole in a text, as the library does.
+    """Add each named token that tokenizer.json would split in a text, as the library does.
 
-    One that the vocabulary has keeps its id; any other gets the next one.
+    A token in the vocabulary keeps its id. Any other token gets the next free id.
 
     Raises:
-        Unsupported: a field names no token.
+        Unsupported: the value of a field is not a token.
     """
     kept = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
     for token, special in _named(config):
@@ -27,12 +27,12 @@ def add(tokenizer: Tokenizer, config: Configuration) -> None:
 
 
 def check_around(tokenizer: Tokenizer, config: Configuration, *, rebuilt: bool) -> None:
-    """See that tokenizer.json puts those tokens around a text that the configuration asks for.
+    """Check that tokenizer.json puts the tokens around a text that the configuration names.
 
-    A class that is `rebuilt` from its arguments puts cls_token before a text and sep_token after it, whatever tokenizer.json says.
+    The library rebuilds some classes from their arguments (`rebuilt`): these put cls_token before a text and sep_token after it.
 
     Raises:
-        Unsupported: it puts others there.
+        Unsupported: it puts other tokens there.
     """
     around = tokenizer.encode("").tokens
     first, last = around[:1], around[-1:]
@@ -48,13 +48,13 @@ def content(config: Configuration, field: str) -> str:
     """Return the text of the token that a field names.
 
     Raises:
-        Unsupported: it names none.
+        Unsupported: the value of the field is not a token.
     """
     return _content(config, field, config.get(field))
 
 
 def _named(config: Configuration) -> Iterator[tuple[AddedToken, bool]]:
-    """Each token that is named, and whether it is special, in the order in which the library adds them."""
+    """Yield each named token, and whether it is special, in the order in which the library adds them."""
     decoder = config.get("added_tokens_decoder") or {}
     if not isinstance(decoder, dict) or not all(key.isdecimal() for key in decoder):
         config.refuse("added_tokens_decoder", "it must map ids to tokens")

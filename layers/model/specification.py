@@ -1,6 +1,6 @@
-"""What a Sentence Transformers folder says its model is, read from its configuration files and checked.
+"""Read and check the configuration files of a Sentence Transformers folder.
 
-Anything that would change a vector and is not understood is refused by name: a model is served exactly or not at all.
+A model is served exactly or not at all: anything unknown that could change a vector is refused by its name.
 """
 
 from collections.abc import Mapping
@@ -11,20 +11,20 @@ from typing import Any, Self
 from layers.model import known_fields, onnx_files
 from layers.model.architectures import ARCHITECTURES, Shape
 from layers.model.configuration import Configuration, Unsupported, exists, regular, shown
+from layers.model.module_types import WIDEST
 from layers.model.modules import LIST, Modules
 from layers.model.onnx_files import OnnxFile
 from layers.model.overrides import Overrides, changes
-from layers.model.steps import WIDEST
 from layers.model.transformer import Transformer
 
 FILES = Overrides()
-"""Nothing is set: the files decide."""
+"""No settings: the files decide."""
 SIMILARITIES = ("cosine", "dot", "euclidean", "manhattan")
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A model's own ONNX file, and why the encoder is not written from its weights; None if the file was asked for."""
+    """A model's own ONNX file, and why the encoder is not written from its weights; None if ONNX names the file."""
 
     path: Path
     reason: str | None
@@ -32,11 +32,14 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Specification:
-    """One sentence encoder.
+    """The description of a model, from its files and the user's settings.
 
-    `transformer` is the folder of its tokenizer and weights, `tokenizer` what the files say of the tokenizer. A text's vector has
-    `dimension` numbers: the modules may give more, which are truncated. `listed` says whether a file lists the modules. `overrides`
-    are the values that a user set, as far as the files say otherwise; `task` is the one that was set of the model's `tasks`.
+    transformer: the folder of its tokenizer and weights.
+    tokenizer: the configuration of the tokenizer.
+    listed: true if modules.json lists the modules.
+    dimension: the length of a text's vector, after truncation.
+    task: the chosen one of `tasks`.
+    overrides: the settings that differ from the files.
     """
 
     folder: Path
@@ -63,7 +66,7 @@ class Specification:
         """Read the configuration files of `folder`; `exported` is the ONNX file to take instead of the weights.
 
         Raises:
-            Unsupported: a file is missing or says something this builder does not do.
+            Unsupported: a file is missing, or has a value that this builder does not know.
         """
         listed = exists(folder, LIST)
         vectors = _vectors(folder, listed=listed)
@@ -109,12 +112,13 @@ class Specification:
 
 
 def read_modules(folder: Path) -> tuple[Transformer, Modules]:
-    """Return the Transformer module of a folder, and what comes after it; without a list of modules what the library makes of that.
+    """Return the Transformer module of a folder, and all modules.
 
-    It then reads neither the Transformer module's own file nor the one about vectors.
+    Without modules.json, they are those that the library uses then. Like the library, this function then ignores
+    sentence_bert_config.json.
 
     Raises:
-        Unsupported: as Specification.read.
+        Unsupported: a file is missing, or has a value that this builder does not know.
     """
     if exists(folder, LIST):
         modules = Modules.read(folder)
@@ -144,11 +148,11 @@ OTHER_KINDS: Mapping[str, str] = {
     "SparseEncoder": "it gives a weight for each word of its vocabulary: take a SentenceTransformer, whose vectors are dense",
     "CrossEncoder": "it scores pairs of texts and gives no vectors: take the SentenceTransformer whose results it ranks",
 }
-"""The library's models that are refused, and what to take instead."""
+"""Models of the library that are refused, with the reason and the remedy."""
 
 
 def _network(transformer: Transformer, exported: OnnxFile | None) -> Shape | Exported:
-    """Return the encoder as this builder writes it, or else the model's own ONNX file."""
+    """Return the sizes of the encoder if it is written from its weights, or else the model's own ONNX file."""
     refusal = _refusal(transformer)
     if exported is None and refusal is None:
         return Shape.read(transformer.config)
@@ -178,7 +182,7 @@ def _refusal(transformer: Transformer) -> str | None:
 
 
 def _truncated(vectors: Configuration) -> int:
-    """Return how many of a vector's first numbers are kept."""
+    """Return how many numbers a vector keeps."""
     return vectors.number("truncate_dim", int, least=1, most=WIDEST) if vectors.get("truncate_dim") is not None else WIDEST
 
 

@@ -1,7 +1,8 @@
-"""A model's tokenizer as the handler needs it: what its own class would make of the files, without padding and truncation.
+"""Write the tokenizer that the model's class in transformers would have, without padding and truncation.
 
-transformers builds some tokenizers anew from their class's arguments, so that tokenizer_config.json overrides tokenizer.json. Where
-tokenizer.json has another kind of model than the class, as with BERT's weights and XLM-RoBERTa's tokens, another class made it.
+transformers rebuilds some tokenizers from the arguments of their class, so that tokenizer_config.json overrides tokenizer.json.
+That is wrong if tokenizer.json has another type of tokenizer than the class, as for a BERT with XLM-RoBERTa's tokens. Then it is
+used as it is.
 """
 
 import json
@@ -14,20 +15,20 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from handler.embedding.manifest import TOKENIZER
 from layers.model import special_tokens, word_pieces
 from layers.model.configuration import Configuration, Unsupported, exists, read_bytes, shown
+from layers.model.module_types import WordWeights
 from layers.model.specification import Specification
-from layers.model.steps import WordWeights
 
 type Say = Callable[[str], None]
 
 MOST_BYTES = 256_000_000
-"""The most that tokenizer.json may have; Gemma's 262,144 tokens take 33 MB."""
+"""The largest allowed size of tokenizer.json. Gemma's has 262,144 tokens and 33 MB."""
 
 
 def write(specification: Specification, folder: Path, say: Say) -> None:
-    """Write `folder`'s tokenizer; padding and truncation are taken out, since both are the handler's to decide.
+    """Write the tokenizer into `folder`, without padding and truncation, which the handler decides.
 
     Raises:
-        Unsupported: the source's file is missing, damaged, made by code of its own, or cannot belong to the model.
+        Unsupported: its file is missing or damaged, needs code of the model, or cannot belong to the model.
     """
     check_files(specification)
     config = specification.tokenizer
@@ -63,23 +64,23 @@ def write(specification: Specification, folder: Path, say: Say) -> None:
 
 
 def _check_weighed(tokenizer: Tokenizer, specification: Specification) -> None:
-    """Check that a WordWeights module has a weight for each of the tokens.
+    """Check that a WordWeights module has a weight for each token.
 
     Raises:
-        Unsupported: it has not.
+        Unsupported: a token has no weight.
     """
     largest = max(tokenizer.get_vocab().values(), default=0)
-    for step in specification.modules.before:
-        if isinstance(step, WordWeights) and largest >= len(step.weights):
-            msg = f"{TOKENIZER} gives token ids up to {largest}, but WordWeights has weights for {len(step.weights)} tokens"
+    for module in specification.modules.before:
+        if isinstance(module, WordWeights) and largest >= len(module.weights):
+            msg = f"{TOKENIZER} gives token ids up to {largest}, but WordWeights has weights for {len(module.weights)} tokens"
             raise Unsupported(msg)
 
 
 def check_files(specification: Specification) -> None:
-    """Check that the model has a file that its tokenizer is made of, and that no code of its own makes its tokens.
+    """Check that the model has a file from which its tokenizer can be made, without code of the model.
 
     Raises:
-        Unsupported: it has none, or code; the sentence says how to get one.
+        Unsupported: it has no such file, or needs code; the error says how to make the file.
     """
     specification.tokenizer.check({"auto_map": (None,)})
     source, kind = specification.transformer, _kind(specification)
@@ -100,10 +101,10 @@ def _kind(specification: Specification) -> str:
 
 
 def _belonging(tokenizer: Tokenizer, vocabulary: int, say: Say) -> Tokenizer:
-    """Return the tokenizer without those added tokens that the model has no rows for; no text but one that spells them needs them.
+    """Return the tokenizer without added tokens for which the model has no rows. Only texts that contain such a token differ.
 
     Raises:
-        Unsupported: the tokenizer cannot belong to a model of so many tokens.
+        Unsupported: the tokenizer cannot belong to a model with this number of tokens.
     """
     own = tokenizer.get_vocab(with_added_tokens=False)
     largest = max([*own.values(), *tokenizer.encode("").ids], default=0)
@@ -125,10 +126,10 @@ def _belonging(tokenizer: Tokenizer, vocabulary: int, say: Say) -> Tokenizer:
 
 
 def check_known(folder: Path, texts: list[str]) -> None:
-    """See that `folder`'s tokenizer knows the words of ordinary texts.
+    """Check that the tokenizer in `folder` knows the words of ordinary texts.
 
     Raises:
-        Unsupported: it fails on them, or most of their tokens are its token for what it does not know.
+        Unsupported: it fails on them, or most of their tokens are its unknown token.
     """
     tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
     model = json.loads(tokenizer.to_str())["model"]
@@ -154,7 +155,7 @@ def _read(source: Path) -> Tokenizer:
 
 
 def _word_pieces(tokenizer: Tokenizer, config: Configuration) -> None:
-    """Make the normalizer of the class's arguments; it lower-cases unless it is told not to."""
+    """Replace the normalizer by the one that the class makes from its arguments. It lower-cases by default."""
     known = tokenizer.model.unk_token
     if config.get("unk_token") is not None and special_tokens.content(config, "unk_token") != known:
         config.refuse("unk_token", f"{TOKENIZER} has {known}")
@@ -162,14 +163,14 @@ def _word_pieces(tokenizer: Tokenizer, config: Configuration) -> None:
 
 
 def _byte_level(tokenizer: Tokenizer, config: Configuration) -> None:
-    """Put a blank before a text only if the class is told to."""
+    """Add a space before a text only if the argument of the class says so."""
     if isinstance(tokenizer.pre_tokenizer, pre_tokenizers.ByteLevel):
         tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=config.flag("add_prefix_space"))
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """What a class makes of tokenizer_config.json, where tokenizer.json has a model of the kind that the class has."""
+    """A class that transformers rebuilds: the type of tokenizer that it needs, and what it changes."""
 
     model: type
     change: Callable[[Tokenizer, Configuration], None]
@@ -183,4 +184,4 @@ OVERRIDES: Mapping[str, Override] = {
     "MPNetTokenizer": WORD_PIECES,
     "RobertaTokenizer": Override(models.BPE, _byte_level),
 }
-"""By the class's name; all others take tokenizer.json as it is."""
+"""The classes that transformers rebuilds, by name. All other classes use tokenizer.json as it is."""

@@ -1,4 +1,4 @@
-"""The Transformer module's configuration files, and how they act together: config.json, its own, and the tokenizer's."""
+"""Read the Transformer module's configuration files: config.json, sentence_bert_config.json and those of the tokenizer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from layers.model.known_fields import ARGUMENTS, HUB
 SENTENCE_CONFIGS = tuple(
     f"sentence_{name}_config.json" for name in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 )
-"""The Transformer module's file has had a name for each family; all of them are still read."""
+"""The names of the Transformer module's own file. Older versions of the library had one for each family."""
 TOKENIZER_CONFIG = "tokenizer_config.json"
 SPECIAL_TOKENS = "special_tokens_map.json"
 ADAPTER = "adapter_config.json"
 UNLIMITED = 10**9
 HIDDEN = ("hidden_size", "dim", "d_model", "n_embd")
-"""What config.json calls the length of the encoder's vectors."""
+"""The fields of config.json that can have the length of the encoder's vectors."""
 
 CLASSES: Mapping[str, str] = {
     "bert": "BertTokenizer",
@@ -28,14 +28,14 @@ CLASSES: Mapping[str, str] = {
     "mpnet": "MPNetTokenizer",
     "roberta": "RobertaTokenizer",
 }
-"""The tokenizer's class of an architecture where no file names one."""
+"""The class of a family's tokenizer if no file names one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Transformer:
-    """One Transformer module. Arguments that its own file hands to the others are applied to them.
+    """One Transformer module. Arguments in its own file have been applied to the other files.
 
-    `config_arguments` are those applied to config.json.
+    `config_arguments` are those that were applied to config.json.
     """
 
     folder: Path
@@ -46,10 +46,10 @@ class Transformer:
 
     @classmethod
     def read(cls, folder: Path, *, listed: bool = True) -> Self:
-        """Read the files in the module's folder; the module's own is not read where no file lists the modules.
+        """Read the files in the module's folder. Without a list of modules (`listed`), the module's own file is ignored.
 
         Raises:
-            Unsupported: one is missing, or says what would change a vector and is not done here.
+            Unsupported: a file is missing, or has a value that this builder does not know.
         """
         if exists(folder, ADAPTER):
             msg = f"{ADAPTER} is in {folder}: an adapter's weights are not added here; merge it into the model and save that"
@@ -59,7 +59,7 @@ class Transformer:
         arguments = _arguments(sentence, "config_args")
         config = Configuration.read(folder, "config.json").updated(arguments, f"{sentence.name}'s config_args")
         tokenizer = Configuration.read(folder, TOKENIZER_CONFIG, optional=True)
-        if tokenizer.get("added_tokens_decoder") is None:  # newer files have what the other file had
+        if tokenizer.get("added_tokens_decoder") is None:  # if it is there, it has the tokens of the other file, too
             named = Configuration.read(folder, SPECIAL_TOKENS, optional=True).fields
             tokenizer = tokenizer.updated(named, SPECIAL_TOKENS)
         tokenizer = tokenizer.updated(_arguments(sentence, "tokenizer_args"), f"{sentence.name}'s tokenizer_args")
@@ -68,33 +68,33 @@ class Transformer:
 
     @property
     def model_type(self) -> str:
-        """The architecture's name."""
+        """The family's name."""
         return self.config.text("model_type") or "unknown"
 
     @property
     def tokenizer_class(self) -> str:
-        """The name of the class that the tokenizer's files are read by."""
+        """The name of the class that reads the tokenizer's files."""
         return self.tokenizer.text("tokenizer_class") or self.config.text("tokenizer_class") or CLASSES.get(self.model_type, "")
 
     @property
     def vocabulary(self) -> int:
-        """How many tokens the model has rows for."""
+        """The number of tokens that the model has rows for."""
         return self._size("vocab_size")
 
     @property
     def positions(self) -> int:
-        """How many tokens the model has positions for."""
+        """The number of tokens that the model has positions for."""
         architecture = ARCHITECTURES.get(self.model_type)
         offset = self._size("pad_token_id") + 1 if architecture and architecture.positions_after_padding else 0
         return self.config.number("max_position_embeddings", int, UNLIMITED, least=1, most=UNLIMITED) - offset
 
     def hidden(self) -> int:
-        """Return the length of the encoder's vectors, by any of the names that families have for it."""
+        """Return the length of the encoder's vectors."""
         field = next((name for name in HIDDEN if self.config.get(name) is not None), HIDDEN[0])
         return self.config.number(field, int, least=1, most=LIMITS["hidden_size"][1])
 
     def default_pooling(self) -> str:
-        """Return the pooling where no file names one: the last token's vector of a model that was made to generate text."""
+        """Return the library's pooling mode if no file names one: lasttoken for models that generate text, else mean."""
         architectures = self.config.get("architectures")
         first = architectures[0] if isinstance(architectures, list) and architectures else ""
         generates = str(first).endswith("ForCausalLM") and self.config.flag("is_causal", default=True)
@@ -108,7 +108,7 @@ class Transformer:
         return tuple(named)
 
     def limit(self) -> int | None:
-        """Return how many tokens a text may have: the first limit that is given, and never beyond the positions there are."""
+        """Return how many tokens a text may have: the first limit in the files, or the number of positions if that is smaller."""
         arguments = Configuration(self.tokenizer.name, _arguments(self.sentence, "tokenizer_args"))
         sources = (
             *((arguments, "model_max_length"), (self.sentence, "max_seq_length")),
@@ -138,7 +138,7 @@ def _sentence_config(folder: Path) -> Configuration:
 
 
 def _arguments(sentence: Configuration, name: str) -> dict[str, Any]:
-    """Return what the module's file hands on under a name or its newer one, without what the library sets itself."""
+    """Return the arguments that the module's file has under a name or its newer name, without those that the library sets."""
     field = name if sentence.get(name) is not None else ARGUMENTS[name]
     arguments = sentence.get(field) or {}
     if not isinstance(arguments, dict):

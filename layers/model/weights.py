@@ -1,6 +1,6 @@
-"""The tensors of a checkpoint, from safetensors or from torch's pickles (pickles.py), checked against its configuration.
+"""Read the tensors of a checkpoint, from safetensors or from torch's pickles (pickles.py), and check their shapes.
 
-A checkpoint is one file, or several with an index that maps each tensor to its file.
+A checkpoint is one file, or several files with an index that says which file has which tensor.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,11 +17,11 @@ from layers.model.configuration import Configuration, Unsupported, exists, regul
 from layers.model.precision import Array
 
 FILES = ("model.safetensors", "pytorch_model.bin")
-"""What a checkpoint's file is called; the first that is there is read, itself or its index."""
+"""The names of a checkpoint's file. The first one that exists is read, or its index."""
 TYPES = ("F32", "F16", "BF16", "F64")
-"""Of numbers that become float32."""
+"""The types of numbers that can be converted to float32."""
 OLDER_NAMES = {".gamma": ".weight", ".beta": ".bias"}
-"""What the first checkpoints call the two tensors of a norm."""
+"""The names that the oldest checkpoints have for the two tensors of a norm."""
 
 type Shape = tuple[int, ...]
 
@@ -44,17 +44,17 @@ def read(folder: Path, shapes: Mapping[str, Shape], prefix: str = "") -> dict[st
 
 
 def check_files(folder: Path) -> None:
-    """See that the checkpoint's files are there; nothing of them is read but an index.
+    """Check that the checkpoint's files exist. Only an index is read.
 
     Raises:
-        Unsupported: one is missing.
+        Unsupported: a file is missing.
     """
     for file, _ in _files(folder):
         regular(folder, file)
 
 
 def _files(folder: Path) -> Iterator[tuple[str, Iterable[str] | None]]:
-    """Yield the checkpoint's files, each with the tensors to take from it (None: all it has)."""
+    """Yield the checkpoint's files, each with the tensors to read from it (None for all)."""
     for file in FILES:
         index = f"{file}.index.json"
         if exists(folder, file):
@@ -73,7 +73,7 @@ def _files(folder: Path) -> Iterator[tuple[str, Iterable[str] | None]]:
 
 
 class _Tensors(Protocol):
-    """An open file of either format."""
+    """An open checkpoint file, in any format."""
 
     def names(self) -> Iterable[str]:
         """Return the names of its tensors."""
@@ -131,7 +131,7 @@ def _opened(path: Path) -> Iterator[_Tensors]:
 
 
 def _tensors(folder: Path, file: str, names: Iterable[str] | None, shapes: Mapping[str, Shape], prefix: str) -> dict[str, Array]:
-    """Return those tensors of one file that are wanted. Others are never loaded, and none before its shape and type are checked."""
+    """Return the needed tensors of one file. A tensor is loaded only after its shape and type have been checked."""
     tensors = {}
     path = regular(folder, file)
     try:
@@ -143,7 +143,7 @@ def _tensors(folder: Path, file: str, names: Iterable[str] | None, shapes: Mappi
                     tensors[plain] = _finite(file, plain, _narrowed(content.numbers(name)))
     except (Unsupported, MemoryError):
         raise
-    except Exception as error:  # noqa: BLE001 - a damaged pickle breaks anything
+    except Exception as error:  # noqa: BLE001 - a damaged file can raise anything
         msg = f"{file} in {folder} cannot be read: {(str(error) or type(error).__name__)[:200]}"
         raise Unsupported(msg) from None
     return tensors
@@ -158,7 +158,7 @@ def _plain(name: str, prefix: str) -> str:
 
 
 def _narrowed(tensor: np.ndarray) -> Array:
-    with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused as that
+    with np.errstate(over="ignore"):  # a number too large for float32 becomes infinite, and is refused as such
         return tensor.astype(np.float32)
 
 

@@ -1,7 +1,7 @@
-"""The tokenizer that BERT's classes make of vocab.txt, where a folder has no tokenizer.json.
+"""Make the tokenizer of a vocab.txt, for folders without a tokenizer.json.
 
-As transformers makes it: words are lower-cased and stripped of accents unless tokenizer_config.json says otherwise, and the special
-tokens are the class's own unless it names others.
+It is the tokenizer that transformers makes: words are lower-cased and lose their accents unless tokenizer_config.json says
+otherwise, and special tokens are those of the class unless that file names others.
 """
 
 from collections.abc import Mapping
@@ -38,14 +38,14 @@ CLASSES: Mapping[str, Mapping[str, Any]] = {
     "ElectraTokenizer": BERT,
     "MPNetTokenizer": MPNET,
 }
-"""The special tokens of each class that is made of vocab.txt, in the order in which they are added."""
+"""The special tokens of each class that can be made from vocab.txt, in the order in which they are added."""
 
 
 def named(config: Configuration, kind: str) -> Configuration:
-    """Return the tokenizer's configuration with the special tokens of the class `kind` where it names none."""
+    """Return the tokenizer's configuration, with the special tokens of the class `kind` for those that it does not name."""
     own = CLASSES[kind]
     fields = {name: token if config.get(name) is None else config.get(name) for name, token in own.items()}
-    if kind == "MPNetTokenizer" and isinstance(fields["mask_token"], str):  # it takes in the blank before it
+    if kind == "MPNetTokenizer" and isinstance(fields["mask_token"], str):  # it includes the space before it
         fields["mask_token"] = {"content": fields["mask_token"], "lstrip": True}
     return Configuration(config.name, fields | {name: value for name, value in config.fields.items() if name not in own})
 
@@ -54,7 +54,7 @@ def read(folder: Path, config: Configuration) -> Tokenizer:
     """Return the tokenizer of `folder`'s vocab.txt; `config` names all special tokens.
 
     Raises:
-        Unsupported: the file is not UTF-8, or lacks a token that is put around a text.
+        Unsupported: the file is not UTF-8, or lacks a token that stands before or after a text.
     """
     vocabulary = _vocabulary(folder)
     unknown, first, last = (special_tokens.content(config, name) for name in ("unk_token", "cls_token", "sep_token"))
@@ -71,7 +71,7 @@ def read(folder: Path, config: Configuration) -> Tokenizer:
 
 
 def normalizer(config: Configuration) -> normalizers.Normalizer:
-    """Return the normalizer of the class's arguments; it lower-cases unless it is told not to."""
+    """Return the normalizer that the class makes from its arguments. It lower-cases by default."""
     return normalizers.BertNormalizer(
         clean_text=True,
         handle_chinese_chars=config.flag("tokenize_chinese_chars", default=True),
@@ -81,7 +81,7 @@ def normalizer(config: Configuration) -> normalizers.Normalizer:
 
 
 def _vocabulary(folder: Path) -> dict[str, int]:
-    """Return the number of each token: its line's, counted from 0; the last one's where it stands twice."""
+    """Return the id of each token: the number of its line, from 0. A token on two lines has the later number."""
     try:
         text = read_bytes(folder, VOCABULARY, MOST_BYTES).decode()
     except UnicodeDecodeError as error:

@@ -12,7 +12,7 @@ from handler.functions.api import make_handler
 from handler.service import Service
 from handler.vector_types import TYPES, ModelTypes
 from tests.conftest import INT8, Client, ClientOf
-from tests.layers.model import tiny
+from tests.layers.model import tiny_bert
 from tests.layers.model.commands import make
 
 TEXTS = ["Today is a sunny day and I will get some ice cream.", "It rained all morning."]
@@ -147,7 +147,7 @@ def test_the_openapi_document_has_the_field(client: Client) -> None:
 
 def test_a_model_trained_for_smaller_vectors_gives_int8_of_each_size(tmp_path: Path, client_of: ClientOf) -> None:
     """By ranges of their own, because a smaller vector is longer once it is normalized."""
-    source = tiny.write(tmp_path / "tiny", config={"matryoshka_dimensions": [32, 16]})
+    source = tiny_bert.write(tmp_path / "tiny", config={"matryoshka_dimensions": [32, 16]})
     manifest = make(source, tmp_path / "model")
     small = client_of(tmp_path / "model")
     assert small.get("/info").json["int8_dimensions"] == [16, 32]

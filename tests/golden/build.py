@@ -36,7 +36,7 @@ type Row = Sequence[Cell]
 
 
 def main() -> int:
-    """Build what the arguments name, everything if nothing; 1 with one sentence if a model is refused."""
+    """Build the models that the arguments name, or all. Print one sentence and return 1 if a model is refused."""
     arguments = _arguments()
     machine = Machine.this()
     name = section_name(machine.processor_class)
@@ -63,7 +63,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _known(name: str) -> dict[tuple[str, str], Row]:
-    """Return the rows that runs on this class of processor left until now."""
+    """Return the rows of earlier runs on this class of processor."""
     sections = read(MODELS_RUN)
     rows = sections[name].tables.get(TITLE, []) if name in sections else []
     return {(row["model"], row["precision"]): [row[column] for column in COLUMNS] for row in rows}
@@ -86,7 +86,7 @@ def _row(model: CheckedModel, precision: str, passages: int) -> Row:
 
 
 FIDELITY = ("mean_cosine", "minimum_cosine", "top_10_agreement")
-"""What the manifest has of it, and the table shows; an fp32 model is the reference."""
+"""The fields of the manifest's fidelity that the table shows. An fp32 model is the reference."""
 
 
 if __name__ == "__main__":

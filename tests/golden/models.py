@@ -24,7 +24,7 @@ type Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class CheckedModel:
-    """A real model: where its folder comes from, and the least cosine of each precision's vectors to the official library's.
+    """A real model: the function that finds its folder, and the smallest allowed cosine of each precision to the official library.
 
     The cosines are those of ordinary texts; see `references`.
     """
@@ -50,7 +50,7 @@ class CheckedModel:
     def references(self) -> list[dict[str, Any]]:
         """Return the official library's vectors: `text`, `side` (where a long text is truncated), `ordinary`, `vector`.
 
-        Only fp32 is held against the texts that are not ordinary, such as one word five hundred times.
+        Only fp32 is compared on texts that are not ordinary, such as one word five hundred times.
         """
         rows: list[dict[str, Any]] = json.loads((REFERENCES / f"{self.short}.json").read_text(encoding="utf-8"))["rows"]
         return rows

@@ -1,4 +1,4 @@
-"""The default model against vectors that torch computed in float32 (all-MiniLM-L6-v2.json says how)."""
+"""The default model gives the vectors that torch computed in float32 (all-MiniLM-L6-v2.json says how)."""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ REFERENCES: dict[str, Direction] = {"pooled": "right", "pooled_left": "left"}
 
 
 def cosines(service: Service) -> Iterator[float]:
-    """The cosine to every reference, right- and left-truncated."""
+    """Yield the cosine to every reference, truncated on the right and on the left."""
     for row in GOLDEN["rows"]:
         for name in REFERENCES.keys() & row.keys():
             options = Options(normalize=False, truncation_direction=REFERENCES[name])
@@ -25,18 +25,18 @@ def cosines(service: Service) -> Iterator[float]:
 
 
 def test_the_references_include_texts_that_are_cut_at_either_end() -> None:
-    """Otherwise nothing below would tell about truncation."""
+    """Otherwise the tests below would not test truncation."""
     assert sum("pooled_left" in row for row in GOLDEN["rows"]) >= 2
     assert max(row["tokens"] for row in GOLDEN["rows"]) > GOLDEN["max_length"]
 
 
 def test_the_fp32_model_agrees_with_every_reference(exact_service: Service) -> None:
-    """Cosine at least 0.99999 each."""
+    """Each cosine is at least 0.99999."""
     assert min(cosines(exact_service)) >= 0.99999
 
 
 def test_the_int8_model_stays_close_to_the_references(service: Service) -> None:
-    """Cosine at least 0.997 in the mean and 0.985 at least."""
+    """The mean cosine is at least 0.997, and the smallest at least 0.985."""
     measured = list(cosines(service))
     assert np.mean(measured) >= 0.997
     assert min(measured) >= 0.985
@@ -44,5 +44,5 @@ def test_the_int8_model_stays_close_to_the_references(service: Service) -> None:
 
 @pytest.mark.parametrize("row", GOLDEN["rows"], ids=lambda row: row["text"][:30])
 def test_a_text_has_the_tokens_that_the_reference_counted(service: Service, row: dict[str, Any]) -> None:
-    """The tokenizer is the model's own, and an over-long text counts what was kept of it."""
+    """The tokenizer is the model's, and a truncated text counts the tokens that are left."""
     assert service.embed([row["text"]], Options()).tokens == min(row["tokens"], GOLDEN["max_length"])

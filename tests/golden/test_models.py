@@ -1,4 +1,4 @@
-"""Real models, built by `make models`, against the official library's vectors (references.py made them with torch)."""
+"""Real models, which `make models` builds, give the official library's vectors (references.py made them with torch)."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -60,7 +60,7 @@ def test_the_committed_figures_are_of_every_checked_model_and_within_the_builder
 
 @pytest.mark.parametrize("model", CHECKED, ids=lambda model: model.short)
 def test_the_references_include_texts_truncated_at_either_end(model: CheckedModel) -> None:
-    """Otherwise nothing above would tell about truncation."""
+    """Otherwise the tests above would not test truncation."""
     sides = {row["text"]: row["vector"] for row in model.references() if row["side"] == "left"}
     others = [row for row in model.references() if row["side"] == "right" and row["text"] in sides]
     assert any(row["ordinary"] for row in others)

@@ -76,10 +76,10 @@ def test_the_http_function_refuses_events_of_the_pipeline(name: str) -> None:
         kind_of(EVENTS[name], API)
 
 
-def test_the_pipeline_refuses_http_requests_and_names_the_function_that_answers_them() -> None:
+def test_the_pipeline_refuses_http_requests_and_names_the_function_that_takes_them() -> None:
     """A wrong integration of API Gateway is found by reading the log."""
     for name in HTTP_EVENTS:
-        with pytest.raises(Validation, match=r"Given: an HTTP request, which handler\.functions\.api answers$"):
+        with pytest.raises(Validation, match=r"Given: an HTTP request, which handler\.functions\.api takes$"):
             kind_of(EVENTS[name], PIPELINE)
 
 

@@ -1,4 +1,4 @@
-"""A process that builds a large model as int8, and prints what that took as one line of JSON: `… NAME FOLDER OUT`."""
+"""Build a large model as int8, and print the time and the memory that it needed as one line of JSON: `… NAME FOLDER OUT`."""
 
 import json
 import sys
@@ -16,7 +16,7 @@ def _say(text: str) -> None:
 
 
 def main() -> None:
-    """Build the folder into another."""
+    """Build the model in one folder into another folder."""
     model, source, out = MODELS[sys.argv[1]], Path(sys.argv[2]), Path(sys.argv[3])
     started, cpu = time.perf_counter(), time.process_time()
     build(Order(Source(source, model.name, "random"), out, "int8", None, 2, model.passages), _say)

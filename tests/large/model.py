@@ -1,6 +1,6 @@
-"""Models as large as real ones, with random weights, as Sentence Transformers folders: as slow to build and to serve, and no use.
+"""Write large models with random weights as Sentence Transformers folders. They are as slow to build and to serve as real ones.
 
-gte-large's shape is published as safetensors of float16, bge-m3's as a pickle of float32 with a vocabulary of its own.
+gte-large is published as float16 safetensors, bge-m3 as a float32 pickle with a vocabulary of its own.
 """
 
 import re
@@ -18,7 +18,7 @@ from layers.model import packages
 from layers.model.architectures import Shape
 from layers.model.configuration import Configuration
 from layers.model.corpus import passages
-from tests.layers.model import folders, written_pickles
+from tests.layers.model import folders, torch_files
 
 SPREAD = 0.02
 """The `initializer_range` of BERT and of XLM-RoBERTa."""
@@ -35,10 +35,10 @@ type Tensors = Callable[[], Iterator[tuple[str, np.ndarray]]]
 
 @dataclass(frozen=True, slots=True)
 class LargeModel:
-    """A model of a real one's shape.
+    """A model with the shape of a real one.
 
-    `passages` is how many it is scored by: each takes a second and more. `write_tokenizer` and `write_weights` write their files
-    into a folder; the latter takes a function that yields the tensors.
+    `passages` is the number of passages for scoring: each takes more than a second. `write_tokenizer` and `write_weights` write
+    their files into a folder; the latter takes a function that yields the tensors.
     """
 
     name: str
@@ -66,7 +66,7 @@ class LargeModel:
 
 
 def _tensors(shapes: Mapping[str, tuple[int, ...]]) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the weights, one after the other; the same on every call."""
+    """Yield the weights one after the other. Every call yields the same."""
     generator = np.random.default_rng(7)
     for name, shape in shapes.items():
         values = SPREAD * generator.standard_normal(shape, dtype=np.float32)
@@ -83,13 +83,13 @@ def _write_safetensors(folder: Path, _shapes: Mapping[str, tuple[int, ...]], ten
 
 
 def _write_pickle(folder: Path, shapes: Mapping[str, tuple[int, ...]], tensors: Tensors) -> Path:
-    """A tensor at a time: none but one is in memory."""
+    """Write one tensor at a time, so that only one is in memory."""
     opcodes = {}
     for key, (name, shape) in enumerate(shapes.items()):
         strides = tuple(int(np.prod(shape[place + 1 :])) for place in range(len(shape)))
-        opcodes[name] = written_pickles.tensor("FloatStorage", shape, strides, 0, int(np.prod(shape)), str(key))
+        opcodes[name] = torch_files.tensor("FloatStorage", shape, strides, 0, int(np.prod(shape)), str(key))
     path = folder / "pytorch_model.bin"
-    with written_pickles.archive(path, written_pickles.dictionary(opcodes)) as add:
+    with torch_files.archive(path, torch_files.dictionary(opcodes)) as add:
         for key, (_, values) in enumerate(tensors()):
             add(str(key), values.tobytes())
     return path
@@ -99,7 +99,7 @@ def _write_pickle(folder: Path, shapes: Mapping[str, tuple[int, ...]], tensors: 
 
 
 def _copy_default_tokenizer(folder: Path, cache: Path) -> None:
-    """The default model's, which has gte-large's vocabulary."""
+    """Copy the tokenizer of the default model, which has gte-large's vocabulary."""
     tokenizer = packages.pinned(packages.DEFAULT, cache, lambda _: None)
     for name in ("tokenizer.json", "tokenizer_config.json"):
         shutil.copy(tokenizer / name, folder / name)
@@ -110,7 +110,7 @@ VOCABULARY = 250_002
 
 
 def _write_unigrams(folder: Path, _cache: Path) -> None:
-    """As many tokens as XLM-RoBERTa has, among them the words of the passages."""
+    """Write a tokenizer with as many tokens as XLM-RoBERTa has. The words of the passages are among them."""
     texts = [*passages("calibration", 128), *passages("scoring", BGE_M3.passages)]
     words = dict.fromkeys(word for text in texts for word in re.findall(r"\w+|[^\w\s]", text))
     pieces = [*((token, 0.0) for token in SPECIAL), ("▁", -9.0), *((f"▁{word}", -8.0) for word in words)]

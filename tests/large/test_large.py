@@ -1,6 +1,6 @@
-"""A model that outgrows a layer, all the way: built, pushed, fetched, served. `make large` runs it and prints the table.
+"""A model that is too large for a layer is built, uploaded, downloaded and served. `make large` runs this and prints the table.
 
-Some minutes and 5 GB of memory: a model of gte-large's shape with random weights, which is as large and as slow as the real one.
+It takes some minutes and 5 GB of memory: the model has gte-large's shape and random weights, and is as slow as the real one.
 """
 
 import json
@@ -17,8 +17,8 @@ from moto.s3.models import FakeKey
 
 from events.emulator import Emulator
 from handler.embedding.manifest import Manifest
-from layers.model import bucket
 from layers.model.builder import Order, build
+from layers.model.s3 import push
 from layers.model.sources import Source
 from tests.conftest import ROOT, LocalS3
 from tests.large import measure
@@ -29,13 +29,13 @@ if not os.environ.get("RUN_LARGE"):
 
 FOLDER = ROOT / "build/large"
 ZIP_LIMIT = 250 * 2**20
-"""Of Lambda, for the function and its layers together, unzipped."""
+"""Lambda's limit for the function and its layers together, unzipped."""
 RUNTIME = 110e6
 
 
 @pytest.fixture(scope="module")
 def built() -> Path:
-    """The model, built if it isn't there, or was by another builder."""
+    """Return the model's folder. The model is built if it is missing or older than the builder."""
     manifest = FOLDER / "model/manifest.json"
     builder = max(file.stat().st_mtime for file in (ROOT / "layers/model").glob("*.py"))
     if not manifest.exists() or manifest.stat().st_mtime < builder:
@@ -47,7 +47,7 @@ def built() -> Path:
 
 @pytest.fixture(scope="module", autouse=True)
 def _moto_reads_an_object_once() -> Iterator[None]:
-    """For every part that is asked for it would read all of it: 29 GB for this model."""
+    """Make moto read an object once. It reads the whole object for each part, which would be 29 GB for this model."""
     value = vars(FakeKey)["value"]
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(FakeKey, "value", property(cache(value.fget), value.fset))
@@ -56,27 +56,27 @@ def _moto_reads_an_object_once() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def environment(built: Path, s3: LocalS3, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Of a function that finds the model in S3, on one vCPU."""
+    """Return the environment of a function that finds the model in S3, on one vCPU."""
     uri = f"s3://{s3.bucket}/large"
     manifest = Manifest.read(built)
     with pytest.MonkeyPatch.context() as patched:
         for name, value in s3.environment.items():
             patched.setenv(name, value)
-        bucket.push(built, manifest, uri, print)
+        push(built, manifest, uri, print)
     place = {"MODEL_URI": uri, "MODEL_SHA256": manifest.digest, "MODEL_TMP": str(tmp_path_factory.mktemp("tmp"))}
     return dict(os.environ) | s3.environment | place | {"MODEL_DIR": "/nowhere", "THREADS": "1"}
 
 
 def measured(environment: dict[str, str]) -> dict[str, Any]:
-    """What measure.py tells."""
+    """Return the figures of measure.py."""
     command = [sys.executable, "-m", measure.__name__]
     done = subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True, timeout=900)
-    told: dict[str, Any] = json.loads(done.stdout)
-    return told
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
 
 
 def test_it_outgrows_a_layer_and_is_fetched_and_served_within_its_memory(built: Path, environment: dict[str, str]) -> None:
-    """1.4 times its size at most, the process itself and fetching included; the table tells the rest."""
+    """The peak is 1.4 times its size at most, with the process itself and the download. The table has all other figures."""
     size = sum(path.stat().st_size for path in built.iterdir())
     assert size > ZIP_LIMIT - RUNTIME
     fetched, kept = measured(environment), measured(environment)
@@ -88,13 +88,13 @@ def test_it_outgrows_a_layer_and_is_fetched_and_served_within_its_memory(built: 
         "peak memory, after texts": f"{fetched['bytes'] / 1e6:.0f} MB, {fetched['bytes'] / size:.2f} times the size",
         **{f"{length} tokens": f"{kept[f'milliseconds_{length}']:.0f} ms" for length in measure.LENGTHS},
     }
-    table = "".join(f"{name:<34}  {told}\n" for name, told in rows.items())
+    table = "".join(f"{name:<34}  {figure}\n" for name, figure in rows.items())
     (FOLDER / "table.txt").write_text(table)
     assert fetched["bytes_loaded"] <= 1.4 * size, table
 
 
 def test_it_is_served_under_the_emulator(environment: dict[str, str]) -> None:
-    """Vectors of gte-large's dimension."""
+    """The vectors have gte-large's dimension."""
     with Emulator(env=environment, timeout_seconds=300) as function:
         reply = json.loads(function.invoke(json.dumps({"inputs": "How is the weather?"}).encode(), timeout=300))
     assert [len(vector) for vector in reply] == [1024]

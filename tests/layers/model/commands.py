@@ -1,4 +1,4 @@
-"""The builder's command line, as tests call it."""
+"""Run the builder's command line in tests."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ from tests.conftest import ROOT
 
 
 def build(model: Path | str, out: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the builder; downloads are kept beside `out`."""
+    """Run the builder. Downloads are kept next to `out`."""
     command = [
         sys.executable,
         "-m",
@@ -32,14 +32,14 @@ def build(model: Path | str, out: Path, *arguments: str, **environment: str) -> 
 
 
 def built(model: Path | str, out: Path, *arguments: str, **environment: str) -> Path:
-    """Build, which must succeed; the folder built."""
+    """Build a model, which must succeed; return its folder."""
     done = build(model, out, *arguments, **environment)
     assert done.returncode == 0, done.stderr
     return out
 
 
 def refusal(model: Path | str, out: Path, *arguments: str, **environment: str) -> str:
-    """Build, which must be refused with one sentence and leave nothing behind; the sentence."""
+    """Build a model, which must be refused and write nothing; return the sentence."""
     done = build(model, out, *arguments, **environment)
     assert done.returncode == 1, done.stderr
     assert not out.exists()
@@ -50,7 +50,7 @@ def refusal(model: Path | str, out: Path, *arguments: str, **environment: str) -
 
 
 def refused(model: Path, out: Path, precision: str = "fp32", bounds: tuple[float, float] | None = None) -> str:
-    """Build in this process, which must be refused and leave nothing behind; the sentence. Ten times as fast as `refusal`."""
+    """Do the same as `refusal` in this process, which is ten times as fast."""
     before = set(out.parent.iterdir())
     with pytest.raises((Unsupported, Backend)) as caught:
         make(model, out, precision, bounds)
@@ -61,5 +61,5 @@ def refused(model: Path, out: Path, precision: str = "fp32", bounds: tuple[float
 def make(
     model: Path, out: Path, precision: str = "fp32", bounds: tuple[float, float] | None = None, passages: int = 50
 ) -> Manifest:
-    """Build in this process, held against as few passages as tell a wrong model from a right one."""
+    """Build a model in this process. Few passages are enough to recognize a wrong model."""
     return builder.build(builder.Order(Source(model, model.name, "1"), out, precision, bounds, 1, passages), lambda _: None)

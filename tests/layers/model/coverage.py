@@ -1,8 +1,9 @@
-"""`make coverage`: which of 60 much used models the builder takes, by which way, and the sentence that refuses the others.
+"""Show which of 60 widely used models the builder accepts, how it builds them, and why it refuses the others (`make coverage`).
 
-used_models.json has what is known of each repository: the names of its files, its modules, its tokenizer's class, and its
-`family`, whose config.json is that of a model in use. Sizes are the family's, for no size decides. `unsure` names what was not seen
-in the repository: files are left out then. No weights are fetched: the builder decides from these files (layers/model/preview.py).
+used_models.json has the known facts of each repository: the names of its files, its modules, its tokenizer's class, and its
+`family`, whose config.json is that of a real model. Sizes are the family's, because no decision depends on a size. `unsure` names
+facts that were not seen in the repository; such files are left out. No weights are fetched: layers/model/preview.py decides from
+these files.
 """
 
 import json
@@ -26,12 +27,12 @@ MODELS = Path(__file__).with_name("used_models.json")
 SENTENCE = re.compile(r"Of \d+ much used models the builder takes [^.]*\.")
 """The sentence that pages of documentation have, with whatever numbers."""
 HIDDEN = ("hidden_size", "dim", "n_embd", "hidden_dim")
-"""What families call the length of a token's vector."""
+"""The fields of config.json that can have the length of a token's vector."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What the builder says of one model: the preview, or the sentence that refuses it."""
+    """The decision of the builder on one model: the preview, or the sentence that refuses it."""
 
     model: str
     family: str
@@ -39,7 +40,7 @@ class Decision:
     refusal: str
 
     def __str__(self) -> str:
-        """One line for a person."""
+        """Return one line to print."""
         if self.taken is None:
             return f"refused  {self.model}: {self.refusal}"
         reason = f": {self.taken.reason}" if self.taken.reason else ""
@@ -48,7 +49,7 @@ class Decision:
 
 @cache
 def decisions() -> tuple[Decision, ...]:
-    """Ask the builder about each model."""
+    """Return the builder's decision on each model."""
     content = json.loads(MODELS.read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as scratch:
         return tuple(_decided(Path(scratch), content["families"], model) for model in content["models"])

@@ -1,4 +1,4 @@
-"""The configuration files of a Sentence Transformers folder, as tests and tools write them."""
+"""Write the configuration files of a Sentence Transformers folder, for tests and tools."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,7 @@
-"""A small hub on loopback: one model at one commit, with what huggingface_hub asks a hub for, and a count of what it served."""
+"""Serve a small hub on loopback: one model at one commit, with the paths that huggingface_hub requests.
+
+It records what it served.
+"""
 
 import contextlib
 import hashlib
@@ -15,7 +18,7 @@ REFS = {"main", "v1", COMMIT}
 
 @dataclass
 class Hub:
-    """The model's files, and what was asked: each GET of a file with its Range. `cut` stops a file after so many bytes, once."""
+    """The model's files, and each GET of a file with its Range. `cut` ends the response of a file after a number of bytes, once."""
 
     name: str
     folder: Path
@@ -25,7 +28,7 @@ class Hub:
 
     @property
     def files(self) -> list[str]:
-        """The model's files."""
+        """The paths of the model's files."""
         return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
 
 
@@ -103,4 +106,4 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Say nothing."""
+        """Log nothing."""

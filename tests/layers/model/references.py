@@ -1,4 +1,4 @@
-"""The reference models that oracle.py wrote down, as folders again."""
+"""Read the reference models that the oracle package wrote, and write them as folders."""
 
 import base64
 import json
@@ -11,7 +11,7 @@ import ml_dtypes
 import numpy as np
 import safetensors.numpy
 
-from tests.layers.model import recipe
+from tests.layers.model import random_weights
 
 FOLDER = Path(__file__).with_name("references")
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
@@ -19,13 +19,13 @@ TYPES: Mapping[str, Any] = {"F32": np.float32, "BF16": ml_dtypes.bfloat16}
 
 
 def load(name: str) -> dict[str, Any]:
-    """What oracle.py wrote: the files, and the vectors the official library makes of them."""
+    """Return a reference model: its files, and the official library's vectors."""
     reference: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
     return reference
 
 
 def write(name: str, folder: Path) -> Path:
-    """Write the model's folder, its weights from the recipe."""
+    """Write the model's folder, with its random weights."""
     for file, content in load(name)["files"].items():
         path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,12 +38,12 @@ def _json(path: Path, content: object) -> None:
 
 
 def _tensors(path: Path, content: Mapping[str, tuple[str, list[int]]]) -> None:
-    tensors = {name: recipe.tensor(_plain(name), shape).astype(TYPES[kind]) for name, (kind, shape) in content.items()}
+    tensors = {name: random_weights.tensor(_plain(name), shape).astype(TYPES[kind]) for name, (kind, shape) in content.items()}
     safetensors.numpy.save_file(tensors, path)
 
 
 def _plain(name: str) -> str:
-    """The recipe's name of a tensor, which knows nothing of a head around the encoder."""
+    """Return the tensor's name without the prefix of a model with a head: its weights depend on that name."""
     return name.removeprefix("bert.")
 
 
@@ -56,4 +56,4 @@ def _text(path: Path, content: str) -> None:
 
 
 WRITERS: Mapping[str, Callable[[Path, Any], None]] = {".json": _json, ".safetensors": _tensors, ".txt": _text}
-"""By a file's suffix; all others are compressed."""
+"""The writer of each suffix. All other files are compressed."""

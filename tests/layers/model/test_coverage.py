@@ -9,7 +9,7 @@ import pytest
 from layers.model.configuration import Unsupported
 from layers.model.preview import Preview
 from tests.documents import DOCUMENTS
-from tests.layers.model import coverage, references, tiny
+from tests.layers.model import coverage, references, tiny_bert
 from tests.layers.model.commands import make, refused
 
 CONTENT = json.loads(coverage.MODELS.read_text(encoding="utf-8"))
@@ -70,7 +70,7 @@ def test_a_model_that_is_built_was_taken_with_empty_weights(name: str, tmp_path:
 @pytest.mark.parametrize("missing", ["model.safetensors", "tokenizer.json", "config.json", "modules.json"])
 def test_the_sentence_of_a_refusal_is_the_one_that_building_gives(missing: str, tmp_path: Path) -> None:
     """A file that is not there, in a model that would be built with it."""
-    model = tiny.write(tmp_path / "tiny")
+    model = tiny_bert.write(tmp_path / "tiny")
     make(model, tmp_path / "built")
     (model / missing).unlink()
     with pytest.raises(Unsupported) as caught:

@@ -1,4 +1,7 @@
-"""Models built from an ONNX file of their own; test_references.py holds their float32 vectors against the official library's."""
+"""The builder makes models from their own ONNX files.
+
+test_references.py compares their float32 vectors with the official library's.
+"""
 
 import json
 from collections.abc import Callable
@@ -16,7 +19,7 @@ from handler.embedding.manifest import Manifest
 from handler.errors import Validation
 from handler.service import Options
 from tests.conftest import ClientOf, serve
-from tests.layers.model import references, tiny
+from tests.layers.model import references, tiny_bert
 from tests.layers.model.commands import build, built, make, refusal, refused
 
 EXACT = ("--precision", "fp32")
@@ -24,13 +27,13 @@ TEXTS = ["A sunny day.", "a", "Ünïcödé, 한국어.", "long " * 40]
 
 
 def vectors(folder: Path) -> np.ndarray:
-    """Vectors of some texts."""
+    """Return the vectors of some texts."""
     return serve(folder).embed(TEXTS, Options()).vectors
 
 
 @pytest.mark.parametrize("name", ["albert-onnx", "qwen-onnx"])
 def test_a_generically_quantized_model_stays_close_and_is_the_same_bytes_twice(name: str, tmp_path: Path) -> None:
-    """Its matrices are int8, so it is smaller; tiny random models lose more than trained ones."""
+    """Its matrices are int8, so it is smaller. Tiny random models lose more than trained ones."""
     model = references.write(name, tmp_path / "source")
     exact = built(model, tmp_path / "exact", *EXACT)
     one, two = (built(model, tmp_path / out, MIN_COSINE="0.98,0.9") for out in ("one", "two"))
@@ -43,14 +46,14 @@ def test_a_generically_quantized_model_stays_close_and_is_the_same_bytes_twice(n
 
 @pytest.mark.parametrize("precision", ["int4", "fp16"])
 def test_a_precision_that_is_written_from_weights_alone_is_refused(precision: str, tmp_path: Path) -> None:
-    """With those that there are."""
+    """The sentence names the possible precisions."""
     model = references.write("albert-onnx", tmp_path / "source")
     sentence = refusal(model, tmp_path / "model", "--precision", precision)
     assert f"a model made from its own ONNX file can be int8 or fp32, not {precision}" in sentence
 
 
-def test_a_file_with_its_weights_beside_it_is_the_same_model(tmp_path: Path) -> None:
-    """External data, as files above 2 GB have."""
+def test_a_file_with_its_weights_in_another_file_is_the_same_model(tmp_path: Path) -> None:
+    """Files above 2 GB keep their tensors in other files."""
     model = references.write("albert-onnx", tmp_path / "source")
     expected = vectors(built(model, tmp_path / "one", *EXACT))
     path = model / "onnx/model.onnx"
@@ -61,8 +64,8 @@ def test_a_file_with_its_weights_beside_it_is_the_same_model(tmp_path: Path) -> 
     np.testing.assert_allclose(vectors(found), expected, atol=1e-6)
 
 
-def test_the_file_that_is_named_is_taken_instead_of_the_weights(tmp_path: Path) -> None:
-    """Here BERT's own, from where another name stands for it."""
+def test_the_named_file_is_used_instead_of_the_weights(tmp_path: Path) -> None:
+    """Here it is the ONNX file of a BERT, which could also be written from its weights."""
     model = references.write("albert-onnx", tmp_path / "source")
     (model / "onnx/model.onnx").rename(model / "onnx/other.onnx")
     assert build(model, tmp_path / "none", *EXACT).returncode == 1
@@ -71,20 +74,20 @@ def test_the_file_that_is_named_is_taken_instead_of_the_weights(tmp_path: Path) 
 
 
 def test_every_other_input_is_made_of_the_token_ids(tmp_path: Path) -> None:
-    """A mask of ones, segments of zeros, places from 0, no past: all shown by a graph whose token vectors are their sum."""
-    model = tiny.write(tmp_path / "source", config={"model_type": "other"})
+    """The mask is ones, segments are zeros, positions start at 0, and the past is empty. The graph returns their sum."""
+    model = tiny_bert.write(tmp_path / "source", config={"model_type": "other"})
     (model / "onnx").mkdir()
     onnx.save(_sum_of_inputs(), model / "onnx/model.onnx")
     service = serve(built(model, tmp_path / "model", *EXACT, MIN_COSINE="-1"))
     (vector,) = service.embed(["abc"], Options(normalize=False)).vectors
-    ids = np.array(tiny.tokenizer().encode("abc").ids)
-    ids = ids[ids != tiny.VOCABULARY.index("[PAD]")]
+    ids = np.array(tiny_bert.tokenizer().encode("abc").ids)
+    ids = ids[ids != tiny_bert.VOCABULARY.index("[PAD]")]
     places = np.arange(len(ids))
-    np.testing.assert_allclose(vector, np.full(tiny.HIDDEN, (ids + 1 + 0 + places).mean()), rtol=1e-6)
+    np.testing.assert_allclose(vector, np.full(tiny_bert.HIDDEN, (ids + 1 + 0 + places).mean()), rtol=1e-6)
 
 
 def _sum_of_inputs() -> onnx.ModelProto:
-    """Token vectors that are, in each place, the sum of all the inputs there, and the length of the past."""
+    """Return a graph whose token vectors are the sum of all inputs at that token, plus the length of the past."""
     names = ["input_ids", "attention_mask", "token_type_ids", "position_ids"]
     inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, ["batch", "tokens"]) for name in names]
     inputs.append(helper.make_tensor_value_info("past_key_values.0.key", TensorProto.FLOAT, ["batch", 2, "past", 8]))
@@ -98,9 +101,9 @@ def _sum_of_inputs() -> onnx.ModelProto:
     nodes[:0] = [helper.make_node("Cast", [name], [f"{name}.float"], to=TensorProto.FLOAT) for name in names]
     constants = [
         numpy_helper.from_array(np.array([2]), "last"),
-        numpy_helper.from_array(np.ones(tiny.HIDDEN, np.float32), "ones"),
+        numpy_helper.from_array(np.ones(tiny_bert.HIDDEN, np.float32), "ones"),
     ]
-    output = helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, ["batch", "tokens", tiny.HIDDEN])
+    output = helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, ["batch", "tokens", tiny_bert.HIDDEN])
     graph = helper.make_graph(nodes, "sum", inputs, [output], constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
 
@@ -109,8 +112,8 @@ EMPTY = ("image_features", "pixel_values", "audio_features", "input_features")
 
 
 @pytest.mark.parametrize("name", EMPTY)
-def test_a_model_of_texts_and_more_is_given_none_of_the_rest(name: str, tmp_path: Path) -> None:
-    """No image and no sound, so the graph's own sum over them is zero."""
+def test_a_model_of_texts_and_images_gets_only_texts(name: str, tmp_path: Path) -> None:
+    """There is no image and no sound, so the graph's sum over them is zero."""
     model = _sum_of_inputs()
     model.graph.input[-1].name = name
     (sums,) = (node for node in model.graph.node if node.op_type == "ReduceSum")
@@ -121,15 +124,15 @@ def test_a_model_of_texts_and_more_is_given_none_of_the_rest(name: str, tmp_path
 
 
 def _own(folder: Path, model: onnx.ModelProto, **config: object) -> Path:
-    """Write a folder with this ONNX file of its own."""
-    written = tiny.write(folder, config={"model_type": "other", **config})
+    """Write a model's folder with this ONNX file."""
+    written = tiny_bert.write(folder, config={"model_type": "other", **config})
     (written / "onnx").mkdir()
     onnx.save(model, written / "onnx/model.onnx")
     return written
 
 
 def _expected_sum() -> float:
-    ids = [token for token in tiny.tokenizer().encode("abc").ids if token != tiny.VOCABULARY.index("[PAD]")]
+    ids = [token for token in tiny_bert.tokenizer().encode("abc").ids if token != tiny_bert.VOCABULARY.index("[PAD]")]
     return float(np.mean([token + 1 + place for place, token in enumerate(ids)]))
 
 
@@ -137,7 +140,7 @@ TASKS = ["retrieval.query", "retrieval.passage", "text-matching"]
 
 
 def _of_tasks() -> onnx.ModelProto:
-    """The sum of inputs, times 1 more than the task's number."""
+    """Return a graph that multiplies the sum of its inputs by the number of the task plus 1."""
     model = _sum_of_inputs()
     model.graph.input.append(helper.make_tensor_value_info("task_id", TensorProto.INT64, [1]))
     model.graph.initializer.append(numpy_helper.from_array(np.ones(1, np.float32), "unit"))
@@ -152,8 +155,8 @@ def _of_tasks() -> onnx.ModelProto:
     return model
 
 
-def test_the_task_that_is_set_is_given_by_its_number(tmp_path: Path) -> None:
-    """Its name is one of config.json's; the manifest says which."""
+def test_the_graph_gets_the_number_of_the_chosen_task(tmp_path: Path) -> None:
+    """config.json has the names of tasks. The manifest records the chosen one."""
     folder = _own(tmp_path / "source", _of_tasks(), lora_adaptations=TASKS)
     out = built(folder, tmp_path / "model", *EXACT, "--task", "text-matching")
     (vector,) = serve(out).embed(["abc"], Options(normalize=False)).vectors
@@ -162,7 +165,7 @@ def test_the_task_that_is_set_is_given_by_its_number(tmp_path: Path) -> None:
 
 
 def test_a_task_is_neither_guessed_nor_ignored(tmp_path: Path) -> None:
-    """A model that takes one needs one; one that takes none is given none."""
+    """A model with tasks needs one. A model without tasks refuses one."""
     folder = _own(tmp_path / "source", _of_tasks(), lora_adaptations=TASKS)
     expected = "the model's own ONNX file takes a task: set TASK to retrieval.query, retrieval.passage, text-matching"
     assert refusal(folder, tmp_path / "model", *EXACT) == expected
@@ -171,8 +174,8 @@ def test_a_task_is_neither_guessed_nor_ignored(tmp_path: Path) -> None:
     assert refusal(plain, tmp_path / "model", *EXACT, "--task", "other") == "TASK is other, but model.onnx takes no task"
 
 
-def test_an_optimized_file_is_taken_where_there_is_no_plain_one(tmp_path: Path) -> None:
-    """Sentence Transformers names it by its level. ONNX Runtime's own operators keep their version as the others' is raised."""
+def test_an_optimized_file_is_used_if_there_is_no_plain_one(tmp_path: Path) -> None:
+    """Sentence Transformers names it by its level. Raising the opset does not change ONNX Runtime's own operators."""
     model = references.write("albert-onnx", tmp_path / "source")
     plain = model / "onnx/model.onnx"
     options = onnxruntime.SessionOptions()
@@ -187,8 +190,8 @@ def test_an_optimized_file_is_taken_where_there_is_no_plain_one(tmp_path: Path) 
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
-def test_a_file_without_token_vectors_gives_the_text_s_and_says_so(tmp_path: Path, client_of: ClientOf) -> None:
-    """test_references.py holds its vectors; those of tokens are refused, and so is another pooling."""
+def test_a_file_without_token_vectors_gives_only_the_text_s_vector(tmp_path: Path, client_of: ClientOf) -> None:
+    """test_references.py compares the text's vector. Vectors of tokens and another pooling are refused."""
     model = references.write("sentence-onnx", tmp_path / "source")
     client = client_of(built(model, tmp_path / "model", *EXACT))
     assert client.post({"inputs": "words"}).status == 200
@@ -198,16 +201,16 @@ def test_a_file_without_token_vectors_gives_the_text_s_and_says_so(tmp_path: Pat
         serve(tmp_path / "model").embed_tokens(["words"], Options(), lambda _tokens, _width: None)
 
 
-def test_token_vectors_that_have_gone_through_modules_are_not_taken_for_the_encoder_s(tmp_path: Path) -> None:
-    """An output called token_embeddings is the whole library's, after its Dense module on tokens."""
+def test_token_vectors_after_modules_are_not_used_as_those_of_the_encoder(tmp_path: Path) -> None:
+    """The output token_embeddings comes after the Dense module on tokens, so it is not the encoder's."""
     model = _own(tmp_path / "tiny", _sum_of_inputs())
     listed = json.loads((model / "modules.json").read_text())
     dense = {"idx": 1, "name": "1", "path": "2_Dense", "type": "sentence_transformers.models.Dense"}
     (model / "modules.json").write_text(json.dumps([listed[0], dense, listed[1]]))
     (model / "2_Dense").mkdir()
-    config = {"in_features": tiny.HIDDEN, "out_features": tiny.HIDDEN, "module_input_name": "token_embeddings"}
+    config = {"in_features": tiny_bert.HIDDEN, "out_features": tiny_bert.HIDDEN, "module_input_name": "token_embeddings"}
     (model / "2_Dense/config.json").write_text(json.dumps(config | {"activation_function": "torch.nn.Identity"}))
-    tensors = {"linear.weight": np.eye(tiny.HIDDEN, dtype=np.float32), "linear.bias": np.zeros(tiny.HIDDEN, np.float32)}
+    tensors = {"linear.weight": np.eye(tiny_bert.HIDDEN, dtype=np.float32), "linear.bias": np.zeros(tiny_bert.HIDDEN, np.float32)}
     safetensors.numpy.save_file(tensors, model / "2_Dense/model.safetensors")
     (vector,) = serve(built(model, tmp_path / "model", *EXACT)).embed(["abc"], Options(normalize=False)).vectors
     assert vector[0] == pytest.approx(_expected_sum())
@@ -222,7 +225,7 @@ def test_token_vectors_that_have_gone_through_modules_are_not_taken_for_the_enco
 
 
 def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same graph in float16, as converters write it."""
+    """Return the same graph in float16, as converters write it."""
     tensors = [*model.graph.initializer, *(attribute.t for node in model.graph.node for attribute in node.attribute)]
     for tensor in tensors:
         if tensor.data_type == TensorProto.FLOAT:
@@ -239,7 +242,7 @@ def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def test_a_float16_file_is_computed_in_float32(tmp_path: Path) -> None:
-    """So its vectors are the official library's, where those of a float16 graph are rounded at each operator."""
+    """So its vectors are those of the official library. A float16 graph would round them at each operator."""
     model = references.write("albert-onnx", tmp_path / "source")
     onnx.save(_halved(onnx.load(model / "onnx/model.onnx")), model / "onnx/model.onnx")
     service = serve(built(model, tmp_path / "model", *EXACT))
@@ -249,7 +252,7 @@ def test_a_float16_file_is_computed_in_float32(tmp_path: Path) -> None:
 
 
 def test_a_float16_file_becomes_int8_as_its_float32_twin_does(tmp_path: Path) -> None:
-    """The weights of the reference models are exact in float16 but for the smallest, and so are the vectors."""
+    """Nearly all weights of the reference models are exact in float16, so the vectors are the same."""
     twins = []
     for name in ("float32", "float16"):
         model = references.write("qwen-onnx", tmp_path / name / "source")
@@ -270,7 +273,7 @@ def _quantized(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
 
 
 def _dequantized(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
-    """A graph that stores one of its tensors as bytes."""
+    """Return a graph that stores one of its tensors as bytes."""
     del path
     scale, zero = (
         numpy_helper.from_array(np.array(1, np.float32), "scale"),
@@ -282,7 +285,7 @@ def _dequantized(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
 
 
 def _blocks_within(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
-    """A graph with 4-bit weights in a branch."""
+    """Return a graph with 4-bit weights in a branch."""
     del path
     node = helper.make_node("MatMulNBits", ["a", "b", "c"], ["d"], domain="com.microsoft", K=32, N=1, bits=4, block_size=32)
     branch = helper.make_graph([node], "branch", [], [helper.make_tensor_value_info("d", TensorProto.FLOAT, None)])
@@ -300,7 +303,7 @@ QUANTIZED: dict[str, tuple[Callable[[onnx.ModelProto, Path], onnx.ModelProto], s
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 @pytest.mark.parametrize("name", QUANTIZED)
 def test_a_file_that_is_quantized_already_is_refused(name: str, precision: str, tmp_path: Path) -> None:
-    """It was called fp32, and saturated on processors without VNNI. The sentence says what to name instead."""
+    """Its loss cannot be measured, and it saturates on processors without VNNI. The sentence says which file to name instead."""
     model = references.write("albert-onnx", tmp_path / "source")
     path = model / "onnx/model.onnx"
     change, operators = QUANTIZED[name]

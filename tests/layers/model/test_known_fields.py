@@ -1,4 +1,4 @@
-"""The law that what would change a vector and is not done is refused: over every configuration file and every field of it."""
+"""Every unknown field of every configuration file is refused, because it could change a vector."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +15,7 @@ from layers.model.architectures import ARCHITECTURES
 from layers.model.configuration import Unsupported
 from layers.model.known_fields import ARGUMENTS, Fields
 from layers.model.specification import Specification
-from tests.layers.model import tiny
+from tests.layers.model import tiny_bert
 from tests.layers.model.commands import make, refused
 
 MODULES = [
@@ -45,7 +45,7 @@ SAVED = json.loads(Path(__file__).with_name("saved_fields.json").read_text(encod
 
 
 def set_fields(folder: Path, name: str, **values: Any) -> None:  # noqa: ANN401 - any JSON
-    """Set fields of a JSON file, which may be a list of objects: then of its first."""
+    """Set fields of a JSON file. If it is a list of objects, set fields of the first one."""
     path = folder / name
     content = json.loads(path.read_text()) if path.exists() else {}
     (content[0] if isinstance(content, list) else content).update(values)
@@ -54,16 +54,16 @@ def set_fields(folder: Path, name: str, **values: Any) -> None:  # noqa: ANN401 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A model with every configuration file."""
-    made = tiny.write(tmp_path / "tiny", modules=MODULES)
+    """Return a model with every configuration file."""
+    made = tiny_bert.write(tmp_path / "tiny", modules=MODULES)
     listed = json.loads((made / "modules.json").read_text())
     (made / "modules.json").write_text(json.dumps([listed[0], WORD_WEIGHTS, *listed[1:]]))
     contents: Mapping[str, Any] = {
-        "2_Dense": {"in_features": tiny.HIDDEN, "out_features": 8},
+        "2_Dense": {"in_features": tiny_bert.HIDDEN, "out_features": 8},
         "3_Dropout": {},
         "4_LayerNorm": {"dimension": 8},
         "5_Normalize": {},
-        "6_WordWeights": {"vocab": tiny.VOCABULARY, "word_weights": {"a": 0.5}},
+        "6_WordWeights": {"vocab": tiny_bert.VOCABULARY, "word_weights": {"a": 0.5}},
     }
     for place, content in contents.items():
         (made / place).mkdir()
@@ -72,7 +72,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def read(folder: Path) -> tuple[Specification, bytes]:
-    """What decides the vectors: the specification without the tokenizer's own file, and the tokenizer that is written."""
+    """Return everything that decides vectors: the specification without the tokenizer's file, and the written tokenizer."""
     out = folder.parent / "out"
     out.mkdir(exist_ok=True)
     specification = Specification.read(folder)
@@ -83,7 +83,7 @@ def read(folder: Path) -> tuple[Specification, bytes]:
 @pytest.mark.parametrize("value", [1, 0, False, "", [], {"a": 1}], ids=repr)
 @pytest.mark.parametrize("name", FILES)
 def test_a_field_that_nobody_knows_is_refused_by_its_name(name: str, value: object, folder: Path) -> None:
-    """Whatever its value, in every file: nobody knows what its absence means."""
+    """Its value does not matter, because nobody knows what the field does."""
     set_fields(folder, name, a_new_field=value)
     with pytest.raises(Unsupported, match=r"says a_new_field is .*; this builder does not know what that does to a vector"):
         read(folder)
@@ -91,7 +91,7 @@ def test_a_field_that_nobody_knows_is_refused_by_its_name(name: str, value: obje
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_field_that_is_null_counts_as_absent(name: str, folder: Path) -> None:
-    """As the libraries write what was not set."""
+    """The libraries write null for a field that was not set."""
     expected = read(folder)
     set_fields(folder, name, a_new_field=None)
     assert read(folder) == expected
@@ -99,7 +99,7 @@ def test_a_field_that_is_null_counts_as_absent(name: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [*ARGUMENTS, *ARGUMENTS.values()])
 def test_an_argument_that_nobody_knows_is_refused_by_its_name(arguments: str, folder: Path) -> None:
-    """Those that sentence_bert_config.json hands to the model, its configuration and its tokenizer, by older and newer names."""
+    """sentence_bert_config.json has arguments for the model, its configuration and its tokenizer, under old and new names."""
     set_fields(folder, "sentence_bert_config.json", **{arguments: {"a_new_field": 1}})
     with pytest.raises(Unsupported, match="says a_new_field is 1"):
         read(folder)
@@ -128,7 +128,7 @@ def _only() -> Iterator[tuple[str, str, tuple[Any, ...]]]:
 
 @pytest.mark.parametrize(("name", "field", "values"), list(_only()))
 def test_a_field_of_few_values_is_refused_with_any_other(name: str, field: str, values: tuple[Any, ...], folder: Path) -> None:
-    """And changes nothing with those."""
+    """With these values it changes nothing."""
     expected = read(folder)
     for value in values:
         set_fields(folder, name, **{field: value})
@@ -140,7 +140,7 @@ def test_a_field_of_few_values_is_refused_with_any_other(name: str, field: str, 
 
 @pytest.mark.parametrize(("name", "kind"), [(name, kind) for name, kinds in SAVED.items() for kind in kinds])
 def test_the_fields_that_libraries_save_are_all_known(name: str, kind: str) -> None:
-    """Of the families that are written from their weights, and of the tokenizers of all families in use."""
+    """They come from the families that are written from weights, and from the tokenizers of all families in use."""
     fields = FILES[name]
     if name == "config.json":
         architecture = ARCHITECTURES[kind]
@@ -221,7 +221,7 @@ REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_known_and_not_done_is_refused(name: str, folder: Path) -> None:
-    """With what this builder does instead."""
+    """The sentence says what the builder does instead."""
     spoil, expected = REFUSED[name]
     spoil(folder)
     with pytest.raises(Unsupported) as caught:
@@ -230,20 +230,20 @@ def test_what_is_known_and_not_done_is_refused(name: str, folder: Path) -> None:
 
 
 def test_a_tokenizer_that_knows_no_words_is_refused(tmp_path: Path) -> None:
-    """As Sentence Transformers 6 makes of XLM-RoBERTa's tokenizer where BERT's class is named."""
-    model = tiny.write(tmp_path / "tiny")
+    """Sentence Transformers 6 makes such a tokenizer if a file names BERT's class for XLM-RoBERTa's tokens."""
+    model = tiny_bert.write(tmp_path / "tiny")
     content = json.loads((model / "tokenizer.json").read_text())
     letters = {token: place for token, place in content["model"]["vocab"].items() if not token.isalpha()}
     content["model"]["vocab"] = letters | {
-        f"?{place}": place for place in range(len(tiny.VOCABULARY)) if place not in letters.values()
+        f"?{place}": place for place in range(len(tiny_bert.VOCABULARY)) if place not in letters.values()
     }
     (model / "tokenizer.json").write_text(json.dumps(content))
     assert "tokenizer.json knows too few words: " in refused(model, tmp_path / "model")
 
 
 def test_added_tokens_beyond_the_model_are_left_out_and_said(tmp_path: Path) -> None:
-    """No text but one that spells them needs them; the model would fail on that one."""
-    model = tiny.write(tmp_path / "tiny", tokenizer_config={"additional_special_tokens": ["<image>"]})
+    """Only a text that contains such a token differs, and the model would fail on that text."""
+    model = tiny_bert.write(tmp_path / "tiny", tokenizer_config={"additional_special_tokens": ["<image>"]})
     said: list[str] = []
     (tmp_path / "out").mkdir()
     tokenizer.write(Specification.read(model), tmp_path / "out", said.append)
@@ -252,4 +252,4 @@ def test_added_tokens_beyond_the_model_are_left_out_and_said(tmp_path: Path) -> 
     ]
     make(model, tmp_path / "model")
     made = Tokenizer.from_file(str(tmp_path / "model/tokenizer.json"))
-    assert max(made.encode("an <image>").ids) < len(tiny.VOCABULARY)
+    assert max(made.encode("an <image>").ids) < len(tiny_bert.VOCABULARY)

@@ -1,4 +1,4 @@
-"""Weights in torch's pickles: read as the official library does (test_references.py), and nothing that they say is executed."""
+"""The builder reads weights in torch's pickles, and runs no code in them. test_references.py compares their vectors."""
 
 import base64
 import os
@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 from handler.embedding.manifest import Manifest
 from layers.model import pickles, weights
 from layers.model.configuration import Unsupported
-from tests.layers.model import hub, references, tiny, written_pickles
+from tests.layers.model import hub, references, tiny_bert, torch_files
 from tests.layers.model.commands import built, make
 
 NAME = "pytorch_model.bin"
 
 
 def content(case: str, file: str) -> bytes:
-    """A file that torch wrote."""
+    """Return a file that torch wrote."""
     return zlib.decompress(base64.b64decode(references.load(case)["files"][file]))
 
 
@@ -35,7 +35,7 @@ SHAPES = {"linear.weight": (16, 32), "linear.bias": (16,)}
 
 
 class Call:
-    """Pickles as a call of `function`, as every trap does."""
+    """An object that pickles as a call of `function`."""
 
     def __init__(self, function: Callable[..., object], *arguments: object) -> None:
         self._call = function, arguments
@@ -45,9 +45,9 @@ class Call:
 
 
 def archive(pickled: bytes, folder: Path, numbers: bytes = bytes(2112), **options: Any) -> Path:  # noqa: ANN401
-    """Write a file as torch does today, with this pickle and one storage in it; `options` are written_pickles.archive's."""
+    """Write a file in torch's current format, with this pickle and one storage. `options` are those of torch_files.archive."""
     folder.mkdir(exist_ok=True)
-    with written_pickles.archive(folder / NAME, pickled, **options) as add:
+    with torch_files.archive(folder / NAME, pickled, **options) as add:
         add("0", numbers)
     return folder
 
@@ -55,8 +55,8 @@ def archive(pickled: bytes, folder: Path, numbers: bytes = bytes(2112), **option
 def tensor(
     kind: str, shape: tuple[int, ...], strides: tuple[int, ...], offset: int = 0, length: int = 528, key: str = "0"
 ) -> bytes:
-    """A pickle of one tensor called linear.weight."""
-    return written_pickles.dictionary({"linear.weight": written_pickles.tensor(kind, shape, strides, offset, length, key)})
+    """Return a pickle of one tensor called linear.weight."""
+    return torch_files.dictionary({"linear.weight": torch_files.tensor(kind, shape, strides, offset, length, key)})
 
 
 GOOD = tensor("FloatStorage", (16, 32), (32, 1))
@@ -65,7 +65,7 @@ WANTED = {"linear.weight": (16, 32)}
 
 @pytest.mark.parametrize("written", [TODAY, OLDER], ids=["today", "older"])
 def test_no_part_of_a_file_gives_anything_but_tensors_or_a_sentence(written: bytes, tmp_path: Path) -> None:
-    """Whatever bytes are changed."""
+    """Any byte may be changed."""
 
     @settings(max_examples=300, deadline=None)
     @given(st.lists(st.tuples(st.integers(0, len(written) - 1), st.integers(0, 255)), min_size=1, max_size=4), st.integers(0, 50))
@@ -84,7 +84,7 @@ def test_no_part_of_a_file_gives_anything_but_tensors_or_a_sentence(written: byt
 
 
 def test_a_file_written_by_hand_is_read(tmp_path: Path) -> None:
-    """So the traps below differ from a good file by what they are named for."""
+    """So each hostile file below differs from a good file only in what its name says."""
     numbers = np.arange(528, dtype=np.float32)
     archive(GOOD, tmp_path, numbers.tobytes())
     np.testing.assert_array_equal(weights.read(tmp_path, WANTED)["linear.weight"], numbers[:512].reshape(16, 32))
@@ -141,7 +141,7 @@ TRAPS: dict[str, tuple[Callable[[Path], bytes], str]] = {
 
 @pytest.mark.parametrize("name", TRAPS)
 def test_a_pickle_that_does_more_than_build_tensors_is_refused_by_name(name: str, tmp_path: Path) -> None:
-    """And nothing of it is run."""
+    """No code of it runs."""
     make_pickle, expected = TRAPS[name]
     folder = archive(make_pickle(tmp_path), tmp_path / "model")
     with pytest.raises(Unsupported) as caught:
@@ -186,7 +186,7 @@ OTHERS: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_file_that_torch_did_not_write_so_is_refused(name: str, tmp_path: Path) -> None:
-    """In both of its formats."""
+    """Both formats of torch are refused."""
     spoil, expected = OTHERS[name]
     spoil(tmp_path)
     with pytest.raises(Unsupported) as caught:
@@ -196,26 +196,26 @@ def test_a_file_that_torch_did_not_write_so_is_refused(name: str, tmp_path: Path
 
 
 def test_a_pickle_is_never_opened_where_there_are_safetensors(tmp_path: Path) -> None:
-    """Nor is it a source of the model."""
-    model = tiny.write(tmp_path / "tiny")
+    """It is not one of the sources in the manifest."""
+    model = tiny_bert.write(tmp_path / "tiny")
     (model / NAME).write_bytes(pickle.dumps(Call(os.mkdir, str(tmp_path / "sprung"))))
     assert NAME not in make(model, tmp_path / "model").sources
     assert not (tmp_path / "sprung").exists()
 
 
 def test_wide_weights_are_read_as_float32(tmp_path: Path) -> None:
-    """As torch converts them."""
-    model = tiny.write(tmp_path / "tiny")
+    """The conversion is the same as in torch."""
+    model = tiny_bert.write(tmp_path / "tiny")
     expected = make(model, tmp_path / "one").files["model.onnx.data"]
     safetensors.numpy.save_file(
-        {name: values.astype(np.float64) for name, values in tiny.weights().items()}, model / "model.safetensors"
+        {name: values.astype(np.float64) for name, values in tiny_bert.weights().items()}, model / "model.safetensors"
     )
     assert make(model, tmp_path / "two").files["model.onnx.data"] == expected
 
 
 @pytest.mark.parametrize("case", ["pickle", "pickle-shards"])
 def test_pickles_are_fetched_where_a_hub_has_nothing_else(case: str, tmp_path: Path) -> None:
-    """Of the encoder and of Dense modules; they are sources like any other."""
+    """That holds for the encoder and for Dense modules. The manifest has them as sources."""
     model = references.write(case, tmp_path / "hub/pickled")
     with hub.serving("org/pickled", model) as served:
         out = built("org/pickled", tmp_path / "model", "--precision", "fp32", HF_ENDPOINT=served.url)

@@ -1,4 +1,4 @@
-"""Which models a manifest calls portable, whose vectors are the same bits on every kind of CPU."""
+"""The manifest says which models are portable: their vectors have the same bits on every kind of CPU."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ from layers.model.sources import Source
 from tests.layers.model import references
 
 PORTABLE = ["bert", "distilbert", "mpnet", "roberta", "xlm-roberta", "camembert"]
-"""A reference model of every architecture that is written from its weights."""
+"""A reference model of every family that is written from its weights."""
 PLAIN = ["pooling-cls", "pooling-max", "pooling-lasttoken"]
 SUMMED = ["pooling-weightedmean", "pooling-mean_sqrt_len_tokens", "pooling-all", "without-prompt"]
-"""Whose pooling is left to ONNX Runtime, which sums floats in each CPU's own order."""
+"""Reference models whose pooling ONNX Runtime computes: it sums floats in an order that depends on the CPU."""
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ SUMMED = ["pooling-weightedmean", "pooling-mean_sqrt_len_tokens", "pooling-all",
 def test_a_model_is_portable_if_nothing_of_it_is_summed_in_a_cpu_s_own_order(
     name: str, precision: str, tmp_path: Path, *, portable: bool
 ) -> None:
-    """Int8 of the architectures that are known, with plain pooling; not where a Dense layer follows, nor from its own ONNX file."""
+    """Int8 models of known families with simple pooling are portable. Those with a Dense module or from an ONNX file are not."""
     source = Source(references.write(name, tmp_path / "source"), name, "1")
     manifest = build(Order(source, tmp_path / "model", precision, (-1, -1), threads=1, passages=12), lambda _: None)
     assert manifest.portable == portable

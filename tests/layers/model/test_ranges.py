@@ -13,7 +13,7 @@ from layers.model.builder import CALIBRATION_PASSAGES
 from layers.model.configuration import Unsupported
 from layers.model.corpus import passages
 from tests.conftest import INT8, serve
-from tests.layers.model import tiny
+from tests.layers.model import tiny_bert
 from tests.layers.model.commands import built, make, refusal
 
 CARD = """* Loss: MatryoshkaLoss with these parameters:
@@ -56,14 +56,14 @@ def test_sizes_that_are_none_are_refused(configured: object) -> None:
 
 def test_a_card_s_sizes_have_ranges(tmp_path: Path) -> None:
     """As Sentence Transformers writes them for a model that it trained."""
-    source = tiny.write(tmp_path / "tiny")
+    source = tiny_bert.write(tmp_path / "tiny")
     (source / "README.md").write_text(f"---\nlicense: mit\n---\n{CARD}")
     assert make(source, tmp_path / "model").ranges.keys() == {"16", "32"}
 
 
 def test_whoever_builds_may_name_the_sizes(tmp_path: Path) -> None:
     """`make model MATRYOSHKA=16,8`."""
-    source = tiny.write(tmp_path / "tiny")
+    source = tiny_bert.write(tmp_path / "tiny")
     folder = built(source, tmp_path / "model", "--precision", "fp32", "--matryoshka", "16,8")
     assert serve(folder).manifest.ranges.keys() == {"8", "16", "32"}
     assert "MATRYOSHKA must be numbers of dimensions" in refusal(source, tmp_path / "none", "--matryoshka", "16;8")
@@ -73,8 +73,8 @@ def test_whoever_builds_may_name_the_sizes(tmp_path: Path) -> None:
 def test_prompts_are_in_the_ranges(tmp_path: Path) -> None:
     """A prompt moves every vector of a text that it stands before."""
     prompts = {"prompts": {"query": "query: " * 4}, "default_prompt_name": "query"}
-    one = make(tiny.write(tmp_path / "prompted", config_sentence_transformers=prompts), tmp_path / "one")
-    other = make(tiny.write(tmp_path / "plain"), tmp_path / "other")
+    one = make(tiny_bert.write(tmp_path / "prompted", config_sentence_transformers=prompts), tmp_path / "one")
+    other = make(tiny_bert.write(tmp_path / "plain"), tmp_path / "other")
     assert one.fingerprint == other.fingerprint
     assert one.ranges != other.ranges
     query = serve(tmp_path / "one").embed(passages("calibration", CALIBRATION_PASSAGES)[1::2], Options(output_dtype="uint8"))

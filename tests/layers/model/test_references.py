@@ -1,4 +1,4 @@
-"""Every architecture and every rule, held against the official library's own vectors (oracle.py computed them)."""
+"""Every family and every rule gives the vectors of the official library, which the oracle package computed."""
 
 from functools import cache
 from pathlib import Path
@@ -18,13 +18,13 @@ LEAST_COSINE = 0.99999
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the reference models are built, each once."""
+    """Return the folder in which each reference model is built once."""
     return tmp_path_factory.mktemp("references")
 
 
 @pytest.mark.parametrize("name", ["distilbert", "mpnet", "roberta", "xlm-roberta", "without-prompt-dense"])
 def test_an_int8_build_is_the_same_bytes_twice_and_close_to_the_exact_one(name: str, folder: Path) -> None:
-    """Of every architecture; tiny random models lose more than trained ones."""
+    """That holds for every family. Tiny random models lose more than trained ones."""
     source = Source(references.write(name, folder / "int8" / name), name, "1")
     outs = [folder / "int8" / f"{name}-{turn}" for turn in range(2)]
     for out in outs:
@@ -38,7 +38,7 @@ def test_an_int8_build_is_the_same_bytes_twice_and_close_to_the_exact_one(name: 
 def test_every_architecture_is_written_in_every_precision(
     name: str, precision: str, bounds: tuple[float, float] | None, folder: Path
 ) -> None:
-    """Float16 within its own bounds; 4 bits, the same bytes twice, within wider ones than a trained model's."""
+    """Float16 keeps its bounds. 4 bits give the same bytes twice, within wider bounds than those of trained models."""
     source = Source(references.write(name, folder / precision / name), name, "1")
     outs = [folder / precision / f"{name}-{turn}" for turn in range(2)]
     one, two = (build(Order(source, out, precision, bounds, threads=1, passages=50), lambda _: None) for out in outs)
@@ -48,7 +48,7 @@ def test_every_architecture_is_written_in_every_precision(
 
 @cache
 def served(name: str, folder: Path) -> Service:
-    """The service over a reference model, built in float32."""
+    """Return the service of a reference model that is built in float32."""
     out = folder / name
     source = Source(references.write(name, folder / "sources" / name), name, "1")
     build(Order(source, out, "fp32", None, threads=1, passages=20), lambda _: None)
@@ -64,7 +64,7 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "row"), CASES)
 def test_a_text_has_the_vector_that_the_official_library_gives(name: str, row: dict[str, Any], folder: Path) -> None:
-    """Cosine at least 0.99999, and the same length."""
+    """The cosine is at least 0.99999, and the length is the same."""
     normalize = references.load(name)["normalized"]
     options = Options(prompt_name=row["prompt_name"], truncation_direction=row["side"], normalize=normalize)
     ours, theirs = served(name, folder).embed([row["text"]], options).vectors[0].astype(np.float64), np.array(row["vector"])

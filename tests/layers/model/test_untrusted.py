@@ -1,4 +1,4 @@
-"""A model's folder comes from a stranger: whatever is in it, the builder ends soon, with one sentence and nothing written."""
+"""A model's folder may be hostile. The builder then ends soon, with one sentence, and writes nothing."""
 
 import json
 import math
@@ -18,7 +18,7 @@ from onnx import TensorProto, helper
 from layers.model import tokenizer
 from layers.model.configuration import Unsupported
 from layers.model.specification import Specification
-from tests.layers.model import tiny
+from tests.layers.model import tiny_bert
 from tests.layers.model.commands import refused
 
 FIELDS: dict[str, tuple[dict[str, Any], str]] = {
@@ -57,9 +57,9 @@ FIELDS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("name", FIELDS)
 def test_a_value_that_no_model_has_is_refused_by_its_field(name: str, tmp_path: Path) -> None:
-    """With the range that is allowed; some of these built, and killed the process that served them."""
+    """The sentence has the allowed range. Without the check, some of these would kill the process that serves them."""
     changes, expected = FIELDS[name]
-    sentence = refused(tiny.write(tmp_path / "tiny", **changes), tmp_path / "model")
+    sentence = refused(tiny_bert.write(tmp_path / "tiny", **changes), tmp_path / "model")
     assert expected in sentence
     assert len(sentence) < 1000
 
@@ -89,7 +89,7 @@ def _directory(name: str) -> Callable[[Path], object]:
 
 
 def _sparse(name: str) -> Callable[[Path], object]:
-    """Make a file look larger than any memory, which takes no room on the disk."""
+    """Make a sparse file that is larger than any memory and uses no space on the disk."""
     return lambda folder: os.truncate(folder / name, 1 << 40)
 
 
@@ -98,10 +98,10 @@ def _deep(name: str) -> Callable[[Path], object]:
 
 
 def _weights(**values: Any) -> Callable[[Path], object]:  # noqa: ANN401
-    """Fill tensors with one value; `__` stands for the dots in their names."""
+    """Fill tensors with one value. `__` stands for a dot in a name."""
 
     def spoil(folder: Path) -> None:
-        tensors = tiny.weights()
+        tensors = tiny_bert.weights()
         for name, value in values.items():
             tensors[name.replace("__", ".")][...] = value
         safetensors.numpy.save_file(tensors, folder / "model.safetensors")
@@ -145,32 +145,32 @@ FILES: dict[str, tuple[Callable[[Path], object], str]] = {
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_that_is_none_or_holds_no_model_is_refused(name: str, tmp_path: Path) -> None:
-    """No pipe is waited for, no device read, no link out of the folder followed, and no model written that was not run."""
+    """The builder waits for no pipe, reads no device, follows no link out, and runs each model before it writes it."""
     spoil, expected = FILES[name]
-    model = tiny.write(tmp_path / "tiny")
+    model = tiny_bert.write(tmp_path / "tiny")
     spoil(model)
     assert expected.replace("{model}", str(model)) in refused(model, tmp_path / "model")
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp16", "int4"])
 def test_no_precision_of_a_model_without_use_is_written(precision: str, tmp_path: Path) -> None:
-    """Also where any cosine is accepted."""
-    model = tiny.write(tmp_path / "tiny")
+    """MIN_COSINE cannot accept it either."""
+    model = tiny_bert.write(tmp_path / "tiny")
     _weights(encoder__layer__1__output__LayerNorm__weight=0)(model)
     sentence = refused(model, tmp_path / "model", precision, (-1, -1))
     assert "gives the same vector for each of 50 passages" in sentence
 
 
 def _exported(folder: Path, **changes: Any) -> Path:  # noqa: ANN401
-    """Write a folder with an ONNX file of its own that looks up one row for each token."""
-    model = tiny.write(folder, config={"model_type": "albert"})
+    """Write a model's folder with an ONNX file that looks up one row for each token."""
+    model = tiny_bert.write(folder, config={"model_type": "albert"})
     shape = ["batch", "tokens"]
     graph = helper.make_graph(
         [helper.make_node("Gather", ["table", "input_ids"], ["last_hidden_state"])],
         "encoder",
         [helper.make_tensor_value_info("input_ids", TensorProto.INT64, shape)],
-        [helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, [*shape, tiny.HIDDEN])],
-        [onnx.numpy_helper.from_array(tiny.weights()["embeddings.word_embeddings.weight"], "table")],
+        [helper.make_tensor_value_info("last_hidden_state", TensorProto.FLOAT, [*shape, tiny_bert.HIDDEN])],
+        [onnx.numpy_helper.from_array(tiny_bert.weights()["embeddings.word_embeddings.weight"], "table")],
     )
     made = helper.make_model(graph, **{"opset_imports": [helper.make_opsetid("", 17)], "ir_version": 8} | changes)
     if changes.get("opset_imports") == []:
@@ -181,13 +181,13 @@ def _exported(folder: Path, **changes: Any) -> Path:  # noqa: ANN401
 
 
 def test_an_onnx_file_without_a_version_of_its_operators_is_refused(tmp_path: Path) -> None:
-    """Nothing says what they compute."""
+    """Nobody knows what they compute."""
     sentence = refused(_exported(tmp_path / "tiny", opset_imports=[]), tmp_path / "model")
-    assert sentence.startswith("model.onnx names no operator set of ONNX's own")
+    assert sentence.startswith("model.onnx names no operator set of ONNX, so nobody knows")
 
 
 def test_an_onnx_file_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
-    """Nobody waits for what never comes."""
+    """Otherwise the builder would wait for ever."""
     model = _exported(tmp_path / "tiny")
     _pipe("onnx/model.onnx")(model)
     assert refused(model, tmp_path / "model") == f"onnx/model.onnx in {model} is not a regular file; nothing else is read"
@@ -235,7 +235,7 @@ CONFIGURATIONS = {
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_value_in_any_field_is_read_or_refused(any_folder: Path, data: st.DataObject) -> None:
-    """Or the whole file is another value. No other exception ever comes."""
+    """The whole file may be another value, too. No other exception is raised."""
     name = data.draw(st.sampled_from(sorted(CONFIGURATIONS)))
     path = any_folder / name
     original = path.read_bytes()
@@ -259,9 +259,9 @@ def test_any_value_in_any_field_is_read_or_refused(any_folder: Path, data: st.Da
 
 @pytest.fixture
 def any_folder(tmp_path: Path) -> Path:
-    """A folder with every configuration file."""
+    """Return a folder with every configuration file."""
     dense = [{"path": "2_Dense", "type": "sentence_transformers.models.Dense"}]
-    folder = tiny.write(tmp_path / "tiny", modules=dense, tokenizer_config={"tokenizer_class": "BertTokenizer"})
+    folder = tiny_bert.write(tmp_path / "tiny", modules=dense, tokenizer_config={"tokenizer_class": "BertTokenizer"})
     (folder / "2_Dense").mkdir()
-    (folder / "2_Dense/config.json").write_text(json.dumps({"in_features": tiny.HIDDEN, "out_features": 8}))
+    (folder / "2_Dense/config.json").write_text(json.dumps({"in_features": tiny_bert.HIDDEN, "out_features": 8}))
     return folder

@@ -1,4 +1,4 @@
-"""Files as torch.save writes them, opcode by opcode, since torch is not here."""
+"""Write files in the format of torch.save, opcode by opcode, because torch is not installed."""
 
 import pickle
 import zipfile
@@ -11,7 +11,7 @@ from pathlib import Path
 def archive(
     path: Path, pickled: bytes, byte_order: bytes = b"little", compression: int = zipfile.ZIP_STORED
 ) -> Iterator[Callable[[str, bytes], None]]:
-    """Write a file of torch 1.6 and later; what is yielded adds a storage by its key."""
+    """Write a file in the format of torch 1.6 and later. It yields a function that adds a storage by its key."""
     with zipfile.ZipFile(path, "w", compression) as file:
 
         def add(key: str, numbers: bytes) -> None:

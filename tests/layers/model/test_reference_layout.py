@@ -1,4 +1,4 @@
-"""A model's fingerprint does not depend on how its weights lie in their file."""
+"""A model's fingerprint does not depend on the layout of weights in their file."""
 
 import numpy as np
 import onnx
@@ -7,21 +7,21 @@ from hypothesis import strategies as st
 
 from handler.embedding.manifest import GRAPH, WEIGHTS, Manifest
 from layers.model.int8 import packed
-from layers.model.layout import REFERENCE_PANEL, in_reference_layout, reference_digests
+from layers.model.reference_layout import REFERENCE_PANEL, in_reference_layout, reference_digests
 from layers.runtime.operators import GROUP
 from tests.conftest import FP32, INT8
 
 DEFAULT = "3776d7a95c4a5629ed376bf80fd009d851048b5f456874a12140692f59c13d4a"
-"""The fingerprint of the default model since the first layout, which had panels of 64 outputs."""
+"""The fingerprint of the default model since its first layout, which had panels of 64 outputs."""
 
 
 def test_the_default_model_keeps_the_fingerprint_under_which_its_vectors_are_cached() -> None:
-    """Only who changes what a vector is may change it, and then with ENCODER_REVISION or with the model."""
+    """Change it only if vectors change, and then raise ENCODER_REVISION or change the model."""
     assert Manifest.read(INT8).fingerprint == DEFAULT
 
 
 def test_files_that_have_one_layout_are_their_own_reference() -> None:
-    """A float32 model has no laid out weights."""
+    """The weights of a float32 model have no special layout."""
     assert reference_digests(FP32, onnx.load(FP32 / GRAPH, load_external_data=False)) == {}
     assert Manifest.read(FP32).reference_files == {}
     assert Manifest.read(INT8).reference_files.keys() == {GRAPH, WEIGHTS}
@@ -29,7 +29,7 @@ def test_files_that_have_one_layout_are_their_own_reference() -> None:
 
 @given(inputs=st.integers(1, 400), outputs=st.integers(1, 200), seed=st.integers(0, 2**32 - 1))
 def test_the_reference_layout_holds_every_weight_in_its_place(inputs: int, outputs: int, seed: int) -> None:
-    """(out / 64, blocks, block / 4, 64, 4): what is rounded up is 128, a weight of 0."""
+    """Its shape is (out / 64, blocks, block / 4, 64, 4). Padding is 128, which is a weight of 0."""
     weight = np.random.default_rng(seed).integers(-127, 128, (inputs, outputs)).astype(np.int8)
     found = in_reference_layout(packed(weight))
     assert found.shape[0] == -(-outputs // REFERENCE_PANEL)

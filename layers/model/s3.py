@@ -1,6 +1,6 @@
-"""Models from S3 and built ones to it, or whatever speaks its protocol at AWS_ENDPOINT_URL; boto3 finds the credentials.
+"""Download models from S3, and upload built ones. AWS_ENDPOINT_URL can name another service with the same protocol.
 
-What has arrived stays: a file of the same size and tag is not fetched again, and one that was cut off is continued.
+A file that is here with the same size and ETag is not downloaded again. An interrupted download resumes.
 """
 
 import fnmatch
@@ -21,11 +21,11 @@ from layers.model.downloads import patterns
 from layers.model.onnx_files import OnnxFile
 
 INDEX = ".objects.json"
-"""What the prefix held when it was last listed: each object's size and tag."""
+"""The file with the last list of the objects under the prefix: the size and the ETag of each."""
 CHUNK = 8 << 20
 SECONDS = 10
 WRITE_SECONDS = 120
-"""S3 may take its time to put a large object's parts together."""
+"""The timeout of uploads: S3 needs time to assemble a large object from its parts."""
 
 type Objects = Mapping[str, Any]
 type Say = Callable[[str], None]
@@ -35,7 +35,7 @@ def fetch(uri: str, cache: Path, exported: OnnxFile | None, say: Say) -> Path:
     """Return the folder of the model under `uri`, s3://bucket/prefix.
 
     Raises:
-        Unsupported: the prefix is empty, or cannot be read while something is missing here.
+        Unsupported: the prefix is empty, or a file is missing here and cannot be downloaded.
     """
     bucket, _, prefix = uri.removeprefix("s3://").rstrip("/").partition("/")
     folder = cache / "s3" / bucket / prefix
@@ -55,12 +55,12 @@ def fetch(uri: str, cache: Path, exported: OnnxFile | None, say: Say) -> Path:
 
 
 def push(folder: Path, manifest: Manifest, uri: str, say: Say) -> None:
-    """Upload a built model to `uri`, its manifest last: who finds that finds all that it names.
+    """Upload a built model to `uri`. The manifest is uploaded last, so that it never names a file that is missing.
 
-    What is served from there is never replaced by another model: a function that starts meanwhile would find parts of both.
+    A model is never replaced by another one: a function that starts at that time would read parts of both.
 
     Raises:
-        Unsupported: it cannot be uploaded, or another model is there.
+        Unsupported: the upload fails, or another model is there.
     """
     bucket, _, prefix = uri.removeprefix("s3://").partition("/")
     client = _client(WRITE_SECONDS)
@@ -80,7 +80,7 @@ def _manifest_at(client: Any, bucket: str, prefix: str) -> bytes | None:  # noqa
     try:
         content: bytes = client.get_object(Bucket=bucket, Key=f"{prefix}/{MANIFEST}")["Body"].read()
     except ClientError as error:
-        # Who may write but neither read nor list is told that it is forbidden, whether there is one or not.
+        # Without the right to list, S3 says AccessDenied for an object that does not exist.
         if error.response["Error"]["Code"] in {"NoSuchKey", "AccessDenied"}:
             return None
         raise
@@ -88,19 +88,19 @@ def _manifest_at(client: Any, bucket: str, prefix: str) -> bytes | None:  # noqa
 
 
 class _Progress:
-    """Tells at every quarter of a file; called by boto3's threads with the bytes that have left."""
+    """Report each quarter of a file. boto3 calls it from its threads with the number of bytes that it has sent."""
 
     def __init__(self, label: str, size: int, say: Say) -> None:
         self._label, self._size, self._say = label, size, say
-        self._done, self._told = 0, 0
+        self._done, self._reported = 0, 0
         self._lock = threading.Lock()
 
     def __call__(self, count: int) -> None:
         with self._lock:
             self._done += count
             quarters = 4 * self._done // self._size
-            if quarters > self._told:
-                self._told = quarters
+            if quarters > self._reported:
+                self._reported = quarters
                 self._say(f"{self._label}: {25 * quarters} % of {self._size / 1e6:.3g} MB")
 
 
@@ -110,14 +110,14 @@ def _client(read_timeout: int = SECONDS) -> Any:  # noqa: ANN401
 
 
 def _listed(client: Any, bucket: str, prefix: str, folder: Path, say: Say) -> Objects:  # noqa: ANN401 - boto3 has no types
-    """The objects under the prefix by their path below it; those last seen if S3 cannot be reached."""
+    """Return the objects under the prefix, by their path below it. If S3 cannot be reached, return the last list."""
     try:
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
         found = [entry for page in pages for entry in page.get("Contents", [])]
     except EndpointConnectionError:
         if not (folder / INDEX).exists():
             raise
-        say("S3 cannot be reached: going on with what was fetched before")
+        say("S3 cannot be reached: using what was fetched before")
         seen: Objects = json.loads((folder / INDEX).read_text())
         return seen
     objects = {entry["Key"][len(prefix) + 1 :]: {"size": entry["Size"], "tag": entry["ETag"]} for entry in found}
@@ -144,12 +144,12 @@ def _fetch(client: Any, place: tuple[str, str], folder: Path, objects: Objects, 
 
 
 def _continue(client: Any, wanted: Mapping[str, str], part: Path, size: int) -> None:  # noqa: ANN401
-    """Append to `part`, which is named by the object's tag, what it lacks of its object."""
+    """Download the rest of an object into `part`, whose name contains the object's ETag."""
     have = part.stat().st_size if part.exists() else 0
     with part.open("ab") as file:
         if have < size:
             for chunk in client.get_object(**wanted, Range=f"bytes={have}-")["Body"].iter_chunks(CHUNK):
                 file.write(chunk)
     if part.stat().st_size != size:
-        msg = f"{wanted['Key']} in {wanted['Bucket']} came with {part.stat().st_size} of {size} bytes: run this again to go on"
+        msg = f"{wanted['Key']} in {wanted['Bucket']} came with {part.stat().st_size} of {size} bytes: run this again to resume"
         raise Unsupported(msg)

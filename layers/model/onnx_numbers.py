@@ -1,4 +1,4 @@
-"""What numbers a model's own ONNX file has: files that are quantized already are refused, half floats become float32."""
+"""Check the types of numbers in a model's own ONNX file: refuse quantized files, and convert 16-bit floats to float32."""
 
 from pathlib import Path
 
@@ -26,15 +26,15 @@ QUANTIZED = frozenset(
         *("GatherBlockQuantized", "DequantizeBFP", "QuantizeBFP"),
     }
 )
-"""Operators, of ONNX and of ONNX Runtime, that only graphs with quantized weights or activations have."""
+"""Operators of ONNX and of ONNX Runtime that only quantized graphs have."""
 HALVES = frozenset({TensorProto.FLOAT16, TensorProto.BFLOAT16})
 
 
 def check_not_quantized(model: onnx.ModelProto, name: str) -> None:
-    """See that a file computes with floats. How faithful one is that does not, nobody can tell without the model it was made from.
+    """Check that a file is not quantized. The loss of a quantized file cannot be measured without the original model.
 
     Raises:
-        Unsupported: it is quantized already; the sentence names the operators that show it.
+        Unsupported: it is quantized; the error names the operators.
     """
     found = sorted({node.op_type for part in parts(model) for node in part.node} & QUANTIZED)
     if found:
@@ -46,9 +46,9 @@ def check_not_quantized(model: onnx.ModelProto, name: str) -> None:
 
 
 def widen(model: onnx.ModelProto, folder: Path) -> None:
-    """Make every float16 and bfloat16 value float32: the same weights, computed with as those of all other models are.
+    """Convert every float16 and bfloat16 value to float32, with which all models are computed.
 
-    Files that the graph keeps tensors in are in `folder`.
+    `folder` has the files in which the graph keeps tensors.
     """
     for part in parts(model):
         for tensor in tensors_of(part):

@@ -1,7 +1,7 @@
-"""The layout of int8 weights, and the one by which a model is recognised.
+"""The reference layout of int8 weights, over which a model's fingerprint is computed.
 
-How weights lie in a file is chosen for the speed of the kernels, and decides no vector. A cache must survive a change of it, so a
-model's fingerprint is taken over its files as they would be in one layout that never changes.
+The layout of weights in a file is chosen for the speed of the kernels, and changes no vector. Cached vectors must stay valid when
+it changes. So the fingerprint is computed over the files as they would be in a layout that never changes.
 """
 
 import tempfile
@@ -16,7 +16,7 @@ from layers.model.graph import ENCODER, Graph
 from layers.runtime.operators import GROUP, PANEL, ZERO_WEIGHT
 
 REFERENCE_PANEL = 64
-"""The panel of the first layout that was published. It stays, or every cached vector would be computed anew."""
+"""The number of outputs in a panel of the reference layout. Changing it would invalidate every cached vector."""
 
 
 def in_reference_layout(weights: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -30,7 +30,7 @@ def in_reference_layout(weights: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def reference_digests(folder: Path, graph: onnx.ModelProto) -> dict[str, str]:
-    """Return the sha256 that the files of a model folder would have in the reference layout; nothing if none of them is laid out.
+    """Return the sha256 that a model folder's files would have in the reference layout; empty if no weight has a layout.
 
     `graph` is the folder's graph without its weights.
     """

@@ -1,4 +1,4 @@
-"""The inputs of a model's own ONNX file, each made of the token ids of one text, which is not padded."""
+"""Compute the inputs of a model's own ONNX file, inside the graph, from the token ids of one text without padding."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from layers.model.graph import Graph
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What an input can be made of: `graph` with the token ids `ids` (1, tokens), and the number of the task that was chosen.
+    """The values from which inputs are computed: the token ids `ids` (1, tokens) in `graph`, and the chosen task.
 
-    `tasks` are the names of the tasks that the model has.
+    `tasks` are the names of all tasks that the model has.
     """
 
     graph: Graph
@@ -28,10 +28,10 @@ type Make = Callable[[Given, onnx.ValueInfoProto], str]
 
 
 def make(given: Given, file: str, value: onnx.ValueInfoProto) -> str:
-    """Write the input `value` of `file`; return the name of what it is given.
+    """Write the value of the input `value` of `file`; return its name.
 
     Raises:
-        Unsupported: nobody knows the input, or it needs a choice that was not made.
+        Unsupported: the input is unknown, or it needs a TASK.
     """
     for name, maker in INPUTS.items():
         if value.name == name or (name.endswith(".") and value.name.startswith(name)):
@@ -45,29 +45,29 @@ def _ids(given: Given, _value: onnx.ValueInfoProto) -> str:
 
 
 def _ones(given: Given, value: onnx.ValueInfoProto) -> str:
-    """Every token is one of the text's."""
+    """Write ones: every token belongs to the text, none is padding."""
     return given.graph.op(f"{value.name}.ones", "Add", _zeros(given, value), _number(given, "one", 1))
 
 
 def _zeros(given: Given, value: onnx.ValueInfoProto) -> str:
-    """Every token is of the first segment."""
+    """Write zeros: every token belongs to the first segment."""
     return given.graph.op(f"{value.name}.zeros", "Mul", given.ids, _number(given, "nought", 0))
 
 
 def _places(given: Given, value: onnx.ValueInfoProto) -> str:
-    """0, 1, 2, …: each token's place."""
+    """Write 0, 1, 2, …: the position of each token."""
     one = _number(given, "one", 1)
     counted = given.graph.op(f"{value.name}.counted", "CumSum", _ones(given, value), one)
     return given.graph.op(f"{value.name}.places", "Sub", counted, one)
 
 
 def _nothing_before(given: Given, value: onnx.ValueInfoProto) -> str:
-    """No tokens came before: keys and values of no length. One text, and nothing along the other axis of no fixed size."""
+    """Write empty keys and values for one text: there are no tokens before it. All other axes without a fixed size have size 0."""
     return _constant(given, value, [1, *_sizes(value)[1:]])
 
 
 def _none(given: Given, value: onnx.ValueInfoProto) -> str:
-    """There are no images and no sounds: nothing along the first axis, whatever its size."""
+    """Write an empty value: there are no images and no sounds. The first axis has size 0."""
     return _constant(given, value, [0, *_sizes(value)[1:]])
 
 
@@ -95,11 +95,11 @@ INPUTS: Mapping[str, Make] = {
     "input_features": _none,
     "task_id": _task,
 }
-"""How each input is made; a name that ends in a dot stands for all that begin with it."""
+"""The one table of inputs: the function that writes each. A name that ends in a dot stands for all names that begin with it."""
 
 
 def _sizes(value: onnx.ValueInfoProto) -> list[int]:
-    """Return the fixed sizes of an input's axes, 0 for those that are free."""
+    """Return the fixed sizes of an input's axes, and 0 for axes without a fixed size."""
     return [axis.dim_value for axis in value.type.tensor_type.shape.dim]
 
 

@@ -1,4 +1,4 @@
-"""A tiny BERT with random weights as a Sentence Transformers folder, and the same network in plain numpy to hold ours against."""
+"""Write a tiny BERT with random weights as a Sentence Transformers folder, and compute its vectors in plain numpy."""
 
 import json
 import math
@@ -12,7 +12,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 HIDDEN, HEADS, LAYERS, INNER, POSITIONS = 32, 4, 2, 64, 96
 RARE = "§"
-"""A token that no passage of the corpus has."""
+"""A token that is in no passage of the corpus."""
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
 VOCABULARY = [*SPECIAL, *string.ascii_lowercase, *(f"##{letter}" for letter in string.ascii_lowercase), *string.punctuation, RARE]
 
@@ -59,7 +59,7 @@ def write(folder: Path, **changes: Any) -> Path:  # noqa: ANN401 - fields of JSO
 
 
 def tokenizer() -> Tokenizer:
-    """Letters and punctuation; ships with padding and truncation of its own, as all-MiniLM-L6-v2 does."""
+    """Return a tokenizer of letters and punctuation. It pads and truncates, as the file of all-MiniLM-L6-v2 does."""
     made = Tokenizer(models.WordPiece({token: place for place, token in enumerate(VOCABULARY)}, unk_token="[UNK]"))  # noqa: S106
     made.normalizer = normalizers.BertNormalizer(lowercase=False)
     made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
@@ -70,7 +70,7 @@ def tokenizer() -> Tokenizer:
 
 
 def weights() -> Weights:
-    """Random weights, the same on every call."""
+    """Return random weights, the same on every call."""
     generator = np.random.default_rng(7)
 
     def normal(*shape: int) -> np.ndarray:
@@ -97,7 +97,7 @@ def weights() -> Weights:
 
 
 def token_vectors(ids: list[int]) -> np.ndarray:
-    """The last layer's vectors (tokens, hidden) in float64, by the definition of BERT (Devlin et al. 2018)."""
+    """Return the last layer's vectors (tokens, hidden) in float64, by the definition of BERT (Devlin et al. 2018)."""
     tensors = {name: tensor.astype(np.float64) for name, tensor in weights().items()}
     erf = np.vectorize(math.erf)
 

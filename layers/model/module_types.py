@@ -1,6 +1,6 @@
-"""The modules around pooling, each as its config.json describes it: what it takes, what it gives, and which tensors it has.
+"""The types of modules before and after Pooling. Each type reads its config.json.
 
-A step works on the tokens' vectors before Pooling, or on the text's vector after it.
+Before Pooling a module works on the tokens' vectors, after it on the text's vector.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ from layers.model.activations import DENSE, OVER_TEXTS
 from layers.model.configuration import LARGEST, Configuration
 
 TOKENS, TEXT = "token_embeddings", "sentence_embedding"
-"""What the library calls the vectors of the tokens and the vector of the text."""
+"""The library's names of the tokens' vectors and of the text's vector."""
 
 WIDEST = 65_536
 """The most numbers that a vector may have before or after any module; the largest models have 8,192."""
@@ -20,8 +20,8 @@ WIDEST = 65_536
 type Tensors = dict[str, tuple[int, ...]]
 
 
-class Step(Protocol):
-    """A module other than Transformer and Pooling. `of_tokens` says that it works on the tokens' vectors."""
+class Module(Protocol):
+    """A module before or after Pooling."""
 
     @property
     def folder(self) -> str:
@@ -30,27 +30,27 @@ class Step(Protocol):
 
     @property
     def of_tokens(self) -> bool:
-        """Whether it works on the tokens' vectors, and so stands before Pooling."""
+        """True if it works on the tokens' vectors. It then stands before Pooling."""
         ...
 
     @property
     def inputs(self) -> int | None:
-        """How many numbers a vector must have; None where it takes any."""
+        """The length of the vectors that it takes; None if it takes any."""
         ...
 
     @property
     def outputs(self) -> int | None:
-        """How many numbers it gives; None where it gives as many as it takes."""
+        """The length of the vectors that it returns; None if that is the length it takes."""
         ...
 
     def tensors(self) -> Tensors:
-        """Return the tensors of its checkpoint, and their shapes."""
+        """Return the shapes of the tensors in its checkpoint, by their names."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Dense:
-    """A linear layer and an activation after it, to which the layer's input may be added."""
+    """A linear layer with an activation. With `residual`, its input is added to the result."""
 
     folder: str
     inputs: int
@@ -65,7 +65,7 @@ class Dense:
         """Read a Dense module's config.json.
 
         Raises:
-            Unsupported: it has an activation that nobody knows, or takes what no module gives.
+            Unsupported: its activation or its input is unknown.
         """
         known_fields.DENSE.check(config)
         of_tokens = _of_tokens(config)
@@ -82,20 +82,20 @@ class Dense:
         return cls(folder, inputs, outputs, bias, activation, residual, of_tokens)
 
     def tensors(self) -> Tensors:
-        """Return the layer's weight and bias, and the residual's weight where the layer gives another size than it takes."""
+        """Return the layer's weight and bias, and the weight of the residual if its size must change."""
         tensors: Tensors = {"linear.weight": (self.outputs, self.inputs)}
         tensors |= {"linear.bias": (self.outputs,)} if self.bias else {}
         return tensors | ({"residual.weight": (self.outputs, self.inputs)} if self.projects_residual else {})
 
     @property
     def projects_residual(self) -> bool:
-        """Whether what is added is the input made of the output's size."""
+        """True if a matrix gives the input the size of the result before it is added."""
         return self.residual and self.inputs != self.outputs
 
 
 @dataclass(frozen=True, slots=True)
 class LayerNorm:
-    """torch.nn.LayerNorm of the text's vector."""
+    """A layer normalization (torch.nn.LayerNorm) of the text's vector."""
 
     folder: str
     inputs: int
@@ -115,7 +115,7 @@ class LayerNorm:
 
 @dataclass(frozen=True, slots=True)
 class Normalize:
-    """Brings vectors to the length 1. The last one of a text's vector is left to the handler, which does it as a request says."""
+    """A normalization of vectors to length 1. The handler does the last one, because a request can decide about it."""
 
     folder: str
     of_tokens: bool
@@ -124,20 +124,20 @@ class Normalize:
 
     @classmethod
     def read(cls, config: Configuration, folder: str) -> Self:
-        """Read a Normalize module's config.json, which need not be there."""
+        """Read a Normalize module's config.json, which may be absent."""
         known_fields.NORMALIZE.check(config)
         return cls(folder, _of_tokens(config))
 
     def tensors(self) -> Tensors:
-        """Return none."""
+        """Return no tensors: the module has none."""
         return {}
 
 
 @dataclass(frozen=True, slots=True)
 class WordWeights:
-    """Each token's vector times the token's weight; a mean over them is divided by the sum of the weights.
+    """A multiplication of each token's vector by the token's weight. A mean is then divided by the sum of the weights.
 
-    Its checkpoint has the weights too, but the library makes them of the configuration.
+    The library takes the weights from the configuration, though the checkpoint has them too.
     """
 
     folder: str
@@ -148,10 +148,10 @@ class WordWeights:
 
     @classmethod
     def read(cls, config: Configuration, folder: str) -> Self:
-        """Read a WordWeights module's config.json: a token has the weight of its word, in lower case if need be.
+        """Read a WordWeights module's config.json. A token has the weight of the same word, or else of the word in lower case.
 
         Raises:
-            Unsupported: it has no list of tokens, or a weight is no number.
+            Unsupported: it has no list of tokens, or a weight is not a number.
         """
         known_fields.WORD_WEIGHTS.check(config)
         tokens, words = config.get("vocab"), config.get("word_weights")
@@ -165,23 +165,23 @@ class WordWeights:
         return cls(folder, tuple(unknown if name is None else known.number(name, float, least=-LARGEST) for name in named))
 
     def tensors(self) -> Tensors:
-        """Return none: they are in the configuration."""
+        """Return no tensors: the weights are in the configuration."""
         return {}
 
 
-READERS: Mapping[str, Callable[[Configuration, str], Step]] = {
+READERS: Mapping[str, Callable[[Configuration, str], Module]] = {
     "Dense": Dense.read,
     "LayerNorm": LayerNorm.read,
     "Normalize": Normalize.read,
     "WordWeights": WordWeights.read,
 }
-"""By the module's name."""
+"""The one table of module types: the function that reads each. head.WRITERS has a writer for each of them, too."""
 WITHOUT_WEIGHTS = ("Dropout", "Normalize")
-"""Modules whose configuration file need not be there."""
+"""Modules whose configuration file may be absent."""
 
 
 def _of_tokens(config: Configuration) -> bool:
-    """Return whether a module works on the tokens' vectors; it must put its result where it took its input."""
+    """Return whether a module works on the tokens' vectors. Its result must replace its input."""
     taken = config.text("module_input_name") or TEXT
     config.check({"module_input_name": (TOKENS, TEXT, None), "module_output_name": (taken, None)})
     return taken == TOKENS

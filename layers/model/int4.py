@@ -1,8 +1,8 @@
-"""Weights of 4 bits in blocks, fitted to what the model computes with them (GPTQ, Frantar et al. 2022, arXiv:2210.17323).
+"""Weights of 4 bits in blocks, fitted to the inputs that the layer has (GPTQ, Frantar et al. 2022, arXiv:2210.17323).
 
-A weight that is rounded makes an error. The weights of the same output that are not rounded yet are changed to make up for it, as
-far as the layer's inputs go together in passages of calibration. Sums of a machine's own order decide near ties: another kind of
-CPU may write other numbers, whose fingerprint is another too.
+Rounding a weight causes an error. The weights of the same output that are not rounded yet are changed to compensate for it, as far
+as the inputs of the layer are correlated in the calibration passages. Processors add floats in different orders, which can decide
+how a weight is rounded. So a model built on another kind of processor may have other weights, and then another fingerprint.
 """
 
 from collections.abc import Iterator
@@ -18,9 +18,12 @@ from layers.model.precision import Array, Linear, Standard
 BITS = 4
 LARGEST = 2**BITS - 1
 BLOCK = 32
-"""Inputs that share a scale and a zero point. 16 lose a fifth less and take a fifth more room; ONNX Runtime has nothing smaller."""
+"""The number of inputs that share a scale and a zero point.
+
+With 16, the smallest block of ONNX Runtime, the loss is a fifth smaller and the file a fifth larger.
+"""
 INT8_COMPUTE = 4
-"""The operator's `accuracy_level` at which it rounds each row's inputs to 8 bits by the block; it loses nothing that shows."""
+"""The `accuracy_level` at which the operator rounds inputs to 8 bits, block by block. The loss cannot be measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +35,7 @@ class Moments:
 
 
 class Int4(Standard):
-    """Weights of 4 bits, a scale and a zero point for each block; embeddings as Int8 has them.
+    """Weights of 4 bits, a scale and a zero point for each block; embeddings like those of Int8.
 
     On all-MiniLM-L6-v2 (1,000 passages) mean and minimum cosine are 0.991 and 0.981; 0.96 and 0.92 with each weight rounded to the
     nearest, without zero points.
@@ -41,22 +44,22 @@ class Int4(Standard):
     name = "int4"
 
     def __init__(self, moments: Iterator[tuple[str, Moments]]) -> None:
-        """Quantize with the moments of each linear layer's inputs, by name, in the order in which they are written."""
+        """Quantize with the name and the input moments of each linear layer, in the order in which the layers are written."""
         self._moments = moments
 
     def embedding(self, graph: Graph, name: str, table: Array, ids: str) -> str:
-        """Int8 rows with a scale a row."""
+        """Write int8 rows with a scale for each row."""
         return Int8({}).embedding(graph, name, table, ids)
 
     def linear(self, graph: Graph, value: str, layer: Linear) -> str:
-        """One operator; a block has its own scale, which is all that outliers need."""
+        """Write one operator. Outliers need no other treatment, because each block has a scale of its own."""
         name = layer.name
         known, moments = next(self._moments)
         if known != name:
             msg = f"the moments are of {known}, the layer is {name}"
             raise ValueError(msg)
         blocks = Blocks.fitted(layer.weight, moments.covariance)
-        # The fit knows inputs by how they vary; what rounding does to their mean is always the same, and so belongs to the bias.
+        # The fit uses the covariance only. The error at the mean input is a constant, so the bias removes it.
         bias = layer.bias + moments.mean @ (layer.weight - blocks.weight())
         constants = [graph.constant(f"{name}.{part}", content) for part, content in blocks.packed().items()]
         sizes = dict(zip("KN", layer.weight.shape, strict=True)) | {
@@ -65,7 +68,9 @@ class Int4(Standard):
             "accuracy_level": INT8_COMPUTE,
         }
         added = graph.constant(f"{name}.bias", bias.astype(np.float32))
-        product = graph.op(name, "MatMulNBits", value, *constants, "", added, domain=CONTRIB, **sizes)  # "": inputs in their order
+        product = graph.op(
+            name, "MatMulNBits", value, *constants, "", added, domain=CONTRIB, **sizes
+        )  # "": inputs keep their order
         return self.activated(graph, product, layer)
 
 
@@ -79,7 +84,7 @@ class Blocks:
 
     @classmethod
     def fitted(cls, weight: Array, covariance: NDArray[np.float64]) -> "Blocks":
-        """The numbers with which the layer's outputs vary most nearly as they do with `weight`."""
+        """Return the blocks whose outputs differ least from those of `weight`, for inputs of this covariance."""
         influence, importance = _influence(covariance)
         rest = weight.copy()
         numbers = np.zeros(weight.shape, np.uint8)
@@ -99,12 +104,12 @@ class Blocks:
         return cls(numbers, np.stack(scales), np.stack(zeros))
 
     def weight(self) -> Array:
-        """The weight that the numbers stand for."""
+        """Return the weight (in, out) as floats."""
         scales, zeros = (np.repeat(values, BLOCK, axis=0)[: len(self.numbers)] for values in (self.scales, self.zeros))
         return (self.numbers - zeros) * scales
 
     def packed(self) -> dict[str, NDArray[np.generic]]:
-        """As MatMulNBits takes them: by output, then block; two numbers a byte, the first in its lower half."""
+        """Return the inputs of MatMulNBits: by output, then by block; two numbers in a byte, the first in the lower half."""
         inputs, outputs = self.numbers.shape
         count = len(self.scales)
         whole = np.pad(self.numbers, ((0, count * BLOCK - inputs), (0, 0))).T.reshape(outputs, count, BLOCK)
@@ -113,13 +118,13 @@ class Blocks:
 
 
 DAMPING = 0.05
-"""Added to every input's variance, as a share of their mean: of what calibration has hardly seen nothing is concluded."""
+"""Added to each input's variance, as a share of the mean variance, so that inputs that were rarely seen have little influence."""
 SHRINKING = (1.0, 0.9, 0.8, 0.7)
-"""Shares of a block's range that are tried: the far ends may be worth less than finer steps."""
+"""The shares of a block's range that are tried. A smaller range has finer steps, but clips the largest weights."""
 
 
 def _influence(covariance: NDArray[np.float64]) -> tuple[Array, Array]:
-    """How an error in one input's weights is made up for by those after it (upper triangle), and each input's variance."""
+    """Return how the weights of later inputs compensate for an error (upper triangle), and each input's variance."""
     damped = covariance.copy()
     variances = damped.diagonal().copy()
     damped[np.diag_indices(len(damped))] += DAMPING * variances.mean() + np.finfo(np.float32).tiny
@@ -128,7 +133,7 @@ def _influence(covariance: NDArray[np.float64]) -> tuple[Array, Array]:
 
 
 def _range(block: Array, importance: Array) -> tuple[Array, Array]:
-    """The scale and zero point (out,) that lose least of a block (inputs, out), by the inputs' importance (inputs, 1)."""
+    """Return the scale and zero point (out,) with the smallest error in a block (inputs, out), by importance (inputs, 1)."""
     low, high = np.minimum(block.min(axis=0), 0), np.maximum(block.max(axis=0), 0)
     tried = []
     for share in SHRINKING:
