@@ -4,6 +4,7 @@ Law: translates; knows nothing of HTTP frameworks, which the pipeline must not i
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +14,7 @@ from handler import cohere
 from handler.errors import Validation
 from handler.parsing import options, several, text
 from handler.service import Embeddings, Options, Service
+from handler.vector_types import FLOAT32
 from handler.vectors import Vectors
 
 TITAN, COHERE = "inputText", "texts"
@@ -54,16 +56,15 @@ def invoke(fields: Mapping[str, Any], service: Service, check: Check, embed: Emb
 def _titan(fields: Mapping[str, Any], embed: Embed) -> Reply:
     """Embed one text; its response fits through every front door."""
     types = several(fields, "embeddingTypes", TITAN_TYPES) or TITAN_TYPES
-    result = embed([text(fields, TITAN)], options(fields))
+    result = embed([text(fields, TITAN)], replace(options(fields), output_dtype=FLOAT32.name))
     vector = np.ascontiguousarray(result.vectors[0])
     content = {"embedding": vector, "embeddingsByType": dict.fromkeys(types, vector), "inputTextTokenCount": result.tokens}
     return Reply(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), result)
 
 
 def _cohere(fields: Mapping[str, Any], service: Service, check: Check, embed: Embed) -> Reply:
-    manifest = service.manifest
-    request = cohere.read(fields, service.settings.max_client_batch_size, manifest.prompts)
-    check(len(request.texts), request.row_bytes(manifest.dimension))
+    request = cohere.read(fields, service)
+    check(len(request.texts), request.row_bytes(service.manifest.dimension))
     result = embed(request.texts, request.options)
     content = cohere.write(request, result.vectors)
     return Reply(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), result, request.warning)

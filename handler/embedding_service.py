@@ -17,7 +17,7 @@ from handler.embedding.paced_encoder import SentenceEncoder
 from handler.embedding.tokenization import Token, Tokenization, Tokens
 from handler.errors import Validation, shown
 from handler.finishing import finish
-from handler.service import Embeddings, Options
+from handler.service import NO_PROMPT, Embeddings, Options
 from handler.vector_types import ModelTypes
 from handler.vectors import NEVER, Vectors
 
@@ -50,7 +50,7 @@ class EmbeddingService:
             Backend: the model returned a vector that is not finite.
         """
         self._check_dimensions(options)
-        normalize = self.manifest.overrides.get("normalize", True) if options.normalize is None else options.normalize
+        normalize = self.manifest.normalizes(options.normalize)
         self._types.check(options.output_dtype, options.dimensions, normalize=normalize)
         # A repeated text is embedded once; `places` has the index of its vector for each of its occurrences.
         distinct = {text: place for place, text in enumerate(dict.fromkeys(texts))}
@@ -160,7 +160,7 @@ class EmbeddingService:
     def _prompt(self, name: str | None) -> str:
         prompts = self.manifest.prompts
         name = self.manifest.default_prompt_name if name is None else name
-        if name is None:
+        if name is None or (name == NO_PROMPT and name not in prompts):
             return ""
         if name not in prompts:
             known = ", ".join(f"`{known}`" for known in prompts) or "none"

@@ -95,7 +95,7 @@ def options(fields: Mapping[str, Any]) -> Options:
         prompt_name=string(fields, "prompt_name"),
         truncate=truncate,
         truncation_direction=end,
-        dimensions=_integer(fields, "dimensions"),
+        dimensions=integer(fields, "dimensions"),
         use_cache=_boolean(fields, "use_cache", default=True),
         output_dtype=output_dtype(fields),
     )
@@ -236,7 +236,12 @@ def _boolean[Default: (bool, None)](fields: Mapping[str, Any], name: str, *, def
     return value
 
 
-def _integer(fields: Mapping[str, Any], name: str) -> int | None:
+def integer(fields: Mapping[str, Any], name: str) -> int | None:
+    """Read an optional whole number.
+
+    Raises:
+        Validation: the field has something else, or a number too large to be meant.
+    """
     value = fields.get(name)
     if value is None:
         return None
@@ -248,7 +253,7 @@ def _integer(fields: Mapping[str, Any], name: str) -> int | None:
 
 
 def _positive(fields: Mapping[str, Any], name: str) -> int | None:
-    value = _integer(fields, name)
+    value = integer(fields, name)
     if value is not None and value < 1:
         raise _wrong(name, "at least 1", value)
     return value

@@ -14,6 +14,9 @@ from handler.embedding.manifest import Manifest
 from handler.embedding.tokenization import Token
 from handler.vectors import NEVER, Direction, Vectors
 
+NO_PROMPT = ""
+"""The `prompt_name` of a text that gets no prompt, whatever the model's default."""
+
 
 @dataclass(frozen=True, slots=True)
 class Options:

@@ -94,6 +94,10 @@ class Manifest:
             decisive["overrides"] = self.overrides
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
+    def normalizes(self, wanted: bool | None) -> bool:  # noqa: FBT001 - an option of a request
+        """Return whether vectors get the length 1, where a request says it is `wanted`, or nothing."""
+        return self.overrides.get("normalize", True) if wanted is None else wanted
+
     @classmethod
     def read(cls, folder: Path) -> Self:
         """Read `folder`/manifest.json and check every file that it names.

@@ -9,13 +9,24 @@ MODEL = {"type": "string", "description": "Any string: the endpoint has one mode
 FLAG = {"type": ["boolean", "null"], "default": False}
 LIMIT = {"type": ["integer", "null"], "minimum": 1, "description": "Return this many results; all by default."}
 TYPES = {"type": ["array", "null"], "minItems": 1, "items": {"enum": ["float"]}}
+FORMS = ["float", "int8", "uint8", "binary", "ubinary", "base64"]
+COHERE_TYPES = {"type": ["array", "null"], "minItems": 1, "items": {"enum": FORMS}}
+KIND = {"type": ["string", "null"], "description": "The kind of text, such as search_query: chooses the model's prompt."}
 ROWS = {"type": "array", "items": VECTOR}
+BY_TYPE = dict.fromkeys(FORMS, ROWS) | {"base64": {"type": "array", "items": {"type": "string"}}}
 SENTENCES = {name: {"type": "string"} for name in ("message", "error", "error_type")}
 DOCUMENT = object_of({"text": STRING}, "text")
 RANK = object_of(
     {"index": COUNT, "relevance_score": {"type": "number"}, "document": object_of({"text": {"type": "string"}})},
     "index", "relevance_score",
 )  # fmt: skip
+CONTENT = {"type": "array", "minItems": 1, "maxItems": 1, "items": object_of({"type": {"const": "text"}, "text": STRING}, "text")}
+COHERE_RESPONSE = {
+    "id": {"type": "string"},
+    "response_type": {"enum": ["embeddings_floats", "embeddings_by_type"]},
+    "texts": {"type": "array", "items": {"type": "string"}},
+    "meta": {"type": "object"},
+}
 SCHEMAS: dict[str, Any] = {
     "RerankTexts": object_of(
         {"query": STRING, "texts": TEXTS, "raw_scores": FLAG, "return_text": FLAG, "top_n": LIMIT}
@@ -78,8 +89,8 @@ SCHEMAS: dict[str, Any] = {
             object_of(
                 {
                     "texts": TEXTS,
-                    "input_type": {"type": ["string", "null"], "description": "Chooses the model's prompt."},
-                    "embedding_types": TYPES,
+                    "input_type": KIND,
+                    "embedding_types": COHERE_TYPES,
                     "output_dimension": OPTIONS["dimensions"],
                     "truncate": OPTIONS["truncate"],
                 },
@@ -98,12 +109,31 @@ SCHEMAS: dict[str, Any] = {
                 {
                     "id": {"type": "string"},
                     "response_type": {"enum": ["embeddings_floats", "embeddings_by_type"]},
-                    "embeddings": {"oneOf": [ROWS, object_of({"float": ROWS}, "float")]},
+                    "embeddings": {"oneOf": [ROWS, object_of(BY_TYPE)]},
                     "texts": {"type": "array", "items": {"type": "string"}},
                 },
                 "id", "response_type", "embeddings", "texts",
             ),
         ]
     },
+    "CohereEmbedding": object_of(
+        {
+            "model": MODEL,
+            "texts": TEXTS,
+            "inputs": {"type": "array", "minItems": 1, "items": object_of({"content": CONTENT}, "content")},
+            "input_type": KIND,
+            "embedding_types": COHERE_TYPES,
+            "output_dimension": OPTIONS["dimensions"],
+            "truncate": OPTIONS["truncate"],
+        },
+        examples=[
+            {"model": "any", "texts": [TEXT], "input_type": "search_document", "embedding_types": ["float", "int8"]},
+            {"model": "any", "inputs": [{"content": [{"type": "text", "text": TEXT}]}], "input_type": "search_query"},
+        ],
+    ),
+    "CohereEmbeddings": object_of(
+        COHERE_RESPONSE | {"embeddings": {"oneOf": [ROWS, object_of(BY_TYPE)]}}, *COHERE_RESPONSE, "embeddings"
+    ),
+    "CohereEmbeddingsByType": object_of(COHERE_RESPONSE | {"embeddings": object_of(BY_TYPE)}, *COHERE_RESPONSE, "embeddings"),
     "AWSError": object_of(SENTENCES | {"__type": {"type": "string"}}, *SENTENCES, "__type"),
 }  # fmt: skip

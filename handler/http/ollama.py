@@ -4,6 +4,7 @@
 """
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from handler.encoding import row_bytes
 from handler.http.request import HttpRequest
 from handler.http.responses import embedding_response
 from handler.parsing import options, text
+from handler.vector_types import FLOAT32
 
 
 def embed(request: HttpRequest) -> Response:
@@ -22,7 +24,7 @@ def embed(request: HttpRequest) -> Response:
     asked = request.parse(request.fields(), "input")
     manifest = request.service.manifest
     request.door.check_response(len(asked.texts), row_bytes(asked.options.dimensions or manifest.dimension, "float"))
-    result = request.embed(asked.texts, asked.options)
+    result = request.embed(asked.texts, replace(asked.options, output_dtype=FLOAT32.name))
     content = {
         "model": manifest.model_id,
         "embeddings": np.ascontiguousarray(result.vectors),
@@ -36,7 +38,7 @@ def embed(request: HttpRequest) -> Response:
 def embeddings(request: HttpRequest) -> Response:
     """Embed `prompt`, one text, as older clients send it."""
     fields = request.fields()
-    result = request.embed([text(fields, "prompt")], options(fields))
+    result = request.embed([text(fields, "prompt")], replace(options(fields), output_dtype=FLOAT32.name))
     content = {"embedding": np.ascontiguousarray(result.vectors[0])}
     return embedding_response(request, orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), result)
 

@@ -9,6 +9,8 @@ import orjson
 from fastapi import Response
 
 from handler.encoding import base64_rows, largest_row
+from handler.http import openai_variants
+from handler.http.openai_variants import translate
 from handler.http.request import HttpRequest
 from handler.http.responses import embedding_response
 from handler.http.token_ids import are_ids, check_count
@@ -23,7 +25,7 @@ def embeddings(request: HttpRequest) -> Response:
 
     Token ids are those of the model served, as in text-embeddings-inference: OpenAI's own would mean nothing to it.
     """
-    fields = request.fields()
+    fields, warning = translate(request.fields(), request.service.manifest.prompts)
     text_of = request.service.text_of
     given = fields.get("input")
     if are_ids(given, EXPECTED):
@@ -40,7 +42,7 @@ def embeddings(request: HttpRequest) -> Response:
         "model": request.service.manifest.model_id,
         "usage": {"prompt_tokens": result.tokens, "total_tokens": result.tokens},
     }
-    return embedding_response(request, orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), result)
+    return embedding_response(request, orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), result, warning)
 
 
 def models(request: HttpRequest) -> Response:
@@ -61,4 +63,7 @@ def _model(request: HttpRequest) -> dict[str, object]:
 def _decoded(texts: list[Any], text_of: Callable[[list[int]], str]) -> list[Any]:
     """Replace each list of token ids with the text that it stands for."""
     check_count("input", sum(len(item) for item in texts if isinstance(item, list)))
-    return [text_of(item) if are_ids(item, EXPECTED) else item for item in texts]
+    return [
+        text_of(item) if are_ids(item, EXPECTED) else openai_variants.text_of(item, f"input[{index}]")
+        for index, item in enumerate(texts)
+    ]

@@ -31,7 +31,21 @@ NOT_HERE = {"type": "null", "description": "A key of text-embeddings-inference t
 NO_FIGURES = dict.fromkeys(
     ("max_concurrent_requests", "max_batch_requests", "tokenization_workers", "sha", "docker_label"), NOT_HERE
 )
-
+VARIANTS: dict[str, Any] = {
+    "input_type": {"type": ["string", "null"], "description": "Voyage's and NVIDIA's kind of text: chooses the model's prompt."},
+    "task": {"type": ["string", "null"], "description": "Jina's kind of text."},
+    "output_dimension": {**OPTIONS["dimensions"], "description": "Voyage's and Mistral's name of `dimensions`."},
+    "truncate": OPTIONS["truncate"],
+    "truncation": {"type": ["boolean", "null"], "description": "Voyage's name of `truncate`."},
+    "normalized": {"type": ["boolean", "null"], "description": "Jina's name of `normalize`."},
+    "embedding_type": {
+        "anyOf": [{"enum": ["float", "base64", *TYPES]}, {"type": "null"}],
+        "description": "Jina's and NVIDIA's name of `output_dtype`; Jina's has base64, too.",
+    },
+    "late_chunking": {"enum": [False, None], "description": "Jina's; true is refused."},
+}
+"""The fields of other providers on OpenAI's path."""
+TEXT_OBJECT = object_of({"text": TEXTS["oneOf"][0]}, "text", additionalProperties=False)
 TOKEN_OPTIONS = ("prompt_name", "truncate", "truncation_direction")
 """The options that change which tokens are embedded."""
 OPTIONS_OBJECT = {"type": ["object", "null"], "properties": OPTIONS, "description": "Options, as older clients send them."}
@@ -77,12 +91,13 @@ SCHEMAS: dict[str, Any] = {
     ),
     "OpenAIEmbedding": object_of(
         {
-            "input": {"oneOf": [*TEXTS["oneOf"], *ID_LISTS]},
+            "input": {"oneOf": [*TEXTS["oneOf"], *ID_LISTS, {"type": "array", "minItems": 1, "items": TEXT_OBJECT}]},
             "model": {"type": "string", "description": "Any string: the endpoint has one model."},
             "dimensions": OPTIONS["dimensions"],
             **ENCODING_FORMAT,
             "truncate": OPTIONS["truncate"],
             "user": {"type": "string"},
+            **VARIANTS,
             "prompt_name": OPTIONS["prompt_name"],
         },
         "input",

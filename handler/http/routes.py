@@ -127,6 +127,26 @@ ROUTES = (
         embeds=True,
         errors=ErrorForm.COHERE,
     ),
+    Route(
+        WRITE,
+        ("/v1/embed",),
+        "cohere:embed_v1",
+        "Cohere's embeddings, version 1",
+        "CohereEmbedding",
+        "CohereEmbeddings",
+        embeds=True,
+        errors=ErrorForm.COHERE,
+    ),
+    Route(
+        WRITE,
+        ("/v2/embed",),
+        "cohere:embed_v2",
+        "Cohere's embeddings",
+        "CohereEmbedding",
+        "CohereEmbeddingsByType",
+        embeds=True,
+        errors=ErrorForm.COHERE,
+    ),
     Route(WRITE, ("/api/embed",), "ollama:embed", "Ollama's embeddings", "OllamaTexts", "OllamaVectors", embeds=True),
     Route(WRITE, ("/api/embeddings",), "ollama:embeddings", "Ollama's older form", "OllamaText", "OllamaVector", embeds=True),
     Route(READ, ("/api/tags",), "ollama:tags", "The model, as Ollama lists it", response="OllamaModels"),
@@ -170,10 +190,12 @@ ROUTES = (
 """In the order in which they are tried."""
 
 FIXED_PATHS = {path: route.errors for route in ROUTES for path in route.paths if "{" not in path}
-OPENAI_PATHS = re.compile(r".*/embeddings|(/api|/openai)?/v1(/.*)?|/openai(/.*)?|/deployments/.*", re.DOTALL)
-"""All other paths on which OpenAI's clients read errors: they may have a wrong base URL."""
-BEDROCK_PATHS = re.compile(r"/model/.*/invoke", re.DOTALL)
-"""All paths of Bedrock's InvokeModel: a model id may have any form."""
+OTHER_PATHS = (
+    (re.compile(r"/model/.*/invoke", re.DOTALL), ErrorForm.AWS),
+    (re.compile(r".*/embeddings|(/api|/openai)?/v1(/.*)?|/openai(/.*)?|/deployments/.*", re.DOTALL), ErrorForm.OPENAI),
+    (re.compile(r"/v2/.*", re.DOTALL), ErrorForm.COHERE),
+)
+"""The error forms of all other paths, by pattern: a client that has a wrong base URL reads errors too."""
 PAGE_PATHS = frozenset(path for route in ROUTES if route.key is Key.PAGE for path in route.paths)
 
 
@@ -184,7 +206,4 @@ def operations(key: Key) -> frozenset[tuple[str, str]]:
 
 def error_form(path: str) -> ErrorForm:
     """Return the form in which errors on `path` are written."""
-    if path in FIXED_PATHS:
-        return FIXED_PATHS[path]
-    rules = ((BEDROCK_PATHS, ErrorForm.AWS), (OPENAI_PATHS, ErrorForm.OPENAI))
-    return next((form for pattern, form in rules if pattern.fullmatch(path)), ErrorForm.OURS)
+    return FIXED_PATHS.get(path) or next((form for pattern, form in OTHER_PATHS if pattern.fullmatch(path)), ErrorForm.OURS)

@@ -25,7 +25,7 @@ def are_ids(item: object, expected: str) -> TypeIs[list[int]]:
     Raises:
         Validation: it begins like one, but something in it is no token id; the sentence says what was `expected`.
     """
-    if not isinstance(item, list) or not item or isinstance(item[0], str | list):
+    if not isinstance(item, list) or not item or isinstance(item[0], str | list | dict):
         return False
     if any(not isinstance(token, int) or isinstance(token, bool) or token < 0 for token in item):
         raise Validation(expected)

@@ -19,9 +19,9 @@ from importlib.metadata import version
 from checking import given, said, tell
 
 
-def embed(texts: str | list[str], client: Mistral = client) -> list[list[float]]:
+def embed(texts: str | list[str], client: Mistral = client, **options: object) -> list[list[float]]:
     """Return the vectors of texts."""
-    return [item.embedding for item in client.embeddings.create(model="all-MiniLM-L6-v2", inputs=texts).data]
+    return [item.embedding for item in client.embeddings.create(model="all-MiniLM-L6-v2", inputs=texts, **options).data]
 
 
 async def embed_async(texts: list[str]) -> list[list[float]]:
@@ -35,6 +35,8 @@ answers = {
     "text": embed(given["text"]),
     "texts": embed(given["texts"]),
     "async": asyncio.run(embed_async(given["texts"])),
+    "dimensions": embed(given["text"], output_dimension=64),
+    **{f"{name} vectors": embed(given["texts"], output_dtype=name) for name in ("int8", "uint8", "binary", "ubinary")},
     "usage": [response.usage.prompt_tokens, response.usage.total_tokens],
 }
 errors = {
