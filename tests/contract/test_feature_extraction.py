@@ -277,4 +277,6 @@ def test_info_describes_the_model_and_its_limits(client: Client) -> None:
         **dict.fromkeys(("max_concurrent_requests", "max_batch_requests", "tokenization_workers", "sha", "docker_label")),
         "auto_truncate": True,
         "prompts": {},
+        "output_dtypes": ["float32", "int8", "uint8", "binary", "ubinary"],
+        "int8_dimensions": [384],
     }
