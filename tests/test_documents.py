@@ -184,7 +184,7 @@ def test_the_handler_s_map_has_every_module_and_no_other() -> None:
 
 @every_document
 def test_every_link_leads_to_a_file_and_a_heading(document: Document) -> None:
-    """As GitHub names headings."""
+    """Headings have the names that GitHub gives them."""
     by_file = {(ROOT / other.path).resolve(): other for other in DOCUMENTS}
     for path, anchor in document.links:
         assert path.exists(), path
@@ -240,7 +240,7 @@ AWS_S_OWN = re.compile(r"AWS_.*")
 
 
 def test_the_tables_of_settings_have_every_environment_variable_that_is_read() -> None:
-    """And no other: handler/README.md lists what handler/config.py reads."""
+    """handler/README.md lists what handler/config.py reads, and no other variable."""
     read = {name for name in SETTINGS.findall((ROOT / "handler/config.py").read_text()) if not AWS_S_OWN.fullmatch(name)}
     (page,) = [document for document in DOCUMENTS if document.path == "handler/README.md"]
     rows = [row.partition("|")[0] for row in re.findall(r"^\| (`[A-Z0-9_]+`.*)$", page.text, re.MULTILINE)]

@@ -174,14 +174,14 @@ HIT_RATES = (0.5, 0.7, 0.8, 0.9, 0.95)
 
 
 def min_tokens(measured: Measured) -> Table:
-    """The CACHE_MIN_TOKENS to set, by how many texts come again, on x86_64 with one vCPU."""
+    """The CACHE_MIN_TOKENS to set, by the share of repeated texts, on x86_64 with one vCPU."""
     model = CostModel(MEMORY_PER_VCPU_MB, ROW_BYTES, speed=measured.speed, wait_ms=WAIT_MS)
     longest = max(measured.by_tokens)
     rows = [(rate, str(model.min_tokens(rate, longest) or "no text pays")) for rate in HIT_RATES]
     return Table(
         "CACHE_MIN_TOKENS",
         [f"the shortest text that a table saves money on, {MEMORY_PER_VCPU_MB:,} MB, x86_64; {measured.known}"],
-        {"texts that come again": ".0%", "CACHE_MIN_TOKENS": "s"},
+        {"repeated texts": ".0%", "CACHE_MIN_TOKENS": "s"},
         rows,
     )
 
@@ -240,7 +240,7 @@ def _cache(load: Load, measured: Measured) -> Table:
     return Table(
         "The table of vectors",
         [
-            f"if {load.hit_rate:.0%} of the texts come again, {advice};",
+            f"if {load.hit_rate:.0%} of the texts are repeated, {advice};",
             "a rate above 100 % is never reached: there the table gains time alone",
         ],
         {"tokens": "d", "it pays from a hit rate of": ".0%", "$ saved a million texts": ",.2f"},
@@ -283,12 +283,12 @@ def _bulk(load: Load, measured: Measured, passages: int, concurrency: int) -> Ta
     rate, dollars = _bulk_rate(load, measured), _bulk_dollars(load, measured, passages)
     seconds = passages / rate
     cache = CostModel(load.memory_mb, ROW_BYTES, prices=prices)
-    remembered = dollars + passages * (cache.read + cache.write)
+    cached = dollars + passages * (cache.read + cache.write)
     return Table(
         "In bulk, through the state machine",
         [
             f"{passages:,} passages of {load.tokens} tokens, {batch:,} to a batch, {concurrency} batches at once;",
-            f"{EFFICIENCY:.0%} of the encoder's speed; remembered: with `use_cache: true`, all of them are looked up in the table",
+            f"{EFFICIENCY:.0%} of the encoder's speed; with the cache: `use_cache: true`, all of them are looked up in the table",
             "and written there",
         ],
         {
@@ -297,9 +297,9 @@ def _bulk(load: Load, measured: Measured, passages: int, concurrency: int) -> Ta
             "hours": ".2f",
             "$": ",.2f",
             "$ a million texts": ",.3f",
-            "$, remembered": ",.2f",
+            "$, with the cache": ",.2f",
         },
-        [(rate, rate * concurrency, seconds / concurrency / 3600, dollars, dollars / passages * MILLION, remembered)],
+        [(rate, rate * concurrency, seconds / concurrency / 3600, dollars, dollars / passages * MILLION, cached)],
     )
 
 

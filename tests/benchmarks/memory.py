@@ -39,7 +39,7 @@ def tables(effort: Effort) -> Iterator[Table]:
         _bind(allowed)
     yield Table(
         "Memory: milliseconds a request",
-        ["event in, reply out, nothing remembered; a core for each vCPU; below 1,769 MB, and in Lambda itself: not measured"],
+        ["event in, reply out, nothing cached; a core for each vCPU; below 1,769 MB, and in Lambda itself: not measured"],
         {"MB": "d", "vCPUs": "d"} | dict.fromkeys(REQUESTS, ".2f"),
         rows,
     )

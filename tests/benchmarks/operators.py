@@ -49,7 +49,7 @@ FLOAT = 4
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What was measured in the same rounds: seconds of the clock's chain, of each mix and of each level."""
+    """Measurements of the same rounds: seconds of the clock's chain, of each mix and of each level."""
 
     seconds: Mapping[str, float]
     mixes: Sequence[Mix]
@@ -85,7 +85,7 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What an operator cannot do without: multiply-adds of a mix, and bytes read out of `resident` bytes."""
+    """The least work of an operator: multiply-adds of a mix, and bytes read out of `resident` bytes."""
 
     macs: float
     mix: Mix | None

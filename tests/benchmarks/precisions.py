@@ -41,7 +41,7 @@ class Untreated(Int8):
         return super().linear(graph, value, replace(layer, outliers=False))
 
     def order(self, name: str) -> slice:
-        """As they are."""
+        """Return the passages unchanged."""
         del name
         return slice(None)
 
@@ -74,7 +74,7 @@ def tables(effort: Effort) -> Iterator[Table]:
 
 
 def spearman(vectors: Vectors, reference: Vectors) -> float:
-    """How alike two models order all pairs of texts by their cosine: the correlation of the pairs' ranks."""
+    """Compare the order in which two models put all pairs of texts by their cosine: the correlation of the pairs' ranks."""
     ours, theirs = (np.argsort(np.argsort(_pairs(each))).astype(np.float64) for each in (vectors, reference))
     middle = (len(ours) - 1) / 2
     return float((ours - middle) @ (theirs - middle) / np.square(ours - middle).sum())

@@ -17,7 +17,7 @@ type Turn = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long to measure: at least so many rounds, and more until the seconds are over."""
+    """The length of a measurement: at least this many rounds, and more until the seconds are over."""
 
     rounds: int
     seconds: float

@@ -1,4 +1,4 @@
-"""What small vectors cost and find: bytes a vector, and the part of float32's nearest passages, by type and dimensions."""
+"""Bytes of a small vector, and the share of float32's nearest passages that it finds, by type and dimensions."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any

@@ -131,7 +131,7 @@ def test_figures_are_compared_with_those_of_the_same_class_of_processor_only(tmp
     ],
 )
 def test_a_processor_s_class_is_the_best_way_it_has_to_multiply_bytes(tmp_path: Path, flags: str, expected: str) -> None:
-    """As Linux lists its instruction sets."""
+    """Linux lists the instruction sets of a processor."""
     path = tmp_path / "cpuinfo"
     path.write_text(f"processor\t: 0\nmodel name\t: A processor\n{flags}\n")
     assert processor_class(path) == expected
@@ -161,7 +161,7 @@ def _section(*numbers: tuple[str, int], quick: bool = False) -> Section:
 
 
 def test_figures_of_one_benchmark_leave_those_of_the_others_and_other_classes_in_their_file(tmp_path: Path) -> None:
-    """So that the figures committed can be renewed in parts, on one machine after the other."""
+    """The committed figures can be renewed in parts, on one machine after the other."""
     path = tmp_path / "results.json"
     renew(path, AVX512_VNNI, _section(("one", 9)))
     for title, number in (("one", 1), ("other", 2), ("one", 3)):
@@ -187,7 +187,7 @@ def test_a_quick_run_s_figures_are_neither_kept_nor_mixed_with_a_full_run_s(tmp_
 
 @pytest.mark.parametrize(("measured", "says"), [("nothing", "Nothing to keep"), ("quickly", "holds a quick run's figures")])
 def test_the_command_that_keeps_figures_says_in_one_sentence_what_cannot_be_kept(measured: str, says: str, tmp_path: Path) -> None:
-    """And leaves the committed figures as they are."""
+    """The committed figures do not change."""
     if measured == "quickly":
         renew(tmp_path / "build" / "benchmarks.json", AVX2, _section(("one", 1), quick=True))
     before = RESULTS.read_bytes()

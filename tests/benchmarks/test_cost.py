@@ -1,4 +1,4 @@
-"""What `make cost` says, by hand and by the laws that any prices obey."""
+"""`make cost` prints what a calculation by hand gives, and obeys the laws of any prices."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def test_a_million_plain_requests_cost_what_they_come_to_by_hand() -> None:
 
 @given(LOADS)
 def test_everything_costs_something_and_more_of_it_more(load: Load) -> None:
-    """No part is below 0; another request, longer texts or less remembered never make a month cheaper."""
+    """No part is below 0; another request, longer texts or fewer cache hits never make a month cheaper."""
     month = sum(bill(load, MEASURED).values())
     assert all(dollars >= 0 for dollars in bill(load, MEASURED).values())
     for more in (
@@ -59,7 +59,7 @@ def test_everything_costs_something_and_more_of_it_more(load: Load) -> None:
 
 @given(st.integers(1, 2000))
 def test_times_between_the_lengths_measured_lie_between_theirs(tokens: int) -> None:
-    """And beyond the longest they go on growing."""
+    """Beyond the longest length they continue to grow."""
     assert 0 < MEASURED.encoding_ms(tokens) <= MEASURED.encoding_ms(tokens + 1)
 
 
@@ -98,10 +98,10 @@ def test_a_corpus_in_bulk_costs_what_it_comes_to_by_hand() -> None:
 
 
 def test_a_corpus_in_bulk_costs_more_to_remember_than_to_embed() -> None:
-    """All of it is written and nothing comes again."""
+    """All vectors are written, and no text is repeated."""
     *_, bulk = tables(LOAD, MEASURED, passages=10_000_000, concurrency=15)
-    ((*_, dollars, _, remembered),) = bulk.rows
-    assert float(remembered) - float(dollars) == pytest.approx(10e6 * (X86_64.write_unit + X86_64.read_unit))
+    ((*_, dollars, _, cached),) = bulk.rows
+    assert float(cached) - float(dollars) == pytest.approx(10e6 * (X86_64.write_unit + X86_64.read_unit))
 
 
 def test_a_million_tokens_cost_what_they_come_to_by_hand() -> None:
@@ -164,7 +164,7 @@ def test_costs_come_from_the_processors_that_lambda_has_and_are_else_predicted(t
 
 
 def test_the_committed_figures_are_whole_and_the_handler_reckons_with_about_the_same_speed() -> None:
-    """What `make cost` reads was written by `make bench`; what the handler tells CloudWatch is rounded from it."""
+    """`make bench` wrote what `make cost` reads; the handler's metrics use rounded figures."""
     measured = Measured.read(RESULTS)
     assert 0 < measured.encoding_ms(8) < measured.encoding_ms(512)
     model = CostModel(1769, 829)
@@ -192,7 +192,7 @@ def test_figures_that_are_not_there_are_named(tmp_path: Path) -> None:
     ],
 )
 def test_the_command_prints_tables_or_one_sentence(arguments: list[str], says: str) -> None:
-    """As `make cost` calls it."""
+    """`make cost` calls the same command."""
     command = [sys.executable, "-m", "tests.benchmarks.cost", *arguments]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert says in done.stdout + done.stderr

@@ -1,4 +1,4 @@
-"""What the roofline is made of: bounds that are bounds, and work that is counted right."""
+"""The parts of the roofline: the bounds are bounds, and the work is counted right."""
 
 from pathlib import Path
 

@@ -90,7 +90,7 @@ CLIENTS = [
 
 @dataclass(frozen=True)
 class Report:
-    """What a script tells: by the name of each case, what the client returned and what its exception said."""
+    """The report of a script: by the name of each case, what the client returned and what its exception said."""
 
     client: Client
     version: str
@@ -156,7 +156,7 @@ def http(url: str) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def given(http: httpx.Client) -> dict[str, Any]:
-    """What the scripts send."""
+    """Return the texts that the scripts send."""
     tokens = http.post("/tokenize", json={"inputs": TEXTS}).json()
     return {
         "text": TEXT,
@@ -169,7 +169,7 @@ def given(http: httpx.Client) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def plain(http: httpx.Client, given: dict[str, Any]) -> dict[str, Any]:
-    """What a plain HTTP request gets in each case."""
+    """Return the response to a plain HTTP request in each case."""
 
     def post(inputs: object, **options: object) -> Any:  # noqa: ANN401 - whatever was answered
         return http.post("/", json={"inputs": inputs, **options}).raise_for_status().json()
@@ -255,7 +255,7 @@ def table() -> Iterator[list[str]]:
 
 @pytest.fixture(scope="module", params=CLIENTS, ids=lambda client: client.name)
 def report(request: pytest.FixtureRequest, url: str, secure: https.Https, given: dict[str, Any], table: list[str]) -> Report:
-    """What the client's script tells of its run."""
+    """Return the report of the client's script."""
     client: Client = request.param
     if client.command[0] == "node" and shutil.which("node") is None:
         table.append(f"| {client.name} | | not run: node is not on PATH | |")

@@ -186,11 +186,11 @@ def test_a_request_without_the_cache_neither_reads_nor_writes(name: str, deploym
     """A request can say so by an option or a header. It does not use the memory either."""
     fields, headers = OFF[name]
     asked = client(deployment, CACHE_MEMORY_MB="1")
-    body = json.dumps({"inputs": "Not remembered.", **fields}).encode()
+    body = json.dumps({"inputs": "Not cached.", **fields}).encode()
     for _ in range(2):
         assert cache_headers(asked.request("POST", "/", body, **headers)) == ("cpu", "0", "0")
     assert not proxy.calls
-    assert cache_headers(asked.post({"inputs": "Not remembered."})) == ("cpu", "0", "1")
+    assert cache_headers(asked.post({"inputs": "Not cached."})) == ("cpu", "0", "1")
 
 
 def test_part_of_a_request_may_come_from_the_cache(deployment: dict[str, str]) -> None:

@@ -57,7 +57,7 @@ def test_options_of_every_era_may_name_the_type(client: Client, expected: dict[s
 
 @pytest.mark.parametrize("encoding", ["float", "base64"])
 def test_openai_s_dialect_takes_a_type_too(client: Client, expected: dict[str, np.ndarray], encoding: str) -> None:
-    """Whatever else is asked for."""
+    """Any other option may be combined with it."""
     body = {"input": TEXTS, "model": "m", "output_dtype": "int8", "encoding_format": encoding}
     rows = [item["embedding"] for item in client.post(body, "/v1/embeddings").json["data"]]
     found = [np.frombuffer(base64.b64decode(row), np.int8).tolist() if isinstance(row, str) else row for row in rows]
@@ -133,7 +133,7 @@ def test_vectors_of_tokens_are_float32(client: Client) -> None:
 
 
 def test_info_lists_the_types_that_the_model_gives(client: Client) -> None:
-    """And the sizes that it has ranges for."""
+    """It also lists the sizes for which the model has ranges."""
     info = client.get("/info").json
     assert (info["output_dtypes"], info["int8_dimensions"]) == (["float32", *SMALL], [384])
 

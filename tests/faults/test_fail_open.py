@@ -1,4 +1,4 @@
-"""Whatever fault the table has, requests get correct vectors in bounded time.
+"""If the table has a fault of any kind, requests get correct vectors in bounded time.
 
 Each fault is injected into 40 requests over real sockets; `make soak` sends 1,000.
 """

@@ -34,7 +34,7 @@ def test_every_float32_survives_the_way_through_json(vectors: np.ndarray) -> Non
 
 @given(vectors=FINITE)
 def test_every_float32_survives_the_way_through_base64(vectors: np.ndarray) -> None:
-    """As little-endian bytes."""
+    """The bytes are little-endian."""
     rows = [np.frombuffer(base64.b64decode(row), "<f4") for row in json.loads(encode_vectors(vectors, "base64"))]
     assert np.stack(rows).tobytes() == vectors.tobytes()
 
@@ -54,7 +54,7 @@ ANY_JSON = st.recursive(
 
 
 def without_the_infinite(value: Any) -> Any:  # noqa: ANN401 - JSON
-    """What JSON can say of a value."""
+    """Return a value as JSON can hold it."""
     match value:
         case float():
             return value if math.isfinite(value) else None

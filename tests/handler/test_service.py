@@ -8,7 +8,7 @@ from handler.unloaded_service import UnloadedService
 
 
 def test_a_model_that_may_come_later_is_tried_again_at_a_later_call(service: Service) -> None:
-    """What the last try said is told until one succeeds; from then on it is served, and not loaded again."""
+    """The sentence of the last try is returned until a try succeeds; after that the model is served, and not loaded again."""
     tries = iter([None, service])
 
     def again() -> Service:

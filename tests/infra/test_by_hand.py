@@ -9,7 +9,7 @@ from tests.infra.transformed import transformed
 
 
 def test_every_parameter_that_is_set_in_the_guide_is_in_the_template() -> None:
-    """As NAME=VALUE; arguments of make are in the Makefile."""
+    """Parameters are written as NAME=VALUE; arguments of make are in the Makefile."""
     parameters = transformed()["Parameters"]
     makefile = (ROOT / "Makefile").read_text()
     named = set(re.findall(r"\b([A-Z]\w+)=", Document(str(GUIDE.relative_to(ROOT))).prose))

@@ -143,7 +143,7 @@ def run(root: Path, *command: str) -> tuple[bool, str]:
 
 @every_recipe
 def test_following_a_recipe_makes_the_test_pass_that_it_adds(recipe: Recipe, repository: Path) -> None:
-    """And the changed files keep our style. Each starts pytest anew, which takes most of the time."""
+    """The changed files keep the project's style. Each case starts pytest anew, which takes most of the time."""
     with changed(repository, recipe.example):
         passed, printed = run(repository, "pytest", "-q", "-x", *recipe.tests)
         assert passed, printed
@@ -164,7 +164,7 @@ def test_no_test_of_an_example_passes_before_the_code_is_changed(repository: Pat
 
 @every_recipe
 def test_an_example_changes_the_files_that_its_recipe_names_and_no_others(recipe: Recipe) -> None:
-    """So that a reader who follows the steps forgets no file."""
+    """A reader who follows the steps forgets no file."""
     patterns = {step: re.compile(re.escape(step).replace("NAME", r"[\w-]+")) for step in recipe.steps}
     paths = set(recipe.example)
     assert {path for path in paths if not any(pattern.fullmatch(path) for pattern in patterns.values())} == set()

@@ -92,7 +92,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_start_api_serves_the_golden_vectors_over_http(url: str) -> None:
-    """As close to torch's as tests/golden asks of the model."""
+    """They are as close to torch's as tests/golden requires of the model."""
     reply = httpx.post(f"{url}/", json={"inputs": [row["text"] for row in GOLDEN]}, timeout=SECONDS)
     assert reply.status_code == 200, reply.text
     theirs = np.array([row["pooled"] for row in GOLDEN])

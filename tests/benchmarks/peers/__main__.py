@@ -53,7 +53,7 @@ PASSAGES, ROUNDS = 500, 3
 
 @dataclass(slots=True)
 class Figures:
-    """What was seen of one contender, a number for each round."""
+    """The measurements of one contender, a number for each round."""
 
     cold: list[float] = field(default_factory=list)
     corpus: list[float] = field(default_factory=list)

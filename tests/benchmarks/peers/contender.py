@@ -21,7 +21,7 @@ ENVIRONMENTS = Path("build", "peers")
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """What it is called, the environment it runs in, its script, its model folder, and the library that it computes with."""
+    """A library to compare with: its name, its environment, its script, its model folder, and the library that computes."""
 
     name: str
     environment: Path
@@ -31,7 +31,7 @@ class Contender:
 
     @property
     def installed(self) -> bool:
-        """Whether its environment is there."""
+        """True if its environment is installed."""
         return (self.environment / "bin" / "python").exists()
 
     def start(self, threads: int, hold: Hold) -> "Running":

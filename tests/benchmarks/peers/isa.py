@@ -25,7 +25,7 @@ class Unknown(Exception):  # noqa: N818 - a sentence for the person who asked
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Whether contenders are held back, and the name under which their figures are kept."""
+    """A choice to hold contenders back or not, and the name under which their figures are kept."""
 
     held: bool
     name: str

@@ -1,4 +1,4 @@
-"""Who takes part side by side, and what holds them back to AVX2."""
+"""The contenders that take part, and the switches that hold them back to AVX2."""
 
 import json
 import os
@@ -25,7 +25,7 @@ for line in sys.stdin:
 
 @pytest.mark.parametrize("library", [OURS, OPENVINO, CTRANSLATE2, TORCH])
 def test_the_switch_of_a_library_is_in_the_environment_of_who_computes_with_it(library: str, tmp_path: Path) -> None:
-    """And in nobody's where nothing is held back."""
+    """If nothing is held back, no environment has a switch."""
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     (tmp_path / "bin").mkdir()

@@ -1,4 +1,4 @@
-"""What every script does: read the texts to send, hold on to what a failure says, and print one JSON line at the end."""
+"""Shared steps of the scripts: read the texts to send, keep the sentence of a failure, and print one JSON line at the end."""
 
 import json
 import sys

@@ -37,7 +37,7 @@ def test_a_rounded_vector_is_decoded_from_its_row_bit_by_bit(codec: Scaled16 | E
 @codecs
 @given(vectors=VECTORS)
 def test_rounding_again_changes_nothing_and_no_row_depends_on_another(codec: Scaled16 | Exact32, vectors: np.ndarray) -> None:
-    """So a vector may be rounded several times, together with any other vectors."""
+    """A vector may be rounded several times, together with any other vectors."""
     rounded = codec.rounded(vectors)
     assert rounded.dtype == np.float32
     assert codec.rounded(rounded).tobytes() == rounded.tobytes()

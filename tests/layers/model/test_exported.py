@@ -242,7 +242,7 @@ def _halved(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def test_a_float16_file_is_computed_in_float32(tmp_path: Path) -> None:
-    """So its vectors are those of the official library. A float16 graph would round them at each operator."""
+    """Its vectors are those of the official library. A float16 graph would round them at each operator."""
     model = references.write("albert-onnx", tmp_path / "source")
     onnx.save(_halved(onnx.load(model / "onnx/model.onnx")), model / "onnx/model.onnx")
     service = serve(built(model, tmp_path / "model", *EXACT))

@@ -84,7 +84,7 @@ def test_no_part_of_a_file_gives_anything_but_tensors_or_a_sentence(written: byt
 
 
 def test_a_file_written_by_hand_is_read(tmp_path: Path) -> None:
-    """So each hostile file below differs from a good file only in what its name says."""
+    """Each hostile file below differs from a good file only in what its name says."""
     numbers = np.arange(528, dtype=np.float32)
     archive(GOOD, tmp_path, numbers.tobytes())
     np.testing.assert_array_equal(weights.read(tmp_path, WANTED)["linear.weight"], numbers[:512].reshape(16, 32))

@@ -55,7 +55,7 @@ def test_sizes_that_are_none_are_refused(configured: object) -> None:
 
 
 def test_a_card_s_sizes_have_ranges(tmp_path: Path) -> None:
-    """As Sentence Transformers writes them for a model that it trained."""
+    """Sentence Transformers writes these sizes for a model that it trained."""
     source = tiny_bert.write(tmp_path / "tiny")
     (source / "README.md").write_text(f"---\nlicense: mit\n---\n{CARD}")
     assert make(source, tmp_path / "model").ranges.keys() == {"16", "32"}

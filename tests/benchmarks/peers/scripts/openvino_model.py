@@ -1,4 +1,4 @@
-"""What both ways to run OpenVINO share: the quantized model, the tokenizer, the pooling."""
+"""Parts that both ways to run OpenVINO share: the quantized model, the tokenizer, the pooling."""
 
 import numpy as np
 import openvino
