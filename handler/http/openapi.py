@@ -165,6 +165,7 @@ SCHEMAS: dict[str, Any] = {
             "prompts": {"type": "object"},
             "version": {"type": "string"},
             "output_dtypes": {"type": "array", "items": DTYPE, "description": "The types of whole vectors."},
+            "output_dtype": DTYPE | {"description": "The type for requests that name none."},
             "int8_dimensions": {"type": "array", "items": COUNT, "description": "The numbers of dimensions of int8 and uint8."},
             "rerank": {"const": "similarity", "description": "The scores of /rerank."},
         },

@@ -40,6 +40,7 @@ def info(request: HttpRequest) -> Response:
         "docker_label": None,
         "kernels": request.service.kernels or None,
         **ModelTypes(manifest.dimension, manifest.ranges).description,
+        "output_dtype": settings.output_dtype,
         "rerank": "similarity",
     }
     return Response(orjson.dumps(content), media_type="application/json")

@@ -279,4 +279,5 @@ def test_info_describes_the_model_and_its_limits(client: Client) -> None:
         "prompts": {},
         "output_dtypes": ["float32", "int8", "uint8", "binary", "ubinary"],
         "int8_dimensions": [384],
+        "output_dtype": "float32",
     }

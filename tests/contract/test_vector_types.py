@@ -133,9 +133,9 @@ def test_vectors_of_tokens_are_float32(client: Client) -> None:
 
 
 def test_info_lists_the_types_that_the_model_gives(client: Client) -> None:
-    """It also lists the sizes for which the model has ranges."""
+    """It also has the type for requests that name none, and the sizes for which the model has ranges."""
     info = client.get("/info").json
-    assert (info["output_dtypes"], info["int8_dimensions"]) == (["float32", *SMALL], [384])
+    assert (info["output_dtypes"], info["output_dtype"], info["int8_dimensions"]) == (["float32", *SMALL], "float32", [384])
 
 
 def test_the_openapi_document_has_the_field(client: Client) -> None:
