@@ -30,9 +30,10 @@ def test_a_request_can_be_tried_from_the_documentation(page: Page, guarded: Endp
     """The request has the key that the reader entered."""
     page.goto(f"{guarded.url}docs")
     page.get_by_role("button", name="Authorize").click()
-    page.locator(".auth-container input").fill(KEY)
-    page.locator(".auth-btn-wrapper .authorize").click()
-    page.locator(".auth-btn-wrapper .btn-done").click()
+    bearer = page.locator(".auth-container form", has=page.locator("#auth-bearer-value"))  # next to the other headers with a key
+    bearer.locator("input").fill(KEY)
+    bearer.locator(".authorize").click()
+    page.locator(".modal-ux .close-modal").click()
     info = page.locator(".opblock", has=page.locator('[data-path="/info"]'))
     info.locator(".opblock-summary-control").click()
     info.get_by_role("button", name="Try it out").click()
