@@ -88,6 +88,13 @@ def unguarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
 
 
 @pytest.fixture(scope="session")
+def binary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """Serve an endpoint that requires no key and returns binary vectors by default."""
+    with served(tmp_path_factory.mktemp("binary") / "log", MODEL_DIR=str(MODEL), AUTH="none", OUTPUT_DTYPE="binary") as url:
+        yield Endpoint(url)
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Start Debian's chromium without a screen."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only in the browser's own environment

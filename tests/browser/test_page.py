@@ -1,44 +1,22 @@
 """The page to try the endpoint, used as a reader uses it: it shows what the API returns."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from tests.browser.conftest import KEY, PROMPTS, SCREENS, Endpoint, Seen
+from tests.browser.form import LONG, TEXTS, embed, snippet_of, wait_for_result
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 else:
     Page = Any
 
-TEXTS = ["How is the weather?", "Is it raining outside?", 'He said: "it\'s $HOME" \\ `déjà vu` 🌧', "I like ice cream."]
-LONG = " ".join(str(number) for number in range(400))
 README_BYTES = 150_000
 """The most bytes of the README's picture."""
-
-
-def embed(page: Page, texts: list[str] | None = None, key: str = "", **fields: str) -> None:
-    """Fill in the form and press the button; the caller waits for the result."""
-    if texts is not None:
-        page.get_by_label("Texts", exact=True).fill("\n".join(texts))
-    page.get_by_label("Key", exact=True).fill(key)
-    for name, value in fields.items():
-        field = page.locator(f"#{name}")
-        field.select_option(value) if name in {"prompt_name", "truncation_direction"} else field.fill(value)
-    page.get_by_role("button", name="Embed").click()
-
-
-def wait_for_result(page: Page) -> None:
-    """Wait until the result is shown."""
-    page.locator("#status", has_text="embedded in").wait_for()
 
 
 def heat(page: Page) -> np.ndarray[Any, Any]:
@@ -144,9 +122,14 @@ def test_the_prompts_are_the_model_s_own(page: Page, guarded: Endpoint) -> None:
 FAILURES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "a wrong key": ("key", {"key": "wrong"}, {}),
     "dimensions out of range": ("dimensions", {"dimensions": "385"}, {"dimensions": 385}),
+    "dimensions that are not whole bytes of bits": (
+        "output_dtype",
+        {"output_dtype": "binary", "dimensions": "9"},
+        {"output_dtype": "binary", "dimensions": 9},
+    ),
     "dimensions that are no number": ("dimensions", {"dimensions": "all of them"}, {"dimensions": "all of them"}),
     "no text": ("texts", {"texts": [" ", ""]}, {"inputs": []}),
-    "too many texts": ("texts", {"texts": ["a"] * 513}, {"inputs": ["a"] * 513}),
+    "too many texts": ("texts", {"texts": ["a"] * 2049}, {"inputs": ["a"] * 2049}),
 }
 
 
@@ -155,6 +138,8 @@ def test_an_error_is_shown_next_to_its_field(page: Page, guarded: Endpoint, name
     """The field is marked, is described by the sentence of the response, and has the focus."""
     field, typed, sent = FAILURES[name]
     page.goto(guarded.url)
+    embed(page, TEXTS, KEY)
+    wait_for_result(page)  # with it the page has read which types there are
     embed(page, **{"texts": TEXTS, "key": KEY, **typed})
     error = page.locator(f"#{field}-error")
     error.wait_for()
@@ -193,64 +178,54 @@ def test_an_endpoint_that_cannot_be_reached_is_reported(page: Page, unguarded: E
     page.locator("#request-error", has_text="The endpoint cannot be reached").wait_for()
 
 
-PRINTED = "\nimport json\nprint(json.dumps([[float(number) for number in vector] for vector in vectors]))\n"
-COMMANDS = {
-    "curl": ("bash", "snippet.sh", ""),
-    "Python": (sys.executable, "snippet.py", PRINTED),
-    "Python, OpenAI": (sys.executable, "snippet.py", PRINTED),
-    "JavaScript": ("node", "snippet.mjs", "\nconsole.log(JSON.stringify(vectors));\n"),
+SIZES = {
+    "float32": "384 numbers, 1,536 bytes",
+    "int8": "384 numbers, 384 bytes as int8 (as float32: 384 numbers, 1,536 bytes)",
+    "uint8": "384 numbers, 384 bytes as uint8 (as float32: 384 numbers, 1,536 bytes)",
+    "binary": "48 numbers, 48 bytes as binary (as float32: 384 numbers, 1,536 bytes)",
+    "ubinary": "48 numbers, 48 bytes as ubinary (as float32: 384 numbers, 1,536 bytes)",
 }
-"""By the name of the tab: the program that runs the snippet, its file, and a line that prints the vectors."""
 
 
-@pytest.mark.parametrize("tab", COMMANDS)
-@pytest.mark.parametrize("options", [{}, {"dimensions": "64", "prompt_name": "query", "truncation_direction": "left"}])
-def test_a_snippet_reproduces_the_request_on_the_screen(
-    page: Page, guarded: Endpoint, tmp_path: Path, tab: str, options: dict[str, str]
-) -> None:
-    """The snippet gets the same bits as the page; the key comes from the environment."""
-    command, file, print_vectors = COMMANDS[tab]
-    if shutil.which(command) is None:
-        pytest.skip(f"{command} is not on PATH")
-    page.goto(guarded.url)
-    embed(page, [*TEXTS, LONG], KEY)
-    wait_for_result(page)
-    if options:
-        page.get_by_label("Normalize").uncheck()
-    with page.expect_response(guarded.url) as received:
-        embed(page, [*TEXTS, LONG], KEY, **options)
-    page.get_by_role("tab", name=tab, exact=True).click()
-    snippet = page.get_by_role("tabpanel").inner_text()
-    assert KEY not in snippet
-    (tmp_path / file).write_text(snippet + print_vectors)
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "API_KEY": KEY}
-    done = subprocess.run([command, file], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, snippet + done.stderr
-    theirs, ours = (np.array(vectors, np.float32) for vectors in (json.loads(done.stdout), received.value.json()))
-    assert theirs.shape == (5, 64 if options else 384)
-    assert theirs.tobytes() == ours.tobytes()
-
-
-@pytest.mark.parametrize("tab", ["curl", "Python", "Python, OpenAI"])
-def test_a_snippet_has_no_key_if_the_endpoint_requires_none(page: Page, unguarded: Endpoint, tmp_path: Path, tab: str) -> None:
-    """The snippet does not read the environment either."""
-    command, file, print_vectors = COMMANDS[tab]
+def test_small_types_change_the_size_and_the_numbers_alone(page: Page, unguarded: Endpoint) -> None:
+    """Similarities, map and search are those of float32 for every type that the endpoint lists."""
     page.goto(unguarded.url)
-    page.locator("#snippets-hint", has_text="requires no key").wait_for()
-    page.get_by_role("tab", name=tab, exact=True).click()
-    (tmp_path / file).write_text(page.get_by_role("tabpanel").inner_text() + print_vectors)
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    done = subprocess.run([command, file], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=60)
-    assert len(json.loads(done.stdout)) == 7, done.stderr
+    page.locator("#model", has_text="all-MiniLM-L6-v2").wait_for()
+    assert page.locator("#output_dtype option").all_inner_texts() == list(SIZES) == unguarded.ask("info")[0]["output_dtypes"]
+    vectors = np.array(unguarded.ask(body={"inputs": TEXTS})[0])
+    question = np.array(unguarded.ask(body={"inputs": ["What is for dessert?"]})[0][0])
+    places = set()
+    for name, size in SIZES.items():
+        embed(page, TEXTS, output_dtype=name)
+        page.locator("#facts .wide dd", has_text=re.compile(f"^{re.escape(size)}$")).wait_for()
+        assert facts(page)["dimensions"] == "384"
+        assert np.abs(heat(page) - cosines(vectors.tolist())).max() <= 0.005 + 1e-9
+        places.add(page.locator("#map circle").first.get_attribute("cx"))
+        typed = unguarded.ask(body={"inputs": TEXTS, "output_dtype": name})[0][0]
+        first = ", ".join(f"{number:.4f}" if name == "float32" else str(number) for number in typed[:4])
+        assert page.locator("#vectors .numbers").first.inner_text() == f"{first}, …"
+        page.get_by_label("A question about your texts").fill("What is for dessert?")
+        page.get_by_role("button", name="Search").click()
+        page.locator("#ranking li").first.wait_for()
+        scores = [f"{score:.2f}" for score in sorted(vectors @ question, reverse=True)]
+        assert page.locator("#ranking .score").all_inner_texts() == scores
+    assert len(places) == 1
 
 
-def test_the_copy_button_copies(page: Page, guarded: Endpoint) -> None:
-    """The button says `Copied`."""
-    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page.goto(guarded.url)
-    page.get_by_role("button", name="Copy").click()
-    page.get_by_role("button", name="Copied").wait_for()
-    assert page.evaluate("navigator.clipboard.readText()") == page.get_by_role("tabpanel").inner_text()
+def test_an_endpoint_that_returns_small_vectors_by_default_is_asked_for_float32(page: Page, binary: Endpoint) -> None:
+    """A snippet names the type if it is not the endpoint's own."""
+    page.goto(binary.url)
+    page.locator("#model", has_text="all-MiniLM-L6-v2").wait_for()
+    assert page.locator("#output_dtype").input_value() == "float32"
+    embed(page, TEXTS)
+    wait_for_result(page)
+    vectors = binary.ask(body={"inputs": TEXTS, "output_dtype": "float32"})[0]
+    assert np.abs(heat(page) - cosines(vectors)).max() <= 0.005 + 1e-9
+    assert '"output_dtype": "float32"' in snippet_of(page, "Hugging Face", "curl")
+    embed(page, TEXTS, output_dtype="binary")
+    page.locator("#facts .wide dd", has_text="48 numbers, 48 bytes as binary").wait_for()
+    assert np.abs(heat(page) - cosines(vectors)).max() <= 0.005 + 1e-9
+    assert "output_dtype" not in snippet_of(page, "Hugging Face", "curl")
 
 
 def test_the_key_stays_in_the_tab(page: Page, guarded: Endpoint, seen: Seen) -> None:
@@ -307,6 +282,7 @@ def test_the_page_can_be_used_by_keyboard(page: Page, guarded: Endpoint) -> None
         "key",
         "dimensions",
         "truncation_direction",
+        "output_dtype",
         "prompt_name",
         "normalize",
     ]
@@ -361,6 +337,11 @@ def test_the_page_is_accessible(page: Page, guarded: Endpoint, seen: Seen, schem
     page.get_by_role("button", name="Search").click()
     page.locator("#ranking li").first.wait_for()
     look("answer")
+    page.get_by_label("API", exact=True).select_option("Ollama")
+    page.get_by_role("tab", name="Python", exact=True).click()
+    embed(page, key=KEY, output_dtype="binary")
+    page.locator("#facts", has_text="48 bytes as binary").wait_for()
+    look("small")
     embed(page, key=KEY, dimensions="0")
     page.locator("#dimensions-error").wait_for()
     look("failure")
