@@ -215,6 +215,7 @@ CALLS = {
     "delete_vectors": "s3vectors:DeleteVectors",
     "get_index": "s3vectors:GetIndex",
     "update_item": "dynamodb:UpdateItem",
+    "query": None,  # the query of a rerank request: DynamoDB's is never called
     "publish_batch": None,  # failures to a topic, for whoever sets FAILURE_DESTINATION to one: the template has a queue
 }
 """The methods of AWS's clients that handler/ calls, and the permission that each needs."""

@@ -1,7 +1,6 @@
 """The builder's command line, `python -m layers.model`, builds models and refuses others."""
 
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,16 +14,8 @@ from layers.model.modules import POOLING_MODES
 from tests.conftest import ROOT, Client, ClientOf, serve
 from tests.layers.model import tiny_bert
 from tests.layers.model.commands import build, built, make, refusal
+from tests.layers.model.poolings import POOLINGS
 
-POOLINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "cls": lambda tokens: tokens[0],
-    "max": lambda tokens: tokens.max(axis=0),
-    "mean": lambda tokens: tokens.mean(axis=0),
-    "mean_sqrt_len_tokens": lambda tokens: tokens.sum(axis=0) / np.sqrt(len(tokens)),
-    "weightedmean": lambda tokens: np.average(tokens, axis=0, weights=np.arange(1, len(tokens) + 1)),
-    "lasttoken": lambda tokens: tokens[-1],
-}
-"""The definition of each pooling mode in numpy."""
 FLAGS = {mode: flag for mode, flag in POOLING_MODES.items() if flag}
 
 

@@ -29,7 +29,7 @@ from layers.model.tokenizer import OVERRIDES
 from layers.model.transformer import CLASSES as CLASSES_OF_FAMILIES
 from layers.model.word_pieces import CLASSES
 from tests.layers.model import references
-from tests.layers.model.test_builder import POOLINGS
+from tests.layers.model.poolings import POOLINGS
 
 FOLDER = Path(str(model.__file__)).parent
 README = (FOLDER / "README.md").read_text(encoding="utf-8")
