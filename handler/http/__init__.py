@@ -2,7 +2,8 @@
 
 routes.py is the table of routes. app.py makes the FastAPI application from it. middleware.py stands around all routes: it checks
 keys, turns every error into JSON and logs. Each dialect is a file whose functions take an HttpRequest (request.py) and return a
-response (responses.py): feature_extraction.py and similarity.py (Hugging Face), openai.py, tei.py (text-embeddings-inference).
+response (responses.py): feature_extraction.py and similarity.py (Hugging Face), tei.py (text-embeddings-inference), openai.py with
+openai_variants.py (Voyage, Jina, NVIDIA, Mistral), cohere.py, ollama.py, bedrock.py and rerank.py.
 errors.py has the status of every error. documentation.py responds to browsers: openapi.py makes the document, pages.py assembles
 the files of page/.
 
