@@ -111,7 +111,7 @@ def _middles(codes: NDArray[np.int8], span: Ranges) -> Vectors:
 
 
 COMPARISONS: Mapping[str, Callable[[Any], Scores]] = {"float32": _dot, "int8": _dot, "binary": lambda packed: _dot(_signs(packed))}
-"""How two vectors of a type are compared: by their dot product, which for bits orders as the Hamming distance does."""
+"""Compare two vectors of a type by their dot product, which for bits orders as the Hamming distance does."""
 VALUES: Mapping[str, Callable[[Any, Ranges], Vectors]] = {
     "float32": lambda vectors, _: vectors,
     "int8": _middles,

@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
+from uuid import uuid4
 
 import pyarrow.parquet as pq
 
@@ -87,3 +88,16 @@ def read_objects(aws: LocalAWS, bucket: str) -> list[bytes]:
 def function(service: Service, **settings: str) -> Handler:
     """Make the pipeline function of settings, as a deployment does."""
     return overheard(make_handler(service, Setup.of(settings)))
+
+
+def table_with_stream(aws: LocalAWS) -> tuple[str, str]:
+    """Create a DynamoDB table with a stream; return its name and the stream's ARN."""
+    name, dynamodb = f"items-{uuid4().hex}", aws.client("dynamodb")
+    dynamodb.create_table(
+        TableName=name,
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    )
+    return name, dynamodb.describe_table(TableName=name)["Table"]["LatestStreamArn"]

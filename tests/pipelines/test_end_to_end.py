@@ -13,7 +13,18 @@ from events.invoke import DOCUMENT, PASSAGES
 from handler.service import Options, Service
 from tests.handler.functions.fake_lambda import Context
 from tests.handler.known_events import EVENTS
-from tests.pipelines.deployment import EXPECTED, TEXTS, Read, eventbridge, function, s3_jsonl, s3_parquet, s3_vectors, sqs
+from tests.pipelines.deployment import (
+    EXPECTED,
+    TEXTS,
+    Read,
+    eventbridge,
+    function,
+    s3_jsonl,
+    s3_parquet,
+    s3_vectors,
+    sqs,
+    table_with_stream,
+)
 from tests.pipelines.fakes import FakeService
 from tests.pipelines.poller import Queue, poll
 from tests.secrecy import say
@@ -72,15 +83,8 @@ def test_a_receipt_of_a_map_identifies_the_shard(aws: LocalAWS, service: Service
 
 def test_a_vector_is_written_back_into_its_item_once(aws: LocalAWS, service: Service) -> None:
     """Writing it makes a change in the stream, too. That change is skipped, because the text is the same."""
-    name, dynamodb = f"items-{uuid4().hex}", aws.client("dynamodb")
-    dynamodb.create_table(
-        TableName=name,
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        BillingMode="PAY_PER_REQUEST",
-        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
-    )
-    stream = dynamodb.describe_table(TableName=name)["Table"]["LatestStreamArn"]
+    dynamodb = aws.client("dynamodb")
+    name, stream = table_with_stream(aws)
     answer = function(service, SINK="dynamodb://embedding?format=binary", TEXT_FIELD="text")
 
     def changes(start: int) -> list[dict[str, Any]]:

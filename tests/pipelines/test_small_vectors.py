@@ -15,7 +15,17 @@ from handler.functions.setup import Setup
 from handler.service import Options, Service
 from tests.conftest import INT8, serve
 from tests.handler.known_events import EVENTS
-from tests.pipelines.deployment import EXPECTED, Read, eventbridge, function, s3_jsonl, s3_parquet, s3_vectors, sqs
+from tests.pipelines.deployment import (
+    EXPECTED,
+    Read,
+    eventbridge,
+    function,
+    s3_jsonl,
+    s3_parquet,
+    s3_vectors,
+    sqs,
+    table_with_stream,
+)
 from tests.secrecy import say
 
 
@@ -101,15 +111,8 @@ def test_an_unknown_type_is_refused_at_the_start() -> None:
 @pytest.mark.parametrize("kind", ["list", "binary"])
 def test_a_small_vector_is_written_back_as_its_own_bytes(aws: LocalAWS, service: Service, kind: str) -> None:
     """The attribute is a list of numbers, or has a byte for each number."""
-    name, dynamodb = f"items-{uuid4().hex}", aws.client("dynamodb")
-    dynamodb.create_table(
-        TableName=name,
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        BillingMode="PAY_PER_REQUEST",
-        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
-    )
-    stream = dynamodb.describe_table(TableName=name)["Table"]["LatestStreamArn"]
+    dynamodb = aws.client("dynamodb")
+    name, stream = table_with_stream(aws)
     item = {"pk": {"S": "1"}, "text": {"S": B["inputs"]}}
     dynamodb.put_item(TableName=name, Item=item)
     change = {"Keys": {"pk": {"S": "1"}}, "NewImage": item, "SequenceNumber": "1", "StreamViewType": "NEW_AND_OLD_IMAGES"}
