@@ -79,10 +79,6 @@ models: .venv/installed ## Build real models in each precision and check them ag
 	@OPENBLAS_NUM_THREADS=1 $(PY) -m tests.golden.build $(MODELS) $(if $(PASSAGES),--passages $(PASSAGES))
 	@$(PY) -m pytest tests/golden/test_models.py
 
-.PHONY: mpnet
-mpnet: MODELS = all-mpnet-base-v2
-mpnet: models ## Build and check all-mpnet-base-v2 alone
-
 .PHONY: model-references
 model-references: .venv/installed build/peers/torch/installed ## Compute the vectors that `make models` compares with, by torch (1 GB)
 	@$(PY) -m tests.golden.references

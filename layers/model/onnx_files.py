@@ -21,8 +21,6 @@ NAMES = ("onnx/model.onnx", "model.onnx", *(f"onnx/model_O{level}.onnx" for leve
 
 Files with a level are optimized for ONNX Runtime. From level 3 on, they have an approximated activation.
 """
-LARGEST_GRAPH = 2_147_483_647
-"""The size limit of protobuf, for a graph without the files that it names."""
 
 type Part = onnx.GraphProto | onnx.FunctionProto
 

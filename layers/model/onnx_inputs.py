@@ -51,6 +51,7 @@ def _ones(given: Given, value: onnx.ValueInfoProto) -> str:
 
 def _zeros(given: Given, value: onnx.ValueInfoProto) -> str:
     """Write zeros: every token belongs to the first segment."""
+    # The constant's name is in built models: another would change their fingerprints, and no cached vector would be found.
     return given.graph.op(f"{value.name}.zeros", "Mul", given.ids, _number(given, "nought", 0))
 
 
