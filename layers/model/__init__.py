@@ -20,6 +20,7 @@ transformer.py       the Transformer module's files
 modules.py           the list of modules, and Pooling
 module_types.py      the other modules
 architectures.py     families of encoders
+static.py            models that are a table of vectors
 
 Tokenizer
 tokenizer.py         the tokenizer of tokenizer.json

@@ -5,12 +5,14 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 
-from handler.embedding.encoder import Encoder
-from handler.embedding.manifest import GRAPH, MANIFEST, TOKENIZER, WEIGHTS, Manifest, sha256
+from handler.embedding import encoders
+from handler.embedding.encoders import LoadedEncoder
+from handler.embedding.manifest import GRAPH, MANIFEST, Manifest, sha256
 from handler.embedding.tokenization import Tokenization
 from handler.vectors import TokenIds, Vectors
 from layers.model import networks, ranges, tokenizer
@@ -20,10 +22,11 @@ from layers.model.fidelity import Fidelity, check_usable
 from layers.model.graph import ENCODER, portable
 from layers.model.networks import EXACT
 from layers.model.overrides import Overrides
-from layers.model.precision import PRECISIONS, Bounds
+from layers.model.precision import AS_WRITTEN, PRECISIONS, Bounds
 from layers.model.reference_layout import reference_digests
 from layers.model.sources import Source
 from layers.model.specification import FILES, Exported, Specification
+from layers.model.static import Table
 
 CALIBRATION_PASSAGES = 128
 SCORING_PASSAGES = 1000
@@ -75,14 +78,14 @@ def build(order: Order, say: Say) -> Manifest:
         tokenizer.check_known(reference, passages("scoring", TRIAL_PASSAGES))
         if isinstance(specification.network, Exported) and specification.network.reason:
             say(f"Taking the model's own ONNX file: {specification.network.reason}")
-        configured = Configuration.read(specification.transformer, "config.json").get("matryoshka_dimensions")
+        configured = Configuration.read(specification.transformer, "config.json", optional=True).get("matryoshka_dimensions")
         sizes = ranges.sizes(order.sizes, configured, order.source.card, specification.dimension)
         network = networks.read(specification)
         networks.check(network, order.precision)
         tokenization = Tokenization(reference, specification.max_length)
 
         def write(place: Path, precision: str) -> Manifest:
-            say(f"Writing the {precision} graph")
+            say(f"Writing the {precision} weights")
             network.write(place, precision, lambda: _token_ids(tokenization, passages("calibration", CALIBRATION_PASSAGES)))
             return _write_manifest(place, order.source, specification, precision)
 
@@ -95,7 +98,7 @@ def build(order: Order, say: Say) -> Manifest:
         else:
             _try(order, folder, manifest, tokenization, say)
         say(f"Measuring the ranges of int8 vectors of {', '.join(map(str, (*sizes, manifest.dimension)))} dimensions")
-        encoder = Encoder(folder, manifest, order.threads)
+        encoder = encoders.load(folder, manifest, order.threads)
         texts = passages("calibration", CALIBRATION_PASSAGES)
         measured = ranges.measure(encoder, tokenization, texts, list(manifest.prompts.values()))
         manifest = replace(manifest, ranges=ranges.ranges(measured, sizes))
@@ -134,8 +137,7 @@ def _is_model(folder: Path) -> bool:
 
 def _write_manifest(folder: Path, source: Source, specification: Specification, precision: str) -> Manifest:
     """Write the manifest of `folder`, which already has all other files."""
-    graph, network = onnx.load(folder / GRAPH, load_external_data=False), specification.network
-    traits, is_portable = PRECISIONS[precision], portable(graph)
+    network = specification.network
     manifest = Manifest(
         model_id=source.model_id,
         revision=source.revision,
@@ -149,20 +151,42 @@ def _write_manifest(folder: Path, source: Source, specification: Specification, 
         similarity=specification.similarity,
         prompts=specification.prompts,
         default_prompt_name=specification.default_prompt_name,
-        files={name: sha256(folder, name) for name in (GRAPH, WEIGHTS, TOKENIZER)},
-        reference_files=reference_digests(folder, graph),
+        files={path.name: sha256(folder, path.name) for path in sorted(folder.iterdir())},
         sources=source.digests(network.path if isinstance(network, Exported) else None),
         fidelity={},
-        portable=is_portable,
         ranges={},
-        codec=traits.codec,
-        operators=any(node.domain == ENCODER for node in graph.graph.node),
-        loading=traits.loading,
-        loading_where_bytes_saturate=traits.loading if is_portable else traits.loading_where_bytes_saturate,
+        codec=PRECISIONS[precision].codec,
         overrides=dict(specification.overrides),
+        **(_of_table() if isinstance(network, Table) else _of_graph(folder, precision)),
     )
     manifest.write(folder)
     return manifest
+
+
+def _of_table() -> dict[str, Any]:
+    """Return the fields of a manifest that say how a table is loaded."""
+    return {
+        "encoder": "static",
+        "reference_files": {},
+        "portable": True,
+        "operators": False,
+        "loading": AS_WRITTEN,
+        "loading_where_bytes_saturate": AS_WRITTEN,
+    }
+
+
+def _of_graph(folder: Path, precision: str) -> dict[str, Any]:
+    """Return the fields of a manifest that say how the graph in `folder` is loaded."""
+    graph, traits = onnx.load(folder / GRAPH, load_external_data=False), PRECISIONS[precision]
+    is_portable = portable(graph)
+    return {
+        "encoder": "onnx",
+        "reference_files": reference_digests(folder, graph),
+        "portable": is_portable,
+        "operators": any(node.domain == ENCODER for node in graph.graph.node),
+        "loading": traits.loading,
+        "loading_where_bytes_saturate": traits.loading if is_portable else traits.loading_where_bytes_saturate,
+    }
 
 
 def _measure(
@@ -175,8 +199,8 @@ def _measure(
     """
     sequences = _token_ids(tokenization, passages("scoring", order.passages))
     vectors = [
-        np.concatenate(list(_encoded(Encoder(folder, manifest, order.threads), sequences, f"Measuring {manifest.precision}", say)))
-        for folder, manifest in (exact, built)
+        np.concatenate(list(_encoded(encoders.load(*model, order.threads), sequences, f"Measuring {model[1].precision}", say)))
+        for model in (exact, built)
     ]
     for found, (_, manifest) in zip(vectors, (exact, built), strict=True):
         check_usable(found, manifest.precision)
@@ -201,12 +225,11 @@ def _try(order: Order, folder: Path, manifest: Manifest, tokenization: Tokenizat
     texts = passages("scoring", min(order.passages, TRIAL_PASSAGES))
     (long,) = _token_ids(tokenization, ["\n".join(passages("scoring", SCORING_PASSAGES))])
     say(f"Running the {manifest.precision} model on {len(texts)} passages")
-    check_usable(
-        Encoder(folder, manifest, order.threads).encode([*_token_ids(tokenization, texts), long[:TRIAL_TOKENS]]), manifest.precision
-    )
+    encoder = encoders.load(folder, manifest, order.threads)
+    check_usable(encoder.encode([*_token_ids(tokenization, texts), long[:TRIAL_TOKENS]]), manifest.precision)
 
 
-def _encoded(encoder: Encoder, sequences: Sequence[TokenIds], label: str, say: Say) -> Iterable[Vectors]:
+def _encoded(encoder: LoadedEncoder, sequences: Sequence[TokenIds], label: str, say: Say) -> Iterable[Vectors]:
     step = -(-len(sequences) // 4)
     for start in range(0, len(sequences), step):
         say(f"{label}: {min(start + step, len(sequences))} of {len(sequences)} passages")
