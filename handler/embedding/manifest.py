@@ -9,11 +9,15 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin
 
-from handler.errors import Backend
+from handler.errors import Backend, Validation, shown
 from handler.vector_types import ModelTypes
 
 FORMAT = 4
 MANIFEST = "manifest.json"
+NO_PROMPT = ""
+"""The `prompt_name` of a text that gets no prompt, whatever the model's default."""
+LATER = {"activation"}
+"""The fields that manifests of this format may lack, because they were added later. They are written only if they have a value."""
 GRAPH = "model.onnx"
 WEIGHTS = "model.onnx.data"
 TOKENIZER = "tokenizer.json"
@@ -22,6 +26,10 @@ CodecName = Literal["scaled16", "exact32"]
 """The names of the cache's codecs (handler/cache/codec.py)."""
 Optimization = Literal["none", "basic", "extended"]
 """The names of ONNX Runtime's graph optimization levels (session.py)."""
+
+
+Activation = Literal["", "sigmoid", "identity"]
+"""The names of what follows a cross-encoder's score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +54,8 @@ class Manifest:
     loading: the options with which ONNX Runtime loads the graph.
     loading_where_bytes_saturate: the same, for processors whose sums of products of bytes saturate (cpu.py).
     overrides: settings of the builder's user that replace those of the model's own files; `normalize` is one.
+    activation: of a cross-encoder, what Sentence Transformers applies to its score, `sigmoid` or `identity`; empty for a model of
+        vectors.
     """
 
     model_id: str
@@ -71,6 +81,7 @@ class Manifest:
     loading: Loading
     loading_where_bytes_saturate: Loading
     overrides: dict[str, Any] = field(default_factory=dict)
+    activation: Activation = ""
     format: int = FORMAT
     digest: str = field(default="", compare=False)
     """The sha256 of manifest.json itself; empty if the manifest was not read from a file."""
@@ -97,6 +108,21 @@ class Manifest:
     def normalizes(self, wanted: bool | None) -> bool:  # noqa: FBT001 - an option of a request
         """Return whether vectors get the length 1, where a request says it is `wanted`, or nothing."""
         return self.overrides.get("normalize", True) if wanted is None else wanted
+
+    def prompt(self, name: str | None) -> str:
+        """Return the prompt of this name; the default one, or none, if a request names none. "" names none, whatever the default.
+
+        Raises:
+            Validation: the model has no prompt of this name; the sentence lists those that it has.
+        """
+        name = self.default_prompt_name if name is None else name
+        if name is None or (name == NO_PROMPT and name not in self.prompts):
+            return ""
+        if name not in self.prompts:
+            known = ", ".join(f"`{known}`" for known in self.prompts) or "none"
+            msg = f"`prompt_name` is not one of this model's prompts: {known}. Given: {shown(name)}"
+            raise Validation(msg)
+        return self.prompts[name]
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -135,8 +161,8 @@ class Manifest:
                 "update the handler or build the model again"
             )
             raise Backend(msg)
-        declared = {each.name: each.type for each in fields(cls) if each.name != "digest"}
-        missing = sorted(declared.keys() - found.keys())
+        declared = {each.name: each.type for each in fields(cls) if each.name in found.keys() - {"digest"}}
+        missing = sorted({each.name for each in fields(cls)} - found.keys() - LATER - {"digest"})
         if missing:
             msg = f"{MANIFEST} in {folder} lacks {', '.join(missing)}: build the model again with `make model`"
             raise Backend(msg)
@@ -150,7 +176,7 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write `folder`/manifest.json. The same manifest always gives the same bytes."""
-        written = {name: value for name, value in asdict(self).items() if name != "digest"}
+        written = {name: value for name, value in asdict(self).items() if name != "digest" and (value or name not in LATER)}
         text = json.dumps(written, indent=2, ensure_ascii=False)
         (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 
