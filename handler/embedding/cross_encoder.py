@@ -8,11 +8,10 @@ from numpy.typing import NDArray
 
 from handler.embedding.cpu import CPUINFO
 from handler.embedding.manifest import GRAPH, MANIFEST, Manifest
-from handler.embedding.runner import GraphRunner, Words
+from handler.embedding.results import PAIRS
+from handler.embedding.runner import GraphRunner
 from handler.errors import Backend
 from handler.vectors import NEVER, PairTokens, Vector
-
-WORDS = Words("pair", "scored", "score")
 
 
 class CrossEncoder:
@@ -30,7 +29,7 @@ class CrossEncoder:
         if not manifest.activation:
             msg = f"{MANIFEST} in {folder} describes a model of vectors, and a reranker gives scores: name a cross-encoder's folder"
             raise Backend(msg)
-        self._runner = GraphRunner(folder, manifest, threads, kernels, cpuinfo, WORDS)
+        self._runner = GraphRunner(folder, manifest, threads, kernels, cpuinfo, PAIRS)
         self.kernel_class, self.kernels = self._runner.kernel_class, self._runner.kernels
         if self._runner.widths != {"score": 1}:
             msg = f"The model file {GRAPH} in {folder} gives {', '.join(self._runner.widths)} in place of a score"

@@ -9,15 +9,13 @@ from numpy.typing import NDArray
 
 from handler.embedding.cpu import CPUINFO
 from handler.embedding.manifest import GRAPH, Manifest
-from handler.embedding.runner import GraphRunner, Words
+from handler.embedding.runner import GraphRunner
 from handler.embedding.session import RUNTIME_VERSION
 from handler.errors import Backend
 from handler.vectors import NEVER, TokenIds, Vectors
 
 ENCODER_REVISION = 1
 """A part of every fingerprint. Raise it after a change, here or in a C kernel, that changes vectors but no file of a model."""
-
-WORDS = Words("text", "embedded", "vector")
 
 
 class Encoder:
@@ -41,7 +39,7 @@ class Encoder:
         Raises:
             Backend: the graph cannot be loaded, its dimension is not the manifest's, or the processor lacks these kernels.
         """
-        self._runner = GraphRunner(folder, manifest, threads, kernels, cpuinfo, WORDS)
+        self._runner = GraphRunner(folder, manifest, threads, kernels, cpuinfo)
         self.dimension = manifest.dimension
         self.kernel_class, self.kernels = self._runner.kernel_class, self._runner.kernels
         self._decisive = (

@@ -5,6 +5,7 @@ The builder (layers/model) writes it and the handler reads it. The format is def
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin
@@ -16,16 +17,26 @@ FORMAT = 4
 MANIFEST = "manifest.json"
 NO_PROMPT = ""
 """The `prompt_name` of a text that gets no prompt, whatever the model's default."""
-LATER = {"activation"}
-"""The fields that manifests of this format may lack, because they were added later. They are written only if they have a value."""
 GRAPH = "model.onnx"
 WEIGHTS = "model.onnx.data"
+TABLE = "table.npy"
+SCALES = "scales.npy"
 TOKENIZER = "tokenizer.json"
 
 CodecName = Literal["scaled16", "exact32"]
 """The names of the cache's codecs (handler/cache/codec.py)."""
 Optimization = Literal["none", "basic", "extended"]
 """The names of ONNX Runtime's graph optimization levels (session.py)."""
+EncoderName = Literal["onnx", "static"]
+"""The names of encoders (encoders.py): a graph for ONNX Runtime, or a table of a row for each token."""
+
+FILES: Mapping[EncoderName, frozenset[str]] = {
+    "onnx": frozenset({GRAPH, WEIGHTS, TOKENIZER}),
+    "static": frozenset({TABLE, TOKENIZER}),  # and SCALES if the table is int8
+}
+"""The files that the folder of each encoder must have."""
+ADDED: Mapping[str, Any] = {"encoder": "onnx", "activation": ""}
+"""Fields that older manifests of the same format lack, and the value that they stand for then."""
 
 
 Activation = Literal["", "sigmoid", "identity"]
@@ -54,6 +65,7 @@ class Manifest:
     loading: the options with which ONNX Runtime loads the graph.
     loading_where_bytes_saturate: the same, for processors whose sums of products of bytes saturate (cpu.py).
     overrides: settings of the builder's user that replace those of the model's own files; `normalize` is one.
+    encoder: the encoder that computes the vectors. ONNX Runtime is imported only for `onnx`.
     activation: of a cross-encoder, what Sentence Transformers applies to its score, `sigmoid` or `identity`; empty for a model of
         vectors.
     """
@@ -81,6 +93,7 @@ class Manifest:
     loading: Loading
     loading_where_bytes_saturate: Loading
     overrides: dict[str, Any] = field(default_factory=dict)
+    encoder: EncoderName = "onnx"
     activation: Activation = ""
     format: int = FORMAT
     digest: str = field(default="", compare=False)
@@ -161,13 +174,14 @@ class Manifest:
                 "update the handler or build the model again"
             )
             raise Backend(msg)
-        declared = {each.name: each.type for each in fields(cls) if each.name in found.keys() - {"digest"}}
-        missing = sorted({each.name for each in fields(cls)} - found.keys() - LATER - {"digest"})
+        found = ADDED | found
+        declared = {each.name: each.type for each in fields(cls) if each.name != "digest"}
+        missing = sorted(declared.keys() - found.keys())
         if missing:
             msg = f"{MANIFEST} in {folder} lacks {', '.join(missing)}: build the model again with `make model`"
             raise Backend(msg)
         wrong = sorted(name for name, kind in declared.items() if not _fits(found[name], kind))
-        if wrong or not {GRAPH, WEIGHTS, TOKENIZER} <= found["files"].keys() or not all(map(_is_file_name, found["files"])):
+        if wrong or not FILES[found["encoder"]] <= found["files"].keys() or not all(map(_is_file_name, found["files"])):
             msg = f"{MANIFEST} in {folder} has no usable {', '.join(wrong) or 'files'}: build the model again with `make model`"
             raise Backend(msg)
         ModelTypes(found["dimension"], found["ranges"])  # raises if a range cannot be used
@@ -176,7 +190,7 @@ class Manifest:
 
     def write(self, folder: Path) -> None:
         """Write `folder`/manifest.json. The same manifest always gives the same bytes."""
-        written = {name: value for name, value in asdict(self).items() if name != "digest" and (value or name not in LATER)}
+        written = {name: value for name, value in asdict(self).items() if name != "digest"}
         text = json.dumps(written, indent=2, ensure_ascii=False)
         (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
 

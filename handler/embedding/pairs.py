@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from handler.embedding.manifest import TOKENIZER
-from handler.embedding.tokenization import Tokenization, Tokens
+from handler.embedding.tokenization import BATCH_CHARACTERS, Tokenization, Tokens
 from handler.errors import Backend
 from handler.vectors import NEVER, Direction, PairTokens, TokenIds
 
@@ -103,8 +103,9 @@ class PairTokenization:
         first, second = (self._tokenization.body(tokens) for _, tokens in (query, document))
         around = self._tokenization.special
         totals = [tokens.total - around for _, tokens in (query, document)]
-        if min(totals) > self._room and (exact := self._tokenization.count([query[0], document[0]])):
-            totals = exact  # only then does it matter which text is the longer one, by how little ever
+        if min(totals) > self._room and max(len(query[0]), len(document[0])) <= BATCH_CHARACTERS:
+            # Only here it matters which text has more tokens: it gets the odd one. Of longer texts, lower bounds decide.
+            totals = [self._tokenization.count(text) - around for text, _ in (query, document)]
         sizes = kept(totals[0], totals[1], self._room)
         texts = [_end(ids, size, direction) for ids, size in zip((first, second), sizes, strict=True)]
         bound = query[1].is_lower_bound or document[1].is_lower_bound

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,8 +19,9 @@ from numpy.typing import NDArray
 from handler import telemetry
 from handler.embedding.cpu import kernel_class
 from handler.embedding.manifest import Manifest
+from handler.embedding.results import TEXTS, Words, complete
 from handler.embedding.session import Session, load
-from handler.errors import OutOfTime, Unembeddable
+from handler.errors import Unembeddable
 from handler.vectors import NEVER
 
 RUN_TOKENS = 128
@@ -37,15 +37,6 @@ type Inputs = Callable[[NDArray[np.int64]], Mapping[str, NDArray[np.int64]]]
 """Makes a graph's inputs, by their names, from the sequences of one run, which are stacked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
-    """The words of a runner's errors: what a sequence is, what is done to it, and what comes of it."""
-
-    sequence: str
-    done: str
-    result: str
-
-
 class GraphRunner:
     """Runs the graph of a model folder. Its result for a sequence is one array.
 
@@ -54,7 +45,7 @@ class GraphRunner:
     kernels: the kernels that the encoder's own operators use.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, threads: int, kernels: str, cpuinfo: Path, words: Words) -> None:
+    def __init__(self, folder: Path, manifest: Manifest, threads: int, kernels: str, cpuinfo: Path, words: Words = TEXTS) -> None:
         """Load the graph of `folder`.
 
         Raises:
@@ -99,7 +90,7 @@ class GraphRunner:
                 result: NDArray[np.float32] = session.run([output], given)[0]
             except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions have no common base class
                 telemetry.log_unexpected(error)
-                msg = f"The model failed on a {self._words.sequence} of {lengths[indices[0]]} tokens"
+                msg = f"The model failed on a {self._words.input} of {lengths[indices[0]]} tokens"
                 raise Unembeddable(msg) from None
             return result
 
@@ -112,16 +103,7 @@ class GraphRunner:
         for indices, result in zip(runs, results, strict=True):
             if result is not None:
                 found.update(zip(indices, result, strict=True))
-        finite = {index: result for index, result in found.items() if np.isfinite(result).all()}
-        if len(found) < len(sequences):
-            taken = time.monotonic() - started
-            done = f"{len(found)} of {len(sequences)} inputs were {self._words.done} in {taken:.1f} s"
-            msg = f"the time ran out: {done}, send fewer at a time"
-            raise OutOfTime(msg, finite)
-        if broken := len(found) - len(finite):
-            msg = f"The model gave a {self._words.result} that is not finite for {broken} of the inputs"
-            raise Unembeddable(msg)
-        return [found[index] for index in range(len(sequences))]
+        return complete(found, len(sequences), started, self._words)
 
 
 def shared_runs(lengths: Sequence[int], most_tokens: int) -> list[list[int]]:

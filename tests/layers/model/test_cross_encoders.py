@@ -4,14 +4,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from handler.bootstrap import load_service
-from handler.embedding.cross_encoder import CrossEncoder
 from handler.embedding.manifest import Manifest
-from handler.embedding.pairs import PairTokenization
-from handler.embedding.tokenization import Tokenization
 from handler.reranking import rank
 from handler.service import Options, Service
 from layers.model.builder import Order, build
