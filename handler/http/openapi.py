@@ -168,6 +168,7 @@ SCHEMAS: dict[str, Any] = {
             "output_dtype": DTYPE | {"description": "The type for requests that name none."},
             "int8_dimensions": {"type": "array", "items": COUNT, "description": "The numbers of dimensions of int8 and uint8."},
             "rerank": {"const": "similarity", "description": "The scores of /rerank."},
+            "search": {"type": "boolean", "description": "Whether the deployment has an index for /search."},
         },
         "model_id", "model_sha", "max_input_length", "max_client_batch_size", "prompts", "version", *NO_FIGURES,
     ),

@@ -42,6 +42,7 @@ def info(request: HttpRequest) -> Response:
         **ModelTypes(manifest.dimension, manifest.ranges).description,
         "output_dtype": settings.output_dtype,
         "rerank": "similarity",
+        "search": bool(settings.search_index_arn),
     }
     return Response(orjson.dumps(content), media_type="application/json")
 

@@ -1,8 +1,8 @@
 """The transformed template is deployed to moto's CloudFormation over HTTP, as far as moto supports it.
 
 moto cannot make aliases, permissions, hosted configurations, alarms, secrets, queue policies, HTTP APIs, asynchronous
-configurations or canaries. These resources are left out: a reference to one becomes its name, and a reference to an alias
-becomes its function. In the others, moto resolves every condition, reference and substitution.
+configurations, indexes of S3 Vectors or canaries. These resources are left out: a reference to one becomes its name, and a
+reference to an alias becomes its function. In the others, moto resolves every condition, reference and substitution.
 """
 
 import io
@@ -25,6 +25,7 @@ EVERYTHING = {
     "SourceBucket": "documents", "SourcePrefix": "new/", "SourceBus": "default",
     "CorpusBucket": "corpus", "CorpusPrefix": "passages/", "ReceiptsBucket": "receipts",
     "SourceStreamArn": f"arn:aws:kinesis:us-east-1:{ACCOUNT}:stream/texts", "SinkArn": "arn:aws:s3:::vectors/all",
+    "SearchIndexArn": f"arn:aws:s3vectors:us-east-1:{ACCOUNT}:bucket/things/index/texts",
     "Alarms": "true", "Dashboard": "true", "SnapStart": "true", "Tracing": "true", "ReservedConcurrency": "5",
     "KmsKeyArn": f"arn:aws:kms:us-east-1:{ACCOUNT}:key/one", "Canary": "true", "Instances": "true",
     "PermissionsBoundary": f"arn:aws:iam::{ACCOUNT}:policy/bounds",
@@ -35,7 +36,7 @@ IGNORED = {
     "AWS::AppConfig::Application", "AWS::AppConfig::ConfigurationProfile", "AWS::AppConfig::HostedConfigurationVersion",
     "AWS::CloudWatch::Alarm", "AWS::Lambda::CapacityProvider", "AWS::Lambda::Alias", "AWS::Lambda::EventInvokeConfig",
     "AWS::Lambda::Permission",
-    "AWS::SQS::QueuePolicy", "AWS::SecretsManager::Secret",
+    "AWS::SQS::QueuePolicy", "AWS::SecretsManager::Secret", "AWS::S3Vectors::VectorBucket", "AWS::S3Vectors::Index",
 }  # fmt: skip
 
 
