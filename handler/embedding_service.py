@@ -11,11 +11,12 @@ import numpy as np
 
 from handler.cache.key import Key
 from handler.cache.vector_cache import VectorCache
+from handler.chunking import LEAST_TEXT_TOKENS, Chunk, Chunking, NoRoom, TokenCounts, split
 from handler.config import Settings
 from handler.embedding.manifest import Manifest
 from handler.embedding.paced_encoder import SentenceEncoder
 from handler.embedding.tokenization import Token, Tokenization, Tokens
-from handler.errors import Validation, shown
+from handler.errors import TooLarge, Validation, shown
 from handler.finishing import finish
 from handler.service import NO_PROMPT, Embeddings, Options
 from handler.vector_types import ModelTypes
@@ -105,6 +106,39 @@ class EmbeddingService:
         self._check_dimensions(options)
         prompt = self._prompt(options.prompt_name)
         return self._tokenization.describe([prompt + text for text in texts], special=special, deadline=deadline)
+
+    def chunks_of(self, text: str, options: Options, chunking: Chunking, deadline: float = NEVER) -> list[Chunk]:
+        """Return the chunks of a text: at most `chunking.tokens` tokens each, and never more than the model's limit.
+
+        The prompt and the special tokens count as well. The overlap is at most half of the tokens that they leave for the text.
+
+        Raises:
+            TooLarge: the deadline passed before the text was split.
+            Tokenizer: the text cannot be encoded.
+            Validation: the model has no such prompt, or the prompt leaves too little room for text.
+        """
+        prompt = self._prompt(options.prompt_name)
+        limit = min(chunking.tokens, self._tokenization.max_length)
+        taken = self._tokenization.count(prompt)
+        if limit - taken < LEAST_TEXT_TOKENS:
+            msg = (
+                f"A chunk has at most {limit} tokens, of which the prompt and the special tokens take {taken}: "
+                f"at least {LEAST_TEXT_TOKENS} must be left for the text"
+            )
+            raise Validation(msg)
+        starts = self._tokenization.find_starts(text, deadline)
+
+        def count(part: str) -> int:
+            if time.monotonic() > deadline:
+                msg = "the time ran out while a text was split into chunks"
+                raise TooLarge(msg)
+            return self._tokenization.count(prompt + part)
+
+        try:
+            return split(text, TokenCounts(starts, count), limit, min(chunking.overlap, (limit - taken) // 2))
+        except NoRoom as error:
+            msg = f"The character at position {error.place} has more tokens than a chunk of {limit} tokens has room for"
+            raise Validation(msg) from error
 
     def text_of(self, ids: Sequence[int]) -> str:
         """Return the text that token ids of this model stand for.

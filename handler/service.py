@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from handler.chunking import Chunk, Chunking
 from handler.config import Settings
 from handler.embedding.manifest import Manifest
 from handler.embedding.tokenization import Token
@@ -104,6 +105,10 @@ class Service(Protocol):
 
     def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool, deadline: float = NEVER) -> list[list[Token]]:
         """Return the tokens of each text, not truncated."""
+        ...
+
+    def chunks_of(self, text: str, options: Options, chunking: Chunking, deadline: float = NEVER) -> list[Chunk]:
+        """Return the chunks of a text, none of which is longer than the model's limit."""
         ...
 
     def text_of(self, ids: Sequence[int]) -> str:

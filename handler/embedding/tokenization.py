@@ -156,6 +156,35 @@ class Tokenization:
             found += [_tokens_of(encoding, texts[index]) for index, encoding in zip(batch, encodings, strict=True)]
         return found
 
+    def count(self, text: str) -> int:
+        """Return the number of tokens of a text, with the special tokens around it. Nothing is truncated."""
+        (encoding,) = self._tokenizer.encode_batch_fast([text])
+        return len(encoding)
+
+    def find_starts(self, text: str, deadline: float = math.inf) -> list[int]:
+        """Return the places at which the tokens of a text start, in characters, without the special tokens around it.
+
+        A token that begins with the blank before a word starts at the word, too. A long text is tokenized in parts that end at a
+        blank, so that its tokens take little memory.
+
+        Raises:
+            Tokenizer: the text cannot be encoded.
+            TooLarge: the deadline passed before the whole text was tokenized.
+        """
+        call = _Call([text], "right", range(1), deadline, 0)
+        check_encodable([text], call.places)
+        starts: list[int] = []
+        begin = 0
+        while begin < len(text):
+            call.check_deadline()
+            end = begin + BATCH_CHARACTERS
+            blank = max(text.rfind(" ", begin + 1, end), text.rfind("\n", begin + 1, end)) if end < len(text) else -1
+            end = blank if blank > 0 else end
+            encoding = self._tokenizer.encode(text[begin:end], add_special_tokens=False)
+            starts += [_skip_blanks(text, begin + start, begin + stop) for start, stop in encoding.offsets]
+            begin = end
+        return starts
+
     def text_of(self, ids: Sequence[int]) -> str:
         """Return the text that token ids stand for, without the special tokens that the tokenizer puts around a text.
 
@@ -188,6 +217,12 @@ class Tokenization:
         body = np.flatnonzero(~special)
         dropped = body[:excess] if direction == "left" else body[-excess:]
         return Tokens(np.delete(ids, dropped), len(ids))
+
+
+def _skip_blanks(text: str, start: int, stop: int) -> int:
+    while start < stop and text[start].isspace():
+        start += 1
+    return start
 
 
 def _tokens_of(encoding: tokenizers.Encoding, text: str) -> list[Token]:
