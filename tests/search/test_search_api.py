@@ -19,7 +19,8 @@ from handler.service import Options, Service
 from handler.vector_index import model_of
 from tests.conftest import FP32, INT8, Client, ClientOf, serve
 from tests.handler.functions.fake_lambda import Context
-from tests.search.conftest import MakeIndex, TestIndex
+from tests.search.conftest import MakeIndex
+from tests.search.indexes import LocalIndex
 from tests.search.vectors_front import VectorsFront
 
 QUERY = "How is the weather today?"
@@ -33,14 +34,14 @@ SOURCES = {"cat": "home", "rain": "weather", "sun": "weather", "tax": "law"}
 
 
 @pytest.fixture
-def index(make_index: MakeIndex, service: Service) -> TestIndex:
+def index(make_index: MakeIndex, service: Service) -> LocalIndex:
     """Provide an index with the passages."""
     index = make_index()
     fill(index, service)
     return index
 
 
-def fill(index: TestIndex, service: Service, **options: Any) -> None:  # noqa: ANN401 - options of an embedding
+def fill(index: LocalIndex, service: Service, **options: Any) -> None:  # noqa: ANN401 - options of an embedding
     """Put the passages into an index."""
     vectors = service.embed(list(PASSAGES.values()), Options(**options)).vectors
     index.put(
@@ -52,7 +53,7 @@ def fill(index: TestIndex, service: Service, **options: Any) -> None:  # noqa: A
 
 
 @pytest.fixture
-def searching(index: TestIndex, service: Service, client_of: ClientOf) -> Client:
+def searching(index: LocalIndex, service: Service, client_of: ClientOf) -> Client:
     """Provide a client of a deployment that searches the index."""
     del service
     return client_of(INT8, SEARCH_INDEX_ARN=index.arn)
@@ -188,7 +189,7 @@ def test_rerank_orders_the_best_passages_of_the_index_by_the_reranker(front: Vec
     assert [one.keys() for one in bare] == [{"id", "score"}] * 2
 
 
-def test_passages_without_text_cannot_be_reranked(searching: Client, index: TestIndex) -> None:
+def test_passages_without_text_cannot_be_reranked(searching: Client, index: LocalIndex) -> None:
     """They were written without it."""
     index.put(("bare", [1.0] * 384, {"source": "law"}))
     status, kind, sentence = searching.post({"query": QUERY, "rerank": 50}, "/search").error
@@ -270,7 +271,7 @@ def test_an_index_of_another_dimension_or_distance_is_refused_by_name(make_index
         assert client.post({"inputs": QUERY}).status == 200
 
 
-def test_an_index_with_the_vectors_of_another_model_is_refused_with_both_names(searching: Client, index: TestIndex) -> None:
+def test_an_index_with_the_vectors_of_another_model_is_refused_with_both_names(searching: Client, index: LocalIndex) -> None:
     """Once it is corrected, the next search succeeds."""
     index.tag("BAAI/bge-small-en-v1.5 0123456789abcdef")
     status, _, sentence = searching.post({"query": QUERY}, "/search").error
@@ -284,7 +285,7 @@ def test_an_index_with_the_vectors_of_another_model_is_refused_with_both_names(s
     assert searching.post({"query": QUERY}, "/search").status == 200
 
 
-def test_another_precision_of_the_same_model_finds_its_vectors(index: TestIndex, client_of: ClientOf) -> None:
+def test_another_precision_of_the_same_model_finds_its_vectors(index: LocalIndex, client_of: ClientOf) -> None:
     """Vectors of int8 and fp32 weights are close to each other."""
     index.tag(model_of(serve(INT8).manifest))
     found = client_of(FP32, SEARCH_INDEX_ARN=index.arn).post({"query": QUERY, "k": 2}, "/search").json
@@ -293,7 +294,7 @@ def test_another_precision_of_the_same_model_finds_its_vectors(index: TestIndex,
 
 @pytest.mark.parametrize("similarity", ["dot", "euclidean"])
 def test_a_model_that_is_not_compared_by_cosine_is_refused_at_start_and_at_each_search(
-    index: TestIndex,
+    index: LocalIndex,
     client_of: ClientOf,
     folder_of: Any,  # noqa: ANN401
     capfd: pytest.CaptureFixture[str],
@@ -318,7 +319,7 @@ def test_an_index_that_may_not_be_described_is_searched_and_asked_about_once(fro
     assert [operation for operation, _ in front.asked].count("GetIndex") == 1
 
 
-def test_an_index_that_does_not_exist_is_named(index: TestIndex, client_of: ClientOf) -> None:
+def test_an_index_that_does_not_exist_is_named(index: LocalIndex, client_of: ClientOf) -> None:
     """The name of a bucket and an index, but no text, is in the sentence."""
     client = client_of(INT8, SEARCH_INDEX_ARN=f"{index.arn}-gone")
     status, kind, sentence = client.post({"query": QUERY}, "/search").error
@@ -327,7 +328,7 @@ def test_an_index_that_does_not_exist_is_named(index: TestIndex, client_of: Clie
 
 
 def test_a_search_ends_before_its_deadline_if_the_index_does_not_answer(
-    front: VectorsFront, index: TestIndex, service: Service
+    front: VectorsFront, index: LocalIndex, service: Service
 ) -> None:
     """The function has three seconds left, and the index would take twenty."""
     del service
@@ -342,7 +343,7 @@ def test_a_search_ends_before_its_deadline_if_the_index_does_not_answer(
     assert json.loads(reply["body"])["error"] == "The index passages did not answer (ReadTimeoutError): send the request again"
 
 
-def test_a_search_without_time_for_a_call_is_refused(index: TestIndex) -> None:
+def test_a_search_without_time_for_a_call_is_refused(index: LocalIndex) -> None:
     """The margin for the response is not touched."""
     handler = make_handler(serve(INT8, SEARCH_INDEX_ARN=index.arn), None)
     request = http_api.Request("POST", "/search", "", [], json.dumps({"query": QUERY}).encode(), "127.0.0.1", 443)
