@@ -68,6 +68,11 @@ invoke: .venv/installed build/sam/installed $(MODEL_HERE) ## Run one event in AW
 embed: .venv/installed $(MODEL_DIR)/manifest.json ## Embed a file: IN=texts.jsonl, .csv or .txt, OUT=vectors.parquet or .jsonl (TEXT_FIELD=inputs, TYPE=float32, int8, uint8, binary or ubinary)
 	@$(if $(TYPE),OUTPUT_DTYPE=$(TYPE)) $(PY) -m events.embed "$(IN)" "$(if $(filter file,$(origin OUT)),,$(OUT))" || [ $$? -eq 130 ]
 
+# The shell takes the variables from the environment, so that a question may have any quotation marks.
+.PHONY: search
+search: .venv/installed $(MODEL_DIR)/manifest.json ## Search a file that `make embed` wrote: IN=vectors.parquet or .jsonl, Q="a question" (K=5, FILTER=field=value, FORMAT=text or json)
+	@$(PY) -m events.search "$$IN" "$$Q" --count "$$K" --filter "$$FILTER" --format "$$FORMAT"
+
 .PHONY: model
 model: .venv/installed ## Build a model (MODEL=name, folder or s3://…, OUT=folder, PRECISION=int8, int4, fp16 or fp32, ONNX=file of the model to use, POOLING, NORMALIZE, MAX_LENGTH, TASK, MATRYOSHKA=256,128, PUSH=s3://… to upload)
 	@$(PY) -m layers.model $(MODEL) --out $(OUT) --precision $(PRECISION) $(if $(ONNX),--onnx $(ONNX)) $(if $(POOLING),--pooling $(POOLING)) \

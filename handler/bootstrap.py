@@ -20,7 +20,7 @@ from handler.cache.policy import Policy
 from handler.cache.table import NoTable, Table
 from handler.cache.vector_cache import MEMORY_ONLY, Remote, VectorCache
 from handler.config import CacheSettings, KeySettings, Settings, count_processes
-from handler.embedding.encoder import Encoder
+from handler.embedding import encoders
 from handler.embedding.paced_encoder import PacedEncoder
 from handler.embedding.tokenization import Tokenization
 from handler.embedding_service import EmbeddingService
@@ -77,7 +77,7 @@ def _service(environment: Mapping[str, str], defer: Defer | None) -> Service:
     settings = Settings.from_environment(environment)
     folder, manifest = model_store.open_model(settings)
     tokenization = Tokenization(folder, manifest.max_length)
-    encoder = Encoder(folder, manifest, settings.threads, settings.kernels)
+    encoder = encoders.load(folder, manifest, settings.threads, settings.kernels)
     telemetry.log(
         "model_loaded",
         processor=encoder.kernel_class,

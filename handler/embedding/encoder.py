@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from handler import telemetry
 from handler.embedding.cpu import CPUINFO, kernel_class
 from handler.embedding.manifest import GRAPH, Manifest
+from handler.embedding.results import complete
 from handler.embedding.session import RUNTIME_VERSION, Session, load
-from handler.errors import Backend, OutOfTime, Unembeddable
+from handler.errors import Backend, Unembeddable
 from handler.vectors import NEVER, TokenIds, Vectors
 
 ENCODER_REVISION = 1
@@ -143,15 +144,7 @@ class Encoder:
         for indices, result in zip(runs, results, strict=True):
             if result is not None:
                 found.update(zip(indices, result, strict=True))
-        finite = {index: result for index, result in found.items() if np.isfinite(result).all()}
-        if len(found) < len(sequences):
-            taken = time.monotonic() - started
-            msg = f"the time ran out: {len(found)} of {len(sequences)} inputs were embedded in {taken:.1f} s, send fewer at a time"
-            raise OutOfTime(msg, finite)
-        if broken := len(found) - len(finite):
-            msg = f"The model gave a vector that is not finite for {broken} of the inputs"
-            raise Unembeddable(msg)
-        return [found[index] for index in range(len(sequences))]
+        return complete(found, len(sequences), started)
 
 
 def shared_runs(lengths: Sequence[int], most_tokens: int) -> list[list[int]]:

@@ -5,6 +5,7 @@ The builder (layers/model) writes it and the handler reads it. The format is def
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin
@@ -16,12 +17,24 @@ FORMAT = 4
 MANIFEST = "manifest.json"
 GRAPH = "model.onnx"
 WEIGHTS = "model.onnx.data"
+TABLE = "table.npy"
+SCALES = "scales.npy"
 TOKENIZER = "tokenizer.json"
 
 CodecName = Literal["scaled16", "exact32"]
 """The names of the cache's codecs (handler/cache/codec.py)."""
 Optimization = Literal["none", "basic", "extended"]
 """The names of ONNX Runtime's graph optimization levels (session.py)."""
+EncoderName = Literal["onnx", "static"]
+"""The names of encoders (encoders.py): a graph for ONNX Runtime, or a table of a row for each token."""
+
+FILES: Mapping[EncoderName, frozenset[str]] = {
+    "onnx": frozenset({GRAPH, WEIGHTS, TOKENIZER}),
+    "static": frozenset({TABLE, TOKENIZER}),  # and SCALES if the table is int8
+}
+"""The files that the folder of each encoder must have."""
+ADDED: Mapping[str, Any] = {"encoder": "onnx"}
+"""Fields that older manifests of the same format lack, and the value that they stand for then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +59,7 @@ class Manifest:
     loading: the options with which ONNX Runtime loads the graph.
     loading_where_bytes_saturate: the same, for processors whose sums of products of bytes saturate (cpu.py).
     overrides: settings of the builder's user that replace those of the model's own files; `normalize` is one.
+    encoder: the encoder that computes the vectors. ONNX Runtime is imported only for `onnx`.
     """
 
     model_id: str
@@ -71,6 +85,7 @@ class Manifest:
     loading: Loading
     loading_where_bytes_saturate: Loading
     overrides: dict[str, Any] = field(default_factory=dict)
+    encoder: EncoderName = "onnx"
     format: int = FORMAT
     digest: str = field(default="", compare=False)
     """The sha256 of manifest.json itself; empty if the manifest was not read from a file."""
@@ -150,13 +165,14 @@ class Manifest:
                 "update the handler or build the model again"
             )
             raise Backend(msg)
+        found = ADDED | found
         declared = {each.name: each.type for each in fields(cls) if each.name != "digest"}
         missing = sorted(declared.keys() - found.keys())
         if missing:
             msg = f"{MANIFEST} in {folder} lacks {', '.join(missing)}: build the model again with `make model`"
             raise Backend(msg)
         wrong = sorted(name for name, kind in declared.items() if not _fits(found[name], kind))
-        if wrong or not {GRAPH, WEIGHTS, TOKENIZER} <= found["files"].keys() or not all(map(_is_file_name, found["files"])):
+        if wrong or not FILES[found["encoder"]] <= found["files"].keys() or not all(map(_is_file_name, found["files"])):
             msg = f"{MANIFEST} in {folder} has no usable {', '.join(wrong) or 'files'}: build the model again with `make model`"
             raise Backend(msg)
         ModelTypes(found["dimension"], found["ranges"])  # raises if a range cannot be used
