@@ -18,6 +18,7 @@
     records.py   records, results and failures
     service.py   the interface between the above and the model; embedding_service.py and finishing.py implement it,
                  unloaded_service.py refuses requests if there is no model
+    reranker.py  a second model, which scores pairs of texts; lazy_reranker.py loads it at its first use
     model_store.py  the model's folder: the layer, or /tmp for a model in S3
     bucket.py    objects of S3, read in several parts at the same time
     gunzip.py    gzip in bounded memory

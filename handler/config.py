@@ -56,13 +56,48 @@ class CacheSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """One deployment's settings; handler/README.md lists the environment variables."""
+class ModelPlace:
+    """The place of a model: the folder `directory`, or S3 if there is a `uri`; then it is fetched to a folder in `tmp`.
 
-    model_dir: Path
-    model_uri: str
-    model_sha256: str
-    model_tmp: Path
+    name: the start of the names of its settings, MODEL or RERANKER.
+    sha256: that of its manifest.json; empty if any is served.
+    """
+
+    name: str
+    directory: Path
+    uri: str
+    sha256: str
+    tmp: Path
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str], name: str, directory: str) -> Self:
+        """Read the settings of one model. `directory` is its folder if they name none.
+
+        Raises:
+            Backend: as Settings.from_environment.
+        """
+        return cls(
+            name,
+            directory=Path(environment.get(f"{name}_DIR", "").strip() or directory),
+            uri=_matching(environment, f"{name}_URI", BUCKET_AND_PREFIX, "s3://bucket/prefix"),
+            sha256=_matching(environment, f"{name}_SHA256", SHA256, "64 hexadecimal digits"),
+            tmp=Path(environment.get("MODEL_TMP", "/tmp/model")),  # noqa: S108 - Lambda's only folder that can be written
+        )
+
+
+MODEL_FOLDER, RERANKER_FOLDER = "/opt/model", "/opt/reranker"
+"""The folders of the model's layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One deployment's settings; handler/README.md lists the environment variables.
+
+    `reranker` is None if the deployment has no reranker.
+    """
+
+    model: ModelPlace
+    reranker: ModelPlace | None
     auto_truncate: bool
     max_client_batch_size: int
     threads: int
@@ -80,10 +115,8 @@ class Settings:
             Backend: a variable has a value that cannot be used; the sentence names both.
         """
         return cls(
-            model_dir=Path(environment.get("MODEL_DIR", "/opt/model")),
-            model_uri=_matching(environment, "MODEL_URI", BUCKET_AND_PREFIX, "s3://bucket/prefix"),
-            model_sha256=_matching(environment, "MODEL_SHA256", SHA256, "64 hexadecimal digits"),
-            model_tmp=Path(environment.get("MODEL_TMP", "/tmp/model")),  # noqa: S108 - Lambda's only folder that can be written
+            model=ModelPlace.from_environment(environment, "MODEL", MODEL_FOLDER),
+            reranker=_reranker(environment),
             auto_truncate=_boolean(environment, "AUTO_TRUNCATE", default=True),
             max_client_batch_size=_positive(environment, "MAX_CLIENT_BATCH_SIZE", default=2048),
             threads=_positive(environment, "THREADS", default=_count_vcpus(environment)),
@@ -93,6 +126,18 @@ class Settings:
             output_dtype=output_dtype(environment),
             search_index_arn=search_index_arn(environment),
         )
+
+    def truncates(self, wanted: bool | None) -> bool:  # noqa: FBT001 - an option of a request
+        """Return whether long texts are truncated, where a request says it is `wanted`, or nothing."""
+        return self.auto_truncate if wanted is None else wanted
+
+
+def _reranker(environment: Mapping[str, str]) -> ModelPlace | None:
+    """Return the place of the reranker: the one that is named, or the layer's, if there is one."""
+    named = any(environment.get(f"RERANKER_{end}", "").strip() for end in ("DIR", "URI"))
+    if not named and not Path(RERANKER_FOLDER).exists():
+        return None
+    return ModelPlace.from_environment(environment, "RERANKER", RERANKER_FOLDER)
 
 
 @dataclass(frozen=True, slots=True)

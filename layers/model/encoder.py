@@ -23,7 +23,8 @@ FARTHEST = 128
 class Encoder:
     """Writes one encoder into a graph.
 
-    A text has `max_length` tokens at most. `texts` in a run are 1, or "texts" for any number.
+    A text has `max_length` tokens at most. `texts` in a run are 1, or "texts" for any number. If the tokens have `types`, as those
+    of a pair of texts may have, these are a second input.
     """
 
     graph: Graph
@@ -32,6 +33,7 @@ class Encoder:
     max_length: int
     weights: Mapping[str, Array]
     precision: Precision
+    types: bool = False
 
     def write(self) -> str:
         """Write the encoder of `input_ids` (texts, tokens); return the name of the last layer's states (texts, tokens, hidden)."""
@@ -46,14 +48,22 @@ class Encoder:
         graph, architecture = self.graph, self.shape.architecture
         words = self.precision.embedding(graph, "words", self.weights["embeddings.word_embeddings.weight"], ids)
         table = self.weights["embeddings.position_embeddings.weight"]
-        if architecture.segments:
+        if architecture.segments and not self.types:
             # A text is one segment, so its row of the token-type table is added to every position here.
             table = table + self.weights["embeddings.token_type_embeddings.weight"][0]
         length = graph.op("length", "Shape", ids, start=1)
         positions = (
             self._positions_after_padding(table, ids) if architecture.positions_after_padding else self._first(table, length)
         )
+        if self.types:
+            positions = graph.op("positions.typed", "Add", self._segments(), positions)
         return self._normalised(architecture.norm, words, positions)
+
+    def _segments(self) -> str:
+        """Write the rows (texts, tokens, hidden) of the tokens' types."""
+        types = self.graph.input("token_type_ids", [self.texts, "tokens"])
+        table = self.graph.constant("segments.table", self.weights["embeddings.token_type_embeddings.weight"])
+        return self.graph.op("segments", "Gather", table, types)
 
     def _first(self, table: Array, length: str) -> str:
         zero = self.graph.constant("zero", np.array([0], np.int64))

@@ -14,6 +14,7 @@ from layers.model.module_types import READERS, WIDEST, WITHOUT_WEIGHTS, Module, 
 
 LIBRARY = "sentence_transformers"
 LIST = "modules.json"
+SETTINGS = "config_sentence_transformers.json"
 KNOWN = ("Transformer", "Pooling", "Dropout", *READERS)
 OTHERS: Mapping[str, str] = {
     "StaticEmbedding": "it has no encoder",
@@ -125,6 +126,20 @@ class Modules:
     def without_list(cls, hidden: int, mode: str) -> Self:
         """Return what the library uses for a folder without modules.json: one Pooling of vectors of `hidden` numbers."""
         return cls("", (), Pooling((mode,), hidden, include_prompt=True), (), normalize=False)
+
+    @staticmethod
+    def only_transformer(folder: Path) -> str:
+        """Return the folder of the Transformer module, the only one of a cross-encoder.
+
+        Raises:
+            Unsupported: there are other modules.
+        """
+        listed = [_listed(folder, module) for module in _list(folder)]
+        if [kind for kind, _ in listed] != ["Transformer"]:
+            kinds = ", ".join(kind for kind, _ in listed) or "none"
+            msg = f"modules.json has the modules {kinds}; this builder knows cross-encoders of one module, Transformer"
+            raise Unsupported(msg)
+        return listed[0][1]
 
     def check_dimensions(self) -> None:
         """Check that each module takes vectors of the length that the module before it returns.

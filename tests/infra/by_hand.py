@@ -17,6 +17,7 @@ NOT_BY_HAND = {"InstancesFunction"}
 CONDITIONS = {
     "ModelInLayer": "without `ModelUri`", "AuthIsIam": "with Auth: iam", "HasKey": "with `KmsKeyArn`", "HasVpc": "in a VPC",
     "HasDataKeys": "with `DataKmsKeyArns`", "HasBulk": "with `CorpusBucket`", "HasCacheKeySecret": "with `CacheKeySecretArn`",
+    "HasRerankerUri": "with `RerankerUri`",
     "HasQueue": "source: a queue, bucket or bus", "HasSourceBucket": "source: a bucket", "HasKinesis": "source: Kinesis",
     "HasTableStream": "source: a table's stream",
     "SinkIsS3": "sink: S3", "SinkIsQueue": "sink: a queue", "SinkIsBus": "sink: a bus", "SinkIsS3Vectors": "sink: S3 Vectors",

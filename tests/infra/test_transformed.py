@@ -25,7 +25,7 @@ NOT_OURS = {"OPENBLAS_NUM_THREADS", "SETTINGS"}
 """Variables that the handler does not read: a library reads one, and the other only changes the configuration."""
 LEFT_AT_THEIR_DEFAULTS = {
     "AUTO_TRUNCATE", "MAX_CLIENT_BATCH_SIZE", "THREADS", "CACHE_MEMORY_MB", "CACHE_BUDGET_MS",  # for whoever changes template.yaml
-    "MODEL_TMP", "KERNELS",
+    "MODEL_TMP", "KERNELS", "RERANKER_DIR",
     "API_KEYS", "CACHE_KEY_SECRET",  # of a laptop: deployed, they are in secrets
     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_MAX_CONCURRENCY",  # Lambda sets them
 }  # fmt: skip
@@ -337,7 +337,7 @@ def test_the_http_function_reads_one_secret_and_asks_for_keys(template: dict[str
         "secretsmanager:GetSecretValue",
         "dynamodb:BatchGetItem",
         "dynamodb:BatchWriteItem",
-        "s3:GetObject",  # of the model alone, where ModelUri names one
+        "s3:GetObject",  # of the models alone, where ModelUri and RerankerUri name them
         "s3vectors:QueryVectors",  # of the index alone, where there is one
         "s3vectors:GetIndex",
         "s3vectors:ListTagsForResource",
@@ -499,12 +499,36 @@ def test_a_model_is_either_in_a_layer_or_read_from_one_prefix(
     assert conditions == {"RuntimeLayer": None, "ModelLayer": "ModelInLayer"}
 
 
+@pytest.mark.parametrize(
+    ("uri", "prefixes"), [("", []), ("s3://models/rerankers/minilm", ["arn:aws:s3:::models/rerankers/minilm/*"])]
+)
+def test_the_http_function_alone_reads_the_reranker_from_its_prefix(
+    template: dict[str, Any], uri: str, prefixes: list[str]
+) -> None:
+    """The model stays in its layer. The pipeline function embeds only."""
+    given = {"RerankerUri": uri, "RerankerSha256": "1" * 64, "AWS::Partition": "aws"}
+    known = dict.fromkeys(template["Parameters"], "") | given
+    api, pipeline = (
+        resolved(functions(template)[name], known)["Environment"]["Variables"] for name in ("ApiFunction", "PipelineFunction")
+    )
+    assert (api["RERANKER_URI"], api["RERANKER_SHA256"], api["MODEL_URI"]) == (uri, "1" * 64, "")
+    assert not any(name.startswith("RERANKER") for name in pipeline)
+    for role, expected in {"ApiRole": prefixes, "PipelineRole": []}.items():
+        (policy,) = resolved(template["Resources"][role]["Properties"]["Policies"], known)
+        read = [right for right in policy["PolicyDocument"]["Statement"] if right and "s3:GetObject" in listed(right["Action"])]
+        assert [right["Resource"] for right in read] == expected
+
+
 def resolved(value: Any, known: dict[str, str]) -> Any:  # noqa: ANN401, PLR0911 - JSON, and a function of CloudFormation a line
-    """Resolve CloudFormation's functions. All conditions but ModelInLayer are false; unknown references keep their names."""
+    """Resolve CloudFormation's functions. The conditions of models are as `known` has them, all others are false.
+
+    Unknown references keep their names.
+    """
     again = partial(resolved, known=known)
+    met = {"ModelInLayer": not known["ModelUri"], "HasRerankerUri": bool(known["RerankerUri"])}
     match value:
         case {"Fn::If": [condition, yes, no]}:
-            return again(yes if condition == "ModelInLayer" and not known["ModelUri"] else no)
+            return again(yes if met.get(condition) else no)
         case {"Ref": "AWS::NoValue"}:
             return None
         case {"Ref": name}:
