@@ -134,10 +134,9 @@ class Settings:
 
 def _reranker(environment: Mapping[str, str]) -> ModelPlace | None:
     """Return the place of the reranker: the one that is named, or the layer's, if there is one."""
-    named = any(environment.get(f"RERANKER_{end}", "").strip() for end in ("DIR", "URI"))
-    if not named and not Path(RERANKER_FOLDER).exists():
-        return None
-    return ModelPlace.from_environment(environment, "RERANKER", RERANKER_FOLDER)
+    place = ModelPlace.from_environment(environment, "RERANKER", RERANKER_FOLDER)
+    named = place.uri or environment.get("RERANKER_DIR", "").strip()
+    return place if named or place.directory.exists() else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,8 @@ class Specification:
         if isinstance(network, Shape) and network.hidden != modules.hidden:
             msg = f"the modules expect vectors of dimension {modules.hidden}, config.json says {network.hidden}"
             raise Unsupported(msg)
+        if scores and scores.types and isinstance(network, Shape) and network.segments == 1:
+            transformer.config.refuse("type_vocab_size", "the tokens of a pair have two types")
         prompts, default_prompt_name = _prompts(vectors)
         max_length = overrides.length(transformer.limit(), transformer.positions)
         if max_length is None:
