@@ -21,8 +21,8 @@ class LocalIndex:
             vectors=[{"key": key, "data": {"float32": list(map(float, data))}, "metadata": meta} for key, data, meta in vectors],
         )
 
-    def keys(self) -> set[str]:
-        """Return the keys of all vectors."""
+    def ids(self) -> set[str]:
+        """Return the ids of all vectors."""
         return {one["key"] for one in self.client.list_vectors(indexArn=self.arn)["vectors"]}
 
     def tag(self, value: str) -> None:

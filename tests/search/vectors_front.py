@@ -24,6 +24,8 @@ from tests.search import filters
 HOP_BY_HOP = {"connection", "content-length", "transfer-encoding"}
 MOST_RESULTS, MOST_METADATA_BYTES, MOST_FILTERABLE_BYTES, MOST_METADATA_KEYS = 100, 40 * 1024, 2 * 1024, 50
 
+WRITES = {"PutVectors", "DeleteVectors", "DeleteIndex"}
+
 type Json = Any
 type Call = Callable[[str, Json], Json]
 """Calls an operation of moto with a request."""
@@ -53,6 +55,7 @@ class VectorsFront(LocalAWS):
         self._model = botocore.session.get_session().get_service_model("s3vectors")
         self._non_filterable: dict[str, frozenset[str]] = {}
         self._pages: dict[str, list[Json]] = {}
+        self._listed: dict[str, tuple[list[Json], np.ndarray]] = {}
         self.denied: set[str] = set()
         self.page = MOST_RESULTS
         self.delay_seconds = 0.0
@@ -115,6 +118,9 @@ class VectorsFront(LocalAWS):
             return 200, {"Content-Type": "application/json"}, json.dumps(content).encode()
         except RefusedCallError as error:
             return self._refusal(error)
+        finally:
+            if operation in WRITES:
+                self._listed.clear()
 
     def _check(self, operation: str, asked: Json) -> None:
         """Refuse a request that the caller may not send, or that is not of the service's model."""
@@ -169,11 +175,11 @@ class VectorsFront(LocalAWS):
             )
         except filters.InvalidFilterError:
             raise RefusedCallError(400, "ValidationException") from None
-        everything = call("ListVectors", {**_address(asked), "returnData": True, "returnMetadata": True})["vectors"]
-        kept = [vector for vector in everything if matches(vector.get("metadata") or {})]
-        if not kept:
+        everything, all_rows = self._vectors_of(asked, index["indexArn"], call)
+        places = [place for place, vector in enumerate(everything) if matches(vector.get("metadata") or {})]
+        if not places:
             return []
-        rows = np.array([vector["data"]["float32"] for vector in kept], np.float32)
+        kept, rows = [everything[place] for place in places], all_rows[places]
         if index["distanceMetric"] == "cosine":
             distances = 1 - rows @ query / (np.linalg.norm(rows, axis=1) * np.linalg.norm(query))
         else:
@@ -184,6 +190,13 @@ class VectorsFront(LocalAWS):
             | ({"metadata": kept[place].get("metadata") or {}} if asked.get("returnMetadata") else {})
             for place in np.argsort(distances, kind="stable")[: asked["topK"]]
         ]
+
+    def _vectors_of(self, asked: Json, arn: str, call: Call) -> tuple[list[Json], np.ndarray]:
+        """Return all vectors of an index; they are listed once after each write."""
+        if arn not in self._listed:
+            everything = call("ListVectors", {**_address(asked), "returnData": True, "returnMetadata": True})["vectors"]
+            self._listed[arn] = everything, np.array([vector["data"]["float32"] for vector in everything], np.float32)
+        return self._listed[arn]
 
     def _call(self, headers: dict[str, str], operation: str, asked: Json) -> Json:
         """Call moto with the caller's headers; return its response.
