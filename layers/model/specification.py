@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from layers.model import known_fields, onnx_files
-from layers.model.architectures import ARCHITECTURES, Shape
+from layers.model.architectures import Shape
 from layers.model.configuration import Configuration, Unsupported, exists, regular, shown
 from layers.model.module_types import WIDEST
 from layers.model.modules import LIST, Modules
@@ -174,7 +174,6 @@ def _network(transformer: Transformer, exported: OnnxFile | None) -> Shape | Exp
 def _refusal(transformer: Transformer) -> str | None:
     """Return why this builder does not write the encoder; None if it does."""
     try:
-        transformer.config.check({"model_type": tuple(ARCHITECTURES)})
         Shape.read(transformer.config)
     except Unsupported as refusal:
         return str(refusal)

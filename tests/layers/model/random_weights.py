@@ -20,5 +20,5 @@ def tensor(name: str, shape: Sequence[int]) -> NDArray[np.float32]:
     """
     generator = np.random.RandomState(zlib.crc32(name.encode()))  # numpy promises that its stream never changes
     values = (SPREAD * generator.standard_normal(tuple(shape))).astype(np.float32)
-    values += np.float32("norm" in name.lower() and name.endswith("weight"))
+    values += np.float32(("norm" in name.lower() or "_ln." in name) and name.endswith("weight"))
     return (values.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
