@@ -21,6 +21,7 @@ modules.py           the list of modules, and Pooling
 cross_encoders.py    models that score pairs of texts
 module_types.py      the other modules
 architectures.py     families of encoders
+static.py            models that are a table of vectors
 
 Tokenizer
 tokenizer.py         the tokenizer of tokenizer.json

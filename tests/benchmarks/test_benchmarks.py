@@ -43,6 +43,7 @@ TABLES = {
     "Encoding: milliseconds for vectors to the bytes of an answer": ["float", "base64", "bytes a number"],
     "Cache: milliseconds a request": ["texts", "encode", "memory", "table", "miss", "ours"],
     "Codec: 1 - cosine": ["mean", "maximum"],
+    "Search: seconds in a file of vectors": ["MB", "s", "filtered s", "start s", "peak MB"],
     "Memory: milliseconds a request": ["vCPUs", "1 text of 20 tokens", "1 text of 128", "32 texts of 128"],
     "Cold: milliseconds from process start to first vector": ["ms", "time / floor", "CPU ms", "CPU time / floor"],
     "Cold: milliseconds of CPU time by step": ["ms", "with keys and table"],
