@@ -249,7 +249,8 @@ export ARCH
 build: build/sam/installed $(MODEL_DIR)/manifest.json $(RERANKER_HERE) ## Build the functions and layers for Lambda (build/lambda/app; ARCH=x86_64 or arm64, RERANKER_DIR=folder)
 	@$(SAM) build --parameter-overrides Architecture=$(ARCH)
 	@cd build/lambda/app && sha256=$$(sha256sum ModelLayer/model/manifest.json | cut -d ' ' -f 1) && \
-		sed -e "/MODEL_SHA256:/,/ModelSha256/s/''/'$$sha256'/" $(if $(KEEP_VERSIONS),-e 's/VersionDeletionPolicy: Delete/VersionDeletionPolicy: Retain/') \
+		dimension=$$(sed -n 's/^  "dimension": \([0-9]*\),$$/\1/p' ModelLayer/model/manifest.json) && \
+		sed -e "/MODEL_SHA256:/,/ModelSha256/s/''/'$$sha256'/" -e "/^ *Dimension:/,/SearchDimension/s/384/$$dimension/" $(if $(KEEP_VERSIONS),-e 's/VersionDeletionPolicy: Delete/VersionDeletionPolicy: Retain/') \
 			template.yaml >../pinned.yaml && mv ../pinned.yaml template.yaml
 
 .PHONY: release

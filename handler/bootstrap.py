@@ -107,6 +107,11 @@ def _service(environment: Mapping[str, str], defer: Defer | None) -> Service:
         _remote(table, codec, settings, defer),
     )
     service = EmbeddingService(settings, manifest, tokenization, PacedEncoder(encoder), cache, _reranker(settings, environment))
+    if settings.search_index_arn:
+        from handler.vector_index import find_model_fault  # noqa: PLC0415 - only a deployment with a search needs it
+
+        if fault := find_model_fault(manifest):
+            telemetry.log("search_refused", reason=fault)  # and so is each search; all other requests are served
     snapshot.after_restore(environment, random.seed)
     if snapshot.is_taken(environment):
         service.embed(["The first run sets up memory that belongs into the snapshot."], Options(use_cache=False))

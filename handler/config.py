@@ -21,6 +21,8 @@ KERNELS = ("avx512_vnni", "avx2", "i8mm", "dotprod")
 BUCKET_AND_PREFIX = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/(?!\.)[\w.@=+-]+)+"
 """The addresses of models in S3. No part of a path starts with a dot, because it becomes the path of a folder."""
 SHA256 = r"[0-9a-f]{64}"
+INDEX_NAME = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+INDEX_ARN = rf"arn:aws[a-z-]*:s3vectors:[a-z0-9-]+:\d{{12}}:bucket/{INDEX_NAME}/index/{INDEX_NAME}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,7 @@ class Settings:
     memory_mb: int
     cache: CacheSettings
     output_dtype: str
+    search_index_arn: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -121,6 +124,7 @@ class Settings:
             memory_mb=_positive(environment, MEMORY_SIZE, default=MEMORY_PER_VCPU_MB) // count_processes(environment) or 1,
             cache=CacheSettings.from_environment(environment),
             output_dtype=output_dtype(environment),
+            search_index_arn=search_index_arn(environment),
         )
 
     def truncates(self, wanted: bool | None) -> bool:  # noqa: FBT001 - an option of a request
@@ -145,6 +149,7 @@ class PipelineSettings:
     continuation_queue: str
     inputs: tuple[str, ...]
     output_dtype: str
+    search_index_arn: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -160,6 +165,7 @@ class PipelineSettings:
             continuation_queue=environment.get("CONTINUATION_QUEUE", "").strip(),
             inputs=tuple(place.strip() for place in environment.get("INPUT", "").split(",") if place.strip()),
             output_dtype=output_dtype(environment),
+            search_index_arn=search_index_arn(environment),
         )
         for name, output in settings.outputs.items():
             settings.check_output(name, output)
@@ -190,6 +196,15 @@ def output_dtype(environment: Mapping[str, str]) -> str:
         Backend: OUTPUT_DTYPE names no type.
     """
     return _matching(environment, "OUTPUT_DTYPE", "|".join(TYPES), " or ".join(TYPES)) or FLOAT32.name
+
+
+def search_index_arn(environment: Mapping[str, str]) -> str:
+    """Return the ARN of the index that is searched; "" for none.
+
+    Raises:
+        Backend: SEARCH_INDEX_ARN is no such ARN.
+    """
+    return _matching(environment, "SEARCH_INDEX_ARN", INDEX_ARN, "the ARN of an index of S3 Vectors")
 
 
 def overlap(place: str, output: str) -> bool:

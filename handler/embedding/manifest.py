@@ -118,6 +118,21 @@ class Manifest:
             decisive["overrides"] = self.overrides
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def vector_space(self) -> str:
+        """The sha256 over what the model was made from: models with the same value have vectors that can be compared.
+
+        The precision is not part of it: int8 and fp32 vectors of one model are close to each other (`fidelity`).
+        """
+        decisive = {
+            "sources": self.sources,
+            "dimension": self.dimension,
+            "pooling": self.pooling,
+            "include_prompt": self.include_prompt,
+            "overrides": self.overrides,
+        }
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
     def normalizes(self, wanted: bool | None) -> bool:  # noqa: FBT001 - an option of a request
         """Return whether vectors get the length 1, where a request says it is `wanted`, or nothing."""
         return self.overrides.get("normalize", True) if wanted is None else wanted

@@ -169,6 +169,7 @@ SCHEMAS: dict[str, Any] = {
             "int8_dimensions": {"type": "array", "items": COUNT, "description": "The numbers of dimensions of int8 and uint8."},
             "rerank": {"enum": ["similarity", "cross-encoder"], "description": "The scores of /rerank."},
             "reranker": {"type": ["object", "null"], "description": "The cross-encoder; null until a rerank has loaded it."},
+            "search": {"type": "boolean", "description": "Whether the deployment has an index for /search."},
         },
         "model_id", "model_sha", "max_input_length", "max_client_batch_size", "prompts", "version", *NO_FIGURES,
     ),

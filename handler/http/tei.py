@@ -45,6 +45,7 @@ def info(request: HttpRequest) -> Response:
         **ModelTypes(manifest.dimension, manifest.ranges).description,
         "output_dtype": settings.output_dtype,
         **_rerank(request.service.reranker),
+        "search": bool(settings.search_index_arn),
     }
     return Response(orjson.dumps(content), media_type="application/json")
 

@@ -79,7 +79,6 @@ def build(order: Order, say: Say) -> Manifest:
         network = networks.read(specification)
         networks.check(network, order.precision)
         tokenization = Tokenization(reference, specification.max_length)
-
         samples = _samples(specification, tokenization)
 
         def write(place: Path, precision: str) -> Manifest:
@@ -164,14 +163,6 @@ def _write_manifest(folder: Path, source: Source, specification: Specification, 
     return manifest
 
 
-def _samples(specification: Specification, tokenization: Tokenization) -> Samples:
-    """Return what the model is measured with."""
-    if not specification.cross_encoder:
-        return Texts(tokenization)
-    default = specification.default_prompt_name
-    return Pairs(tokenization, "" if default is None else specification.prompts[default])
-
-
 def _of_table() -> dict[str, Any]:
     """Return the fields of a manifest that say how a table is loaded."""
     return {
@@ -196,6 +187,14 @@ def _of_graph(folder: Path, precision: str) -> dict[str, Any]:
         "loading": traits.loading,
         "loading_where_bytes_saturate": traits.loading if is_portable else traits.loading_where_bytes_saturate,
     }
+
+
+def _samples(specification: Specification, tokenization: Tokenization) -> Samples:
+    """Return what the model is measured with."""
+    if not specification.cross_encoder:
+        return Texts(tokenization)
+    default = specification.default_prompt_name
+    return Pairs(tokenization, "" if default is None else specification.prompts[default])
 
 
 def _measure(

@@ -14,9 +14,9 @@ from layers.model.module_types import READERS, WIDEST, WITHOUT_WEIGHTS, Module, 
 
 LIBRARY = "sentence_transformers"
 LIST = "modules.json"
-SETTINGS = "config_sentence_transformers.json"
 STATIC = "StaticEmbedding"
 """The module of a model that is a table (static.py)."""
+SETTINGS = "config_sentence_transformers.json"
 KNOWN = ("Transformer", STATIC, "Pooling", "Dropout", *READERS)
 OTHERS: Mapping[str, str] = {
     "Router": "it has an encoder for each kind of text: build each from its own folder",

@@ -161,6 +161,7 @@ class Specification:
             default_prompt_name=default_prompt_name,
             similarity=vectors.get("similarity_fn_name") or "cosine",
             task=None,
+            cross_encoder=None,
             tasks=(),
             overrides=changes(
                 {"normalize": found.normalize, "max_length": table.limit},
