@@ -63,7 +63,7 @@ class Specification:
     task: str | None
     tasks: tuple[str, ...]
     overrides: Mapping[str, Any]
-    cross_encoder: CrossEncoder | None
+    cross_encoder: CrossEncoder | None = None
 
     @property
     def has_types(self) -> bool:
