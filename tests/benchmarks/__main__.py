@@ -23,6 +23,7 @@ from . import (
     plots,
     precisions,
     request,
+    retrieval,
     search,
     sharing,
     small_vectors,
@@ -46,6 +47,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
     "memory": memory.tables,
     "cache": cache.tables,
     "search": search.tables,
+    "retrieval": retrieval.tables,
     "cold": cold.tables,
 }
 

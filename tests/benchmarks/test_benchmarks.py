@@ -44,6 +44,8 @@ TABLES = {
     "Cache: milliseconds a request": ["texts", "encode", "memory", "table", "miss", "ours"],
     "Codec: 1 - cosine": ["mean", "maximum"],
     "Search: seconds in a file of vectors": ["MB", "s", "filtered s", "start s", "peak MB"],
+    "Retrieval: by chunks": ["passages", "recall@1", "recall@5", "MRR", "passage@5"],
+    "Retrieval: by model and vectors": ["bytes a vector", "recall@1", "recall@5", "MRR", "passage@5"],
     "Memory: milliseconds a request": ["vCPUs", "1 text of 20 tokens", "1 text of 128", "32 texts of 128"],
     "Cold: milliseconds from process start to first vector": ["ms", "time / floor", "CPU ms", "CPU time / floor"],
     "Cold: milliseconds of CPU time by step": ["ms", "with keys and table"],
