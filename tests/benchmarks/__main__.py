@@ -11,7 +11,22 @@ from pathlib import Path
 from handler.errors import Backend
 from layers.model.configuration import Unsupported
 
-from . import cache, cold, corpus, encoder, growth, memory, operators, pipeline, plots, precisions, request, sharing, small_vectors
+from . import (
+    cache,
+    cold,
+    corpus,
+    encoder,
+    growth,
+    memory,
+    operators,
+    pipeline,
+    plots,
+    precisions,
+    request,
+    sharing,
+    small_vectors,
+    static,
+)
 from .comparison import comparison
 from .effort import FULL, QUICK, Effort
 from .machine import Machine
@@ -31,6 +46,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
     "memory": memory.tables,
     "cache": cache.tables,
     "cold": cold.tables,
+    "static": static.tables,
 }
 
 
