@@ -53,14 +53,17 @@ AUTH ?= $(if $(API_KEYS)$(API_KEYS_SECRET),keys,none)
 MODEL_HERE := $(if $(MODEL_URI),,$(MODEL_DIR)/manifest.json)
 MODEL_TMP  ?= build/fetched
 
-export MODEL_DIR MODEL_URI MODEL_TMP AUTH
+# A second model, for /rerank. `make build` copies its folder into the model's layer.
+RERANKER_HERE := $(if $(RERANKER_URI),,$(if $(RERANKER_DIR),$(RERANKER_DIR)/manifest.json))
+
+export MODEL_DIR MODEL_URI MODEL_TMP RERANKER_DIR RERANKER_URI AUTH
 
 .PHONY: run
-run: .venv/installed $(MODEL_HERE) ## Serve the API on 127.0.0.1 (PORT=8080, MODEL_DIR=build/model, MODEL_URI=s3://…, CACHE=dynamodb)
+run: .venv/installed $(MODEL_HERE) $(RERANKER_HERE) ## Serve the API on 127.0.0.1 (PORT=8080, MODEL_DIR=build/model, MODEL_URI=s3://…, RERANKER_DIR=folder, RERANKER_URI=s3://…, CACHE=dynamodb)
 	@$(PY) -m events.serve --port $(PORT) --cache $(CACHE) || [ $$? -eq 130 ]
 
 .PHONY: invoke
-invoke: .venv/installed build/sam/installed $(MODEL_HERE) ## Run one event in AWS's own emulator (EVENT=events/NAME.json)
+invoke: .venv/installed build/sam/installed $(MODEL_HERE) $(RERANKER_HERE) ## Run one event in AWS's own emulator (EVENT=events/NAME.json)
 	@$(PY) -m events.invoke $(EVENT)
 
 # OUT has a default for `make model`; here it counts only if it was given.
@@ -243,10 +246,11 @@ ARCH ?= $(if $(filter deploy,$(MAKECMDGOALS)),x86_64,$(HOST_ARCH))
 export ARCH
 
 .PHONY: build
-build: build/sam/installed $(MODEL_DIR)/manifest.json ## Build the functions and layers for Lambda (build/lambda/app; ARCH=x86_64 or arm64)
+build: build/sam/installed $(MODEL_DIR)/manifest.json $(RERANKER_HERE) ## Build the functions and layers for Lambda (build/lambda/app; ARCH=x86_64 or arm64, RERANKER_DIR=folder)
 	@$(SAM) build --parameter-overrides Architecture=$(ARCH)
 	@cd build/lambda/app && sha256=$$(sha256sum ModelLayer/model/manifest.json | cut -d ' ' -f 1) && \
-		sed -e "/MODEL_SHA256:/,/ModelSha256/s/''/'$$sha256'/" $(if $(KEEP_VERSIONS),-e 's/VersionDeletionPolicy: Delete/VersionDeletionPolicy: Retain/') \
+		dimension=$$(sed -n 's/^  "dimension": \([0-9]*\),$$/\1/p' ModelLayer/model/manifest.json) && \
+		sed -e "/MODEL_SHA256:/,/ModelSha256/s/''/'$$sha256'/" -e "/^ *Dimension:/,/SearchDimension/s/384/$$dimension/" $(if $(KEEP_VERSIONS),-e 's/VersionDeletionPolicy: Delete/VersionDeletionPolicy: Retain/') \
 			template.yaml >../pinned.yaml && mv ../pinned.yaml template.yaml
 
 .PHONY: release

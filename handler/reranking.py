@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from handler.embedding.manifest import Manifest
 from handler.prompts import prompt_for
 from handler.service import Embeddings, Options, Service
 from handler.similarity import FUNCTIONS, comparable
-from handler.vectors import NEVER, Vectors
+from handler.vectors import NEVER, Vector, Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,13 @@ class Ranking:
     scores: the score (float32) of each document, in the order of the documents; the higher the better.
     order: the indices of the documents, the best first; documents that are equally good keep their order.
     work: the counts and durations of the work.
+    manifest: the description of the model that scored them.
     """
 
-    scores: Vectors
+    scores: Vector
     order: Sequence[int]
     work: Embeddings[Any]
+    manifest: Manifest
 
 
 def rank(
@@ -49,13 +52,23 @@ def rank(
     Raises:
         EmbeddingError: for the same reasons as Service.embed.
     """
-    del raw_scores
-    result = _embedded(service, query, documents, options, deadline)
-    scores = FUNCTIONS[service.manifest.similarity](result.vectors[0], result.vectors[1:]).astype(np.float32)
-    return Ranking(scores, _best_first(scores), result)
+    reranker = service.reranker
+    if reranker is None:
+        result = _embedded(service, query, documents, options, deadline)
+        scores = FUNCTIONS[service.manifest.similarity](result.vectors[0], result.vectors[1:]).astype(np.float32).ravel()
+        return Ranking(scores, _best_first(scores), result, service.manifest)
+    scored = reranker.score(query, documents, options, deadline)
+    manifest = reranker.manifest or service.manifest
+    # Large scores have the same sigmoid: the order is that of the raw ones.
+    return Ranking(scored.vectors if raw_scores else _sigmoid(scored.vectors), _best_first(scored.vectors), scored, manifest)
 
 
-def _best_first(scores: Vectors) -> list[int]:
+def _sigmoid(scores: Vector) -> Vector:
+    with np.errstate(over="ignore"):  # of a large negative score: its sigmoid is 0
+        return (1 / (1 + np.exp(-scores))).astype(np.float32)
+
+
+def _best_first(scores: Vector) -> list[int]:
     return [int(index) for index in np.argsort(-scores, kind="stable")]
 
 

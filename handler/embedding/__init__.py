@@ -5,6 +5,9 @@
     truncation.py    the tokens that are kept of a long text
     encoders.py      the encoder that a manifest names
     encoder.py       token ids → pooled vectors, by a graph
+    pairs.py         two texts → the tokens of the pair
+    cross_encoder.py the tokens of pairs → scores, by a graph
+    runner.py        a graph → runs, several at the same time
     session.py       a graph → a session of ONNX Runtime
     static_encoder.py  token ids → pooled vectors, by a table of a row for each token
     results.py       the results of a call, or the error that says what is missing

@@ -10,11 +10,13 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin
 
-from handler.errors import Backend
+from handler.errors import Backend, Validation, shown
 from handler.vector_types import ModelTypes
 
 FORMAT = 4
 MANIFEST = "manifest.json"
+NO_PROMPT = ""
+"""The `prompt_name` of a text that gets no prompt, whatever the model's default."""
 GRAPH = "model.onnx"
 WEIGHTS = "model.onnx.data"
 TABLE = "table.npy"
@@ -33,8 +35,12 @@ FILES: Mapping[EncoderName, frozenset[str]] = {
     "static": frozenset({TABLE, TOKENIZER}),  # and SCALES if the table is int8
 }
 """The files that the folder of each encoder must have."""
-ADDED: Mapping[str, Any] = {"encoder": "onnx"}
+ADDED: Mapping[str, Any] = {"encoder": "onnx", "activation": ""}
 """Fields that older manifests of the same format lack, and the value that they stand for then."""
+
+
+Activation = Literal["", "sigmoid", "identity"]
+"""The names of what follows a cross-encoder's score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,8 @@ class Manifest:
     loading_where_bytes_saturate: the same, for processors whose sums of products of bytes saturate (cpu.py).
     overrides: settings of the builder's user that replace those of the model's own files; `normalize` is one.
     encoder: the encoder that computes the vectors. ONNX Runtime is imported only for `onnx`.
+    activation: of a cross-encoder, what Sentence Transformers applies to its score, `sigmoid` or `identity`; empty for a model of
+        vectors.
     """
 
     model_id: str
@@ -86,6 +94,7 @@ class Manifest:
     loading_where_bytes_saturate: Loading
     overrides: dict[str, Any] = field(default_factory=dict)
     encoder: EncoderName = "onnx"
+    activation: Activation = ""
     format: int = FORMAT
     digest: str = field(default="", compare=False)
     """The sha256 of manifest.json itself; empty if the manifest was not read from a file."""
@@ -109,9 +118,39 @@ class Manifest:
             decisive["overrides"] = self.overrides
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def vector_space(self) -> str:
+        """The sha256 over what the model was made from: models with the same value have vectors that can be compared.
+
+        The precision is not part of it: int8 and fp32 vectors of one model are close to each other (`fidelity`).
+        """
+        decisive = {
+            "sources": self.sources,
+            "dimension": self.dimension,
+            "pooling": self.pooling,
+            "include_prompt": self.include_prompt,
+            "overrides": self.overrides,
+        }
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
     def normalizes(self, wanted: bool | None) -> bool:  # noqa: FBT001 - an option of a request
         """Return whether vectors get the length 1, where a request says it is `wanted`, or nothing."""
         return self.overrides.get("normalize", True) if wanted is None else wanted
+
+    def prompt(self, name: str | None) -> str:
+        """Return the prompt of this name; the default one, or none, if a request names none. "" names none, whatever the default.
+
+        Raises:
+            Validation: the model has no prompt of this name; the sentence lists those that it has.
+        """
+        name = self.default_prompt_name if name is None else name
+        if name is None or (name == NO_PROMPT and name not in self.prompts):
+            return ""
+        if name not in self.prompts:
+            known = ", ".join(f"`{known}`" for known in self.prompts) or "none"
+            msg = f"`prompt_name` is not one of this model's prompts: {known}. Given: {shown(name)}"
+            raise Validation(msg)
+        return self.prompts[name]
 
     @classmethod
     def read(cls, folder: Path) -> Self:

@@ -73,6 +73,16 @@ SENTENCE_TRANSFORMERS = Fields(
     harmless={"of the libraries that saved the model": ("__version__", "requirements")},
 )
 """The fields of config_sentence_transformers.json."""
+CROSS_ENCODER_SETTINGS = Fields(
+    used=("prompts", "default_prompt_name", "model_type", "activation_fn"),
+    harmless={
+        "of the libraries that saved the model": ("__version__", "requirements"),
+        "how numbers are computed under autocast": ("keep_in_fp32_modules",),
+    },
+)
+"""The fields of the same file of a cross-encoder."""
+CROSS_ENCODER = Fields(used=("activation_fn",), harmless={"of the library that saved the model": ("version",)})
+"""The fields of `sentence_transformers` in a cross-encoder's config.json."""
 
 ARGUMENTS = {
     "model_args": "model_kwargs",
@@ -118,6 +128,7 @@ ENCODER = Fields(
     used=(
         *("model_type", "tokenizer_class", "vocab_size", "max_position_embeddings", "pad_token_id"),
         *("position_embedding_type", "is_decoder", "auto_map", "matryoshka_dimensions"),
+        *("sentence_transformers", "sbert_ce_default_activation_function"),
     ),
     harmless={
         "done while training alone": (

@@ -16,6 +16,7 @@ LIBRARY = "sentence_transformers"
 LIST = "modules.json"
 STATIC = "StaticEmbedding"
 """The module of a model that is a table (static.py)."""
+SETTINGS = "config_sentence_transformers.json"
 KNOWN = ("Transformer", STATIC, "Pooling", "Dropout", *READERS)
 OTHERS: Mapping[str, str] = {
     "Router": "it has an encoder for each kind of text: build each from its own folder",
@@ -127,6 +128,20 @@ class Modules:
     def without_list(cls, hidden: int, mode: str) -> Self:
         """Return what the library uses for a folder without modules.json: one Pooling of vectors of `hidden` numbers."""
         return cls("", (), Pooling((mode,), hidden, include_prompt=True), (), normalize=False)
+
+    @staticmethod
+    def only_transformer(folder: Path) -> str:
+        """Return the folder of the Transformer module, the only one of a cross-encoder.
+
+        Raises:
+            Unsupported: there are other modules.
+        """
+        listed = [_listed(folder, module) for module in _list(folder)]
+        if [kind for kind, _ in listed] != ["Transformer"]:
+            kinds = ", ".join(kind for kind, _ in listed) or "none"
+            msg = f"modules.json has the modules {kinds}; this builder knows cross-encoders of one module, Transformer"
+            raise Unsupported(msg)
+        return listed[0][1]
 
     def check_dimensions(self) -> None:
         """Check that each module takes vectors of the length that the module before it returns.

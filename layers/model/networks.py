@@ -12,6 +12,7 @@ from handler.vectors import TokenIds
 from layers.model import exported, weights
 from layers.model.architectures import Shape
 from layers.model.calibration import largest_activations, moments
+from layers.model.classifier import ClassifierHead
 from layers.model.configuration import Unsupported
 from layers.model.encoder import Encoder
 from layers.model.graph import Graph
@@ -47,7 +48,7 @@ class Written:
     specification: Specification
     shape: Shape
     tensors: Mapping[str, Array]
-    head: Head
+    head: Head | ClassifierHead
 
     def write(self, folder: Path, precision: str, calibration: Callable[[], Sequence[TokenIds]]) -> None:
         """Write the graph with the weights in `precision`."""
@@ -57,7 +58,8 @@ class Written:
         """Return the graph in `precision`."""
         graph = Graph()
         texts = precision.texts if self.head.takes_several else 1
-        states = Encoder(graph, texts, self.shape, self.specification.max_length, self.tensors, precision).write()
+        types = self.specification.has_types
+        states = Encoder(graph, texts, self.shape, self.specification.max_length, self.tensors, precision, types=types).write()
         self.head.write(graph, states, precision)
         return graph
 
@@ -122,13 +124,20 @@ def read(specification: Specification) -> Network:
     modules, network = specification.modules, specification.network
     if isinstance(network, Table):
         return Static(network.rows(specification.dimension))
+    if specification.cross_encoder and isinstance(network, Shape):
+        classifier = specification.cross_encoder.classifier
+        shapes = network.tensors() | classifier.tensors(network.hidden)
+        tensors = weights.read(specification.transformer, shapes, network.architecture.prefix)
+        return Written(specification, network, tensors, ClassifierHead(classifier, tensors))
     before, after = (
         [Layer(module, _tensors(specification.folder / module.folder, module)) for module in steps]
         for steps in (modules.before, modules.after)
     )
     head = Head(before, modules.pooling, after, specification.dimension)
     if isinstance(network, Shape):
-        tensors = weights.read(specification.transformer, network.tensors(), network.architecture.prefix)
+        row = network.architecture
+        others = row.others(network.layers) if row.exact else None
+        tensors = weights.read(specification.transformer, network.tensors(), row.prefix, others)
         return Written(specification, network, tensors, head)
     return Export(specification, network.path, head)
 

@@ -55,6 +55,8 @@ def write(specification: Specification, folder: Path, say: Say) -> None:
         rebuild.change(tokenizer, config)
     special_tokens.add(tokenizer, config)
     special_tokens.check_around(tokenizer, config, rebuilt=rebuild is not None)
+    if specification.cross_encoder:
+        special_tokens.set_pair(tokenizer, kind)
     if specification.lowercase:
         steps = [normalizers.Lowercase(), *([tokenizer.normalizer] if tokenizer.normalizer else [])]
         tokenizer.normalizer = normalizers.Sequence(steps)

@@ -23,6 +23,8 @@ from . import (
     plots,
     precisions,
     request,
+    retrieval,
+    search,
     sharing,
     small_vectors,
     static,
@@ -45,6 +47,8 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
     "request": request.tables,
     "memory": memory.tables,
     "cache": cache.tables,
+    "search": search.tables,
+    "retrieval": retrieval.tables,
     "cold": cold.tables,
     "static": static.tables,
 }
