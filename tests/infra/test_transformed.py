@@ -214,6 +214,7 @@ CALLS = {
     "put_vectors": "s3vectors:PutVectors",
     "delete_vectors": "s3vectors:DeleteVectors",
     "get_index": "s3vectors:GetIndex",
+    "get_vectors": "s3vectors:GetVectors",
     "update_item": "dynamodb:UpdateItem",
     "query": None,  # the query of a rerank request: DynamoDB's is never called
     "publish_batch": None,  # failures to a topic, for whoever sets FAILURE_DESTINATION to one: the template has a queue
