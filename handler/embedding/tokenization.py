@@ -3,9 +3,11 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import tokenizers
@@ -128,6 +130,24 @@ class Tokenization:
                     kept = kept_of_word
                 call.found[index] = Tokens(np.array(kept.ids, dtype=np.int64), kept.least_total, is_lower_bound=True)
         return larger
+
+    def encoded_pair(self) -> tokenizers.Encoding:
+        """Return the encoding of two short texts: it shows the special tokens that the tokenizer puts around them."""
+        return self._tokenizer.encode("a", "a")
+
+    @cached_property
+    def _before(self) -> int:
+        """The number of special tokens before a text."""
+        return self._tokenizer.encode("a").special_tokens_mask.index(0)
+
+    @property
+    def special(self) -> int:
+        """The number of special tokens around a text."""
+        return self._tokenizer.num_special_tokens_to_add(is_pair=False)
+
+    def body(self, tokens: Tokens) -> TokenIds:
+        """Return the ids of a text's tokens without the special tokens around them."""
+        return tokens.ids[self._before : len(tokens.ids) - self.special + self._before]
 
     def prompt_tokens(self, prompt: str) -> int:
         """Return the number of tokens that a prompt puts before a text, including a special token at the start.
@@ -317,3 +337,35 @@ def check_encodable(texts: Sequence[str], places: Sequence[int], name: str = "in
                 f" at position {error.start}"
             )
             raise Tokenizer(msg) from None
+
+
+class Limited(Protocol):
+    """The tokens that are kept of an input, and the number of its tokens."""
+
+    @property
+    def total(self) -> int:
+        """The number of tokens before truncation."""
+        ...
+
+    @property
+    def is_lower_bound(self) -> bool:
+        """True if there may be more."""
+        ...
+
+    @property
+    def truncated(self) -> bool:
+        """True if tokens were dropped."""
+        ...
+
+
+def check_whole(inputs: Iterable[Limited], limit: int) -> None:
+    """Refuse inputs that were truncated to `limit` tokens.
+
+    Raises:
+        Validation: one was; the sentence has its number of tokens.
+    """
+    for tokens in inputs:
+        if tokens.truncated:
+            given = f"more than {tokens.total}" if tokens.is_lower_bound else tokens.total
+            msg = f"Input validation error: `inputs` must have less than {limit} tokens. Given: {given}"
+            raise Validation(msg)

@@ -40,6 +40,7 @@ class FakeService:
     settings: Settings = field(default_factory=lambda: Settings.from_environment({"MODEL_DIR": str(INT8)}))
     manifest: Manifest = field(default_factory=lambda: replace(Manifest.read(INT8), dimension=DIMENSION))
     kernels: str = ""
+    reranker: None = None
 
     @property
     def calls(self) -> list[list[str]]:
