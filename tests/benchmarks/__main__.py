@@ -11,7 +11,24 @@ from pathlib import Path
 from handler.errors import Backend
 from layers.model.configuration import Unsupported
 
-from . import cache, cold, corpus, encoder, growth, memory, operators, pipeline, plots, precisions, request, sharing, small_vectors
+from . import (
+    cache,
+    cold,
+    corpus,
+    encoder,
+    growth,
+    memory,
+    operators,
+    pipeline,
+    plots,
+    precisions,
+    request,
+    retrieval,
+    search,
+    sharing,
+    small_vectors,
+    static,
+)
 from .comparison import comparison
 from .effort import FULL, QUICK, Effort
 from .machine import Machine
@@ -30,7 +47,10 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
     "request": request.tables,
     "memory": memory.tables,
     "cache": cache.tables,
+    "search": search.tables,
+    "retrieval": retrieval.tables,
     "cold": cold.tables,
+    "static": static.tables,
 }
 
 

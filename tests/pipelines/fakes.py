@@ -1,13 +1,16 @@
 """A service without a model, and sinks and a failure destination in memory. They are fast, and fail when a test wants it."""
 
 import hashlib
+import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from handler.chunking import Chunk, Chunking, TokenCounts, split
 from handler.config import Settings
 from handler.embedding.manifest import Manifest
 from handler.embedding.tokenization import Token
@@ -37,6 +40,7 @@ class FakeService:
     settings: Settings = field(default_factory=lambda: Settings.from_environment({"MODEL_DIR": str(INT8)}))
     manifest: Manifest = field(default_factory=lambda: replace(Manifest.read(INT8), dimension=DIMENSION))
     kernels: str = ""
+    reranker: None = None
 
     @property
     def calls(self) -> list[list[str]]:
@@ -67,6 +71,12 @@ class FakeService:
 
     def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool, deadline: float = NEVER) -> list[list[Token]]:
         raise NotImplementedError
+
+    def chunks_of(self, text: str, options: Options, chunking: Chunking, deadline: float = NEVER) -> list[Chunk]:
+        """Split a text. Each word is a token, and nothing is around them."""
+        del options, deadline
+        words = [match.start() for match in re.finditer(r"\S+", text)]
+        return split(text, TokenCounts(words, lambda part: len(part.split())), chunking.tokens, chunking.overlap)
 
     def text_of(self, ids: Sequence[int]) -> str:
         raise NotImplementedError
@@ -115,6 +125,43 @@ class MemoryIndex(Memory):
         self.deleted += [one.id for one in taken]
         left = [one for one in gone if one not in taken]
         return [Failure(one.id, "throttled", "Backend", transient=True, origin=one.origin) for one in left]
+
+
+@dataclass
+class MemoryDocuments:
+    """A sink that can delete and read metadata. `before` is called before each change of one vector, and may raise."""
+
+    vectors: dict[str, Result] = field(default_factory=dict)
+    before: Callable[[str], None] = lambda _: None
+    refused: Sequence[str] = ()
+    transient: bool = True
+    reads: list[list[str]] = field(default_factory=list)
+
+    def write(self, results: Sequence[Result]) -> list[Failure]:
+        failures = []
+        for result in results:
+            if result.record.id in self.refused:
+                origin = result.record.origin
+                failures.append(Failure(result.record.id, "throttled", "Backend", transient=self.transient, origin=origin))
+                continue
+            self.before(result.record.id)
+            self.vectors[result.record.id] = result
+        return failures
+
+    def delete(self, gone: Sequence[Deleted]) -> list[Failure]:
+        for one in gone:
+            self.before(one.id)
+            self.vectors.pop(one.id, None)
+        return []
+
+    def read_metadata(self, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        self.reads.append(list(ids))
+        return {name: self.vectors[name].record.metadata for name in ids if name in self.vectors}
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The texts of the vectors, by their ids."""
+        return {name: result.record.text for name, result in self.vectors.items()}
 
 
 @dataclass
