@@ -93,7 +93,7 @@ def test_the_quick_run_prints_and_writes_every_table_and_ratio(tmp_path: Path) -
         if title in ROWS:
             assert {row[first] for row in tables[title]} == ROWS[title]
     assert len(tables["Mixed corpus: texts a second"]) == 3
-    assert len(tables["Operators: share of the bound"]) == 4 * 5 + 3 + 3
+    assert len(tables["Operators: share of the bound"]) == 4 * 5 + 3 + 3 + 10 * 3 + 4
     kinds = {row["operator"] for row in tables["Operators of a text: where the time goes"]}
     linear = [f"Linear {shape}" for shape in ("384x1152", "384x384", "384x1536", "1536x384")]
     for tokens in (8, 32, 128, 256, 512):
