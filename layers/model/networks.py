@@ -135,7 +135,9 @@ def read(specification: Specification) -> Network:
     )
     head = Head(before, modules.pooling, after, specification.dimension)
     if isinstance(network, Shape):
-        tensors = weights.read(specification.transformer, network.tensors(), network.architecture.prefix)
+        row = network.architecture
+        others = row.others(network.layers) if row.exact else None
+        tensors = weights.read(specification.transformer, network.tensors(), row.prefix, others)
         return Written(specification, network, tensors, head)
     return Export(specification, network.path, head)
 

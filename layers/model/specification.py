@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from layers.model import cross_encoders, known_fields, onnx_files
-from layers.model.architectures import ARCHITECTURES, Shape
+from layers.model.architectures import Shape
 from layers.model.configuration import Configuration, Unsupported, exists, regular, shown
 from layers.model.cross_encoders import KIND, CrossEncoder
 from layers.model.module_types import WIDEST
@@ -68,7 +68,7 @@ class Specification:
     @property
     def has_types(self) -> bool:
         """True if the encoder reads the types of a pair's tokens."""
-        typed = isinstance(self.network, Shape) and self.network.architecture.segments
+        typed = isinstance(self.network, Shape) and self.network.segments > 0
         return typed and self.cross_encoder is not None and self.cross_encoder.types
 
     @classmethod
@@ -254,7 +254,6 @@ def _network(transformer: Transformer, exported: OnnxFile | None) -> Shape | Exp
 def _refusal(transformer: Transformer) -> str | None:
     """Return why this builder does not write the encoder; None if it does."""
     try:
-        transformer.config.check({"model_type": tuple(ARCHITECTURES)})
         Shape.read(transformer.config)
     except Unsupported as refusal:
         return str(refusal)

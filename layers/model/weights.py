@@ -3,6 +3,7 @@
 A checkpoint is one file, or several files with an index that says which file has which tensor.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,16 +27,18 @@ OLDER_NAMES = {".gamma": ".weight", ".beta": ".bias"}
 type Shape = tuple[int, ...]
 
 
-def read(folder: Path, shapes: Mapping[str, Shape], prefix: str = "") -> dict[str, Array]:
+def read(folder: Path, shapes: Mapping[str, Shape], prefix: str = "", others: re.Pattern[str] | None = None) -> dict[str, Array]:
     """Return the tensors named in `shapes`, as float32; in the checkpoint their names may begin with `prefix`.
 
+    `others` matches the names of all other tensors that the checkpoint may have; None allows any.
+
     Raises:
-        Unsupported: a file is missing or damaged, or a tensor is missing, has another shape or type, or holds a number that is
-            not finite.
+        Unsupported: a file is missing or damaged, or a tensor is missing, has another shape or type, holds a number that is not
+            finite, or is not allowed.
     """
     tensors: dict[str, Array] = {}
     for file, names in _files(folder):
-        tensors |= _tensors(folder, file, names, shapes, prefix)
+        tensors |= _tensors(folder, file, names, _Wanted(shapes, prefix, others))
     for name in shapes:
         if name not in tensors:
             msg = f"the checkpoint in {folder} lacks the tensor {name}, which config.json asks for"
@@ -184,15 +187,30 @@ def _reading(folder: Path, file: str) -> Iterator[_Tensors]:
         raise Unsupported(msg) from None
 
 
-def _tensors(folder: Path, file: str, names: Iterable[str] | None, shapes: Mapping[str, Shape], prefix: str) -> dict[str, Array]:
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    shapes: Mapping[str, Shape]
+    prefix: str
+    others: re.Pattern[str] | None
+
+    def check(self, file: str, name: str) -> None:
+        """Check that a tensor which is not read changes no vector."""
+        if self.others and not self.others.match(name):
+            msg = f"{file} has the tensor {name}, and nobody here knows what that does to a vector"
+            raise Unsupported(msg)
+
+
+def _tensors(folder: Path, file: str, names: Iterable[str] | None, wanted: _Wanted) -> dict[str, Array]:
     """Return the needed tensors of one file. A tensor is loaded only after its shape and type have been checked."""
     tensors = {}
     with _reading(folder, file) as content:
         for name in content.names() if names is None else names:
-            plain = _plain(name, prefix)
-            if plain in shapes:
-                _check(file, plain, *content.about(name), shapes[plain])
-                tensors[plain] = _finite(file, plain, _narrowed(content.numbers(name)))
+            plain = _plain(name, wanted.prefix)
+            if plain not in wanted.shapes:
+                wanted.check(file, plain)
+                continue
+            _check(file, plain, *content.about(name), wanted.shapes[plain])
+            tensors[plain] = _finite(file, plain, _narrowed(content.numbers(name)))
     return tensors
 
 

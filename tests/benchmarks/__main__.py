@@ -23,9 +23,11 @@ from . import (
     plots,
     precisions,
     request,
+    retrieval,
     search,
     sharing,
     small_vectors,
+    static,
 )
 from .comparison import comparison
 from .effort import FULL, QUICK, Effort
@@ -46,7 +48,9 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
     "memory": memory.tables,
     "cache": cache.tables,
     "search": search.tables,
+    "retrieval": retrieval.tables,
     "cold": cold.tables,
+    "static": static.tables,
 }
 
 

@@ -20,6 +20,7 @@ class Effort:
     cold: Pace
     searched: int
     searches: int
+    questions: int
 
 
 FULL = Effort(
@@ -34,6 +35,7 @@ FULL = Effort(
     cold=Pace(rounds=15, seconds=0),
     searched=1_000_000,
     searches=5,
+    questions=1000,
 )
 """A full run: about seven minutes on two cores, and one more if `precisions` must build its models first."""
 
@@ -49,5 +51,6 @@ QUICK = Effort(
     cold=Pace(rounds=1, seconds=0),
     searched=20_000,
     searches=1,
+    questions=6,
 )
 """A quick run: about twenty seconds on two cores."""

@@ -44,10 +44,14 @@ TABLES = {
     "Cache: milliseconds a request": ["texts", "encode", "memory", "table", "miss", "ours"],
     "Codec: 1 - cosine": ["mean", "maximum"],
     "Search: seconds in a file of vectors": ["MB", "s", "filtered s", "start s", "peak MB"],
+    "Retrieval: by chunks": ["passages", "recall@1", "recall@5", "MRR", "passage@5"],
+    "Retrieval: by model and vectors": ["bytes a vector", "recall@1", "recall@5", "MRR", "passage@5"],
     "Memory: milliseconds a request": ["vCPUs", "1 text of 20 tokens", "1 text of 128", "32 texts of 128"],
     "Cold: milliseconds from process start to first vector": ["ms", "time / floor", "CPU ms", "CPU time / floor"],
     "Cold: milliseconds of CPU time by step": ["ms", "with keys and table"],
     "Restored: milliseconds of CPU time after a snapshot": ["ms", "with keys and table"],
+    "Static: milliseconds from process start to first vector": ["MB", "ms", "CPU ms", "CPU time / encoder"],
+    "Static: microseconds from token ids to a vector": ["256 dimensions", "1024 dimensions", "1024 dimensions in float32"],
 }
 ROWS = {
     "Linear: GMAC/s by rows": {1, 4, 8, 32, 128},
@@ -67,6 +71,7 @@ ROWS = {
         "handler",
         "with keys and table",
     },
+    "Static: microseconds from token ids to a vector": {8, 20, 128, 512},
 }
 
 

@@ -74,7 +74,7 @@ def test_weights_are_made_unsigned_on_a_cpu_where_signed_ones_saturate(tmp_path:
 
     The model is made from its own ONNX file.
     """
-    source = references.write("qwen-onnx", tmp_path / "source")
+    source = references.write("llama-onnx", tmp_path / "source")
     int8 = built(source, tmp_path / "int8", MIN_COSINE="0.98,0.9")
     (exact,) = on_this_cpu(built(source, tmp_path / "exact", "--precision", "fp32"))
     (here,), (there,) = on_this_cpu(int8), on_haswell(tmp_path, int8)

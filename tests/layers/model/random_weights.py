@@ -23,7 +23,7 @@ def tensor(name: str, shape: Sequence[int], kind: Any = np.float32) -> NDArray[A
     """
     generator = np.random.RandomState(zlib.crc32(name.encode()))  # numpy promises that its stream never changes
     values = (SPREAD * generator.standard_normal(tuple(shape))).astype(np.float32)
-    values += np.float32("norm" in name.lower() and name.endswith("weight"))
+    values += np.float32(("norm" in name.lower() or "_ln." in name) and name.endswith("weight"))
     values = (values.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
     return np.clip(np.rint(values * LARGEST), -LARGEST, LARGEST).astype(kind) if kind is np.int8 else values.astype(kind)
 

@@ -25,9 +25,10 @@ from safetensors import safe_open
 from sentence_transformers import SentenceTransformer
 from sentence_transformers import models as modules
 
-from tests.layers.model.oracle.cases import CASES, Case
+from tests.layers.model.oracle.case import Case
+from tests.layers.model.oracle.cases import CASES
 from tests.layers.model.oracle.exports import export
-from tests.layers.model.oracle.networks import HIDDEN, LIMIT, fill
+from tests.layers.model.oracle.networks import LIMIT, fill
 
 
 def build(case: Case, folder: Path) -> None:
@@ -42,7 +43,7 @@ def build(case: Case, folder: Path) -> None:
         network.save_pretrained(plain)
         tokenizer.save_pretrained(plain)
         transformer = modules.Transformer(plain, max_seq_length=case.limit) if case.limit else modules.Transformer(plain)
-    steps = [transformer, modules.Pooling(HIDDEN, **case.pooling)]
+    steps = [transformer, modules.Pooling(transformer.get_embedding_dimension(), **case.pooling)]
     steps = [transformer, *case.steps(steps[1]), *(modules.Dense(**options) for options in case.dense)]
     for step in steps[1:]:
         fill(step)
@@ -101,6 +102,7 @@ def main() -> None:
             model = SentenceTransformer(str(folder), device="cpu", model_kwargs={"dtype": torch.float32}).float().eval()
             if case.longest:
                 model.max_seq_length = case.longest
+            case.loaded(model, folder)
             computed = list(rows(case, model))
             case.afterwards(folder)
             reference = {"normalized": case.normalize, "rows": computed, "files": described(folder)}

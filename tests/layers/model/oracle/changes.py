@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from tests.layers.model.oracle.networks import HIDDEN, LIMIT, POSITIONS
+from tests.layers.model.random_weights import tensor
 
 Change = Callable[[Path], object]
 
@@ -24,6 +25,23 @@ def fields(name: str, **values: Any) -> Change:
         path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
 
     return change
+
+
+def rewritten(name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Change:
+    """Replace the content of a JSON file by what `change` makes of it."""
+
+    def write(folder: Path) -> None:
+        path = folder / name
+        path.write_text(json.dumps(change(json.loads(path.read_text()))))
+
+    return write
+
+
+def refilled(folder: Path) -> None:
+    """Give each tensor the random weights of the name under which it was saved: the library has other names in memory."""
+    path = folder / "model.safetensors"
+    tensors = {name: torch.from_numpy(tensor(name, value.shape)) for name, value in load_file(path).items()}
+    save_file(tensors, path, metadata={"format": "pt"})
 
 
 def older_pooling(**flags: bool) -> Change:
