@@ -18,7 +18,7 @@ import torch
 import transformers
 from sentence_transformers import CrossEncoder
 
-from tests.layers.model.oracle import changes, networks
+from tests.layers.model.oracle import changes, families, networks
 from tests.layers.model.oracle.__main__ import described
 from tests.layers.model.random_weights import tensor
 
@@ -79,6 +79,16 @@ CASES = {
     "bert-untyped": Case(BERT, tokenizer={"model_input_names": ["input_ids", "attention_mask"]}),
     "bert-vocabulary": Case(BERT, change=changes.vocabulary(tokenizer_class="BertTokenizer", do_lower_case=False)),
     "distilbert": Case(classifier("DistilBert")),
+    "electra": Case(classifier("Electra", lambda: families.electra(24))),
+    "modernbert": Case(classifier("ModernBert", lambda: families.modernbert(classifier_pooling="mean"))),
+    "modernbert-cls": Case(
+        classifier(
+            "ModernBert",
+            lambda: families.modernbert(
+                classifier_pooling="cls", classifier_bias=True, norm_bias=True, classifier_activation="tanh", norm_eps=1e-3
+            ),
+        )
+    ),
     "mpnet": Case(classifier("MPNet", networks.mpnet)),
     "roberta": Case(classifier("Roberta")),
     "xlm-roberta": Case(classifier("XLMRoberta", networks.xlm_roberta)),
