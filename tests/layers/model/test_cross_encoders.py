@@ -39,8 +39,8 @@ from tests.layers.model.references import RERANKERS
 NAMES = sorted(path.stem for path in RERANKERS.glob("*.json"))
 FAMILIES = ["bert", "camembert", "distilbert", "electra", "modernbert", "mpnet", "roberta", "xlm-roberta"]
 TANGENT = OWN_ACTIVATIONS["tanh"]
-LARGEST_DIFFERENCE = 5e-6
-"""Of a score before any activation. These scores are between -2.3 and 2; the largest difference that was found is 2.1e-6."""
+LARGEST_DIFFERENCE = 1e-5
+"""Of a score before any activation. These scores are between -4.5 and 4.6; the largest difference that was found is 4.6e-6."""
 
 
 @pytest.fixture(scope="session")
@@ -95,7 +95,7 @@ def test_the_references_have_every_family_and_every_activation() -> None:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_an_int8_cross_encoder_is_portable_and_the_same_bytes_twice(name: str, folder: Path) -> None:
-    """Tiny random models lose more than trained ones: their scores are between -2.3 and 2."""
+    """Tiny random models lose more than trained ones: their scores are between -4.5 and 4.6."""
     first = built(name, folder, "int8")
     source = Source(folder / "sources" / name, name, "1")
     manifest = build(Order(source, folder / f"{name}-again", "int8", (0, -1), threads=2, passages=20), lambda _: None)
@@ -104,7 +104,7 @@ def test_an_int8_cross_encoder_is_portable_and_the_same_bytes_twice(name: str, f
     assert (manifest.portable, manifest.dimension, manifest.ranges) == (True, 1, {})
     assert manifest.fidelity.keys() >= {"correlation", "rank_correlation", "top_10_agreement", "maximum_difference", "bounds"}
     for row in references.load(name, RERANKERS)["rows"]:
-        assert scores(first, row, raw=True) == pytest.approx(row["raw"], abs=0.25)
+        assert scores(first, row, raw=True) == pytest.approx(row["raw"], abs=0.3)
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int4"])
