@@ -81,8 +81,11 @@ class Classifier:
 POOLINGS = ("cls", "mean")
 """The values of classifier_pooling, the default first."""
 ROBERTA = Classifier("classifier.dense", "classifier.out_proj")
+BERT = Classifier("pooler.dense", "classifier")
 CLASSIFIERS: Mapping[str, Classifier] = {
-    "bert": Classifier("pooler.dense", "classifier"),
+    "bert": BERT,
+    "gte": BERT,
+    "new": BERT,
     "roberta": ROBERTA,
     "xlm-roberta": ROBERTA,
     "camembert": ROBERTA,

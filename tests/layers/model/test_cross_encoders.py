@@ -37,7 +37,7 @@ from tests.layers.model import references
 from tests.layers.model.references import RERANKERS
 
 NAMES = sorted(path.stem for path in RERANKERS.glob("*.json"))
-FAMILIES = ["bert", "camembert", "distilbert", "electra", "modernbert", "mpnet", "roberta", "xlm-roberta"]
+FAMILIES = ["bert", "camembert", "distilbert", "electra", "gte", "modernbert", "mpnet", "new", "roberta", "xlm-roberta"]
 TANGENT = OWN_ACTIVATIONS["tanh"]
 LARGEST_DIFFERENCE = 1e-5
 """Of a score before any activation. These scores are between -4.5 and 4.6; the largest difference that was found is 4.6e-6."""
@@ -235,7 +235,14 @@ def test_the_readme_has_the_bounds_of_scores_and_every_family() -> None:
     measured = {name: traits.scores for name, traits in PRECISIONS.items() if name != EXACT}
     assert [name for name, (scores, ranks) in measured.items() if f"{name} {scores} and {ranks}" not in words] == []
     names = {"bert": "BERT", "distilbert": "DistilBERT", "mpnet": "MPNet", "roberta": "RoBERTa"}
-    names |= {"xlm-roberta": "XLM-RoBERTa", "camembert": "CamemBERT", "electra": "ELECTRA", "modernbert": "ModernBERT"}
+    names |= {
+        "xlm-roberta": "XLM-RoBERTa",
+        "camembert": "CamemBERT",
+        "electra": "ELECTRA",
+        "modernbert": "ModernBERT",
+        "gte": "GTE",
+        "new": "GTE",
+    }
     assert all(re.search(rf"\b{names[family]}\b", section) for family in CLASSIFIERS)
 
 
