@@ -70,21 +70,6 @@ class ModelPlace:
     sha256: str
     tmp: Path
 
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str], name: str, directory: str) -> Self:
-        """Read the settings of one model. `directory` is its folder if they name none.
-
-        Raises:
-            Backend: as Settings.from_environment.
-        """
-        return cls(
-            name,
-            directory=Path(environment.get(f"{name}_DIR", "").strip() or directory),
-            uri=_matching(environment, f"{name}_URI", BUCKET_AND_PREFIX, "s3://bucket/prefix"),
-            sha256=_matching(environment, f"{name}_SHA256", SHA256, "64 hexadecimal digits"),
-            tmp=Path(environment.get("MODEL_TMP", "/tmp/model")),  # noqa: S108 - Lambda's only folder that can be written
-        )
-
 
 MODEL_FOLDER, RERANKER_FOLDER = "/opt/model", "/opt/reranker"
 """The folders of the model's layer."""
@@ -116,7 +101,7 @@ class Settings:
             Backend: a variable has a value that cannot be used; the sentence names both.
         """
         return cls(
-            model=ModelPlace.from_environment(environment, "MODEL", MODEL_FOLDER),
+            model=_model(environment),
             reranker=_reranker(environment),
             auto_truncate=_boolean(environment, "AUTO_TRUNCATE", default=True),
             max_client_batch_size=_positive(environment, "MAX_CLIENT_BATCH_SIZE", default=2048),
@@ -133,11 +118,32 @@ class Settings:
         return self.auto_truncate if wanted is None else wanted
 
 
+def _model(environment: Mapping[str, str]) -> ModelPlace:
+    """Return the place of the model that embeds."""
+    return ModelPlace(
+        "MODEL",
+        directory=Path(environment.get("MODEL_DIR", MODEL_FOLDER)),
+        uri=_matching(environment, "MODEL_URI", BUCKET_AND_PREFIX, "s3://bucket/prefix"),
+        sha256=_matching(environment, "MODEL_SHA256", SHA256, "64 hexadecimal digits"),
+        tmp=_model_tmp(environment),
+    )
+
+
 def _reranker(environment: Mapping[str, str]) -> ModelPlace | None:
     """Return the place of the reranker: the one that is named, or the layer's, if there is one."""
-    place = ModelPlace.from_environment(environment, "RERANKER", RERANKER_FOLDER)
-    named = place.uri or environment.get("RERANKER_DIR", "").strip()
-    return place if named or place.directory.exists() else None
+    named = environment.get("RERANKER_DIR", "").strip()
+    place = ModelPlace(
+        "RERANKER",
+        directory=Path(named or RERANKER_FOLDER),
+        uri=_matching(environment, "RERANKER_URI", BUCKET_AND_PREFIX, "s3://bucket/prefix"),
+        sha256=_matching(environment, "RERANKER_SHA256", SHA256, "64 hexadecimal digits"),
+        tmp=_model_tmp(environment),
+    )
+    return place if named or place.uri or place.directory.exists() else None
+
+
+def _model_tmp(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get("MODEL_TMP", "/tmp/model"))  # noqa: S108 - Lambda's only folder that can be written
 
 
 @dataclass(frozen=True, slots=True)
