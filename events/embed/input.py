@@ -1,4 +1,4 @@
-"""The input of `make embed`: a file of records, a document, or a folder of both.
+"""The input of `make embed`: a file of records, a document, or a folder or a prefix of both.
 
 Files have one order, and a place in the input is one number: the number of the file, and the offset in it. So a run resumes within
 a folder as it does within a file.
@@ -6,83 +6,55 @@ a folder as it does within a file.
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, islice
 from pathlib import Path
 
+from events.embed.input_files import S3, InputFile, LocalFile, list_folder, list_prefix
 from events.embed.output import OUTPUTS
-from events.embed.progress import Refused, fingerprint
+from events.embed.progress import Refused
 from handler.errors import Validation, shown
 from handler.records import Failure
 from handler.sources.documents import find_document_kind, read_document
 from handler.sources.files import CONVERSIONS, FileRecord, find_file_kind, read_file
 
-READ_BYTES = 1024 * 1024
 FILE_PLACES = 1 << 44
 """The places of one file: more than any file has bytes. A place in the first file is its offset."""
 
 
-class FileContent:
-    """The bytes of a file."""
-
-    def __init__(self, path: Path, name: str = "") -> None:
-        """Read `path`. Without a name, it has that of the file."""
-        self._path = path
-        self.name = name or path.name
-        self.offset = 0
-        """The offset up to which the file was read."""
-
-    def read(self, offset: int) -> Iterator[bytes]:
-        """Yield the bytes from `offset` on."""
-        with self._path.open("rb") as file:
-            file.seek(offset)
-            while part := file.read(READ_BYTES):
-                self.offset = file.tell()
-                yield part
-
-
-@dataclass(frozen=True, slots=True)
-class InputFile:
-    """A file of the input: its path, the name that its records have in their ids, and its size in bytes."""
-
-    path: Path
-    name: str
-    size: int
-
-
 class Input:
-    """The records of a file or of all files in a folder. Files of unknown kinds in a folder are counted as `skipped`."""
+    """The records of a file, or of all files in a folder or under a prefix. In these, files of unknown kinds are `skipped`."""
 
-    def __init__(self, source: Path, text_field: str, *, is_text_document: bool) -> None:
+    def __init__(self, source: str, text_field: str, *, is_text_document: bool) -> None:
         """Find the files. `is_text_document` says whether a text file, given by itself, is one document; in a folder it always is.
 
         Raises:
             Refused: there is no such file or folder, or nothing in it can be embedded.
             Validation: the file is of an unknown kind.
         """
-        self._source = source
+        path = Path(source)
         self._text_field = text_field
-        self._is_text_document = is_text_document or source.is_dir()
-        if source.is_dir():
-            found = [InputFile(path, path.relative_to(source).as_posix(), path.stat().st_size) for path in _list(source)]
+        self._is_folder = source.startswith(S3) or path.is_dir()
+        self._is_text_document = is_text_document or self._is_folder
+        if self._is_folder:
+            found = list_prefix(source) if source.startswith(S3) else list_folder(path)
             self.files: Sequence[InputFile] = [file for file in found if self._is_known(file.name)]
             self.skipped = len(found) - len(self.files)
             if not self.files:
                 msg = f"IN has no file that can be embedded. Given: {source}"
                 raise Refused(msg)
         else:
-            self.files, self.skipped = [InputFile(source, source.name, source.stat().st_size)], 0
-            if not self._document_kind(source.name):
-                find_file_kind(source.name)
-        self._content = FileContent(self.files[0].path)
+            self.files, self.skipped = [LocalFile(path, path.name, path.stat().st_size)], 0
+            if not self._document_kind(path.name):
+                find_file_kind(path.name)
+        self._content = self.files[0].open()
         self._bytes_before = [0, *accumulate(file.size for file in self.files)]
 
     @property
     def fingerprint(self) -> str:
         """A digest that another input does not have."""
-        if not self._source.is_dir():
-            return fingerprint(self._source)
-        digests = (f"{file.name}\0{fingerprint(file.path)}\n" for file in self.files)
+        if not self._is_folder:
+            return self.files[0].fingerprint
+        digests = (f"{file.name}\0{file.fingerprint}\n" for file in self.files)
         return hashlib.sha256("".join(digests).encode("utf-8", "surrogateescape")).hexdigest()
 
     def pieces(self, place: int) -> Iterator[FileRecord]:
@@ -127,7 +99,7 @@ class Input:
             return False
 
     def _read(self, file: InputFile, offset: int) -> Iterator[FileRecord]:
-        self._content = FileContent(file.path, file.name)
+        self._content = file.open()
         kind = self._document_kind(file.name)
         if not kind and _ending(file.name) not in CONVERSIONS:
             yield from read_file(self._content, find_file_kind(file.name), self._text_field, offset)
@@ -144,17 +116,11 @@ class Input:
             return Failure(name, str(error), "Validation", transient=False)
 
 
-def _list(folder: Path) -> list[Path]:
-    """Return all files in a folder and in the folders in it, without those whose names begin with a dot."""
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts))
-
-
 def _ending(name: str) -> str:
     return name.lower().removesuffix(".gz").rpartition(".")[2]
 
 
-def check_paths(source: Path, out: Path) -> None:
+def check_paths(source: str, out: Path) -> None:
     """Check that the input can be read and the output written.
 
     Raises:
@@ -163,16 +129,19 @@ def check_paths(source: Path, out: Path) -> None:
     if out.suffix not in OUTPUTS:
         msg = f"OUT must end in .jsonl or .parquet. Given: {out}"
         raise Refused(msg)
-    if not source.is_file() and not source.is_dir():
-        msg = f"IN must be a file or a folder. Given: {source}, which is not there"
+    path = Path(source)
+    if not (source.startswith(S3) or path.is_file() or path.is_dir()):
+        msg = f"IN must be a file, a folder or s3://BUCKET/PREFIX. Given: {source}, which is not there"
         raise Refused(msg)
     if not out.parent.is_dir():
         msg = f"OUT must be in a folder that is there. Given: {out}"
         raise Refused(msg)
-    if out.resolve() == source.resolve():
+    if source.startswith(S3):
+        return
+    if out.resolve() == path.resolve():
         msg = f"OUT must be another file than IN. Given: {out}"
         raise Refused(msg)
-    if source.resolve() in out.resolve().parents:
+    if path.resolve() in out.resolve().parents:
         msg = f"OUT must be outside of the folder IN, or it would be read again. Given: {out}"
         raise Refused(msg)
 

@@ -55,7 +55,7 @@ class Job:
 
     def __init__(
         self,
-        source: Path,
+        source: Path | str,
         out: Path,
         text_field: str,
         service: Service,
@@ -70,8 +70,8 @@ class Job:
             Refused: the input cannot be read or the output cannot be written.
             EmbeddingError: the input is of an unknown kind, or there is no model.
         """
-        check_paths(source, out)
-        self._input = Input(source, text_field, is_text_document=chunking.tokens > 0)
+        check_paths(str(source), out)
+        self._input = Input(str(source), text_field, is_text_document=chunking.tokens > 0)
         self._text_field = text_field
         self._chunking = chunking
         self._service = service

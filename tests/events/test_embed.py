@@ -13,11 +13,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from events.aws import LocalAWS
 from events.embed.job import Job
 from events.embed.progress import Refused
 from handler.chunking import Chunking
@@ -90,7 +92,7 @@ def test_a_csv_with_another_text_column_and_an_empty_file_are_embedded(tmp_path:
 
 
 REFUSED = [
-    ("gone.jsonl", "out.parquet", "IN must be a file or a folder. Given: gone.jsonl, which is not there"),
+    ("gone.jsonl", "out.parquet", "IN must be a file, a folder or s3://BUCKET/PREFIX. Given: gone.jsonl, which is not there"),
     (".", "out.parquet", "OUT must be outside of the folder IN, or it would be read again. Given: out.parquet"),
     ("in.jsonl", "out.csv", "OUT must end in .jsonl or .parquet. Given: out.csv"),
     ("in.jsonl", "no/out.jsonl", "OUT must be in a folder that is there. Given: no/out.jsonl"),
@@ -368,6 +370,27 @@ def test_a_text_file_by_itself_is_one_document_if_texts_are_split(tmp_path: Path
     out = tmp_path / "out.jsonl"
     assert embed(folder_of_documents(tmp_path / "docs") / "c.txt", out, **settings).returncode == 0
     assert [row["id"] for row in rows(out)] == ids
+
+
+def test_a_prefix_of_s3_is_embedded_like_a_folder(tmp_path: Path, aws: LocalAWS) -> None:
+    """The ids are the keys, as in the pipeline. An object that changes while it is read is refused by name."""
+    source, bucket = folder_of_documents(tmp_path / "docs"), f"documents-{uuid4().hex}"
+    client = aws.client("s3")
+    client.create_bucket(Bucket=bucket)
+    for path in source.rglob("*.*"):
+        if path.is_file():
+            client.put_object(Bucket=bucket, Key=f"docs/{path.relative_to(source)}", Body=path.read_bytes())
+    client.put_object(Bucket=bucket, Key="other.md", Body=b"Not under the prefix.")
+    local, stored = tmp_path / "local.jsonl", tmp_path / "stored.jsonl"
+    assert Job(source, local, "inputs", FakeService(), chunking=Chunking(32)).run()
+    assert Job(f"s3://{bucket}/docs/", stored, "inputs", FakeService(), chunking=Chunking(32)).run()
+    assert [row["id"].removeprefix("docs/") for row in rows(stored)] == [row["id"] for row in rows(local)]
+    job = Job(f"s3://{bucket}/other.md", tmp_path / "changed.jsonl", "inputs", FakeService())
+    client.put_object(Bucket=bucket, Key="other.md", Body=b"Changed.")
+    with pytest.raises(Refused, match=rf"^s3://{bucket}/other\.md was changed or deleted since the command began$"):
+        job.run()
+    with pytest.raises(Refused, match=r"^S3 does not list s3://missing-bucket/docs: NoSuchBucket$"):
+        Job("s3://missing-bucket/docs", stored, "inputs", FakeService())
 
 
 def test_a_folder_without_a_file_to_embed_is_refused(tmp_path: Path) -> None:
