@@ -205,7 +205,7 @@ class _Splitter:
         It ends between two whole characters if any such place after `covered` fits.
         """
         for start, may_end in ((begin, is_between_characters), (covered, is_between_characters), (covered, lambda *_: True)):
-            reach = self._next_character(min(self._tokens.reach(start, self._room), self._end))
+            reach = min(self._next_character(self._tokens.reach(start, self._room)), self._next_word(covered))
             for end in range(reach, covered, -1):
                 if may_end(self._text, end) and self._count(start, end) <= self._limit:
                     return start, end
