@@ -19,6 +19,7 @@ Law: pure functions of a text; knows tokens by their places and numbers only.
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from handler.text_borders import find_paragraphs, find_sentences, find_words, is_between_characters
 
@@ -76,8 +77,7 @@ class ChunkOptions:
 NO_CHUNK_OPTIONS = ChunkOptions()
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """A part of a text: its characters from `start` to before `end`."""
 
     start: int
