@@ -21,6 +21,7 @@ class Effort:
     searched: int
     searches: int
     questions: int
+    families: int
 
 
 FULL = Effort(
@@ -36,6 +37,7 @@ FULL = Effort(
     searched=1_000_000,
     searches=5,
     questions=1000,
+    families=100,
 )
 """A full run: about seven minutes on two cores, and one more if `precisions` must build its models first."""
 
@@ -52,5 +54,6 @@ QUICK = Effort(
     searched=20_000,
     searches=1,
     questions=6,
+    families=2,
 )
 """A quick run: about twenty seconds on two cores."""

@@ -1,7 +1,12 @@
 """Measure the families that are written from their weights: how close they are to the official library, and how fast.
 
-Closeness is that of the tiny random models of tests/layers/model/references. Speed is that of a real model's shape with random weights,
-against the same network in ONNX's own operators, quantized by ONNX Runtime's own tool (quantize_dynamic, per channel).
+Closeness is that of the tiny random models of tests/layers/model/references. Speed is that of a real model's shape with random
+weights, against the family's own ONNX file, quantized by ONNX Runtime's own tool (quantize_dynamic, per channel). Torch makes that
+file in the environment that own_files.py describes:
+
+    python -m tests.layers.model.oracle.own_files build/families
+
+A family without a file there is compared with our float32 graph, quantized in the same way.
 """
 
 import json
@@ -17,6 +22,7 @@ from typing import Any
 import numpy as np
 import onnx
 import onnxruntime
+from numpy.typing import NDArray
 
 from handler.embedding.manifest import GRAPH, WEIGHTS
 from handler.service import Options
@@ -34,17 +40,21 @@ from tests.layers.model import references
 from tests.layers.runtime.operators import Operators
 
 from .effort import Effort
-from .rounds import Timings, burst, interleaved
+from .rounds import burst, interleaved
 from .stock import int8
-from .tables import Table
+from .tables import Cell, Table
 
 LENGTHS = (32, 128, 512)
 LAYERS = 6
-"""The number of layers that are timed: a whole pattern of windows of each family. Time grows with layers in all contenders alike."""
+"""The number of layers that are timed: a whole pattern of windows of each family. Both contenders have as many."""
 VOCABULARY = 4_096
 """The number of tokens that are timed. A token's row is found in the same time in a table of any size."""
 CALIBRATION = 2
 """The number of random texts that int8 is fitted to. It changes no time."""
+OWN = Path("build", "families")
+"""The folder of the families' own ONNX files."""
+OWN_FILE, PLAIN = "own ONNX file", "our float32 graph"
+"""What a family is compared with, quantized by ONNX Runtime's own tool."""
 SEED = 21
 SPREAD = 0.02
 """The `initializer_range` of most families."""
@@ -77,18 +87,25 @@ FAMILIES = (
 
 def tables(effort: Effort) -> Iterator[Table]:
     """Make one row for each family."""
-    rows = [(family.name, family.models, *_closeness(family), _megabytes(family), *_speeds(family, effort)) for family in FAMILIES]
+    rows = [_row(family, effort) for family in FAMILIES[: effort.families]]
     yield Table(
         "Families written from their weights",
         [
             "closeness: cosines of tiny random models to the official library; they lose more as int8 than trained models do;",
-            f"speed: 1 thread, {LAYERS} layers of the first model's shape with random weights, against quantize_dynamic per channel of",
-            "the same network in ONNX's operators",
+            f"speed: 1 thread, CPU time, {LAYERS} layers of the first model's shape with random weights,",
+            f"against quantize_dynamic per channel of the family's {OWN_FILE}, or else of {PLAIN};",
+            f"files that are missing in {OWN} are made by `python -m tests.layers.model.oracle.own_files {OWN}` where torch is",
         ],
-        {"family": "s", "models": "s", "fp32 minimum": ".6f", "int8 mean": ".4f", "int8 minimum": ".4f", "MB": ".0f"}
-        | {f"speed at {length}": ".2f" for length in LENGTHS},
+        {"family": "s", "fp32 minimum": ".6f", "int8 mean": ".4f", "int8 minimum": ".4f", "MB": ".0f"}
+        | {f"speed at {length}": ".2f" for length in LENGTHS}
+        | {"against int8 of": "s", "models": "s"},
         rows,
     )
+
+
+def _row(family: Family, effort: Effort) -> tuple[Cell, ...]:
+    baseline = OWN_FILE if _own(family).exists() else PLAIN
+    return (family.name, *_closeness(family), _megabytes(family), *_speeds(family, effort), baseline, family.models)
 
 
 # --- Closeness --------------------------------------------------------------------------------------------
@@ -130,27 +147,36 @@ def _megabytes(family: Family) -> float:
     return sum(np.prod(shape) * (1 if len(shape) > 1 else 4) for shape in _shape(family).tensors().values()) / 1e6
 
 
+def _own(family: Family) -> Path:
+    return OWN / f"{family.config}.onnx"
+
+
 def _speeds(family: Family, effort: Effort) -> Iterator[float]:
-    """Yield how many times as fast as stock int8 our int8 is, at each length."""
+    """Yield how many times as fast as the baseline our int8 is, at each length."""
     whole = _shape(family)
     shape = replace(whole, spans=whole.spans[:LAYERS], vocabulary=VOCABULARY)
-    for timings in _timings(shape, effort):
-        yield timings.ratio("stock int8", "ours int8")
-
-
-def _timings(shape: Shape, effort: Effort) -> Iterator[Timings]:
     weights = dict(_weights(shape))
     with tempfile.TemporaryDirectory() as scratch:
-        texts = {length: np.random.default_rng(length).integers(0, VOCABULARY, (1, length), np.int64) for length in LENGTHS}
+        texts = [np.random.default_rng(length).integers(0, VOCABULARY, (1, length), np.int64) for length in LENGTHS]
         write = partial(_graph, shape, weights)
-        fitted = largest_activations(write, [texts[128][0]] * CALIBRATION)
-        sessions = {
-            "ours int8": Operators(kernels=os.environ.get("KERNELS", "")).session(_written(write(Int8(fitted)), scratch, "ours")),
-            "stock int8": _stock(_written(write(Float32()), scratch, "plain")),
-        }
-        for ids in texts.values():
-            runs = {name: partial(session.run, ["states"], {"input_ids": ids}) for name, session in sessions.items()}
-            yield interleaved({name: burst(run, effort.burst, time.thread_time) for name, run in runs.items()}, effort.row)
+        fitted = largest_activations(write, [texts[1][0]] * CALIBRATION)
+        ours = Operators(kernels=os.environ.get("KERNELS", "")).session(_written(write(Int8(fitted)), scratch, "ours"))
+        stock = _stock(_own(family) if _own(family).exists() else _written(write(Float32()), scratch, "plain"))
+        for ids in texts:
+            runs = {"ours": partial(ours.run, None, {"input_ids": ids}), "stock": partial(stock.run, None, _inputs(stock, ids))}
+            turns = {name: burst(run, effort.burst, time.thread_time) for name, run in runs.items()}
+            yield interleaved(turns, effort.row).ratio("stock", "ours")
+
+
+def _inputs(session: onnxruntime.InferenceSession, ids: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    """Return the inputs of a file for one text: its token ids, and what exporters add to them."""
+    known = {
+        "input_ids": ids,
+        "attention_mask": np.ones_like(ids),
+        "token_type_ids": np.zeros_like(ids),
+        "position_ids": np.arange(ids.shape[1])[np.newaxis],
+    }
+    return {each.name: known[each.name] for each in session.get_inputs()}
 
 
 def _weights(shape: Shape) -> Iterator[tuple[str, Array]]:

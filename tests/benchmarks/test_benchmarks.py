@@ -29,6 +29,10 @@ TABLES = {
     "Encoder, all threads: texts a second": ["ours int8", "stock int8", "ours fp32", "speed / stock", "speed / fp32"],
     "One text on all cores: milliseconds a text": ["1 thread", "all threads", "speed / 1 thread", "bound", "share"],
     "Precisions of the default model": ["MB", "texts/s", "speed / int8", "speed / untreated", "mean", "minimum"],
+    "Families written from their weights": [
+        *("fp32 minimum", "int8 mean", "int8 minimum", "MB"),
+        *("speed at 32", "speed at 128", "speed at 512"),
+    ],
     "Small vectors: bytes and recall": ["dimensions", "bytes", "smaller", "recall", "rescored"],
     "Small vectors: recall by dimensions": ["float32", "int8", "int8 rescored", "binary", "binary rescored"],
     "Mixed corpus: texts a second": ["texts/s", "speed / stock", "speed / 1 thread"],
@@ -60,6 +64,7 @@ ROWS = {
     "Encoder, all threads: texts a second": {8, 32, 128, 256, 512},
     "Pipeline: texts a second": {"encoder", "pipeline"},
     "Precisions of the default model": {"int8, untreated", "int8", "int4", "fp16", "fp32"},
+    "Families written from their weights": {"BERT", "RoBERTa, XLM-RoBERTa"},
     "Growth by length: milliseconds a text": {8, 16, 32, 64, 128, 256, 512},
     "Growth by batch: milliseconds a batch": {1, 2, 4, 8, 16, 32, 64, 128, 256, 512},
     "Growth by model: milliseconds a layer": {"MiniLM", "BERT base", "gte-large"},

@@ -54,7 +54,7 @@ def with_constants_in_files(folder: Path) -> None:
 
 def write_onnx(network: torch.nn.Module, path: Path, names: list[str], output: str, opset: int) -> None:
     """Write a network with these inputs and one output. Batch and length have no fixed size."""
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     example = torch.ones((1, 5), dtype=torch.int64)
     example = tuple(torch.arange(5)[None] if name == "position_ids" else example for name in names)
     free = {name: {0: "batch", 1: "tokens"} for name in [*names, output]}
@@ -70,3 +70,22 @@ def write_onnx(network: torch.nn.Module, path: Path, names: list[str], output: s
         dynamo=False,
     )
     path.write_bytes(content.getvalue())
+
+
+def write_dynamo(network: torch.nn.Module, path: Path, names: list[str], output: str, opset: int) -> None:
+    """Write the same with torch's newer exporter, which needs the package onnxscript."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    place = torch.arange(5)[None].repeat(2, 1)
+    example = tuple(place if name == "position_ids" else torch.ones_like(place) for name in names)
+    free = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+    torch.onnx.export(
+        network.eval(),
+        example,
+        path,
+        input_names=names,
+        output_names=[output],
+        dynamic_shapes=(tuple(free for _ in names),),
+        opset_version=opset,
+        dynamo=True,
+        external_data=False,
+    )
