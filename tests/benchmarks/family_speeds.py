@@ -1,7 +1,6 @@
-"""Measure the families that are written from their weights: how close they are to the official library, and how fast.
+"""Measure the speed of each family at a real model's shape with random weights.
 
-Closeness is that of the tiny random models of tests/layers/model/references. Speed is that of a real model's shape with random weights,
-against the same network in ONNX's own operators, quantized by ONNX Runtime's own tool (quantize_dynamic, per channel).
+The baseline is the same network in ONNX's own operators, quantized by ONNX Runtime's own tool (quantize_dynamic, per channel).
 """
 
 import json
@@ -19,17 +18,13 @@ import onnx
 import onnxruntime
 
 from handler.embedding.manifest import GRAPH, WEIGHTS
-from handler.service import Options
 from layers.model.architectures import Shape
-from layers.model.builder import Order, build
 from layers.model.calibration import largest_activations
 from layers.model.configuration import Configuration
 from layers.model.encoder import Encoder
 from layers.model.graph import Graph
 from layers.model.int8 import Int8
 from layers.model.precision import Array, Float32, Precision
-from layers.model.sources import Source
-from tests.conftest import serve
 from tests.layers.model import references
 from tests.layers.runtime.operators import Operators
 
@@ -52,67 +47,40 @@ SPREAD = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A family: its name, models that people use, its config.json in used_models.json, and its tiny models in references."""
+    """A family: its name, models that people use, and its config.json in used_models.json."""
 
     name: str
     models: str
     config: str
-    tiny: tuple[str, ...]
 
 
 FAMILIES = (
-    Family("BERT", "all-MiniLM, bge, gte, e5, mxbai", "bert", ("bert", "activation-relu")),
-    Family("RoBERTa, XLM-RoBERTa", "multilingual-e5, bge-m3", "xlm-roberta", ("roberta", "xlm-roberta", "camembert")),
-    Family("MPNet", "all-mpnet-base-v2", "mpnet", ("mpnet", "mpnet-far")),
-    Family("NomicBERT", "nomic-embed-text v1, v1.5", "nomic_bert", ("nomic", "nomic-own-code")),
-    Family("Qwen 3", "Qwen3-Embedding-0.6B", "qwen3", ("qwen3", "qwen3-sliding")),
-    Family("ModernBERT", "gte-modernbert-base", "modernbert", ("modernbert", "modernbert-biases")),
-    Family("GTE", "gte-base-en-v1.5, gte-multilingual-base", "new", ("gte", "gte-new", "gte-separate")),
-    Family("Gemma 3", "embeddinggemma-300m", "gemma3_text", ("gemma3", "gemma3-causal")),
-    Family("JinaBERT v2", "jina-embeddings-v2-base-en", "jina-bert", ("jina", "jina-code")),
-    Family("EuroBERT", "EuroBERT-210m", "eurobert", ("eurobert", "eurobert-biases")),
+    Family("BERT", "all-MiniLM, bge, gte, e5, mxbai", "bert"),
+    Family("RoBERTa, XLM-RoBERTa", "multilingual-e5, bge-m3", "xlm-roberta"),
+    Family("MPNet", "all-mpnet-base-v2", "mpnet"),
+    Family("NomicBERT", "nomic-embed-text v1, v1.5", "nomic_bert"),
+    Family("Qwen 3", "Qwen3-Embedding-0.6B", "qwen3"),
+    Family("ModernBERT", "gte-modernbert-base", "modernbert"),
+    Family("GTE", "gte-base-en-v1.5, gte-multilingual-base", "new"),
+    Family("Gemma 3", "embeddinggemma-300m", "gemma3_text"),
+    Family("JinaBERT v2", "jina-embeddings-v2-base-en", "jina-bert"),
+    Family("EuroBERT", "EuroBERT-210m", "eurobert"),
 )
 """The rows of the table. Families that differ from a row in names alone are left out."""
 
 
 def tables(effort: Effort) -> Iterator[Table]:
     """Make one row for each family."""
-    rows = [(family.name, family.models, *_closeness(family), _megabytes(family), *_speeds(family, effort)) for family in FAMILIES]
+    rows = [(family.name, family.models, _megabytes(family), *_speeds(family, effort)) for family in FAMILIES]
     yield Table(
-        "Families written from their weights",
+        "Families: speed at a real model's shape",
         [
-            "closeness: cosines of tiny random models to the official library; they lose more as int8 than trained models do;",
-            f"speed: 1 thread, {LAYERS} layers of the first model's shape with random weights, against quantize_dynamic per channel of",
-            "the same network in ONNX's operators",
+            f"1 thread, {LAYERS} layers of the first model's shape with random weights, against quantize_dynamic per channel of the same",
+            "network in ONNX's operators; MB: the whole model as int8",
         ],
-        {"family": "s", "models": "s", "fp32 minimum": ".6f", "int8 mean": ".4f", "int8 minimum": ".4f", "MB": ".0f"}
-        | {f"speed at {length}": ".2f" for length in LENGTHS},
+        {"family": "s", "models": "s", "MB": ".0f"} | {f"speed at {length}": ".2f" for length in LENGTHS},
         rows,
     )
-
-
-# --- Closeness --------------------------------------------------------------------------------------------
-
-
-def _closeness(family: Family) -> tuple[float, float, float]:
-    """Return the smallest cosine of float32, and the mean and the smallest one of int8."""
-    exact, quantized = ([cosine for name in family.tiny for cosine in _cosines(name, kind)] for kind in ("fp32", "int8"))
-    return min(exact), float(np.mean(quantized)), min(quantized)
-
-
-def _cosines(name: str, precision: str) -> Iterator[float]:
-    """Yield the cosine of each vector of a tiny model to that of the official library."""
-    with tempfile.TemporaryDirectory() as scratch:
-        source, out = Source(references.write(name, Path(scratch, "source")), name, "random"), Path(scratch, "model")
-        build(Order(source, out, precision, (0, 0), threads=1, passages=20), lambda _: None)
-        service = serve(out, THREADS="1", KERNELS=os.environ.get("KERNELS", ""))
-        for row in references.load(name)["rows"]:
-            options = Options(prompt_name=row["prompt_name"], truncation_direction=row["side"])
-            ours, theirs = service.embed([row["text"]], options).vectors[0].astype(np.float64), np.array(row["vector"])
-            yield float(ours @ theirs / (np.linalg.norm(ours) * np.linalg.norm(theirs)))
-
-
-# --- Speed ------------------------------------------------------------------------------------------------
 
 
 @cache
