@@ -53,20 +53,28 @@ AUTH ?= $(if $(API_KEYS)$(API_KEYS_SECRET),keys,none)
 MODEL_HERE := $(if $(MODEL_URI),,$(MODEL_DIR)/manifest.json)
 MODEL_TMP  ?= build/fetched
 
-export MODEL_DIR MODEL_URI MODEL_TMP AUTH
+# A second model, for /rerank. `make build` copies its folder into the model's layer.
+RERANKER_HERE := $(if $(RERANKER_URI),,$(if $(RERANKER_DIR),$(RERANKER_DIR)/manifest.json))
+
+export MODEL_DIR MODEL_URI MODEL_TMP RERANKER_DIR RERANKER_URI AUTH
 
 .PHONY: run
-run: .venv/installed $(MODEL_HERE) ## Serve the API on 127.0.0.1 (PORT=8080, MODEL_DIR=build/model, MODEL_URI=s3://…, CACHE=dynamodb)
+run: .venv/installed $(MODEL_HERE) $(RERANKER_HERE) ## Serve the API on 127.0.0.1 (PORT=8080, MODEL_DIR=build/model, MODEL_URI=s3://…, RERANKER_DIR=folder, RERANKER_URI=s3://…, CACHE=dynamodb)
 	@$(PY) -m events.serve --port $(PORT) --cache $(CACHE) || [ $$? -eq 130 ]
 
 .PHONY: invoke
-invoke: .venv/installed build/sam/installed $(MODEL_HERE) ## Run one event in AWS's own emulator (EVENT=events/NAME.json)
+invoke: .venv/installed build/sam/installed $(MODEL_HERE) $(RERANKER_HERE) ## Run one event in AWS's own emulator (EVENT=events/NAME.json)
 	@$(PY) -m events.invoke $(EVENT)
 
 # OUT has a default for `make model`; here it counts only if it was given.
 .PHONY: embed
 embed: .venv/installed $(MODEL_DIR)/manifest.json ## Embed a file: IN=texts.jsonl, .csv or .txt, OUT=vectors.parquet or .jsonl (TEXT_FIELD=inputs, TYPE=float32, int8, uint8, binary or ubinary)
 	@$(if $(TYPE),OUTPUT_DTYPE=$(TYPE)) $(PY) -m events.embed "$(IN)" "$(if $(filter file,$(origin OUT)),,$(OUT))" || [ $$? -eq 130 ]
+
+# The shell takes the variables from the environment, so that a question may have any quotation marks.
+.PHONY: search
+search: .venv/installed $(MODEL_DIR)/manifest.json ## Search a file that `make embed` wrote: IN=vectors.parquet or .jsonl, Q="a question" (K=5, FILTER=field=value, FORMAT=text or json)
+	@$(PY) -m events.search "$$IN" "$$Q" --count "$$K" --filter "$$FILTER" --format "$$FORMAT"
 
 .PHONY: model
 model: .venv/installed ## Build a model (MODEL=name, folder or s3://…, OUT=folder, PRECISION=int8, int4, fp16 or fp32, ONNX=file of the model to use, POOLING, NORMALIZE, MAX_LENGTH, TASK, MATRYOSHKA=256,128, PUSH=s3://… to upload)
@@ -118,9 +126,9 @@ lint: .venv/installed ## Check style, types, and which module may import which
 	@.venv/bin/lint-imports --no-logo
 
 .PHONY: soak
-soak: .venv/installed build/model/manifest.json ## Run the long checks: 100,000 hostile requests, 36,000 long texts, 1,000 requests per fault, an object of 500 MB, 200 kills
-	@TRUNCATED_TEXTS=3000 CONCURRENT_EVENTS=20000 $(PY) -m pytest tests/handler/embedding/test_truncation.py \
-		tests/handler/embedding/test_tokenization.py tests/handler/test_gunzip.py tests/handler/test_several_at_once.py
+soak: .venv/installed build/model/manifest.json ## Run the long checks: 100,000 hostile requests, 36,000 long texts, 36,000 texts in chunks, 1,000 requests per fault, an object of 500 MB, 200 kills
+	@TRUNCATED_TEXTS=3000 SPLIT_TEXTS=2000 CONCURRENT_EVENTS=20000 $(PY) -m pytest tests/handler/embedding/test_truncation.py \
+		tests/handler/test_chunking.py tests/handler/embedding/test_tokenization.py tests/handler/test_gunzip.py tests/handler/test_several_at_once.py
 	@OBJECT_MB=500 $(PY) -m pytest -s tests/handler/sources/test_streaming.py tests/pipelines/test_memory.py
 	@HOSTILE_REQUESTS=100000 HOSTILE_RECORDS=5000 FAULT_REQUESTS=1000 KILL_RUNS=200 $(PY) -m pytest \
 		tests/contract/test_hostile_input.py tests/faults tests/pipelines/test_kills.py tests/pipelines/test_hostile_records.py
@@ -238,10 +246,11 @@ ARCH ?= $(if $(filter deploy,$(MAKECMDGOALS)),x86_64,$(HOST_ARCH))
 export ARCH
 
 .PHONY: build
-build: build/sam/installed $(MODEL_DIR)/manifest.json ## Build the functions and layers for Lambda (build/lambda/app; ARCH=x86_64 or arm64)
+build: build/sam/installed $(MODEL_DIR)/manifest.json $(RERANKER_HERE) ## Build the functions and layers for Lambda (build/lambda/app; ARCH=x86_64 or arm64, RERANKER_DIR=folder)
 	@$(SAM) build --parameter-overrides Architecture=$(ARCH)
 	@cd build/lambda/app && sha256=$$(sha256sum ModelLayer/model/manifest.json | cut -d ' ' -f 1) && \
-		sed -e "/MODEL_SHA256:/,/ModelSha256/s/''/'$$sha256'/" $(if $(KEEP_VERSIONS),-e 's/VersionDeletionPolicy: Delete/VersionDeletionPolicy: Retain/') \
+		dimension=$$(sed -n 's/^  "dimension": \([0-9]*\),$$/\1/p' ModelLayer/model/manifest.json) && \
+		sed -e "/MODEL_SHA256:/,/ModelSha256/s/''/'$$sha256'/" -e "/^ *Dimension:/,/SearchDimension/s/384/$$dimension/" $(if $(KEEP_VERSIONS),-e 's/VersionDeletionPolicy: Delete/VersionDeletionPolicy: Retain/') \
 			template.yaml >../pinned.yaml && mv ../pinned.yaml template.yaml
 
 .PHONY: release

@@ -15,11 +15,14 @@ invoke
     `python -m events.invoke events/NAME.json`: one event through the emulator.
 embed
     `python -m events.embed IN OUT`: a file of texts to a file of vectors, by the code of the pipeline function.
+search
+    `python -m events.search IN Q`: a question to a file of vectors, and the passages that answer it best.
 smoke, redrive
     `python -m events.smoke STACK` tries a deployed stack; `python -m events.redrive STACK` puts back its dead letters.
 aws, dynamodb
     AWS's APIs on this machine (moto), for `make run CACHE=dynamodb`, for events that name them, and for tests.
 
-Law: these modules call the handler as Lambda does, by its name and with an event, and import nothing else of it. There are two
-exceptions: embed has no event and uses the pipeline's own code, and invoke looks up the function of an event in handler/kinds.py.
+Law: these modules call the handler as Lambda does, by its name and with an event, and import nothing else of it. There are three
+exceptions: embed and search have no event and use the pipeline's own code and its service, and invoke looks up the function of an
+event in handler/kinds.py.
 """

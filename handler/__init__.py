@@ -9,12 +9,16 @@
     sinks/       where a pipeline writes vectors, and failures
     sources/     where records come from: one file for each event source
     pipeline/    read records, embed them, write the vectors, return what must be retried
+    search.py    asks an index of S3 Vectors; vector_index.py checks whether an index fits the model, for it and for the sink
     bedrock.py   the bodies of Amazon Bedrock, and in cohere.py those of Cohere, over HTTP and without it
+    reranking.py how well documents fit a query, by a reranker or by similarity.py, which compares vectors
     prompts.py   which of the model's prompts a kind of text has
     parsing.py   fields to texts and options
+    chunking.py  a long text to chunks that fit into the model; text_borders.py finds where paragraphs, sentences and words begin
     records.py   records, results and failures
     service.py   the interface between the above and the model; embedding_service.py and finishing.py implement it,
                  unloaded_service.py refuses requests if there is no model
+    reranker.py  a second model, which scores pairs of texts; lazy_reranker.py loads it at its first use
     model_store.py  the model's folder: the layer, or /tmp for a model in S3
     bucket.py    objects of S3, read in several parts at the same time
     gunzip.py    gzip in bounded memory

@@ -19,8 +19,8 @@ from handler.cache.memory import Memory
 from handler.cache.policy import Policy
 from handler.cache.table import NoTable, Table
 from handler.cache.vector_cache import MEMORY_ONLY, Remote, VectorCache
-from handler.config import CacheSettings, KeySettings, Settings, count_processes
-from handler.embedding.encoder import Encoder
+from handler.config import CacheSettings, KeySettings, ModelPlace, Settings, count_processes
+from handler.embedding import encoders
 from handler.embedding.paced_encoder import PacedEncoder
 from handler.embedding.tokenization import Tokenization
 from handler.embedding_service import EmbeddingService
@@ -28,7 +28,7 @@ from handler.errors import Backend
 from handler.keys import FixedKeys, Keys, SecretKeys, read_keys, read_secret
 from handler.kinds import Context, Event
 from handler.runtime_extension import Defer, RuntimeExtension
-from handler.service import Options, Service
+from handler.service import Options, Reranker, Service
 
 type Handler = Callable[[Event, Context], Any]
 """Takes an event and Lambda's context; returns the function's response."""
@@ -54,13 +54,7 @@ def load_service(environment: Mapping[str, str], defer: Defer | None = None) -> 
     """
 
     def load() -> Service:
-        try:
-            return _service(environment, defer)
-        except Backend as error:
-            incident = telemetry.new_incident()
-            telemetry.log("model_not_loaded", incident=incident, reason=str(error))
-            msg = f"The model cannot be served; the reason is in the log under {incident}"
-            raise Backend(msg) from None
+        return _or_incident(lambda: _service(environment, defer), "model")
 
     try:
         return load()
@@ -73,11 +67,29 @@ def load_service(environment: Mapping[str, str], defer: Defer | None = None) -> 
         return UnloadedService(error, load if environment.get("MODEL_URI") else None)
 
 
+def _or_incident[Loaded](load: Callable[[], Loaded], name: str) -> Loaded:
+    """Load a model. Log the reason if there is none, and raise a sentence without it.
+
+    Raises:
+        Backend: there is no usable model.
+    """
+    try:
+        return load()
+    except Backend as error:
+        incident = telemetry.new_incident()
+        telemetry.log(f"{name}_not_loaded", incident=incident, reason=str(error))
+        msg = f"The {name} cannot be served; the reason is in the log under {incident}"
+        raise Backend(msg) from None
+
+
 def _service(environment: Mapping[str, str], defer: Defer | None) -> Service:
     settings = Settings.from_environment(environment)
-    folder, manifest = model_store.open_model(settings)
+    folder, manifest = model_store.open_model(settings.model)
+    if manifest.activation:
+        msg = "MODEL_DIR or MODEL_URI names a cross-encoder, which gives no vectors: name it by RERANKER_DIR or RERANKER_URI"
+        raise Backend(msg)
     tokenization = Tokenization(folder, manifest.max_length)
-    encoder = Encoder(folder, manifest, settings.threads, settings.kernels)
+    encoder = encoders.load(folder, manifest, settings.threads, settings.kernels)
     telemetry.log(
         "model_loaded",
         processor=encoder.kernel_class,
@@ -94,11 +106,45 @@ def _service(environment: Mapping[str, str], defer: Defer | None) -> Service:
         Memory(settings.cache.memory_bytes),
         _remote(table, codec, settings, defer),
     )
-    service = EmbeddingService(settings, manifest, tokenization, PacedEncoder(encoder), cache)
+    service = EmbeddingService(settings, manifest, tokenization, PacedEncoder(encoder), cache, _reranker(settings, environment))
+    if settings.search_index_arn:
+        from handler.vector_index import find_model_fault  # noqa: PLC0415 - only a deployment with a search needs it
+
+        if fault := find_model_fault(manifest):
+            telemetry.log("search_refused", reason=fault)  # and so is each search; all other requests are served
     snapshot.after_restore(environment, random.seed)
     if snapshot.is_taken(environment):
         service.embed(["The first run sets up memory that belongs into the snapshot."], Options(use_cache=False))
     return service
+
+
+def _reranker(settings: Settings, environment: Mapping[str, str]) -> Reranker | None:
+    """Return the reranker that the settings name: it is loaded at its first use, or now if a snapshot is about to be taken.
+
+    Raises:
+        Backend: it cannot be loaded, and a snapshot is about to be taken of this environment.
+    """
+    place = settings.reranker
+    if place is None:
+        return None
+    from handler.lazy_reranker import LazyReranker  # noqa: PLC0415 - only if there is one
+
+    reranker = LazyReranker(lambda: _or_incident(lambda: _loaded_reranker(settings, place), "reranker"))
+    if snapshot.is_taken(environment):
+        reranker.score("The first run sets up memory", ["that belongs into the snapshot."], Options())
+    return reranker
+
+
+def _loaded_reranker(settings: Settings, place: ModelPlace) -> Reranker:
+    from handler.embedding.cross_encoder import CrossEncoder  # noqa: PLC0415 - at the first use
+    from handler.embedding.pairs import PairTokenization  # noqa: PLC0415 - as above
+    from handler.reranker import CrossEncoderReranker  # noqa: PLC0415 - as above
+
+    folder, manifest = model_store.open_model(place)
+    encoder = CrossEncoder(folder, manifest, settings.threads, settings.kernels)
+    tokenization = PairTokenization(Tokenization(folder, manifest.max_length))
+    telemetry.log("reranker_loaded", processor=encoder.kernel_class, kernels=encoder.kernels or None, threads=settings.threads)
+    return CrossEncoderReranker(settings, manifest, tokenization, encoder)
 
 
 def _key_secret(settings: CacheSettings, environment: Mapping[str, str]) -> str | None:

@@ -53,7 +53,7 @@ class Bucket:
         self._client = client
         self._name = name
         self._prefix = prefix
-        self._place = place
+        self.place = place
 
     @classmethod
     def at(cls, uri: str, place: str) -> Self:
@@ -125,7 +125,7 @@ class Bucket:
     def _refusal(self, name: str, error: Exception) -> Backend:
         code = error_name(error)
         reason = SENTENCE_ENDINGS.get(code) or f"cannot be read ({code})"
-        return Backend(f"The file {name} in {self._place} {reason}")
+        return Backend(f"The file {name} in {self.place} {reason}")
 
 
 SENTENCE_ENDINGS = {

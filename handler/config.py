@@ -21,6 +21,8 @@ KERNELS = ("avx512_vnni", "avx2", "i8mm", "dotprod")
 BUCKET_AND_PREFIX = r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/(?!\.)[\w.@=+-]+)+"
 """The addresses of models in S3. No part of a path starts with a dot, because it becomes the path of a folder."""
 SHA256 = r"[0-9a-f]{64}"
+INDEX_NAME = r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]"
+INDEX_ARN = rf"arn:aws[a-z-]*:s3vectors:[a-z0-9-]+:\d{{12}}:bucket/{INDEX_NAME}/index/{INDEX_NAME}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +56,48 @@ class CacheSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """One deployment's settings; handler/README.md lists the environment variables."""
+class ModelPlace:
+    """The place of a model: the folder `directory`, or S3 if there is a `uri`; then it is fetched to a folder in `tmp`.
 
-    model_dir: Path
-    model_uri: str
-    model_sha256: str
-    model_tmp: Path
+    name: the start of the names of its settings, MODEL or RERANKER.
+    sha256: that of its manifest.json; empty if any is served.
+    """
+
+    name: str
+    directory: Path
+    uri: str
+    sha256: str
+    tmp: Path
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str], name: str, directory: str) -> Self:
+        """Read the settings of one model. `directory` is its folder if they name none.
+
+        Raises:
+            Backend: as Settings.from_environment.
+        """
+        return cls(
+            name,
+            directory=Path(environment.get(f"{name}_DIR", "").strip() or directory),
+            uri=_matching(environment, f"{name}_URI", BUCKET_AND_PREFIX, "s3://bucket/prefix"),
+            sha256=_matching(environment, f"{name}_SHA256", SHA256, "64 hexadecimal digits"),
+            tmp=Path(environment.get("MODEL_TMP", "/tmp/model")),  # noqa: S108 - Lambda's only folder that can be written
+        )
+
+
+MODEL_FOLDER, RERANKER_FOLDER = "/opt/model", "/opt/reranker"
+"""The folders of the model's layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One deployment's settings; handler/README.md lists the environment variables.
+
+    `reranker` is None if the deployment has no reranker.
+    """
+
+    model: ModelPlace
+    reranker: ModelPlace | None
     auto_truncate: bool
     max_client_batch_size: int
     threads: int
@@ -68,6 +105,7 @@ class Settings:
     memory_mb: int
     cache: CacheSettings
     output_dtype: str
+    search_index_arn: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -77,10 +115,8 @@ class Settings:
             Backend: a variable has a value that cannot be used; the sentence names both.
         """
         return cls(
-            model_dir=Path(environment.get("MODEL_DIR", "/opt/model")),
-            model_uri=_matching(environment, "MODEL_URI", BUCKET_AND_PREFIX, "s3://bucket/prefix"),
-            model_sha256=_matching(environment, "MODEL_SHA256", SHA256, "64 hexadecimal digits"),
-            model_tmp=Path(environment.get("MODEL_TMP", "/tmp/model")),  # noqa: S108 - Lambda's only folder that can be written
+            model=ModelPlace.from_environment(environment, "MODEL", MODEL_FOLDER),
+            reranker=_reranker(environment),
             auto_truncate=_boolean(environment, "AUTO_TRUNCATE", default=True),
             max_client_batch_size=_positive(environment, "MAX_CLIENT_BATCH_SIZE", default=2048),
             threads=_positive(environment, "THREADS", default=_count_vcpus(environment)),
@@ -88,7 +124,19 @@ class Settings:
             memory_mb=_positive(environment, MEMORY_SIZE, default=MEMORY_PER_VCPU_MB) // count_processes(environment) or 1,
             cache=CacheSettings.from_environment(environment),
             output_dtype=output_dtype(environment),
+            search_index_arn=search_index_arn(environment),
         )
+
+    def truncates(self, wanted: bool | None) -> bool:  # noqa: FBT001 - an option of a request
+        """Return whether long texts are truncated, where a request says it is `wanted`, or nothing."""
+        return self.auto_truncate if wanted is None else wanted
+
+
+def _reranker(environment: Mapping[str, str]) -> ModelPlace | None:
+    """Return the place of the reranker: the one that is named, or the layer's, if there is one."""
+    place = ModelPlace.from_environment(environment, "RERANKER", RERANKER_FOLDER)
+    named = place.uri or environment.get("RERANKER_DIR", "").strip()
+    return place if named or place.directory.exists() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +149,7 @@ class PipelineSettings:
     continuation_queue: str
     inputs: tuple[str, ...]
     output_dtype: str
+    search_index_arn: str
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -116,6 +165,7 @@ class PipelineSettings:
             continuation_queue=environment.get("CONTINUATION_QUEUE", "").strip(),
             inputs=tuple(place.strip() for place in environment.get("INPUT", "").split(",") if place.strip()),
             output_dtype=output_dtype(environment),
+            search_index_arn=search_index_arn(environment),
         )
         for name, output in settings.outputs.items():
             settings.check_output(name, output)
@@ -146,6 +196,15 @@ def output_dtype(environment: Mapping[str, str]) -> str:
         Backend: OUTPUT_DTYPE names no type.
     """
     return _matching(environment, "OUTPUT_DTYPE", "|".join(TYPES), " or ".join(TYPES)) or FLOAT32.name
+
+
+def search_index_arn(environment: Mapping[str, str]) -> str:
+    """Return the ARN of the index that is searched; "" for none.
+
+    Raises:
+        Backend: SEARCH_INDEX_ARN is no such ARN.
+    """
+    return _matching(environment, "SEARCH_INDEX_ARN", INDEX_ARN, "the ARN of an index of S3 Vectors")
 
 
 def overlap(place: str, output: str) -> bool:

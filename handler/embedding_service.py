@@ -11,13 +11,14 @@ import numpy as np
 
 from handler.cache.key import Key
 from handler.cache.vector_cache import VectorCache
+from handler.chunking import LEAST_TEXT_TOKENS, Chunk, Chunking, NoRoom, TokenCounts, split
 from handler.config import Settings
 from handler.embedding.manifest import Manifest
 from handler.embedding.paced_encoder import SentenceEncoder
-from handler.embedding.tokenization import Token, Tokenization, Tokens
-from handler.errors import Validation, shown
+from handler.embedding.tokenization import Token, Tokenization, Tokens, check_whole
+from handler.errors import TooLarge, Validation, shown
 from handler.finishing import finish
-from handler.service import NO_PROMPT, Embeddings, Options
+from handler.service import Embeddings, Options, Reranker
 from handler.vector_types import ModelTypes
 from handler.vectors import NEVER, Vectors
 
@@ -26,14 +27,21 @@ class EmbeddingService:
     """A service with a loaded model."""
 
     def __init__(
-        self, settings: Settings, manifest: Manifest, tokenization: Tokenization, encoder: SentenceEncoder, cache: VectorCache
+        self,
+        settings: Settings,
+        manifest: Manifest,
+        tokenization: Tokenization,
+        encoder: SentenceEncoder,
+        cache: VectorCache,
+        reranker: Reranker | None = None,
     ) -> None:
-        """Serve this model with these settings."""
+        """Serve this model with these settings; `reranker` is a second model, for rerank."""
         self.settings = settings
         self.manifest = manifest
         self._tokenization = tokenization
         self._encoder = encoder
         self._cache = cache
+        self.reranker = reranker
         self.kernels = encoder.kernels
         self._types = ModelTypes(manifest.dimension, manifest.ranges, settings.output_dtype)
 
@@ -60,7 +68,7 @@ class EmbeddingService:
         tokens = self._tokenized(list(distinct), options, deadline, [first_index[text] for text in distinct])
         tokenized = time.perf_counter_ns()
         # The encoder needs the end of the prompt only if the model leaves its prompt out of the pool.
-        prompt = "" if self.manifest.include_prompt else self._prompt(options.prompt_name)
+        prompt = "" if self.manifest.include_prompt else self.manifest.prompt(options.prompt_name)
         prompt_tokens = self._tokenization.prompt_tokens(prompt)
         keys = self._keys(distinct, tokens, options)
         by_key = dict(zip(keys, tokens, strict=True))
@@ -103,8 +111,41 @@ class EmbeddingService:
             TooLarge, Validation, Tokenizer: for the same reasons as embed.
         """
         self._check_dimensions(options)
-        prompt = self._prompt(options.prompt_name)
+        prompt = self.manifest.prompt(options.prompt_name)
         return self._tokenization.describe([prompt + text for text in texts], special=special, deadline=deadline)
+
+    def chunks_of(self, text: str, options: Options, chunking: Chunking, deadline: float = NEVER) -> list[Chunk]:
+        """Return the chunks of a text: at most `chunking.tokens` tokens each, and never more than the model's limit.
+
+        The prompt and the special tokens count as well. The overlap is at most half of the tokens that they leave for the text.
+
+        Raises:
+            TooLarge: the deadline passed before the text was split.
+            Tokenizer: the text cannot be encoded.
+            Validation: the model has no such prompt, or the prompt leaves too little room for text.
+        """
+        prompt = self.manifest.prompt(options.prompt_name)
+        limit = min(chunking.tokens, self._tokenization.max_length)
+        taken = self._tokenization.count(prompt)
+        if limit - taken < LEAST_TEXT_TOKENS:
+            msg = (
+                f"A chunk has at most {limit} tokens, of which the prompt and the special tokens take {taken}: "
+                f"at least {LEAST_TEXT_TOKENS} must be left for the text"
+            )
+            raise Validation(msg)
+        starts = self._tokenization.find_starts(text, deadline)
+
+        def count(part: str) -> int:
+            if time.monotonic() > deadline:
+                msg = "the time ran out while a text was split into chunks"
+                raise TooLarge(msg)
+            return self._tokenization.count(prompt + part)
+
+        try:
+            return split(text, TokenCounts(starts, count), limit, min(chunking.overlap, (limit - taken) // 2))
+        except NoRoom as error:
+            msg = f"The character at position {error.place} has more tokens than a chunk of {limit} tokens has room for"
+            raise Validation(msg) from error
 
     def text_of(self, ids: Sequence[int]) -> str:
         """Return the text that token ids of this model stand for.
@@ -124,7 +165,7 @@ class EmbeddingService:
 
     def _keys(self, texts: Iterable[str], tokens: Sequence[Tokens], options: Options) -> list[Key]:
         """Return the cache's key of each text."""
-        prompt = self._prompt(options.prompt_name)
+        prompt = self.manifest.prompt(options.prompt_name)
         # The vector of a text that was not truncated does not depend on these options.
         truncation = f"{options.truncation_direction} {self._tokenization.max_length}"
         return [
@@ -132,10 +173,11 @@ class EmbeddingService:
         ]
 
     def _tokenized(self, texts: Sequence[str], options: Options, deadline: float, places: Sequence[int]) -> list[Tokens]:
-        prompt = self._prompt(options.prompt_name)
+        prompt = self.manifest.prompt(options.prompt_name)
         prompted = [prompt + text for text in texts]
         tokens = self._tokenization.tokenize(prompted, options.truncation_direction, deadline, places)
-        self._check_lengths(tokens, options.truncate)
+        if not self.settings.truncates(options.truncate):
+            check_whole(tokens, self._tokenization.max_length)
         return tokens
 
     def _result[V](
@@ -156,24 +198,3 @@ class EmbeddingService:
         if options.dimensions is not None and not 1 <= options.dimensions <= dimension:
             msg = f"`dimensions` must be between 1 and {dimension}. Given: {shown(options.dimensions)}"
             raise Validation(msg)
-
-    def _prompt(self, name: str | None) -> str:
-        prompts = self.manifest.prompts
-        name = self.manifest.default_prompt_name if name is None else name
-        if name is None or (name == NO_PROMPT and name not in prompts):
-            return ""
-        if name not in prompts:
-            known = ", ".join(f"`{known}`" for known in prompts) or "none"
-            msg = f"`prompt_name` is not one of this model's prompts: {known}. Given: {shown(name)}"
-            raise Validation(msg)
-        return prompts[name]
-
-    def _check_lengths(self, tokens: Sequence[Tokens], truncate: bool | None) -> None:  # noqa: FBT001 - an option of the request
-        if self.settings.auto_truncate if truncate is None else truncate:
-            return
-        for text in tokens:
-            if text.truncated:
-                limit = self._tokenization.max_length
-                given = f"more than {text.total}" if text.is_lower_bound else text.total
-                msg = f"Input validation error: `inputs` must have less than {limit} tokens. Given: {given}"
-                raise Validation(msg)

@@ -1,7 +1,7 @@
-"""Find the model: in a folder, which is the layer, or in S3, from which it is fetched to a folder in /tmp.
+"""Find a model: in a folder, which is the layer, or in S3, from which it is fetched to a folder in /tmp.
 
 Law: a folder that is returned from here can be loaded, because every byte was compared with the manifest. The manifest itself is
-compared with MODEL_SHA256, and trusted if that is not set.
+compared with the setting MODEL_SHA256, and trusted if that is not set.
 """
 
 import ctypes
@@ -16,48 +16,47 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from handler import telemetry
-from handler.config import Settings
+from handler.config import ModelPlace
 from handler.embedding.manifest import MANIFEST, Manifest, sha256
 from handler.errors import Backend
 
 if TYPE_CHECKING:
     from handler.bucket import Bucket
 
-PLACE = "MODEL_URI"
-"""The name of the bucket and prefix in error sentences, because callers should not learn the bucket's name. The log has it."""
 NO_SPACE = {errno.ENOSPC, errno.EDQUOT}
 
 
-def open_model(settings: Settings) -> tuple[Path, Manifest]:
-    """Return the folder of the model that the settings name, ready to be loaded, and its manifest.
+def open_model(place: ModelPlace) -> tuple[Path, Manifest]:
+    """Return the folder of the model at this place, ready to be loaded, and its manifest.
 
     Raises:
         Backend: a file is missing or damaged, or the manifest is not the expected one; the sentence says what.
     """
-    if not settings.model_uri:
-        manifest = Manifest.read(settings.model_dir)
-        _check_expected(manifest, settings)
-        return settings.model_dir, manifest
+    if not place.uri:
+        manifest = Manifest.read(place.directory)
+        _check_expected(manifest, place)
+        return place.directory, manifest
     from handler.bucket import Bucket  # noqa: PLC0415 - a model in a layer does not need AWS's library (0.12 s)
 
     started = time.monotonic()
-    telemetry.log("model_wanted", uri=settings.model_uri)
-    bucket = Bucket.at(settings.model_uri, PLACE)
-    manifest = Manifest.parse(bucket.start(MANIFEST), PLACE)
-    _check_expected(manifest, settings)
+    telemetry.log("model_wanted", uri=place.uri)
+    # In sentences, a setting's name stands for the bucket and the prefix: callers should not learn them. The log has them.
+    bucket = Bucket.at(place.uri, f"{place.name}_URI")
+    manifest = Manifest.parse(bucket.start(MANIFEST), bucket.place)
+    _check_expected(manifest, place)
     try:
-        folder, fetched = _fetch_missing(bucket, settings, manifest)
+        folder, fetched = _fetch_missing(bucket, place, manifest)
     except OSError as error:
-        raise _unwritable(settings.model_tmp, error) from None
+        raise _unwritable(place.tmp, error) from None
     del bucket
     _free_memory()
     telemetry.log("model_ready", fetched_bytes=fetched, seconds=round(time.monotonic() - started, 3))
     return folder, manifest
 
 
-def _fetch_missing(bucket: "Bucket", settings: Settings, manifest: Manifest) -> tuple[Path, int]:
+def _fetch_missing(bucket: "Bucket", place: ModelPlace, manifest: Manifest) -> tuple[Path, int]:
     """Fetch the files that are missing; return the folder with all files, and the number of bytes that were fetched."""
-    folder = settings.model_tmp / settings.model_uri.removeprefix("s3://")
+    folder = place.tmp / place.uri.removeprefix("s3://")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     fetched = 0
     # On a developer's machine, two processes may fetch the same model.
@@ -76,11 +75,12 @@ def _free_memory() -> None:
         ctypes.CDLL(None).malloc_trim(0)
 
 
-def _check_expected(manifest: Manifest, settings: Settings) -> None:
-    if settings.model_sha256 not in {"", manifest.digest}:
+def _check_expected(manifest: Manifest, place: ModelPlace) -> None:
+    if place.sha256 not in {"", manifest.digest}:
+        setting, parameter = f"{place.name}_SHA256", f"{place.name.capitalize()}Sha256"
         msg = (
-            f"{MANIFEST} has the sha256 {manifest.digest}, but MODEL_SHA256 (in a deployed stack, the parameter ModelSha256) is "
-            f"{settings.model_sha256}. Set it to {manifest.digest} to serve this model"
+            f"{MANIFEST} has the sha256 {manifest.digest}, but {setting} (in a deployed stack, the parameter {parameter}) is "
+            f"{place.sha256}. Set it to {manifest.digest} to serve this model"
         )
         raise Backend(msg)
 
@@ -104,7 +104,7 @@ def _fetch(bucket: "Bucket", folder: Path, name: str, expected: str) -> int:
                 size += file.write(content)
         if digest.hexdigest() != expected:
             msg = (
-                f"The file {name} in {PLACE} is damaged, truncated or another model's: it has {size} bytes "
+                f"The file {name} in {bucket.place} is damaged, truncated or another model's: it has {size} bytes "
                 f"and the sha256 {digest.hexdigest()[:12]}…, {MANIFEST} says {expected[:12]}…"
             )
             raise Backend(msg)

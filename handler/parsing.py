@@ -28,13 +28,14 @@ class EmbeddingRequest:
 
 @dataclass(frozen=True, slots=True)
 class RerankRequest:
-    """Documents that a client wants sorted by their similarity to a query. `most` limits how many are returned."""
+    """Documents that a client wants sorted by how well they fit a query. `most` limits how many are returned."""
 
     query: str
     documents: list[str]
     options: Options
     most: int
     return_documents: bool
+    raw_scores: bool
 
 
 def embedding_request(
@@ -64,7 +65,7 @@ def rerank_request(fields: Mapping[str, Any], limit: int, name: str) -> RerankRe
     """Read a query, and documents from the field `name`; each is a string or an object with a `text`.
 
     Providers have several names for one option: `top_n` and `top_k`, `return_documents` and `return_text`, `truncate` and
-    `truncation`. `raw_scores` must be a boolean, and changes nothing: a similarity is not mapped to a probability.
+    `truncation`.
 
     Raises:
         Empty, Validation, TooLarge: for the same reasons as embedding_request.
@@ -72,7 +73,6 @@ def rerank_request(fields: Mapping[str, Any], limit: int, name: str) -> RerankRe
     query = text(fields, "query")
     documents = texts(fields, name, limit, lambda items: [_text_of(item) for item in items])
     counts = (_positive(fields, "top_n"), _positive(fields, "top_k"), len(documents))
-    _boolean(fields, "raw_scores", default=False)
     truncate = fields.get("truncate")
     return RerankRequest(
         query=query,
@@ -80,6 +80,7 @@ def rerank_request(fields: Mapping[str, Any], limit: int, name: str) -> RerankRe
         options=options({**fields, "truncate": _boolean(fields, "truncation", default=None) if truncate is None else truncate}),
         most=min(count for count in counts if count is not None),
         return_documents=_boolean(fields, "return_documents", default=_boolean(fields, "return_text", default=False)),
+        raw_scores=_boolean(fields, "raw_scores", default=False),
     )
 
 

@@ -6,9 +6,9 @@ Law: a table, and nothing of one provider's requests.
 from collections.abc import Container, Mapping, Sequence
 from typing import Any
 
+from handler.embedding.manifest import NO_PROMPT
 from handler.errors import shown
 from handler.parsing import string
-from handler.service import NO_PROMPT
 
 QUERY = ("query", "s2p_query", "search_query")
 DOCUMENT = ("document", "passage", "search_document", "corpus")

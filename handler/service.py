@@ -9,13 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from handler.chunking import Chunk, Chunking
 from handler.config import Settings
 from handler.embedding.manifest import Manifest
 from handler.embedding.tokenization import Token
-from handler.vectors import NEVER, Direction, Vectors
-
-NO_PROMPT = ""
-"""The `prompt_name` of a text that gets no prompt, whatever the model's default."""
+from handler.vectors import NEVER, Direction, Vector, Vectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +90,11 @@ class Service(Protocol):
         """The name of the kernels that the encoder's own operators use; empty for a model without such operators."""
         ...
 
+    @property
+    def reranker(self) -> "Reranker | None":
+        """The model that scores pairs of texts; None if the deployment has none."""
+        ...
+
     def embed(self, texts: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vectors]:
         """Embed each text as one vector."""
         ...
@@ -106,10 +109,27 @@ class Service(Protocol):
         """Return the tokens of each text, not truncated."""
         ...
 
+    def chunks_of(self, text: str, options: Options, chunking: Chunking, deadline: float = NEVER) -> list[Chunk]:
+        """Return the chunks of a text, none of which is longer than the model's limit."""
+        ...
+
     def text_of(self, ids: Sequence[int]) -> str:
         """Return the text that token ids stand for."""
         ...
 
     def decode(self, ids: Sequence[int], *, skip_special_tokens: bool) -> str:
         """Return the text of token ids, with its special tokens unless they are skipped."""
+        ...
+
+
+class Reranker(Protocol):
+    """A model that scores pairs of texts. Every method and property may raise an EmbeddingError that says what was wrong."""
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """The description of the model; None until its first use has loaded it."""
+        ...
+
+    def score(self, query: str, documents: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vector]:
+        """Score how well each document fits the query. `vectors` of the result are the scores, before any activation."""
         ...

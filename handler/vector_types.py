@@ -135,7 +135,11 @@ class ModelTypes:
 
     def make(self, vectors: Vectors, name: str | None) -> Any:  # noqa: ANN401 - float32, or the small numbers of the type
         """Make vectors of a type from finished float32 vectors; `check` has accepted the type before."""
-        return TYPES[name or self._default].make(vectors, self._ranges.get(vectors.shape[1], NO_RANGES))
+        return TYPES[name or self._default].make(vectors, self.ranges(vectors.shape[1]))
+
+    def ranges(self, dimensions: int) -> Ranges:
+        """Return the ranges for vectors of so many dimensions; empty ones if the model has none."""
+        return self._ranges.get(dimensions, NO_RANGES)
 
     def refusal(self, name: str, dimensions: int, *, normalize: bool) -> str | None:
         """Return why a type cannot be made of vectors of so many dimensions; None if it can."""

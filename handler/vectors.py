@@ -15,6 +15,9 @@ type Vectors = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 type TokenIds = np.ndarray[tuple[int], np.dtype[np.int64]]
 """The token ids of one text (tokens,)."""
 
+type PairTokens = np.ndarray[tuple[int, int], np.dtype[np.int64]]
+"""The tokens of two texts in one sequence (2, tokens): their ids, and their types, which tell the second text from the first."""
+
 type Direction = Literal["right", "left"]
 """The end of a text that is truncated."""
 type EncodingFormat = Literal["float", "base64"]

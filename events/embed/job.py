@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 from events.embed.bar import Bar
 from events.embed.input import FileContent, check_paths, check_text_field
-from events.embed.output import OUTPUTS
+from events.embed.output import OUTPUTS, describe
 from events.embed.progress import Mark, Progress, Refused, fingerprint
 from handler.errors import Validation
 from handler.pipeline.batching import embed_contents
@@ -65,7 +65,7 @@ class Job:
         self._text_field = text_field
         self._service = service
         self._type = TYPES[service.settings.output_dtype]
-        self._format = OUTPUTS[out.suffix](self._type.number.__name__)
+        self._format = OUTPUTS[out.suffix](self._type.number.__name__, describe(service.manifest, self._type.name))
         self._out = out
         self._partial = out.with_name(f"{out.name}.partial")
         self._failures = out.with_name(f"{out.name}.failures.jsonl")

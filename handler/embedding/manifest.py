@@ -5,23 +5,42 @@ The builder (layers/model) writes it and the handler reads it. The format is def
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, Self, get_args, get_origin
 
-from handler.errors import Backend
+from handler.errors import Backend, Validation, shown
 from handler.vector_types import ModelTypes
 
 FORMAT = 4
 MANIFEST = "manifest.json"
+NO_PROMPT = ""
+"""The `prompt_name` of a text that gets no prompt, whatever the model's default."""
 GRAPH = "model.onnx"
 WEIGHTS = "model.onnx.data"
+TABLE = "table.npy"
+SCALES = "scales.npy"
 TOKENIZER = "tokenizer.json"
 
 CodecName = Literal["scaled16", "exact32"]
 """The names of the cache's codecs (handler/cache/codec.py)."""
 Optimization = Literal["none", "basic", "extended"]
 """The names of ONNX Runtime's graph optimization levels (session.py)."""
+EncoderName = Literal["onnx", "static"]
+"""The names of encoders (encoders.py): a graph for ONNX Runtime, or a table of a row for each token."""
+
+FILES: Mapping[EncoderName, frozenset[str]] = {
+    "onnx": frozenset({GRAPH, WEIGHTS, TOKENIZER}),
+    "static": frozenset({TABLE, TOKENIZER}),  # and SCALES if the table is int8
+}
+"""The files that the folder of each encoder must have."""
+ADDED: Mapping[str, Any] = {"encoder": "onnx", "activation": ""}
+"""Fields that older manifests of the same format lack, and the value that they stand for then."""
+
+
+Activation = Literal["", "sigmoid", "identity"]
+"""The names of what follows a cross-encoder's score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +65,9 @@ class Manifest:
     loading: the options with which ONNX Runtime loads the graph.
     loading_where_bytes_saturate: the same, for processors whose sums of products of bytes saturate (cpu.py).
     overrides: settings of the builder's user that replace those of the model's own files; `normalize` is one.
+    encoder: the encoder that computes the vectors. ONNX Runtime is imported only for `onnx`.
+    activation: of a cross-encoder, what Sentence Transformers applies to its score, `sigmoid` or `identity`; empty for a model of
+        vectors.
     """
 
     model_id: str
@@ -71,6 +93,8 @@ class Manifest:
     loading: Loading
     loading_where_bytes_saturate: Loading
     overrides: dict[str, Any] = field(default_factory=dict)
+    encoder: EncoderName = "onnx"
+    activation: Activation = ""
     format: int = FORMAT
     digest: str = field(default="", compare=False)
     """The sha256 of manifest.json itself; empty if the manifest was not read from a file."""
@@ -94,9 +118,39 @@ class Manifest:
             decisive["overrides"] = self.overrides
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
 
+    @property
+    def vector_space(self) -> str:
+        """The sha256 over what the model was made from: models with the same value have vectors that can be compared.
+
+        The precision is not part of it: int8 and fp32 vectors of one model are close to each other (`fidelity`).
+        """
+        decisive = {
+            "sources": self.sources,
+            "dimension": self.dimension,
+            "pooling": self.pooling,
+            "include_prompt": self.include_prompt,
+            "overrides": self.overrides,
+        }
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+
     def normalizes(self, wanted: bool | None) -> bool:  # noqa: FBT001 - an option of a request
         """Return whether vectors get the length 1, where a request says it is `wanted`, or nothing."""
         return self.overrides.get("normalize", True) if wanted is None else wanted
+
+    def prompt(self, name: str | None) -> str:
+        """Return the prompt of this name; the default one, or none, if a request names none. "" names none, whatever the default.
+
+        Raises:
+            Validation: the model has no prompt of this name; the sentence lists those that it has.
+        """
+        name = self.default_prompt_name if name is None else name
+        if name is None or (name == NO_PROMPT and name not in self.prompts):
+            return ""
+        if name not in self.prompts:
+            known = ", ".join(f"`{known}`" for known in self.prompts) or "none"
+            msg = f"`prompt_name` is not one of this model's prompts: {known}. Given: {shown(name)}"
+            raise Validation(msg)
+        return self.prompts[name]
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -135,13 +189,14 @@ class Manifest:
                 "update the handler or build the model again"
             )
             raise Backend(msg)
+        found = ADDED | found
         declared = {each.name: each.type for each in fields(cls) if each.name != "digest"}
         missing = sorted(declared.keys() - found.keys())
         if missing:
             msg = f"{MANIFEST} in {folder} lacks {', '.join(missing)}: build the model again with `make model`"
             raise Backend(msg)
         wrong = sorted(name for name, kind in declared.items() if not _fits(found[name], kind))
-        if wrong or not {GRAPH, WEIGHTS, TOKENIZER} <= found["files"].keys() or not all(map(_is_file_name, found["files"])):
+        if wrong or not FILES[found["encoder"]] <= found["files"].keys() or not all(map(_is_file_name, found["files"])):
             msg = f"{MANIFEST} in {folder} has no usable {', '.join(wrong) or 'files'}: build the model again with `make model`"
             raise Backend(msg)
         ModelTypes(found["dimension"], found["ranges"])  # raises if a range cannot be used

@@ -45,8 +45,7 @@ class PacedEncoder:
     def __init__(self, encoder: SentenceEncoder, clock: Callable[[], float] = time.monotonic) -> None:
         self.hidden, self.kernels = encoder.hidden, encoder.kernels
         self._encoder = encoder
-        self._clock = clock
-        self._measured = (0.0, 0.0)  # tokens and their seconds: one tuple, so that no other thread sees one without the other
+        self._pace = Pace(clock)
 
     def encode(self, sequences: Sequence[TokenIds], deadline: float = NEVER, prompt_tokens: int = 0) -> Vectors:
         """Return pooled vectors (sequences, dimension); the first `prompt_tokens` of each sequence belong to the prompt.
@@ -55,7 +54,8 @@ class PacedEncoder:
             TooLarge: more time is needed than is left, as predicted; the sentence has the largest batch that fits.
             OutOfTime, Unembeddable: for the same reasons as Encoder.encode.
         """
-        return self._paced(sequences, deadline, lambda: self._encoder.encode(sequences, deadline, prompt_tokens))
+        lengths = [len(sequence) for sequence in sequences]
+        return self._pace.keep(lengths, deadline, lambda: self._encoder.encode(sequences, deadline, prompt_tokens))
 
     def encode_tokens(self, sequences: Sequence[TokenIds], deadline: float = NEVER) -> list[Vectors]:
         """Return vectors (tokens, hidden) of each sequence.
@@ -63,19 +63,33 @@ class PacedEncoder:
         Raises:
             TooLarge, OutOfTime, Unembeddable: for the same reasons as `encode`.
         """
-        return self._paced(sequences, deadline, lambda: self._encoder.encode_tokens(sequences, deadline))
-
-    def _paced[V](self, sequences: Sequence[TokenIds], deadline: float, encode: Callable[[], V]) -> V:
         lengths = [len(sequence) for sequence in sequences]
+        return self._pace.keep(lengths, deadline, lambda: self._encoder.encode_tokens(sequences, deadline))
+
+
+class Pace:
+    """The speed of one model in this process. `clock` is the deadlines' clock."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._measured = (0.0, 0.0)  # tokens and their seconds: one tuple, so that no other thread sees one without the other
+
+    def keep[V](self, lengths: Sequence[int], deadline: float, work: Callable[[], V]) -> V:
+        """Do the work on sequences of these lengths, in tokens, and measure it.
+
+        Raises:
+            TooLarge: more time is needed than is left, as predicted; the sentence has the largest batch that fits.
+            EmbeddingError: for the same reasons as the work.
+        """
         started = self._clock()
         self._check(lengths, deadline - started)
         try:
-            vectors = encode()
+            result = work()
         except OutOfTime as error:
             self._measure(sum(lengths[place] for place in error.done), started)
             raise
         self._measure(sum(lengths), started)
-        return vectors
+        return result
 
     def _check(self, lengths: Sequence[int], left: float) -> None:
         tokens, seconds = self._measured

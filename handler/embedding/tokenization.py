@@ -3,9 +3,11 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import tokenizers
@@ -129,6 +131,24 @@ class Tokenization:
                 call.found[index] = Tokens(np.array(kept.ids, dtype=np.int64), kept.least_total, is_lower_bound=True)
         return larger
 
+    def encoded_pair(self) -> tokenizers.Encoding:
+        """Return the encoding of two short texts: it shows the special tokens that the tokenizer puts around them."""
+        return self._tokenizer.encode("a", "a")
+
+    @cached_property
+    def _before(self) -> int:
+        """The number of special tokens before a text."""
+        return self._tokenizer.encode("a").special_tokens_mask.index(0)
+
+    @property
+    def special(self) -> int:
+        """The number of special tokens around a text."""
+        return self._tokenizer.num_special_tokens_to_add(is_pair=False)
+
+    def body(self, tokens: Tokens) -> TokenIds:
+        """Return the ids of a text's tokens without the special tokens around them."""
+        return tokens.ids[self._before : len(tokens.ids) - self.special + self._before]
+
     def prompt_tokens(self, prompt: str) -> int:
         """Return the number of tokens that a prompt puts before a text, including a special token at the start.
 
@@ -155,6 +175,35 @@ class Tokenization:
             encodings = self._tokenizer.encode_batch([texts[index] for index in batch], add_special_tokens=special)
             found += [_tokens_of(encoding, texts[index]) for index, encoding in zip(batch, encodings, strict=True)]
         return found
+
+    def count(self, text: str) -> int:
+        """Return the number of tokens of a text, with the special tokens around it. Nothing is truncated."""
+        (encoding,) = self._tokenizer.encode_batch_fast([text])
+        return len(encoding)
+
+    def find_starts(self, text: str, deadline: float = math.inf) -> list[int]:
+        """Return the places at which the tokens of a text start, in characters, without the special tokens around it.
+
+        A token that begins with the blank before a word starts at the word, too. A long text is tokenized in parts that end at a
+        blank, so that its tokens take little memory.
+
+        Raises:
+            Tokenizer: the text cannot be encoded.
+            TooLarge: the deadline passed before the whole text was tokenized.
+        """
+        call = _Call([text], "right", range(1), deadline, 0)
+        check_encodable([text], call.places)
+        starts: list[int] = []
+        begin = 0
+        while begin < len(text):
+            call.check_deadline()
+            end = begin + BATCH_CHARACTERS
+            blank = max(text.rfind(" ", begin + 1, end), text.rfind("\n", begin + 1, end)) if end < len(text) else -1
+            end = blank if blank > 0 else end
+            encoding = self._tokenizer.encode(text[begin:end], add_special_tokens=False)
+            starts += [_skip_blanks(text, begin + start, begin + stop) for start, stop in encoding.offsets]
+            begin = end
+        return starts
 
     def text_of(self, ids: Sequence[int]) -> str:
         """Return the text that token ids stand for, without the special tokens that the tokenizer puts around a text.
@@ -188,6 +237,12 @@ class Tokenization:
         body = np.flatnonzero(~special)
         dropped = body[:excess] if direction == "left" else body[-excess:]
         return Tokens(np.delete(ids, dropped), len(ids))
+
+
+def _skip_blanks(text: str, start: int, stop: int) -> int:
+    while start < stop and text[start].isspace():
+        start += 1
+    return start
 
 
 def _tokens_of(encoding: tokenizers.Encoding, text: str) -> list[Token]:
@@ -282,3 +337,35 @@ def check_encodable(texts: Sequence[str], places: Sequence[int], name: str = "in
                 f" at position {error.start}"
             )
             raise Tokenizer(msg) from None
+
+
+class Limited(Protocol):
+    """The tokens that are kept of an input, and the number of its tokens."""
+
+    @property
+    def total(self) -> int:
+        """The number of tokens before truncation."""
+        ...
+
+    @property
+    def is_lower_bound(self) -> bool:
+        """True if there may be more."""
+        ...
+
+    @property
+    def truncated(self) -> bool:
+        """True if tokens were dropped."""
+        ...
+
+
+def check_whole(inputs: Iterable[Limited], limit: int) -> None:
+    """Refuse inputs that were truncated to `limit` tokens.
+
+    Raises:
+        Validation: one was; the sentence has its number of tokens.
+    """
+    for tokens in inputs:
+        if tokens.truncated:
+            given = f"more than {tokens.total}" if tokens.is_lower_bound else tokens.total
+            msg = f"Input validation error: `inputs` must have less than {limit} tokens. Given: {given}"
+            raise Validation(msg)

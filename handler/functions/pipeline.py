@@ -34,7 +34,7 @@ def make_refusing_handler(reason: Backend) -> Handler:
 def from_environment(environment: Mapping[str, str], service: Service) -> Handler:
     """Make the handler of the pipeline function from its settings."""
     try:
-        setup = Setup.of(environment)
+        setup = Setup.of(environment, lambda: service.manifest)
     except Backend as reason:
         return make_refusing_handler(reason)
     return make_handler(service, setup)

@@ -6,8 +6,9 @@ from functools import cache
 from typing import Self
 
 from handler.config import PipelineSettings
+from handler.embedding.manifest import Manifest
 from handler.errors import Backend
-from handler.pipeline.ports import FailureDestination, Float32Only, ObjectStore, Sink
+from handler.pipeline.ports import FailureDestination, Float32Only, ModelBound, ObjectStore, Sink
 from handler.sinks import failure_destination_from, sink_from
 from handler.sources.continuations import make_object_store
 from handler.sources.queue_visibility import GiveBack, make_give_back
@@ -37,8 +38,12 @@ class Setup:
         return self.settings.text_field
 
     @classmethod
-    def of(cls, environment: Mapping[str, str]) -> Self:
+    def of(cls, environment: Mapping[str, str], model: Callable[[], Manifest] | None = None) -> Self:
         """Read the settings from the environment, and make what they name.
+
+        Args:
+            environment: the settings.
+            model: returns the model's manifest; None leaves out the check that a sink has vectors of this model.
 
         Raises:
             Backend: a setting cannot be used; the sentence has its name and its value.
@@ -46,14 +51,24 @@ class Setup:
         settings = PipelineSettings.from_environment(environment)
         destination = settings.failure_destination
 
+        def check(sink: Sink, name: str) -> Sink:
+            if model and isinstance(sink, ModelBound):
+                sink.check_model(model, settings.search_index_arn)
+            return _check_type(sink, settings.output_dtype, name)
+
         @cache
         def named_sink(uri: str) -> Sink:
             settings.check_output(BATCH_SINK, uri)
-            return _check_type(sink_from(uri, BATCH_SINK), settings.output_dtype, f"{BATCH_SINK} {uri}")
+            return check(sink_from(uri, BATCH_SINK), f"{BATCH_SINK} {uri}")
 
+        sink = check(sink_from(settings.sink), f"SINK {settings.sink}") if settings.sink else None
+        searched = settings.search_index_arn
+        if searched and isinstance(sink, ModelBound) and sink.arn not in {"", searched}:
+            msg = f"SINK is the index {sink.arn}, and SEARCH_INDEX_ARN is {searched}: a search would find nothing. Name one index"
+            raise Backend(msg)
         return cls(
             settings,
-            _check_type(sink_from(settings.sink), settings.output_dtype, f"SINK {settings.sink}") if settings.sink else None,
+            sink,
             failure_destination_from(destination) if destination else None,
             make_object_store(settings),
             named_sink,

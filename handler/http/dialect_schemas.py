@@ -1,4 +1,4 @@
-"""The schemas of reranking and of the dialects of Ollama and Amazon Bedrock, for the OpenAPI document."""
+"""The schemas of reranking, of searching, and of the dialects of Ollama and Amazon Bedrock, for the OpenAPI document."""
 
 from typing import Any
 
@@ -27,6 +27,7 @@ COHERE_RESPONSE = {
     "texts": {"type": "array", "items": {"type": "string"}},
     "meta": {"type": "object"},
 }
+RESULTS: dict[str, Any] = {"type": ["integer", "null"], "minimum": 1, "maximum": 100}
 SCHEMAS: dict[str, Any] = {
     "RerankTexts": object_of(
         {"query": STRING, "texts": TEXTS, "raw_scores": FLAG, "return_text": FLAG, "top_n": LIMIT}
@@ -49,6 +50,36 @@ SCHEMAS: dict[str, Any] = {
         "query", "documents",
         examples=[{"query": TEXT, "documents": ["It rained.", {"text": "The sun shines."}], "top_n": 1, "return_documents": True}],
     ),
+    "Search": {
+        **object_of(
+            {
+                "query": {**STRING, "description": "The text to search for."},
+                "vector": {**VECTOR, "minItems": 1, "description": "A vector of this model, in the place of `query`."},
+                "k": RESULTS | {"default": 10, "description": "The number of results."},
+                "filter": {
+                    "type": ["object", "null"],
+                    "description": "Conditions on the metadata, in the grammar of S3 Vectors: $eq, $ne, $gt, $gte, $lt, $lte, $in, "
+                    "$nin, $exists, $and, $or.",
+                },
+                "return_metadata": {"type": ["boolean", "null"], "default": True},
+                "rerank": RESULTS | {"description": "Take so many passages of the index, and order them with the reranker."},
+            }
+            | {name: OPTIONS[name] for name in ("prompt_name", "truncate", "truncation_direction")},
+            examples=[{"query": TEXT}, {"query": TEXT, "k": 2, "filter": {"source": "weather"}, "rerank": 20}],
+        ),
+        "oneOf": [{"required": ["query"]}, {"required": ["vector"]}],
+    },
+    "Matches": {
+        "type": "array",
+        "items": object_of(
+            {
+                "id": {"type": "string"},
+                "score": {"type": "number", "description": "The cosine of query and passage; with `rerank` the reranker's score."},
+                "metadata": {"type": "object"},
+            },
+            "id", "score",
+        ),
+    },
     "Ranks": {
         "type": "array",
         "items": object_of({"index": COUNT, "score": {"type": "number"}, "text": {"type": "string"}}, "index", "score"),

@@ -118,8 +118,12 @@ class HttpRequest:
         Raises:
             EmbeddingError: for the same reasons as Service.embed.
         """
+        return self.service.embed(texts, self.cached(options), self.deadline)
+
+    def cached(self, options: Options) -> Options:
+        """Return the options, without the cache if the header `x-use-cache` excludes it."""
         cached = self.headers.get("x-use-cache", "true").strip().lower() not in FALSE
-        return self.service.embed(texts, replace(options, use_cache=options.use_cache and cached), self.deadline)
+        return replace(options, use_cache=options.use_cache and cached)
 
     def _inflated(self) -> bytes:
         encoding = self.headers.get("content-encoding", "identity").strip().lower()

@@ -49,13 +49,16 @@ REQUEST_ID = "x-request-id"
 EXPOSED_HEADERS = (*HEADERS, REQUEST_ID)
 
 
-def embedding_response(request: HttpRequest, content: bytes, result: Embeddings[Any], warning: str = "") -> Response:
+def embedding_response(
+    request: HttpRequest, content: bytes, result: Embeddings[Any], warning: str = "", model_sha: str = ""
+) -> Response:
     """Make a JSON response with the table's headers; durations are whole milliseconds, as in text-embeddings-inference.
 
-    `warning` is one of the dialect's own.
+    `warning` is one of the dialect's own. `model_sha` is that of another model than the one that embeds.
     """
     request.figures.update(result.figures)
-    work = Work(result, (time.perf_counter_ns() - request.started_ns) // NS_PER_MS, request.service.manifest.digest, warning)
+    total_ms = (time.perf_counter_ns() - request.started_ns) // NS_PER_MS
+    work = Work(result, total_ms, model_sha or request.service.manifest.digest, warning)
     values = {name: value(work) for name, (_, value) in HEADERS.items()}
     headers = {name: str(value) for name, value in values.items() if value is not None}
     return Response(content, headers=headers, media_type="application/json")

@@ -1,32 +1,17 @@
 """Sentence similarity: compares one text with others by the model's own similarity function."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from fastapi import Response
 
-from handler.embedding.manifest import Manifest
 from handler.encoding import NUMBER_BYTES, encode_vectors
 from handler.errors import Validation
 from handler.http.request import HttpRequest
 from handler.http.responses import embedding_response
 from handler.parsing import text
-from handler.service import Options
-from handler.vector_types import FLOAT32
-from handler.vectors import Vectors
-
-FUNCTIONS: dict[str, Callable[[Vectors, Vectors], Vectors]] = {
-    "cosine": lambda source, others: others @ source,  # of unit vectors
-    "dot": lambda source, others: others @ source,
-    "euclidean": lambda source, others: -np.sqrt(np.square(others - source).sum(axis=1)),
-    "manhattan": lambda source, others: -np.abs(others - source).sum(axis=1),
-}
-"""By their names in Sentence Transformers: from the vectors of one text (dimension) and of others (n, dimension) to numbers (n).
-
-Distances are negative, so that a larger number always means more similar.
-"""
+from handler.similarity import FUNCTIONS, comparable
 
 
 def asks_for_similarity(fields: Mapping[str, Any]) -> bool:
@@ -56,8 +41,3 @@ def similarities(request: HttpRequest, fields: Mapping[str, Any]) -> Response:
     result = request.embed([source, *asked.texts], comparable(asked.options, manifest))
     scores = FUNCTIONS[manifest.similarity](result.vectors[0], result.vectors[1:])
     return embedding_response(request, encode_vectors(scores.astype(np.float32), "float"), result)
-
-
-def comparable(options: Options, manifest: Manifest) -> Options:
-    """Return the options with which the model's similarity function compares vectors."""
-    return replace(options, normalize=manifest.similarity == "cosine", output_dtype=FLOAT32.name)

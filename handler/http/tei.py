@@ -1,5 +1,7 @@
 """Routes that only text-embeddings-inference has: health, information about the model, tokens, and vectors of tokens."""
 
+from typing import Any
+
 import orjson
 from fastapi import Response
 
@@ -10,6 +12,7 @@ from handler.http.request import HttpRequest
 from handler.http.responses import embedding_response
 from handler.http.token_ids import are_ids, check_count
 from handler.parsing import check_batch, flag
+from handler.service import Reranker
 from handler.vector_types import ModelTypes
 
 
@@ -41,9 +44,25 @@ def info(request: HttpRequest) -> Response:
         "kernels": request.service.kernels or None,
         **ModelTypes(manifest.dimension, manifest.ranges).description,
         "output_dtype": settings.output_dtype,
-        "rerank": "similarity",
+        **_rerank(request.service.reranker),
+        "search": bool(settings.search_index_arn),
     }
     return Response(orjson.dumps(content), media_type="application/json")
+
+
+def _rerank(reranker: Reranker | None) -> dict[str, Any]:
+    """Describe what the scores of reranking are. `reranker` is null until the first request for it has loaded that model."""
+    if reranker is None:
+        return {"rerank": "similarity"}
+    manifest = reranker.manifest
+    known = manifest and {
+        "model_id": manifest.model_id,
+        "model_sha": manifest.revision,
+        "model_dtype": manifest.precision,
+        "max_input_length": manifest.max_length,
+        "activation": manifest.activation,
+    }
+    return {"rerank": "cross-encoder", "reranker": known}
 
 
 def tokenize(request: HttpRequest) -> Response:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from handler.embedding.manifest import Manifest
 from handler.records import Deleted, Failure, Record, Result, StoredObject
 
 
@@ -29,6 +30,18 @@ class Float32Only(Protocol):
     """A sink that takes no small vectors (handler/vector_types.py)."""
 
     float32_only: bool
+
+
+@runtime_checkable
+class ModelBound(Protocol):
+    """A sink whose vectors must all be of one model. `arn` is its ARN; "" if it is unknown."""
+
+    @property
+    def arn(self) -> str: ...  # noqa: D102 - see above
+
+    def check_model(self, model: Callable[[], Manifest], searched_arn: str) -> None:
+        """Raise Backend if the sink has vectors of another model. `searched_arn` is the index that this deployment searches."""
+        ...
 
 
 @runtime_checkable

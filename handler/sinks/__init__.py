@@ -113,7 +113,15 @@ DESTINATIONS: Sequence[Destination] = (
         "s3_vectors",
         "an S3 Vectors index",
         ("s3vectors://VECTOR_BUCKET/INDEX", "arn:aws:s3vectors:REGION:ACCOUNT:bucket/VECTOR_BUCKET/index/INDEX"),
-        frozenset({"s3vectors:PutVectors", "s3vectors:DeleteVectors", "s3vectors:GetIndex"}),
+        frozenset(
+            {
+                "s3vectors:PutVectors",
+                "s3vectors:DeleteVectors",
+                "s3vectors:GetIndex",
+                "s3vectors:ListTagsForResource",
+                "s3vectors:TagResource",
+            }
+        ),
         lambda client, to: S3Vectors(client("s3vectors"), to["VECTOR_BUCKET"], to["INDEX"]),
     ),
     Destination(

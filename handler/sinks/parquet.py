@@ -14,9 +14,10 @@ No column has nulls. The same rows give the same bytes.
 Law: rows in, bytes out; knows the format alone.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ AS_STRING, AS_LIST, AS_INTEGER = 1, 3, 10
 PLAIN, RLE, RLE_DICTIONARY = 0, 3, 8
 UNCOMPRESSED = 0
 DATA_PAGE, DICTIONARY_PAGE = 0, 2
+
+NONE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ def write_row_group(rows: Sequence[Row], offset: int, numbers: str = "float32") 
     count = sum(row.embedding.size for row in rows)
     pages = [
         _page(len(rows), _texts(row.id for row in rows)),
-        element.dictionary + _page(count, _lists([row.embedding for row in rows], element), element.encodings[-1]),
+        element.dictionary + write_numbers([row.embedding for row in rows], element),
         _page(len(rows), np.array([row.tokens for row in rows], "<i4").tobytes()),
         _page(len(rows), np.packbits([row.truncated for row in rows], bitorder="little").tobytes()),
         _page(len(rows), _texts(row.metadata for row in rows)),
@@ -88,14 +91,18 @@ def write_row_group(rows: Sequence[Row], offset: int, numbers: str = "float32") 
     return b"".join(pages), RowGroup(len(rows), tuple(chunks))
 
 
-def write_footer(groups: Sequence[RowGroup], numbers: str = "float32") -> bytes:
-    """Return the last bytes of a file with these row groups. The file begins with MAGIC, and the first row group follows it."""
+def write_footer(groups: Sequence[RowGroup], numbers: str = "float32", properties: Mapping[str, str] = NONE) -> bytes:
+    """Return the last bytes of a file with these row groups. The file begins with MAGIC, and the first row group follows it.
+
+    `properties` are texts by their names, which the format calls key-value metadata.
+    """
     element = ELEMENTS[numbers]
     metadata = _struct(
         (1, _int32(1)),
         (2, _list(STRUCT, _schema(element))),
         (3, _int64(sum(group.rows for group in groups))),
         (4, _list(STRUCT, [_describe_row_group(group, element) for group in groups])),
+        *([(5, _list(STRUCT, [_property(*pair) for pair in properties.items()]))] if properties else []),
         (6, _binary(CREATED_BY.encode())),
     )
     return metadata + len(metadata).to_bytes(4, "little") + MAGIC
@@ -113,38 +120,59 @@ def write_file(rows: Sequence[Row], numbers: str = "float32") -> bytes:
 
 
 def _page(values: int, body: bytes, encoding: int = PLAIN) -> bytes:
-    if len(body) > LARGEST_PAGE:
-        msg = f"A column of a row group may have {LARGEST_PAGE} bytes; this one has {len(body)}"
+    return _page_header(values, len(body), encoding) + body
+
+
+def _page_header(values: int, size: int, encoding: int) -> bytes:
+    if size > LARGEST_PAGE:
+        msg = f"A column of a row group may have {LARGEST_PAGE} bytes; this one has {size}"
         raise ValueError(msg)
     header = _struct((1, _int32(values)), (2, _int32(encoding)), (3, _int32(RLE)), (4, _int32(RLE)))
-    size = _int32(len(body))
-    return _struct((1, _int32(DATA_PAGE)), (2, size), (3, size), (5, (STRUCT, header))) + body
+    return _struct((1, _int32(DATA_PAGE)), (2, _int32(size)), (3, _int32(size)), (5, (STRUCT, header)))
 
 
 def _texts(texts: Iterable[bytes]) -> bytes:
     return b"".join(part for text in texts for part in (len(text).to_bytes(4, "little"), text))
 
 
-def _lists(vectors: Sequence[NDArray[Any]], element: "Element") -> bytes:
-    """Return the numbers of all lists, after their repetition levels and their definition levels.
+def write_numbers(vectors: Sequence[NDArray[Any]], element: "Element") -> bytes:
+    """Return the page of all numbers of the lists, one list after the other."""
+    numbers = b"".join(np.ascontiguousarray(vector, element.number).tobytes() for vector in vectors)
+    start, padding = write_start_of_numbers([vector.size for vector in vectors], element)
+    return b"".join([start, numbers, bytes(padding)])
+
+
+def write_start_of_numbers(sizes: Sequence[int], element: "Element") -> tuple[bytes, int]:
+    """Return the bytes of a page that come before its numbers, for lists of these sizes, and the count of zeros that follow them.
+
+    A page that begins with these bytes has the numbers themselves after them: `make search` reads them as they are.
+    """
+    values = sum(sizes)
+    size = values * np.dtype(element.number).itemsize
+    levels = _levels(sizes)
+    indices, padding = _indices(size) if element.dictionary else (b"", 0)
+    header = _page_header(values, len(levels) + len(indices) + size + padding, element.encodings[-1])
+    return header + levels + indices, padding
+
+
+def _levels(sizes: Sequence[int]) -> bytes:
+    """Return the repetition levels and the definition levels of the numbers of all lists.
 
     The repetition level is 0 at the first number of a list and 1 at the others. The definition level of a number is 1. Levels are
     written as runs: twice the length of the run, then the level.
     """
     repetition = b"".join(
         (_varint(1 << 1) + b"\0" + (_varint(length - 1 << 1) + b"\1" if length > 1 else b"")) * len(list(same))
-        for length, same in groupby(vector.size for vector in vectors)
+        for length, same in groupby(sizes)
     )
-    definition = _varint(sum(vector.size for vector in vectors) << 1) + b"\1"
-    levels = [part for level in (repetition, definition) for part in (len(level).to_bytes(4, "little"), level)]
-    numbers = b"".join(np.ascontiguousarray(vector, element.number).tobytes() for vector in vectors)
-    return b"".join([*levels, _indices(numbers) if element.dictionary else numbers])
+    definition = _varint(sum(sizes) << 1) + b"\1"
+    return b"".join(part for level in (repetition, definition) for part in (len(level).to_bytes(4, "little"), level))
 
 
-def _indices(numbers: bytes) -> bytes:
-    """Encode indices of one byte: their width in bits, then one run of groups of 8, of which zeros fill up the last."""
-    groups = -(-len(numbers) // 8)
-    return b"\x08" + _varint(groups << 1 | 1) + numbers.ljust(groups * 8, b"\0")
+def _indices(count: int) -> tuple[bytes, int]:
+    """Begin indices of one byte: their width in bits, then one run of groups of 8. Return also how many zeros fill up the run."""
+    groups = -(-count // 8)
+    return b"\x08" + _varint(groups << 1 | 1), groups * 8 - count
 
 
 # --- Thrift's compact protocol, which encodes all metadata of a file --------------------------------------
@@ -251,6 +279,10 @@ def _schema(element: Element) -> list[bytes]:
         _element("truncated", (1, _int32(BOOLEAN))),
         _element("metadata", (1, _int32(BYTE_ARRAY)), *_meaning(UTF8, AS_STRING)),
     ]
+
+
+def _property(name: str, value: str) -> bytes:
+    return _struct((1, _binary(name.encode())), (2, _binary(value.encode())))
 
 
 def _columns(element: Element) -> tuple[tuple[int, tuple[bytes, ...], tuple[int, ...]], ...]:

@@ -1,11 +1,11 @@
 """An index of S3 Vectors: each vector is stored under its record's id. So a repeat overwrites it, and a deleted record deletes it.
 
-IAM: s3vectors:PutVectors, s3vectors:DeleteVectors and s3vectors:GetIndex on the index.
+IAM: s3vectors:PutVectors, s3vectors:DeleteVectors, s3vectors:GetIndex, s3vectors:ListTagsForResource and s3vectors:TagResource on
+the index.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from itertools import batched
 from typing import Any
 
@@ -14,10 +14,13 @@ import orjson
 
 from handler import telemetry
 from handler.aws import Client, error_name
+from handler.embedding.manifest import Manifest
 from handler.encoding import to_json
+from handler.errors import Backend
 from handler.records import Deleted, Failure, Result
 from handler.sinks.batches import split_into_batches
 from handler.sinks.refusals import Refusal, refuse_call, to_failure
+from handler.vector_index import METRIC, Index, find_mismatch
 
 # Amazon S3 user guide, "S3 Vectors: Limitations and restrictions".
 VECTORS_PER_CALL, BYTES_PER_CALL = 500, 20 * 1024 * 1024
@@ -32,15 +35,6 @@ MOST_CALLS = 100
 """Finding one refused vector among 500 takes 2 x log2(500) calls. If more than five are refused, the rest is retried."""
 
 
-@dataclass(frozen=True, slots=True)
-class Index:
-    """The properties of an index. Without the right to read them, `dimension` and `non_filterable` are None."""
-
-    dimension: int | None = None
-    non_filterable: frozenset[str] | None = None
-    is_cosine: bool = True
-
-
 class S3Vectors:
     """Puts vectors into one index, and deletes them."""
 
@@ -51,10 +45,38 @@ class S3Vectors:
         self._client = client
         self._address = {"vectorBucketName": bucket, "indexName": index}
         self._name = f"The index {index}"
-        self._index = self._describe()
+        self._index = self._describe(index)
+        self._model: Callable[[], Manifest] | None = None
+        self._is_searched = False
+
+    @property
+    def arn(self) -> str:
+        """The ARN of the index; "" without the right to read its properties."""
+        return self._index.arn
+
+    def check_model(self, model: Callable[[], Manifest], searched_arn: str) -> None:
+        """Check that the index can hold the vectors of a model, now and again before the first write.
+
+        Args:
+            model: returns the model's manifest, or raises Backend while there is no model.
+            searched_arn: the index that this deployment searches; "" for none.
+
+        Raises:
+            Backend: the index has vectors of another model, or another dimension or distance.
+        """
+        self._model, self._is_searched = model, bool(searched_arn) and searched_arn == self._index.arn
+        self._read_model()
+        try:
+            manifest = model()
+        except Backend:
+            return  # every event is refused until there is a model
+        if fault := find_mismatch(self._index, manifest, is_searched=self._is_searched):
+            raise Backend(fault)
 
     def write(self, results: Sequence[Result]) -> list[Failure]:
         """Put `results`. Of two results with the same id, the later one is kept."""
+        if results and (fault := self._claim()):
+            return [to_failure(result.record, Refusal(fault, transient=True)) for result in results]
         failures = []
         vectors: dict[str, tuple[Result, dict[str, Any], int]] = {}
         for result in results:
@@ -121,7 +143,7 @@ class S3Vectors:
             (vector.dtype != np.float32, f"{self._name} takes float32 vectors only; the record has another `output_dtype`"),
             (not np.isfinite(vector).all(), "The vector has a number that is not finite"),
             (
-                self._index.is_cosine and not vector.any(),
+                self._index.metric in {None, METRIC} and not vector.any(),
                 f"{self._name} compares by cosine, which is undefined for a vector of zeros",
             ),
             (
@@ -147,16 +169,39 @@ class S3Vectors:
         )
         return next((reason for applies, reason in reasons if applies), None)
 
-    def _describe(self) -> Index:
+    def _describe(self, name: str) -> Index:
         try:
-            index = self._client.get_index(**self._address)["index"]
-            configured = index.get("metadataConfiguration") or {}
-            return Index(
-                index["dimension"], frozenset(configured.get("nonFilterableMetadataKeys", ())), index["distanceMetric"] == "cosine"
-            )
+            return Index.read(self._client, name, self._address)
         except Exception as error:  # noqa: BLE001 - vectors can be written without these properties
             telemetry.log("index_not_described", error=error_name(error))
-            return Index()
+            return Index(name)
+
+    def _read_model(self) -> None:
+        """Read which model's vectors the index has, if the index is known."""
+        if not self._index.arn:
+            return
+        try:
+            self._index = self._index.with_model(self._client)
+        except Exception as error:  # noqa: BLE001 - vectors can be written without the tag
+            telemetry.log("index_model_not_read", error=error_name(error))
+
+    def _claim(self) -> str:
+        """Before the first write, check the index and name its model in a tag; return the reason against writing, or ""."""
+        if self._model is None:
+            return ""
+        manifest = self._model()
+        if not self._index.model:
+            self._read_model()
+        if fault := find_mismatch(self._index, manifest, is_searched=self._is_searched):
+            self._read_model()  # so that the next write sees it if someone empties the index and removes the tag
+            return fault
+        if self._index.model == "":
+            try:
+                self._index = self._index.tag(self._client, manifest)
+            except Exception as error:  # noqa: BLE001 - vectors can be written without the tag
+                telemetry.log("index_not_tagged", error=error_name(error))
+        self._model = None
+        return ""
 
 
 def to_storable(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -18,9 +18,11 @@ known_fields.py      every field: used, harmless or refused
 overrides.py         settings that replace what files say
 transformer.py       the Transformer module's files
 modules.py           the list of modules, and Pooling
+cross_encoders.py    models that score pairs of texts
 module_types.py      the other modules
 architectures.py     the table of families of encoders; the sizes of one
 families/            the rows of that table, and their traits
+static.py            models that are a table of vectors
 
 Tokenizer
 tokenizer.py         the tokenizer of tokenizer.json
@@ -40,6 +42,7 @@ onnx_inputs.py       its inputs
 onnx_numbers.py      its types of numbers
 head.py              the modules after the encoder
 pooling.py           Pooling
+classifier.py        the classifier of a cross-encoder, in place of modules
 activations.py       activation functions
 graph.py             a writer of ONNX graphs
 reference_layout.py  the layout of weights for the fingerprint
@@ -50,6 +53,7 @@ int8.py              8-bit weights
 int4.py              4-bit weights
 calibration.py       inputs of linear layers, for int8 and int4
 corpus.py            passages for calibration and scoring
-fidelity.py          how close vectors are to those of float32
+samples.py           the sequences with which a built model is measured
+fidelity.py          how close vectors and scores are to those of float32
 ranges.py            ranges of dimensions, for int8 vectors
 """

@@ -2,35 +2,34 @@
 
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 
-from handler.embedding.encoder import Encoder
-from handler.embedding.manifest import GRAPH, MANIFEST, TOKENIZER, WEIGHTS, Manifest, sha256
+from handler.embedding import encoders
+from handler.embedding.manifest import GRAPH, MANIFEST, Manifest, sha256
 from handler.embedding.tokenization import Tokenization
-from handler.vectors import TokenIds, Vectors
 from layers.model import networks, ranges, tokenizer
 from layers.model.configuration import Configuration, Unsupported
 from layers.model.corpus import corpus_digest, passages
-from layers.model.fidelity import Fidelity, check_usable
+from layers.model.fidelity import Fidelity, ScoreFidelity
 from layers.model.graph import ENCODER, portable
 from layers.model.networks import EXACT
 from layers.model.overrides import Overrides
-from layers.model.precision import PRECISIONS, Bounds
+from layers.model.precision import AS_WRITTEN, PRECISIONS, Bounds
 from layers.model.reference_layout import reference_digests
+from layers.model.samples import CALIBRATION_PASSAGES, Pairs, Results, Samples, Sequences, Texts
 from layers.model.sources import Source
 from layers.model.specification import FILES, Exported, Specification
+from layers.model.static import Table
 
-CALIBRATION_PASSAGES = 128
 SCORING_PASSAGES = 1000
 TRIAL_PASSAGES = 32
 """The number of passages that an fp32 model is run on before it is written. It is compared with nothing."""
-TRIAL_TOKENS = 512
-"""The length of the long text that an fp32 model is run on, if it takes texts of that length."""
 
 type Say = Callable[[str], None]
 
@@ -67,7 +66,7 @@ def build(order: Order, say: Say) -> Manifest:
         folder, reference = Path(scratch, "model"), Path(scratch, "reference")
         say(f"Reading {order.source.model_id} from {order.source.folder}")
         specification = Specification.read(order.source.folder, order.source.exported, order.overrides)
-        if not specification.listed:
+        if not specification.listed and not specification.cross_encoder:
             say(_unlisted(specification))
         for place in (folder, reference):
             place.mkdir()
@@ -75,30 +74,33 @@ def build(order: Order, say: Say) -> Manifest:
         tokenizer.check_known(reference, passages("scoring", TRIAL_PASSAGES))
         if isinstance(specification.network, Exported) and specification.network.reason:
             say(f"Taking the model's own ONNX file: {specification.network.reason}")
-        configured = Configuration.read(specification.transformer, "config.json").get("matryoshka_dimensions")
+        configured = Configuration.read(specification.transformer, "config.json", optional=True).get("matryoshka_dimensions")
         sizes = ranges.sizes(order.sizes, configured, order.source.card, specification.dimension)
         network = networks.read(specification)
         networks.check(network, order.precision)
         tokenization = Tokenization(reference, specification.max_length)
+        samples = _samples(specification, tokenization)
 
         def write(place: Path, precision: str) -> Manifest:
-            say(f"Writing the {precision} graph")
-            network.write(place, precision, lambda: _token_ids(tokenization, passages("calibration", CALIBRATION_PASSAGES)))
+            say(f"Writing the {precision} weights")
+            network.write(place, precision, samples.calibration)
             return _write_manifest(place, order.source, specification, precision)
 
         manifest = write(folder, order.precision)
         if order.precision != EXACT:
-            exact, bounds = write(reference, EXACT), order.bounds or network.bounds[order.precision]
+            bounds = PRECISIONS[order.precision].scores if specification.cross_encoder else network.bounds[order.precision]
+            exact, bounds = write(reference, EXACT), order.bounds or bounds
             del network  # free its weights: measuring loads both models
-            fidelity = _measure(order, bounds, (folder, manifest), (reference, exact), tokenization, say)
+            fidelity = _measure(order, bounds, (folder, manifest), (reference, exact), samples, say)
             manifest = replace(manifest, fidelity=asdict(fidelity) | {"bounds": list(bounds), "corpus": corpus_digest()})
         else:
-            _try(order, folder, manifest, tokenization, say)
-        say(f"Measuring the ranges of int8 vectors of {', '.join(map(str, (*sizes, manifest.dimension)))} dimensions")
-        encoder = Encoder(folder, manifest, order.threads)
-        texts = passages("calibration", CALIBRATION_PASSAGES)
-        measured = ranges.measure(encoder, tokenization, texts, list(manifest.prompts.values()))
-        manifest = replace(manifest, ranges=ranges.ranges(measured, sizes))
+            _try(order, folder, manifest, samples, say)
+        if not specification.cross_encoder:
+            say(f"Measuring the ranges of int8 vectors of {', '.join(map(str, (*sizes, manifest.dimension)))} dimensions")
+            encoder = encoders.load(folder, manifest, order.threads)
+            texts = passages("calibration", CALIBRATION_PASSAGES)
+            measured = ranges.measure(encoder, tokenization, texts, list(manifest.prompts.values()))
+            manifest = replace(manifest, ranges=ranges.ranges(measured, sizes))
         manifest.write(folder)
         if order.out.exists():
             order.out.rename(Path(scratch, "replaced"))
@@ -134,8 +136,7 @@ def _is_model(folder: Path) -> bool:
 
 def _write_manifest(folder: Path, source: Source, specification: Specification, precision: str) -> Manifest:
     """Write the manifest of `folder`, which already has all other files."""
-    graph, network = onnx.load(folder / GRAPH, load_external_data=False), specification.network
-    traits, is_portable = PRECISIONS[precision], portable(graph)
+    network = specification.network
     manifest = Manifest(
         model_id=source.model_id,
         revision=source.revision,
@@ -149,69 +150,89 @@ def _write_manifest(folder: Path, source: Source, specification: Specification, 
         similarity=specification.similarity,
         prompts=specification.prompts,
         default_prompt_name=specification.default_prompt_name,
-        files={name: sha256(folder, name) for name in (GRAPH, WEIGHTS, TOKENIZER)},
-        reference_files=reference_digests(folder, graph),
+        files={path.name: sha256(folder, path.name) for path in sorted(folder.iterdir())},
         sources=source.digests(network.path if isinstance(network, Exported) else None),
         fidelity={},
-        portable=is_portable,
         ranges={},
-        codec=traits.codec,
-        operators=any(node.domain == ENCODER for node in graph.graph.node),
-        loading=traits.loading,
-        loading_where_bytes_saturate=traits.loading if is_portable else traits.loading_where_bytes_saturate,
+        codec=PRECISIONS[precision].codec,
         overrides=dict(specification.overrides),
+        activation=specification.cross_encoder.activation if specification.cross_encoder else "",
+        **(_of_table() if isinstance(network, Table) else _of_graph(folder, precision)),
     )
     manifest.write(folder)
     return manifest
 
 
+def _of_table() -> dict[str, Any]:
+    """Return the fields of a manifest that say how a table is loaded."""
+    return {
+        "encoder": "static",
+        "reference_files": {},
+        "portable": True,
+        "operators": False,
+        "loading": AS_WRITTEN,
+        "loading_where_bytes_saturate": AS_WRITTEN,
+    }
+
+
+def _of_graph(folder: Path, precision: str) -> dict[str, Any]:
+    """Return the fields of a manifest that say how the graph in `folder` is loaded."""
+    graph, traits = onnx.load(folder / GRAPH, load_external_data=False), PRECISIONS[precision]
+    is_portable = portable(graph)
+    return {
+        "encoder": "onnx",
+        "reference_files": reference_digests(folder, graph),
+        "portable": is_portable,
+        "operators": any(node.domain == ENCODER for node in graph.graph.node),
+        "loading": traits.loading,
+        "loading_where_bytes_saturate": traits.loading if is_portable else traits.loading_where_bytes_saturate,
+    }
+
+
+def _samples(specification: Specification, tokenization: Tokenization) -> Samples:
+    """Return what the model is measured with."""
+    if not specification.cross_encoder:
+        return Texts(tokenization)
+    default = specification.default_prompt_name
+    return Pairs(tokenization, "" if default is None else specification.prompts[default])
+
+
 def _measure(
-    order: Order, bounds: Bounds, built: tuple[Path, Manifest], exact: tuple[Path, Manifest], tokenization: Tokenization, say: Say
-) -> Fidelity:
+    order: Order, bounds: Bounds, built: tuple[Path, Manifest], exact: tuple[Path, Manifest], samples: Samples, say: Say
+) -> Fidelity | ScoreFidelity:
     """Compare the built model with its fp32 graph, with the handler's encoder.
 
     Raises:
         Unsupported: the agreement is below the bounds.
     """
-    sequences = _token_ids(tokenization, passages("scoring", order.passages))
-    vectors = [
-        np.concatenate(list(_encoded(Encoder(folder, manifest, order.threads), sequences, f"Measuring {manifest.precision}", say)))
-        for folder, manifest in (exact, built)
-    ]
-    for found, (_, manifest) in zip(vectors, (exact, built), strict=True):
-        check_usable(found, manifest.precision)
-    fidelity = Fidelity.of(vectors[1], vectors[0])
+    sequences = samples.scoring(order.passages)
+    results = []
+    for folder, manifest in (exact, built):
+        encode = samples.encode(folder, manifest, order.threads)
+        results.append(np.concatenate(list(_encoded(encode, sequences, f"Measuring {manifest.precision}", say))))
+        samples.check(results[-1], manifest.precision)
+    fidelity = samples.fidelity(results[1], results[0])
     say(str(fidelity))
-    if not (fidelity.mean_cosine >= bounds[0] and fidelity.minimum_cosine >= bounds[1]):
-        msg = (
-            f"{order.source.model_id} as {order.precision} is not faithful enough: mean cosine {fidelity.mean_cosine:.5f} "
-            f"(at least {bounds[0]}), minimum {fidelity.minimum_cosine:.5f} (at least {bounds[1]}). "
-            "Set MIN_COSINE=mean,minimum to accept it, or build PRECISION=fp32"
-        )
+    if shortfall := fidelity.shortfall(bounds):
+        msg = f"{order.source.model_id} as {order.precision} is not faithful enough: {shortfall}"
         raise Unsupported(msg)
     return fidelity
 
 
-def _try(order: Order, folder: Path, manifest: Manifest, tokenization: Tokenization, say: Say) -> None:
+def _try(order: Order, folder: Path, manifest: Manifest, samples: Samples, say: Say) -> None:
     """Run the built model on some passages, and on a long text that uses its last positions.
 
     Raises:
-        Unsupported, Backend: it cannot be run, or its vectors are zero or all the same.
+        Unsupported, Backend: it cannot be run, or its results cannot be used.
     """
-    texts = passages("scoring", min(order.passages, TRIAL_PASSAGES))
-    (long,) = _token_ids(tokenization, ["\n".join(passages("scoring", SCORING_PASSAGES))])
-    say(f"Running the {manifest.precision} model on {len(texts)} passages")
-    check_usable(
-        Encoder(folder, manifest, order.threads).encode([*_token_ids(tokenization, texts), long[:TRIAL_TOKENS]]), manifest.precision
-    )
+    sequences = samples.scoring(min(order.passages, TRIAL_PASSAGES))
+    say(f"Running the {manifest.precision} model on {len(sequences)} passages")
+    results = samples.encode(folder, manifest, order.threads)([*sequences, samples.long()])
+    samples.check(results, manifest.precision)
 
 
-def _encoded(encoder: Encoder, sequences: Sequence[TokenIds], label: str, say: Say) -> Iterable[Vectors]:
+def _encoded(encode: Callable[[Sequences], Results], sequences: Sequences, label: str, say: Say) -> Iterable[Results]:
     step = -(-len(sequences) // 4)
     for start in range(0, len(sequences), step):
         say(f"{label}: {min(start + step, len(sequences))} of {len(sequences)} passages")
-        yield encoder.encode(sequences[start : start + step])
-
-
-def _token_ids(tokenization: Tokenization, texts: list[str]) -> list[TokenIds]:
-    return [tokens.ids for tokens in tokenization.tokenize(texts, "right")]
+        yield encode(sequences[start : start + step])

@@ -91,6 +91,7 @@ def _session(graph: Graph) -> onnxruntime.InferenceSession:
 
 
 def _run(session: onnxruntime.InferenceSession, ids: TokenIds, outputs: Sequence[str]) -> list[Array]:
-    given = {"input_ids": ids[np.newaxis], PROMPT_TOKENS: np.array([0])}
+    rows = np.atleast_2d(ids)  # of a pair, the second row has the types of the tokens
+    given = {"input_ids": rows[:1], "token_type_ids": rows[1:], PROMPT_TOKENS: np.array([0])}
     run: list[Array] = session.run(outputs, {value.name: given[value.name] for value in session.get_inputs()})
     return run

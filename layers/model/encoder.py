@@ -21,7 +21,8 @@ from layers.model.precision import Array, Attention, Linear, Norm, Precision, Ro
 class Encoder:
     """Writes one encoder into a graph.
 
-    A text has `max_length` tokens at most. `texts` in a run are 1, or "texts" for any number.
+    A text has `max_length` tokens at most. `texts` in a run are 1, or "texts" for any number. If the tokens have `types`, as those
+    of a pair of texts may have, these are a second input.
     """
 
     graph: Graph
@@ -30,6 +31,7 @@ class Encoder:
     max_length: int
     weights: Mapping[str, Array]
     precision: Precision
+    types: bool = False
 
     def write(self) -> str:
         """Write the encoder of `input_ids` (texts, tokens); return the name of the last layer's states (texts, tokens, hidden)."""
@@ -62,16 +64,28 @@ class Encoder:
         return states
 
     def _added_embeddings(self, ids: str) -> str:
-        """Write what is added to the words: learned positions, and the row of the token type, as a text is one segment."""
+        """Write what is added to the words: learned positions and token types; return "" if there are neither.
+
+        A text is one segment, so its row of the token types is added to every position here, unless they are an input.
+        """
         graph, row = self.graph, self.shape.architecture
-        segment = self.weights[f"{row.segments}.weight"][0] if self.shape.segments else None
+        types = self._types() if self.types and self.shape.segments else ""
+        segment = self.weights[f"{row.segments}.weight"][0] if self.shape.segments and not types else None
         if not row.learned:
-            return "" if segment is None else graph.constant("segment", segment[np.newaxis, np.newaxis])
+            return types if segment is None else graph.constant("segment", segment[np.newaxis, np.newaxis])
         table = self.weights[f"{row.learned}.weight"]
         table = table if segment is None else table + segment
         if row.positions_after_padding:
-            return positions.after_padding(graph, table, ids, self.shape.padding)
-        return positions.first(graph, table)
+            places = positions.after_padding(graph, table, ids, self.shape.padding)
+        else:
+            places = positions.first(graph, table)
+        return graph.op("positions.typed", "Add", types, places) if types else places
+
+    def _types(self) -> str:
+        """Write the rows (texts, tokens, hidden) of the tokens' types, which are an input."""
+        types = self.graph.input("token_type_ids", [self.texts, "tokens"])
+        table = self.graph.constant("segments.table", self.weights[f"{self.shape.architecture.segments}.weight"])
+        return self.graph.op("segments", "Gather", table, types)
 
     # --- Layers
 

@@ -129,7 +129,7 @@ ALIGNMENT = 64  # the size of a cache line, and of the widest vector register
 
 
 PORTABLE = {"Identity", "Cast", "Shape", "Concat", "Gather", "Slice", "Unsqueeze", "Squeeze"} | {
-    *("Add", "Sub", "Mul", "Not", "Equal", "Max", "ReduceMax", "Relu"),
+    *("Add", "Sub", "Mul", "Div", "Not", "Equal", "Max", "Min", "ReduceMax", "Relu"),
     "CumSum",  # of whole numbers
 }
 """Standard operators with the same result on every CPU.

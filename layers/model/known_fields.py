@@ -61,6 +61,10 @@ DENSE = Fields(
 )
 DROPOUT = Fields(harmless={"done while training alone": ("dropout",)})
 NORMALIZE = Fields(used=("module_input_name", "module_output_name"))
+NORMALIZE_OF_TEXT = Fields(
+    only={"module_input_name": ("sentence_embedding",), "module_output_name": ("sentence_embedding",)},
+)
+"""The fields of a Normalize module after a StaticEmbedding, which has no vectors of tokens."""
 LAYER_NORM = Fields(used=("dimension",))
 WORD_WEIGHTS = Fields(used=("vocab", "word_weights", "unknown_word_weight"))
 
@@ -69,6 +73,16 @@ SENTENCE_TRANSFORMERS = Fields(
     harmless={"of the libraries that saved the model": ("__version__", "requirements")},
 )
 """The fields of config_sentence_transformers.json."""
+CROSS_ENCODER_SETTINGS = Fields(
+    used=("prompts", "default_prompt_name", "model_type", "activation_fn"),
+    harmless={
+        "of the libraries that saved the model": ("__version__", "requirements"),
+        "how numbers are computed under autocast": ("keep_in_fp32_modules",),
+    },
+)
+"""The fields of the same file of a cross-encoder."""
+CROSS_ENCODER = Fields(used=("activation_fn",), harmless={"of the library that saved the model": ("version",)})
+"""The fields of `sentence_transformers` in a cross-encoder's config.json."""
 
 ARGUMENTS = {
     "model_args": "model_kwargs",
@@ -97,10 +111,24 @@ MODEL_ARGUMENTS = Fields(
     },
 )
 
+MODEL2VEC = Fields(
+    used=("model_type", "normalize", "max_length"),
+    harmless={
+        "how the table was made from an encoder": (
+            *("apply_pca", "apply_zipf", "sif_coefficient", "seq_length", "pooling", "tokenizer_name", "vocabulary_quantization"),
+        ),
+        "what the tensors themselves say": ("hidden_dim", "embedding_dtype"),
+        "of heads after the table": ("architectures", "head_config"),
+        "names and versions": ("transformers_version", "_name_or_path"),
+    },
+)
+"""The fields of config.json in a folder of Model2Vec without modules.json."""
+
 ENCODER = Fields(
     used=(
         *("model_type", "tokenizer_class", "vocab_size", "max_position_embeddings", "pad_token_id"),
         *("position_embedding_type", "is_decoder", "auto_map", "matryoshka_dimensions"),
+        *("sentence_transformers", "sbert_ce_default_activation_function"),
     ),
     harmless={
         "done while training alone": (

@@ -30,6 +30,7 @@ class Traits:
 
     written: the bounds of a model that is written from its weights.
     exported: the bounds of a model that is made from its own ONNX file; None if that is impossible.
+    scores: the bounds of a cross-encoder: the lowest correlation of its scores with those of fp32, and that of their ranks.
     codec: the form in which the handler rounds and caches vectors.
     loading: how ONNX Runtime loads the graph.
     loading_where_bytes_saturate: how it does so on processors whose sums of products of bytes saturate. It is not used for a graph
@@ -38,6 +39,7 @@ class Traits:
 
     written: Bounds
     exported: Bounds | None
+    scores: Bounds
     codec: CodecName = "scaled16"
     loading: Loading = AS_WRITTEN
     loading_where_bytes_saturate: Loading = AS_WRITTEN
@@ -47,15 +49,20 @@ PRECISIONS: Mapping[str, Traits] = {
     "int8": Traits(
         written=(0.998, 0.99),
         exported=(0.99, 0.95),
+        scores=(0.99, 0.95),
         # ONNX Runtime makes weights unsigned at load, for kernels that do not saturate: 0.1 s more, and only at this level.
         loading_where_bytes_saturate=Loading("extended", {"session.x64quantprecision": "1"}),
     ),
-    "int4": Traits(written=(0.95, 0.90), exported=None),
+    "int4": Traits(written=(0.95, 0.90), exported=None, scores=(0.95, 0.85)),
     # Float16 weights become float32 at load. Converting them in every run would take longer than the run.
     "fp16": Traits(
-        written=(0.999999, 0.999999), exported=None, loading=Loading("basic"), loading_where_bytes_saturate=Loading("basic")
+        written=(0.999999, 0.999999),
+        exported=None,
+        scores=(0.99999, 0.999),
+        loading=Loading("basic"),
+        loading_where_bytes_saturate=Loading("basic"),
     ),
-    "fp32": Traits(written=(0.99999, 0.99999), exported=(0.99999, 0.99999), codec="exact32"),
+    "fp32": Traits(written=(0.99999, 0.99999), exported=(0.99999, 0.99999), scores=(0.99999, 0.999), codec="exact32"),
 }
 """The one table of precisions, the default first. networks.WRITERS has a row for each of them, too.
 

@@ -1,9 +1,9 @@
 """Apply the tokens that tokenizer_config.json names: the library adds them to tokenizer.json, or puts them around each text."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tokenizers import AddedToken, Tokenizer
+from tokenizers import AddedToken, Tokenizer, processors
 
 from layers.model.configuration import Configuration, Unsupported
 from layers.model.known_fields import TOKEN
@@ -42,6 +42,32 @@ def check_around(tokenizer: Tokenizer, config: Configuration, *, rebuilt: bool) 
     for field, found in wanted.items():
         if config.get(field) is not None and [content(config, field)] != found:
             config.refuse(field, f"tokenizer.json puts {' and '.join(around) or 'nothing'} around a text")
+
+
+def set_pair(tokenizer: Tokenizer, kind: str) -> None:
+    """Let the tokenizer put special tokens around two texts as its class does, if transformers rebuilds them for this class."""
+    if kind not in PAIRS:
+        return
+    empty = tokenizer.encode("")
+    first, last = empty.tokens[0], empty.tokens[-1]
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single=f"{first} $A {last}",
+        pair=PAIRS[kind].format(first=first, last=last),
+        special_tokens=list(dict.fromkeys(zip((first, last), (empty.ids[0], empty.ids[-1]), strict=True))),
+    )
+
+
+BY_TYPE, BY_TOKENS = "{first}:0 $A:0 {last}:0 $B:1 {last}:1", "{first}:0 $A:0 {last}:0 {last}:0 $B:0 {last}:0"
+PAIRS: Mapping[str, str] = {
+    "BertTokenizer": BY_TYPE,
+    "DistilBertTokenizer": BY_TYPE,
+    "ElectraTokenizer": BY_TYPE,
+    "RobertaTokenizer": BY_TOKENS,
+    "MPNetTokenizer": BY_TOKENS,
+    "XLMRobertaTokenizer": BY_TOKENS,
+    "CamembertTokenizer": BY_TOKENS,
+}
+"""The special tokens around two texts, `$A` and `$B`, by the class of the tokenizer, and the type of each token."""
 
 
 def content(config: Configuration, field: str) -> str:

@@ -4,18 +4,20 @@ A model is served exactly or not at all: anything unknown that could change a ve
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
-from layers.model import known_fields, onnx_files
+from layers.model import cross_encoders, known_fields, onnx_files
 from layers.model.architectures import Shape
 from layers.model.configuration import Configuration, Unsupported, exists, regular, shown
+from layers.model.cross_encoders import KIND, CrossEncoder
 from layers.model.module_types import WIDEST
-from layers.model.modules import LIST, Modules
+from layers.model.modules import LIST, SETTINGS, Modules
 from layers.model.onnx_files import OnnxFile
 from layers.model.overrides import Overrides, changes
-from layers.model.transformer import Transformer
+from layers.model.static import Table, is_static
+from layers.model.transformer import SCORES, UNLIMITED, VECTORS, Transformer
 
 FILES = Overrides()
 """No settings: the files decide."""
@@ -40,12 +42,13 @@ class Specification:
     dimension: the length of a text's vector, after truncation.
     task: the chosen one of `tasks`.
     overrides: the settings that differ from the files.
+    cross_encoder: what a cross-encoder has in place of modules; None for a model of vectors.
     """
 
     folder: Path
     transformer: Path
     architecture: str
-    network: Shape | Exported
+    network: Shape | Exported | Table
     vocabulary: int
     max_length: int
     tokenizer: Configuration
@@ -60,6 +63,13 @@ class Specification:
     task: str | None
     tasks: tuple[str, ...]
     overrides: Mapping[str, Any]
+    cross_encoder: CrossEncoder | None = None
+
+    @property
+    def has_types(self) -> bool:
+        """True if the encoder reads the types of a pair's tokens."""
+        typed = isinstance(self.network, Shape) and self.network.segments > 0
+        return typed and self.cross_encoder is not None and self.cross_encoder.types
 
     @classmethod
     def read(cls, folder: Path, exported: OnnxFile | None = None, overrides: Overrides = FILES) -> Self:
@@ -68,14 +78,21 @@ class Specification:
         Raises:
             Unsupported: a file is missing, or has a value that this builder does not know.
         """
+        if is_static(folder):
+            return cls._static(folder, exported, overrides)
         listed = exists(folder, LIST)
         vectors = _vectors(folder, listed=listed)
         transformer, found = read_modules(folder)
+        scores = CrossEncoder.read(transformer, vectors) if cross_encoders.recognizes(folder) else None
+        if scores is not None:
+            _check_score(exported, overrides)
         modules = overrides.modules(found)
-        network = _network(transformer, exported)
+        network = Shape.read(transformer.config) if scores else _network(transformer, exported)
         if isinstance(network, Shape) and network.hidden != modules.hidden:
             msg = f"the modules expect vectors of dimension {modules.hidden}, config.json says {network.hidden}"
             raise Unsupported(msg)
+        if scores and scores.types and isinstance(network, Shape) and network.segments == 1:
+            transformer.config.refuse("type_vocab_size", "the tokens of a pair have two types")
         prompts, default_prompt_name = _prompts(vectors)
         max_length = overrides.length(transformer.limit(), transformer.positions)
         if max_length is None:
@@ -92,12 +109,13 @@ class Specification:
             tokenizer_class=transformer.tokenizer_class,
             modules=modules,
             listed=listed,
-            dimension=min(_truncated(vectors), modules.dimension),
+            dimension=1 if scores else min(_truncated(vectors), modules.dimension),
             lowercase=transformer.sentence.flag("do_lower_case"),
             prompts=prompts,
             default_prompt_name=default_prompt_name,
             similarity=vectors.get("similarity_fn_name") or "cosine",
             task=overrides.task,
+            cross_encoder=scores,
             tasks=transformer.tasks(),
             overrides=changes(
                 {"pooling": found.pooling.modes, "normalize": found.normalize, "max_length": transformer.limit(), "task": None},
@@ -107,6 +125,47 @@ class Specification:
                     "max_length": max_length,
                     "task": overrides.task,
                 },
+            ),
+        )
+
+    @classmethod
+    def _static(cls, folder: Path, exported: OnnxFile | None, overrides: Overrides) -> Self:
+        """Read the configuration files of a static model, and the shape of its table."""
+        for name, value in {"ONNX": exported and exported.name, "TASK": overrides.task}.items():
+            if value is not None:
+                msg = f"{name} is {value}, but the model is a table of vectors: leave {name} out"
+                raise Unsupported(msg)
+        if overrides.pooling not in {None, "mean"}:
+            msg = f"POOLING is {overrides.pooling}, but a StaticEmbedding gives the mean of the tokens' vectors alone"
+            raise Unsupported(msg)
+        table = Table.read(folder)
+        vectors = _vectors(folder, listed=True)
+        vocabulary, width = table.shape()
+        found = table.modules(width)
+        modules, max_length = overrides.modules(found), overrides.length(table.limit, UNLIMITED) or table.limit
+        prompts, default_prompt_name = _prompts(vectors)
+        return cls(
+            folder=folder,
+            transformer=table.folder,
+            architecture=table.architecture,
+            network=table,
+            vocabulary=vocabulary,
+            max_length=max_length,
+            tokenizer=Configuration("tokenizer_config.json", {}),  # which the library does not read for this module
+            tokenizer_class="",
+            modules=modules,
+            listed=True,
+            dimension=min(_truncated(vectors), width),
+            lowercase=False,
+            prompts=prompts,
+            default_prompt_name=default_prompt_name,
+            similarity=vectors.get("similarity_fn_name") or "cosine",
+            task=None,
+            cross_encoder=None,
+            tasks=(),
+            overrides=changes(
+                {"normalize": found.normalize, "max_length": table.limit},
+                {"normalize": modules.normalize, "max_length": max_length},
             ),
         )
 
@@ -120,6 +179,11 @@ def read_modules(folder: Path) -> tuple[Transformer, Modules]:
     Raises:
         Unsupported: a file is missing, or has a value that this builder does not know.
     """
+    if cross_encoders.recognizes(folder):
+        listed = exists(folder, LIST)
+        place = Modules.only_transformer(folder) if listed else ""
+        transformer = Transformer.read(folder / place, listed=listed, task=SCORES if listed else VECTORS)
+        return transformer, replace(Modules.without_list(transformer.hidden(), "cls"), transformer=place)
     if exists(folder, LIST):
         modules = Modules.read(folder)
         return Transformer.read(folder / modules.transformer), modules
@@ -133,9 +197,11 @@ def is_written(transformer: Transformer, exported: OnnxFile | None) -> bool:
 
 
 def _vectors(folder: Path, *, listed: bool) -> Configuration:
-    name = "config_sentence_transformers.json"
-    vectors = Configuration.read(folder, name, optional=True) if listed else Configuration(name, {})
+    vectors = Configuration.read(folder, SETTINGS, optional=True) if listed else Configuration(SETTINGS, {})
     kind = vectors.get("model_type")
+    if kind == KIND:
+        known_fields.CROSS_ENCODER_SETTINGS.check(vectors)
+        return vectors
     if kind not in (None, "SentenceTransformer"):
         vectors.refuse("model_type", OTHER_KINDS.get(str(kind), "this builder knows SentenceTransformer"))
     known_fields.SENTENCE_TRANSFORMERS.check(vectors)
@@ -146,9 +212,23 @@ def _vectors(folder: Path, *, listed: bool) -> Configuration:
 OTHER_KINDS: Mapping[str, str] = {
     "MultiVectorEncoder": "it gives a vector for each token, and a text has one here: take a SentenceTransformer of its family",
     "SparseEncoder": "it gives a weight for each word of its vocabulary: take a SentenceTransformer, whose vectors are dense",
-    "CrossEncoder": "it scores pairs of texts and gives no vectors: take the SentenceTransformer whose results it ranks",
 }
 """Models of the library that are refused, with the reason and the remedy."""
+
+
+def _check_score(exported: OnnxFile | None, overrides: Overrides) -> None:
+    """Check that nothing is asked for that a cross-encoder does not have.
+
+    Raises:
+        Unsupported: something is; the sentence names it.
+    """
+    given = {"ONNX": exported, "POOLING": overrides.pooling, "NORMALIZE": overrides.normalize, "TASK": overrides.task}
+    named = [name for name, value in given.items() if value is not None]
+    if named:
+        msg = (
+            f"the model is a cross-encoder, which is written from its weights and gives one number: leave out {' and '.join(named)}"
+        )
+        raise Unsupported(msg)
 
 
 def _network(transformer: Transformer, exported: OnnxFile | None) -> Shape | Exported:

@@ -18,6 +18,9 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 SPECIAL_TOKENS = "special_tokens_map.json"
 ADAPTER = "adapter_config.json"
 UNLIMITED = 10**9
+VECTORS, SCORES = "feature-extraction", "sequence-classification"
+TASKS: Mapping[str, tuple[str, str]] = {VECTORS: ("token_embeddings", "last_hidden_state"), SCORES: ("scores", "logits")}
+"""The tasks of a Transformer module, the default first: the name of its result, and what it takes from the model."""
 HIDDEN = ("hidden_size", "dim", "d_model", "n_embd")
 """The fields of config.json that can have the length of the encoder's vectors."""
 
@@ -45,8 +48,10 @@ class Transformer:
     config_arguments: Mapping[str, Any]
 
     @classmethod
-    def read(cls, folder: Path, *, listed: bool = True) -> Self:
+    def read(cls, folder: Path, *, listed: bool = True, task: str = VECTORS) -> Self:
         """Read the files in the module's folder. Without a list of modules (`listed`), the module's own file is ignored.
+
+        `task` is the module's task, by its name in TASKS.
 
         Raises:
             Unsupported: a file is missing, or has a value that this builder does not know.
@@ -54,7 +59,7 @@ class Transformer:
         if exists(folder, ADAPTER):
             msg = f"{ADAPTER} is in {folder}: an adapter's weights are not added here; merge it into the model and save that"
             raise Unsupported(msg)
-        sentence = _sentence_config(folder) if listed else Configuration(SENTENCE_CONFIGS[0], {})
+        sentence = _sentence_config(folder, task) if listed else Configuration(SENTENCE_CONFIGS[0], {})
         known_fields.MODEL_ARGUMENTS.check(Configuration(f"{sentence.name}'s model_args", _arguments(sentence, "model_args")))
         arguments = _arguments(sentence, "config_args")
         config = Configuration.read(folder, "config.json").updated(arguments, f"{sentence.name}'s config_args")
@@ -124,15 +129,16 @@ class Transformer:
         return self.config.number(field, int, least=least, most=most)
 
 
-def _sentence_config(folder: Path) -> Configuration:
+def _sentence_config(folder: Path, task: str) -> Configuration:
     present = [name for name in SENTENCE_CONFIGS if exists(folder, name)]
     config = Configuration.read(folder, (present or SENTENCE_CONFIGS)[0], optional=True)
     known_fields.TRANSFORMER.check(config)
-    config.check({"transformer_task": ("feature-extraction", None), "module_output_name": ("token_embeddings", None)})
+    result, source = TASKS[task]
+    config.check({"transformer_task": (task, *([None] if task == VECTORS else [])), "module_output_name": (result, None)})
     modalities = config.get("modality_config")
-    expected = {"method": "forward", "method_output_name": "last_hidden_state"}
+    expected = {"method": "forward", "method_output_name": source}
     if modalities is not None and (not isinstance(modalities, dict) or modalities.get("text") != expected):
-        config.refuse("modality_config", "this builder knows text through forward's last_hidden_state")
+        config.refuse("modality_config", f"this builder knows text through forward's {source}")
     if config.get("processing_kwargs"):
         config.refuse("processing_kwargs", "this builder knows none")
     return config

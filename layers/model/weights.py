@@ -46,6 +46,42 @@ def read(folder: Path, shapes: Mapping[str, Shape], prefix: str = "", others: re
     return {name: tensors[name] for name in shapes}
 
 
+def about(folder: Path) -> dict[str, tuple[Shape, str]]:
+    """Return the shape and the type of each tensor of a checkpoint, by its name. No number is read.
+
+    Raises:
+        Unsupported: a file is missing or damaged.
+    """
+    found: dict[str, tuple[Shape, str]] = {}
+    for file, names in _files(folder):
+        with _reading(folder, file) as content:
+            found |= {name: content.about(name) for name in (content.names() if names is None else names)}
+    return found
+
+
+def stored(folder: Path, wanted: Iterable[str]) -> dict[str, np.ndarray]:
+    """Return those of the wanted tensors that a checkpoint has, in their own types.
+
+    Raises:
+        Unsupported: a file is missing or damaged.
+    """
+    found: dict[str, np.ndarray] = {}
+    for file, names in _files(folder):
+        with _reading(folder, file) as content:
+            present = set(content.names() if names is None else names)
+            found |= {name: content.numbers(name) for name in wanted if name in present}
+    return found
+
+
+def narrowed(tensor: np.ndarray, name: str) -> Array:
+    """Return a tensor as float32.
+
+    Raises:
+        Unsupported: a number is not finite.
+    """
+    return _finite("the checkpoint", name, _narrowed(tensor))
+
+
 def check_files(folder: Path) -> None:
     """Check that the checkpoint's files exist. Only an index is read.
 
@@ -133,6 +169,24 @@ def _opened(path: Path) -> Iterator[_Tensors]:
             yield _Safetensors(content)
 
 
+@contextmanager
+def _reading(folder: Path, file: str) -> Iterator[_Tensors]:
+    """Open a file of a checkpoint.
+
+    Raises:
+        Unsupported: it is missing or damaged, or becomes so while it is read.
+    """
+    path = regular(folder, file)
+    try:
+        with _opened(path) as content:
+            yield content
+    except (Unsupported, MemoryError):
+        raise
+    except Exception as error:  # noqa: BLE001 - a damaged file can raise anything
+        msg = f"{file} in {folder} cannot be read: {(str(error) or type(error).__name__)[:200]}"
+        raise Unsupported(msg) from None
+
+
 @dataclass(frozen=True, slots=True)
 class _Wanted:
     shapes: Mapping[str, Shape]
@@ -149,21 +203,14 @@ class _Wanted:
 def _tensors(folder: Path, file: str, names: Iterable[str] | None, wanted: _Wanted) -> dict[str, Array]:
     """Return the needed tensors of one file. A tensor is loaded only after its shape and type have been checked."""
     tensors = {}
-    path = regular(folder, file)
-    try:
-        with _opened(path) as content:
-            for name in content.names() if names is None else names:
-                plain = _plain(name, wanted.prefix)
-                if plain not in wanted.shapes:
-                    wanted.check(file, plain)
-                    continue
-                _check(file, plain, *content.about(name), wanted.shapes[plain])
-                tensors[plain] = _finite(file, plain, _narrowed(content.numbers(name)))
-    except (Unsupported, MemoryError):
-        raise
-    except Exception as error:  # noqa: BLE001 - a damaged file can raise anything
-        msg = f"{file} in {folder} cannot be read: {(str(error) or type(error).__name__)[:200]}"
-        raise Unsupported(msg) from None
+    with _reading(folder, file) as content:
+        for name in content.names() if names is None else names:
+            plain = _plain(name, wanted.prefix)
+            if plain not in wanted.shapes:
+                wanted.check(file, plain)
+                continue
+            _check(file, plain, *content.about(name), wanted.shapes[plain])
+            tensors[plain] = _finite(file, plain, _narrowed(content.numbers(name)))
     return tensors
 
 

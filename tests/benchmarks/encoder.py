@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from handler.embedding.encoder import RUN_TOKENS
+from handler.embedding.runner import RUN_TOKENS
 from handler.vectors import TokenIds
 
 from .effort import Effort

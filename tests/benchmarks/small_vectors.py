@@ -13,8 +13,8 @@ from handler.service import Options
 from handler.vector_types import STEPS, TYPES, ModelTypes, Ranges, encode_ranges
 from handler.vectors import Vectors
 from layers.model import ranges
-from layers.model.builder import CALIBRATION_PASSAGES
 from layers.model.corpus import passages
+from layers.model.samples import CALIBRATION_PASSAGES
 
 from .effort import Effort
 from .machine import cores

@@ -95,6 +95,25 @@ def binary(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
 
 
 @pytest.fixture(scope="session")
+def searchable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """Serve an endpoint that requires a key and searches an index with passages of Python's documentation."""
+    log = tmp_path_factory.mktemp("searchable") / "log"
+    index = subprocess.Popen(
+        [ROOT / ".venv/bin/python", "-m", "tests.search.standing"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert index.stdin
+    assert index.stdout
+    try:
+        variables = json.loads(index.stdout.readline())
+        with served(log, MODEL_DIR=str(MODEL), API_KEYS=KEY, **variables) as url:
+            yield Endpoint(url, KEY)
+    finally:
+        index.stdin.close()
+        index.wait(20)
+        index.stdout.close()
+
+
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Start Debian's chromium without a screen."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - only in the browser's own environment

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from tests.browser.accessibility import violations
 from tests.browser.conftest import KEY, PROMPTS, SCREENS, Endpoint, Seen
 from tests.browser.form import LONG, TEXTS, embed, snippet_of, wait_for_result
 
@@ -302,14 +303,6 @@ def test_the_page_can_be_used_by_keyboard(page: Page, guarded: Endpoint) -> None
     page.keyboard.type("With control and enter.")
     page.keyboard.press("Control+Enter")
     page.locator("#status", has_text="1 text embedded").wait_for()
-
-
-def violations(page: Page) -> list[str]:
-    """Return the accessibility violations that axe finds."""
-    from axe_playwright_python.sync_playwright import Axe  # noqa: PLC0415 - only in the browser's own environment
-
-    found = Axe().run(page).response["violations"]
-    return [f"{rule['id']}: {node['html']} {node['failureSummary']}" for rule in found for node in rule["nodes"]]
 
 
 SCREENINGS = {"wide": (1280, 1180), "phone": (360, 740)}

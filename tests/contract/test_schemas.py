@@ -72,9 +72,13 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         server.terminate()
 
 
+SEARCH = "/search"
+"""A deployment without an index refuses it: tests/search has its examples."""
+
+
 def test_the_examples_of_our_document_work(client: Client) -> None:
     """Each example is sent to every path that has its schema."""
-    documented = [(path, route) for route in ROUTES if route.request for path in route.paths]
+    documented = [(path, route) for route in ROUTES if route.request for path in route.paths if path != SEARCH]
     tried = set()
     for path, route in documented:
         schema = openapi.SCHEMAS[route.request]

@@ -17,10 +17,12 @@ NOT_BY_HAND = {"InstancesFunction"}
 CONDITIONS = {
     "ModelInLayer": "without `ModelUri`", "AuthIsIam": "with Auth: iam", "HasKey": "with `KmsKeyArn`", "HasVpc": "in a VPC",
     "HasDataKeys": "with `DataKmsKeyArns`", "HasBulk": "with `CorpusBucket`", "HasCacheKeySecret": "with `CacheKeySecretArn`",
+    "HasRerankerUri": "with `RerankerUri`",
     "HasQueue": "source: a queue, bucket or bus", "HasSourceBucket": "source: a bucket", "HasKinesis": "source: Kinesis",
     "HasTableStream": "source: a table's stream",
     "SinkIsS3": "sink: S3", "SinkIsQueue": "sink: a queue", "SinkIsBus": "sink: a bus", "SinkIsS3Vectors": "sink: S3 Vectors",
-    "SinkIsTable": "sink: a table",
+    "SinkIsTable": "sink: a table", "WritesIndex": "sink: S3 Vectors", "HasIndex": "with an index to search",
+    "MakesIndex": "with `Search`",
 }  # fmt: skip
 """When a condition is met, if its name does not say so."""
 
@@ -127,6 +129,7 @@ LIMITS: dict[str, tuple[str, ...]] = {
     "PipelineFunctionEventInvokeConfig": ("MaximumRetryAttempts",),
     "PipelineFunction": ("RecursiveLoop",),
     "CacheTable": ("KeySchema", "TimeToLiveSpecification.AttributeName", "BillingMode"),
+    "SearchIndex": ("DataType", "Dimension", "DistanceMetric", "MetadataConfiguration.NonFilterableMetadataKeys"),
 }  # fmt: skip
 """The settings without which events are lost, repeated for ever or never found."""
 

@@ -18,6 +18,7 @@ import yaml
 from events.dynamodb import LocalDynamoDB
 from events.emulator import Emulator
 from tests.conftest import AWS, LocalS3
+from tests.infra.commands import run
 
 ROOT = Path(__file__).parents[2]
 SAM = ROOT / "build/sam"
@@ -40,35 +41,9 @@ print(json.dumps([{name: str(resolved(value)) for name, value in variables.items
 """
 
 
-def run(*command: str | Path, stdin: str = "") -> str:
-    """Run a command in the project's root; return what it prints, or fail with it."""
-    ran = subprocess.run(
-        command, cwd=ROOT, env=os.environ | {"AWS_DEFAULT_REGION": "us-east-1"},
-        input=stdin, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stdout
-    return ran.stdout
-
-
 def size(folder: Path) -> int:
     """Return the bytes of a folder's files, which is how Lambda measures it."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-
-
-@pytest.fixture(scope="session")
-def artefact() -> Path:
-    """Build what `sam deploy` uploads."""
-    run("make", "build")
-    return ROOT / "build/lambda/app"
-
-
-@pytest.fixture(scope="session")
-def opt(artefact: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Put both layers into one folder, as Lambda does with /opt."""
-    opt = tmp_path_factory.mktemp("opt")
-    (opt / "python").symlink_to(artefact / "RuntimeLayer/python")
-    (opt / "model").symlink_to(artefact / "ModelLayer/model")
-    return opt
 
 
 type Built = Callable[..., Emulator]

@@ -11,18 +11,21 @@ from typing import Any
 
 import botocore.session
 import pytest
+import yaml
 
 from handler.config import KeySettings, PipelineSettings, Settings
 from handler.errors import PUBLIC
-from handler.http.routes import PAGE_PATHS
-from tests.conftest import ROOT
+from handler.http.routes import PAGE_PATHS, ROUTES
+from handler.http.search import TEXT
+from handler.vector_index import METRIC, MODEL_TAG
+from tests.conftest import INT8, ROOT
 from tests.infra.transformed import UPLOADED, every, listed, of_type, statements, transformed, transformed_each
 
 NOT_OURS = {"OPENBLAS_NUM_THREADS", "SETTINGS"}
 """Variables that the handler does not read: a library reads one, and the other only changes the configuration."""
 LEFT_AT_THEIR_DEFAULTS = {
     "AUTO_TRUNCATE", "MAX_CLIENT_BATCH_SIZE", "THREADS", "CACHE_MEMORY_MB", "CACHE_BUDGET_MS",  # for whoever changes template.yaml
-    "MODEL_TMP", "KERNELS",
+    "MODEL_TMP", "KERNELS", "RERANKER_DIR",
     "API_KEYS", "CACHE_KEY_SECRET",  # of a laptop: deployed, they are in secrets
     "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_LAMBDA_MAX_CONCURRENCY",  # Lambda sets them
 }  # fmt: skip
@@ -103,7 +106,7 @@ CONDITIONS_OF_SETTINGS = {
     "ModelInLayer": {"ModelUri"}, "HasQueue": {"Queue", "SourceBucket", "SourceBus"}, "HasSourceBucket": {"SourceBucket"},
     "HasBulk": {"CorpusBucket"}, "SinkIsS3": {"SinkArn"}, "SinkIsQueue": {"SinkArn"}, "SinkIsS3Vectors": {"SinkArn"},
     "SinkIsTable": {"SinkArn"}, "HasVpc": {"VpcSubnetIds"}, "HasKey": {"KmsKeyArn"}, "AuthIsIam": {"Auth"},
-    "HasReservedConcurrency": set(),
+    "MakesIndex": {"Search"}, "HasReservedConcurrency": set(),
 }  # fmt: skip
 """The parameters that decide each condition of a function's properties. Reserved concurrency does not belong to a version."""
 
@@ -214,6 +217,9 @@ CALLS = {
     "put_vectors": "s3vectors:PutVectors",
     "delete_vectors": "s3vectors:DeleteVectors",
     "get_index": "s3vectors:GetIndex",
+    "query_vectors": "s3vectors:QueryVectors",
+    "list_tags_for_resource": "s3vectors:ListTagsForResource",
+    "tag_resource": "s3vectors:TagResource",
     "update_item": "dynamodb:UpdateItem",
     "query": None,  # the query of a rerank request: DynamoDB's is never called
     "publish_batch": None,  # failures to a topic, for whoever sets FAILURE_DESTINATION to one: the template has a queue
@@ -229,6 +235,7 @@ LAMBDA_S_OWN = {
     "ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:DeleteNetworkInterface",
     "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
     "kms:Decrypt", "kms:GenerateDataKey",
+    "s3vectors:GetVectors",  # query_vectors with a filter, or with metadata in its response
 }  # fmt: skip
 """Permissions that Lambda uses for the function by its role, and those that a call needs besides the one of its own name."""
 MAKES_404_OF_MISSING_OBJECTS = "s3:ListBucket"
@@ -330,7 +337,10 @@ def test_the_http_function_reads_one_secret_and_asks_for_keys(template: dict[str
         "secretsmanager:GetSecretValue",
         "dynamodb:BatchGetItem",
         "dynamodb:BatchWriteItem",
-        "s3:GetObject",  # of the model alone, where ModelUri names one
+        "s3:GetObject",  # of the models alone, where ModelUri and RerankerUri name them
+        "s3vectors:QueryVectors",  # of the index alone, where there is one
+        "s3vectors:GetIndex",
+        "s3vectors:ListTagsForResource",
     }
     variables = functions(template)["ApiFunction"]["Environment"]["Variables"]
     assert variables["API_KEYS_SECRET"] == {"Ref": "ApiKey"}
@@ -365,6 +375,47 @@ def test_every_role_has_the_boundary(template: dict[str, Any]) -> None:
     assert roles.keys() == {"ApiRole", "PipelineRole", "BulkRole", "CanaryRole", "InstancesRole"}
     boundary = {"Fn::If": ["HasBoundary", {"Ref": "PermissionsBoundary"}, {"Ref": "AWS::NoValue"}]}
     assert [role["Properties"].get("PermissionsBoundary") for role in roles.values()] == [boundary] * len(roles)
+
+
+def test_a_search_has_a_route_and_a_rate_of_its_own(template: dict[str, Any]) -> None:
+    """Each search is a query of S3 Vectors, too. The path is one that the function serves."""
+    assert paths(template)["/search"].keys() == {"post"}
+    assert any("/search" in route.paths for route in ROUTES)
+    (settings,) = every(template["Resources"]["HttpApiApiGatewayDefaultStage"], "POST /search")
+    assert settings == {"ThrottlingRateLimit": {"Ref": "SearchRate"}, "ThrottlingBurstLimit": {"Ref": "SearchRate"}}
+
+
+def test_the_index_fits_the_model_and_keeps_the_text_of_passages(template: dict[str, Any]) -> None:
+    """The build writes the dimension of its model in the place of the default model's."""
+    index = template["Resources"]["SearchIndex"]["Properties"]
+    manifest = json.loads((INT8 / "manifest.json").read_text())
+    assert index["Dimension"] == {"Fn::If": ["ModelInLayer", manifest["dimension"], {"Ref": "SearchDimension"}]}
+    assert (index["DistanceMetric"], index["DataType"]) == (METRIC, "float32")
+    assert index["MetadataConfiguration"] == {"NonFilterableMetadataKeys": [TEXT]}
+    build = subprocess.run(["make", "--dry-run", "build"], cwd=ROOT, text=True, capture_output=True, check=True).stdout
+    find, replace = (re.findall(pattern, build) for pattern in (r"dimension=\$\((sed .*)\)", r'-e "(.*SearchDimension.*?)"'))
+    assert subprocess.check_output(["sh", "-c", find[0].replace("ModelLayer/model", str(INT8))], text=True) == "384\n"
+    written = yaml.dump({"Default": 384, "Dimension": index["Dimension"], "Other": 384})
+    command = ["sh", "-c", f'dimension=768; sed -e "{replace[0]}"']
+    built = yaml.safe_load(subprocess.run(command, input=written, text=True, capture_output=True, check=True).stdout)
+    assert built == {"Default": 384, "Dimension": {"Fn::If": ["ModelInLayer", 768, {"Ref": "SearchDimension"}]}, "Other": 384}
+
+
+def test_the_functions_may_use_the_index_of_the_search_and_no_other(template: dict[str, Any]) -> None:
+    """The one that reads cannot write, and only the tag of the model can be set."""
+    index = {"Fn::If": ["MakesIndex", {"Fn::GetAtt": ["SearchIndex", "IndexArn"]}, {"Ref": "SearchIndexArn"}]}
+    written = {"Fn::If": ["MakesIndex", {"Fn::GetAtt": ["SearchIndex", "IndexArn"]}, {"Ref": "SinkArn"}]}
+    found = {
+        role: [one for one in statements(template["Resources"][role]) if "s3vectors" in str(one["Action"])]
+        for role in ("ApiRole", "PipelineRole")
+    }
+    assert [one["Resource"] for one in found["ApiRole"]] == [index]
+    assert not {action for action in listed(found["ApiRole"][0]["Action"]) if re.search(r":(Put|Delete|Tag)", action)}
+    assert [one["Resource"] for one in found["PipelineRole"]] == [written, written]
+    (tagging,) = (one for one in found["PipelineRole"] if one["Action"] == "s3vectors:TagResource")
+    assert tagging["Condition"] == {"ForAllValues:StringEquals": {"aws:TagKeys": [MODEL_TAG]}}
+    for name in ("ApiFunction", "PipelineFunction"):
+        assert functions(template)[name]["Environment"]["Variables"]["SEARCH_INDEX_ARN"] == index
 
 
 ENCRYPTED = {
@@ -448,12 +499,36 @@ def test_a_model_is_either_in_a_layer_or_read_from_one_prefix(
     assert conditions == {"RuntimeLayer": None, "ModelLayer": "ModelInLayer"}
 
 
+@pytest.mark.parametrize(
+    ("uri", "prefixes"), [("", []), ("s3://models/rerankers/minilm", ["arn:aws:s3:::models/rerankers/minilm/*"])]
+)
+def test_the_http_function_alone_reads_the_reranker_from_its_prefix(
+    template: dict[str, Any], uri: str, prefixes: list[str]
+) -> None:
+    """The model stays in its layer. The pipeline function embeds only."""
+    given = {"RerankerUri": uri, "RerankerSha256": "1" * 64, "AWS::Partition": "aws"}
+    known = dict.fromkeys(template["Parameters"], "") | given
+    api, pipeline = (
+        resolved(functions(template)[name], known)["Environment"]["Variables"] for name in ("ApiFunction", "PipelineFunction")
+    )
+    assert (api["RERANKER_URI"], api["RERANKER_SHA256"], api["MODEL_URI"]) == (uri, "1" * 64, "")
+    assert not any(name.startswith("RERANKER") for name in pipeline)
+    for role, expected in {"ApiRole": prefixes, "PipelineRole": []}.items():
+        (policy,) = resolved(template["Resources"][role]["Properties"]["Policies"], known)
+        read = [right for right in policy["PolicyDocument"]["Statement"] if right and "s3:GetObject" in listed(right["Action"])]
+        assert [right["Resource"] for right in read] == expected
+
+
 def resolved(value: Any, known: dict[str, str]) -> Any:  # noqa: ANN401, PLR0911 - JSON, and a function of CloudFormation a line
-    """Resolve CloudFormation's functions. All conditions but ModelInLayer are false; unknown references keep their names."""
+    """Resolve CloudFormation's functions. The conditions of models are as `known` has them, all others are false.
+
+    Unknown references keep their names.
+    """
     again = partial(resolved, known=known)
+    met = {"ModelInLayer": not known["ModelUri"], "HasRerankerUri": bool(known["RerankerUri"])}
     match value:
         case {"Fn::If": [condition, yes, no]}:
-            return again(yes if condition == "ModelInLayer" and not known["ModelUri"] else no)
+            return again(yes if met.get(condition) else no)
         case {"Ref": "AWS::NoValue"}:
             return None
         case {"Ref": name}:
@@ -571,8 +646,16 @@ BULK = {"CorpusBucket": "corpus", "CorpusPrefix": "passages/", "ReceiptsBucket":
         ({"VpcSubnetIds": "subnet-1", "VpcSecurityGroupIds": "sg-1"}, ""),
         ({"Instances": "true"}, "need VpcSubnetIds"),
         ({"DomainName": "embeddings.example.com"}, "needs a CertificateArn"),
+        ({"SnapStart": "true"}, ""),
+        ({"EphemeralStorage": "1024"}, ""),
+        ({"SnapStart": "true", "EphemeralStorage": "1024"}, "SnapStart allows"),
         ({"MonthlyBudget": "50"}, "needs a BudgetEmail"),
         (BULK, ""),
+        (BULK | {"SinkArn": "", "Search": "true"}, ""),
+        ({"Search": "true", "SourceBucket": "documents"}, ""),
+        ({"Search": "true", "SinkArn": "arn:aws:s3:::vectors/all"}, "Leave SearchIndexArn and SinkArn empty"),
+        ({"Search": "true", "SearchIndexArn": "arn:aws:s3vectors:…"}, "Leave SearchIndexArn and SinkArn empty"),
+        ({"Search": "true", "OutputDtype": "int8"}, "takes float32 only"),
         (BULK | {"SinkArn": ""}, "needs a ReceiptsBucket and a SinkArn"),
         (BULK | {"ReceiptsBucket": "corpus"}, ""),
         (BULK | {"CorpusPrefix": ""}, ""),

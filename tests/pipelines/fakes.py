@@ -1,6 +1,7 @@
 """A service without a model, and sinks and a failure destination in memory. They are fast, and fail when a test wants it."""
 
 import hashlib
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from handler.chunking import Chunk, Chunking, TokenCounts, split
 from handler.config import Settings
 from handler.embedding.manifest import Manifest
 from handler.embedding.tokenization import Token
@@ -37,6 +39,7 @@ class FakeService:
     settings: Settings = field(default_factory=lambda: Settings.from_environment({"MODEL_DIR": str(INT8)}))
     manifest: Manifest = field(default_factory=lambda: replace(Manifest.read(INT8), dimension=DIMENSION))
     kernels: str = ""
+    reranker: None = None
 
     @property
     def calls(self) -> list[list[str]]:
@@ -67,6 +70,12 @@ class FakeService:
 
     def tokens_of(self, texts: Sequence[str], options: Options, *, special: bool, deadline: float = NEVER) -> list[list[Token]]:
         raise NotImplementedError
+
+    def chunks_of(self, text: str, options: Options, chunking: Chunking, deadline: float = NEVER) -> list[Chunk]:
+        """Split a text. Each word is a token, and nothing is around them."""
+        del options, deadline
+        words = [match.start() for match in re.finditer(r"\S+", text)]
+        return split(text, TokenCounts(words, lambda part: len(part.split())), chunking.tokens, chunking.overlap)
 
     def text_of(self, ids: Sequence[int]) -> str:
         raise NotImplementedError

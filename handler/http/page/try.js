@@ -32,7 +32,7 @@ const EXAMPLES = {
 // --- Failures, next to their fields -------------------------------------------------------------------------
 
 function clearFailures() {
-  for (const name of [...FIELDS, "request", "question"]) {
+  for (const name of [...FIELDS, "request", "question", ...Object.values(PASSAGE_FIELDS)]) {
     $(`${name}-error`).hidden = true;
     $(name).removeAttribute("aria-invalid");
   }
@@ -89,6 +89,7 @@ async function readInfo() {
   $("key-hint").textContent = known.open
     ? "This endpoint requires no key."
     : "Kept only in this tab's memory, until you close it.";
+  showViews(info);
   showPrompt();
   showSnippet();
 }
@@ -125,13 +126,23 @@ for (const [index, name] of Object.keys(LANGUAGES).entries()) {
   tab.addEventListener("click", () => choose(tab));
   $("tabs").append(tab);
 }
-$("tabs").addEventListener("keydown", (event) => {
-  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (!step) return;
-  const tabs = [...$("tabs").children];
-  const next = tabs.at((tabs.indexOf(event.target) + step) % tabs.length);
-  choose(next);
-  next.focus();
+/** Let arrow keys move between the tabs of a list. */
+function moveByArrows(list, chooseTab) {
+  list.addEventListener("keydown", (event) => {
+    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+    if (!step) return;
+    const tabs = [...list.children];
+    const next = tabs.at((tabs.indexOf(event.target) + step) % tabs.length);
+    chooseTab(next);
+    next.focus();
+  });
+}
+moveByArrows($("tabs"), choose);
+moveByArrows($("views"), chooseView);
+for (const tab of $("views").children) tab.addEventListener("click", () => chooseView(tab));
+$("documents").addEventListener("submit", (event) => {
+  event.preventDefault();
+  busy($("documents").querySelector("button"), showPassages);
 });
 $("copy").addEventListener("click", copy);
 

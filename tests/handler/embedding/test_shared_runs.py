@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.embedding.encoder import shared_runs
+from handler.embedding.runner import shared_runs
 
 
 @given(lengths=st.lists(st.integers(1, 12)), most=st.integers(0, 30))

@@ -1,6 +1,7 @@
 """An index of S3 Vectors stores each vector under its record's id, and one bad vector keeps no other out."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
@@ -10,14 +11,19 @@ import numpy as np
 import pytest
 
 from events.aws import LocalAWS
-from handler.pipeline.ports import DeletingSink
+from handler.embedding.manifest import Manifest
+from handler.errors import Backend
+from handler.pipeline.ports import DeletingSink, ModelBound
 from handler.records import NO_ORIGIN, Deleted, Failure, Origin, Result
+from handler.service import Service
 from handler.sinks import sink_from
-from handler.sinks.s3_vectors import MOST_CALLS, to_storable
+from handler.sinks.s3_vectors import MOST_CALLS, S3Vectors, to_storable
+from handler.vector_index import MODEL_TAG, model_of
 from tests.handler.sinks.fake_api import Answer, FakeApi, fake_api
 from tests.handler.sinks.results import result, results
 
-INDEX = {"index": {"dimension": 4, "distanceMetric": "cosine"}}
+ARN = "arn:aws:s3vectors:us-east-1:123456789012:bucket/bucket/index/passages"
+INDEX = {"index": {"indexArn": ARN, "dimension": 4, "distanceMetric": "cosine"}}
 
 
 @pytest.fixture
@@ -184,7 +190,7 @@ def test_calls_stay_within_20_mib(aws: LocalAWS) -> None:
     del aws
     vectors = np.random.default_rng(1).standard_normal((500, 256), np.float32)
     large = [result(str(number), vector, note="x" * 40_000) for number, vector in enumerate(vectors)]
-    described = {"dimension": 256, "distanceMetric": "cosine", "metadataConfiguration": {"nonFilterableMetadataKeys": ["note"]}}
+    described = INDEX["index"] | {"dimension": 256, "metadataConfiguration": {"nonFilterableMetadataKeys": ["note"]}}
     failures: list[Failure] = []
 
     def answer(asked: Any) -> tuple[int, Any]:  # noqa: ANN401 - JSON
@@ -211,6 +217,99 @@ def test_without_the_right_to_describe_the_index_it_is_written_to(aws: LocalAWS)
         assert sink.write([result("a", note="x" * 3000)]) == []
         (failure,) = sink.write([result("z", np.zeros(4, np.float32))])
         assert not failure.transient
+
+    at(answer, use)
+
+
+def bound(index: tuple[Any, dict[str, str]], service: Service, searched: str = "") -> S3Vectors:
+    """Return a sink of the index whose model is checked."""
+    sink = sink_from(uri(index[1]))
+    assert isinstance(sink, S3Vectors)
+    sink.check_model(lambda: service.manifest, searched)
+    return sink
+
+
+def tags(index: tuple[Any, dict[str, str]]) -> dict[str, str]:
+    """Return the tags of an index."""
+    client, names = index
+    found: dict[str, str] = client.list_tags_for_resource(resourceArn=client.get_index(**names)["index"]["indexArn"])["tags"]
+    return found
+
+
+def test_the_first_write_names_the_model_in_a_tag_of_the_index(index: tuple[Any, dict[str, str]], service: Service) -> None:
+    """A start without a write claims nothing. Later writes are not checked again."""
+    sink = bound(index, service)
+    assert tags(index) == {}
+    assert sink.write([result("a")]) == []
+    assert tags(index) == {MODEL_TAG: model_of(service.manifest)}
+    assert bound(index, service).write([result("b")]) == []
+
+
+def test_vectors_of_another_model_are_refused_at_start_and_at_the_first_write(
+    index: tuple[Any, dict[str, str]], service: Service
+) -> None:
+    """The write fails for now: someone may name another index, and then nothing is lost."""
+    client, names = index
+    early = bound(index, service)
+    client.tag_resource(resourceArn=early.arn, tags={MODEL_TAG: "another/model 0123456789abcdef"})
+    (failure,) = early.write([result("a")])
+    sentence = (
+        "The index passages holds vectors of the model another/model 0123456789abcdef, "
+        f"and this deployment has {model_of(service.manifest)}: "
+    )
+    assert failure.error.startswith(sentence)
+    assert failure.transient
+    assert client.list_vectors(**names)["vectors"] == []
+    with pytest.raises(Backend, match="^" + re.escape(sentence)):
+        bound(index, service)
+    client.untag_resource(resourceArn=early.arn, tagKeys=[MODEL_TAG])
+    early.write([result("a")])
+    assert early.write([result("a")]) == []
+    assert tags(index) == {MODEL_TAG: model_of(service.manifest)}
+
+
+def test_the_index_of_a_search_must_fit_the_model_exactly(index: tuple[Any, dict[str, str]], service: Service) -> None:
+    """An index that is only written to may have fewer dimensions, because records can ask for them; it has 4 here."""
+    arn = bound(index, service).arn
+    with pytest.raises(Backend, match=r"^The index passages takes vectors of 4 numbers, and those of the model .* have 384: "):
+        bound(index, service, searched=arn)
+
+
+def test_a_model_that_is_not_there_yet_is_checked_before_the_first_write(
+    index: tuple[Any, dict[str, str]], service: Service
+) -> None:
+    """A model in S3 may be loaded later."""
+    models = iter([None, service])
+
+    def model() -> Manifest:
+        if found := next(models):
+            return found.manifest
+        msg = "There is no model yet"
+        raise Backend(msg)
+
+    sink = sink_from(uri(index[1]))
+    assert isinstance(sink, ModelBound)
+    sink.check_model(model, "")
+    assert sink.write([result("a")]) == []
+    assert tags(index) == {MODEL_TAG: model_of(service.manifest)}
+
+
+def test_without_rights_to_tags_vectors_are_written(aws: LocalAWS, service: Service) -> None:
+    """Dimension and distance are still checked."""
+    del aws
+
+    def answer(asked: Any) -> tuple[int, Any]:  # noqa: ANN401 - JSON
+        if "vectors" in asked:
+            return 200, {}
+        if "indexName" in asked:
+            return 200, INDEX
+        return 403, {"__type": "AccessDeniedException", "message": "no"}
+
+    def use(_: FakeApi) -> None:
+        sink = sink_from("s3vectors://bucket/passages")
+        assert isinstance(sink, ModelBound)
+        sink.check_model(lambda: service.manifest, "")
+        assert sink.write([result("a")]) == []
 
     at(answer, use)
 

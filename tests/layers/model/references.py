@@ -20,18 +20,20 @@ FAMILIES = (
     *("gte", "gte-new", "gte-separate", "gemma3", "gemma3-causal", "jina", "jina-code", "eurobert", "eurobert-biases"),
 )
 """The reference models of the families after BERT's, without those that differ from these in shapes alone."""
-TYPES: Mapping[str, Any] = {"F32": np.float32, "BF16": ml_dtypes.bfloat16}
+RERANKERS = Path(__file__).with_name("rerankers")
+"""The folder of reference cross-encoders."""
+TYPES: Mapping[str, Any] = {"F32": np.float32, "BF16": ml_dtypes.bfloat16, "F16": np.float16, "F64": np.float64, "I8": np.int8}
 
 
-def load(name: str) -> dict[str, Any]:
-    """Return a reference model: its files, and the official library's vectors."""
-    reference: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+def load(name: str, place: Path = FOLDER) -> dict[str, Any]:
+    """Return a reference model: its files, and the official library's vectors or scores."""
+    reference: dict[str, Any] = json.loads((place / f"{name}.json").read_text(encoding="utf-8"))
     return reference
 
 
-def write(name: str, folder: Path) -> Path:
+def write(name: str, folder: Path, place: Path = FOLDER) -> Path:
     """Write the model's folder, with its random weights."""
-    for file, content in load(name)["files"].items():
+    for file, content in load(name, place)["files"].items():
         path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         WRITERS.get(path.suffix, _compressed)(path, content)
@@ -43,7 +45,12 @@ def _json(path: Path, content: object) -> None:
 
 
 def _tensors(path: Path, content: Mapping[str, tuple[str, list[int]]]) -> None:
-    tensors = {name: random_weights.tensor(_plain(name), shape).astype(TYPES[kind]) for name, (kind, shape) in content.items()}
+    tensors = {
+        name: random_weights.tensor(_plain(name), shape, TYPES[kind]) for name, (kind, shape) in content.items() if kind in TYPES
+    }
+    if "mapping" in content:
+        (tokens,), (rows, _) = (content[name][1] for name in ("mapping", "embeddings"))
+        tensors["mapping"] = random_weights.places("mapping", tokens, rows)
     safetensors.numpy.save_file(tensors, path)
 
 

@@ -9,9 +9,9 @@ import pytest
 from handler.service import Options
 from handler.vector_types import ModelTypes
 from layers.model import ranges
-from layers.model.builder import CALIBRATION_PASSAGES
 from layers.model.configuration import Unsupported
 from layers.model.corpus import passages
+from layers.model.samples import CALIBRATION_PASSAGES
 from tests.conftest import INT8, serve
 from tests.layers.model import tiny_bert
 from tests.layers.model.commands import built, make, refusal

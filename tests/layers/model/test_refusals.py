@@ -43,7 +43,7 @@ UNSUPPORTED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "pairs": (
         {"config_sentence_transformers": {"model_type": "CrossEncoder"}},
-        "model_type is 'CrossEncoder'; it scores pairs of texts and gives no vectors: take the SentenceTransformer",
+        "modules.json has the modules Transformer, Pooling; this builder knows cross-encoders of one module, Transformer",
     ),
     "module outside": ({"modules": [{"path": "../x", "type": f"{LIBRARY}.Normalize"}]}, "../x lies outside the model's folder"),
     "order": (

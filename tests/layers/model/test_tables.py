@@ -19,7 +19,7 @@ from layers.model.configuration import Configuration
 from layers.model.families.traits import Architecture
 from layers.model.head import WRITERS
 from layers.model.module_types import READERS, WITHOUT_WEIGHTS
-from layers.model.modules import KNOWN, OTHERS, POOLING_MODES
+from layers.model.modules import KNOWN, OTHERS, POOLING_MODES, STATIC
 from layers.model.networks import WRITERS as PRECISION_WRITERS
 from layers.model.onnx_files import NAMES
 from layers.model.onnx_inputs import INPUTS
@@ -27,6 +27,7 @@ from layers.model.overrides import BOOLEANS
 from layers.model.pooling import WEIGHTED, WHOLE
 from layers.model.precision import PRECISIONS
 from layers.model.specification import OTHER_KINDS
+from layers.model.static import AFTER
 from layers.model.tokenizer import OVERRIDES
 from layers.model.transformer import CLASSES as CLASSES_OF_FAMILIES
 from layers.model.word_pieces import CLASSES
@@ -111,9 +112,10 @@ def test_activations_that_are_refused_on_tokens_exist() -> None:
 
 
 def test_every_module_type_has_a_reader_a_writer_and_a_row_in_the_readme() -> None:
-    """Transformer and Pooling have files of their own; Dropout does nothing."""
+    """Transformer, StaticEmbedding and Pooling have files of their own; Dropout does nothing."""
     assert {kind.__name__ for kind in WRITERS} == READERS.keys()
-    assert set(KNOWN) == {"Transformer", "Pooling", "Dropout", *READERS}
+    assert set(KNOWN) == {"Transformer", STATIC, "Pooling", "Dropout", *READERS}
+    assert set(AFTER) < set(KNOWN)
     assert set(WITHOUT_WEIGHTS) < set(KNOWN)
     rows = set(re.findall(r"^\| (\w+)\b.*\|$", README.partition("### Modules")[2].partition("\n##")[0], re.MULTILINE))
     assert rows - {"module"} == {*READERS, "Dropout"}

@@ -1,7 +1,7 @@
 """Make the reference vectors: tiny random models, and the vectors that the official library computes with them.
 
-Run it by hand from the root, in an environment with sentence-transformers, transformers, torch and onnx. Versions 6.2.0, 5.23.0 or
-5.24.0, 2.13.0 or 2.15.0, and 1.23 made the committed files.
+Run it by hand from the root, in an environment with sentence-transformers, transformers, torch, onnx and model2vec. Versions 6.2.0,
+5.23.0 or 5.24.0, 2.13.0 or 2.15.0, 1.23 and 0.10.0 made the committed files.
 
     python -m tests.layers.model.oracle tests/layers/model/references [CASE …]
 
@@ -33,6 +33,10 @@ from tests.layers.model.oracle.networks import LIMIT, fill
 
 def build(case: Case, folder: Path) -> None:
     """Save the case's model, with random weights, as the official library does."""
+    if case.table:
+        case.table(folder)
+        case.change(folder)
+        return
     network, tokenizer = case.network()
     fill(network.eval())
     with tempfile.TemporaryDirectory() as plain:
@@ -53,8 +57,9 @@ def build(case: Case, folder: Path) -> None:
 
 def rows(case: Case, model: SentenceTransformer) -> Iterator[dict[str, Any]]:
     """Yield the vector of each text, with each prompt, truncated on each side."""
-    for side in ("right", "left"):
-        model.tokenizer.truncation_side = side
+    for side in ("right",) if case.table else ("right", "left"):  # the library truncates no static model on the left
+        if not case.table:
+            model.tokenizer.truncation_side = side
         for text in case.texts:
             if side == "left" and len(text) < LIMIT:
                 continue
@@ -95,7 +100,8 @@ def main() -> None:
             folder = Path(scratch, "model")
             build(case, folder)
             model = SentenceTransformer(str(folder), device="cpu", model_kwargs={"dtype": torch.float32}).float().eval()
-            model.max_seq_length = case.longest or model.max_seq_length
+            if case.longest:
+                model.max_seq_length = case.longest
             case.loaded(model, folder)
             computed = list(rows(case, model))
             case.afterwards(folder)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.layers.model.oracle import changes, networks
+from tests.layers.model.oracle import changes, networks, static
 
 TEXTS = (
     "A sunny day.",
@@ -31,7 +31,7 @@ class Case:
     `longest` is the limit of tokens if the library's own does not work.
     """
 
-    network: Callable[[], tuple[Any, Any]]
+    network: Callable[[], tuple[Any, Any]] = networks.bert
     pooling: dict[str, Any] = field(default_factory=lambda: {"pooling_mode": "mean"})
     dense: tuple[dict[str, Any], ...] = ()
     normalize: bool = False
@@ -40,6 +40,8 @@ class Case:
     longest: int | None = None
     change: changes.Change = lambda _: None
     exported: bool = False
+    table: static.Save | None = None
+    """Saves a static model, in place of a network."""
     steps: Steps = lambda pooling: [pooling]
     """The modules after the Transformer, in place of Pooling and Dense modules."""
     texts: tuple[str, ...] = TEXTS

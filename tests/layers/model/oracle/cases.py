@@ -1,9 +1,10 @@
 """The table of reference models: each has a network, the modules after it, and a change to the saved folder."""
 
+import numpy as np
 import torch
 from sentence_transformers import models as modules
 
-from tests.layers.model.oracle import changes, exports, networks
+from tests.layers.model.oracle import changes, exports, networks, static
 from tests.layers.model.oracle.case import TEXTS, Case
 from tests.layers.model.oracle.family_cases import FAMILY_CASES
 
@@ -189,6 +190,25 @@ CASES: dict[str, Case] = {
         texts=FEW,
     ),
     "constants-onnx": Case(networks.albert, exported=True, afterwards=exports.with_constants_in_files, texts=FEW),
+    "static": Case(table=static.embedding(networks.bert), texts=(*TEXTS, "long " * 300)),
+    "static-normalize": Case(table=static.embedding(networks.xlm_roberta, "Dropout", "Normalize"), normalize=True),
+    "static-bytes": Case(table=static.embedding(networks.roberta, limit=24)),
+    "static-prompts": Case(
+        table=static.embedding(networks.distilbert, prompts=PROMPTS),
+        prompts=PROMPTS,
+        change=changes.fields("config_sentence_transformers.json", truncate_dim=12),
+    ),
+    "static-pickle": Case(table=static.embedding(networks.bert, safe=False), change=changes.older_static, texts=FEW),
+    "model2vec": Case(table=static.model2vec(networks.bert, np.float32, normalize=True, max_length=24), normalize=True),
+    "model2vec-float16": Case(table=static.model2vec(networks.bert, np.float16), texts=FEW),
+    "model2vec-vocabulary": Case(table=static.model2vec(networks.bert, np.float16, 40, np.float64, normalize=True), normalize=True),
+    "model2vec-bytes": Case(table=static.model2vec(networks.bert, np.int8, 60), texts=FEW),
+    "model2vec-unlisted": Case(
+        table=static.model2vec(networks.bert, np.float32, normalize=True, max_length=None),
+        normalize=True,
+        afterwards=changes.without_modules,
+        texts=(*FEW, "long " * 300),
+    ),
     "albert-onnx": Case(networks.albert, exported=True, normalize=True),
     "llama-onnx": Case(networks.llama, pooling={"pooling_mode": "lasttoken"}, exported=True, prompts=PROMPTS),
     **FAMILY_CASES,

@@ -67,6 +67,19 @@ def older_modules(folder: Path) -> None:
     (place / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": LIMIT, "do_lower_case": False}))
 
 
+def older_static(folder: Path) -> None:
+    """Move a static model's files into a folder, under the name of its module in older versions of the library."""
+    (folder / "0_StaticEmbedding").mkdir()
+    for path in [path for path in folder.iterdir() if path.name in {"tokenizer.json", "pytorch_model.bin"}]:
+        shutil.move(path, folder / "0_StaticEmbedding" / path.name)
+    module = {"idx": 0, "name": "0", "path": "0_StaticEmbedding", "type": "sentence_transformers.models.StaticEmbedding"}
+    (folder / "modules.json").write_text(json.dumps([module]))
+
+
+def without_modules(folder: Path) -> None:
+    (folder / "modules.json").unlink()
+
+
 def lowercase(folder: Path) -> None:
     (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": LIMIT, "do_lower_case": True}))
 

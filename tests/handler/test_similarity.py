@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from handler.http.similarity import FUNCTIONS
+from handler.similarity import FUNCTIONS
 from layers.model.specification import SIMILARITIES
 
 GENERATOR = np.random.default_rng(7)
