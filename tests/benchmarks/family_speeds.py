@@ -35,7 +35,7 @@ from .tables import Table
 
 LENGTHS = (32, 128, 512)
 LAYERS = 6
-"""The number of layers that are timed: a whole pattern of windows of each family. Time grows with layers in all contenders alike."""
+"""The number of layers that are timed: a whole pattern of windows of each family. The time of all contenders grows with it alike."""
 VOCABULARY = 4_096
 """The number of tokens that are timed. A token's row is found in the same time in a table of any size."""
 CALIBRATION = 2
@@ -75,8 +75,8 @@ def tables(effort: Effort) -> Iterator[Table]:
     yield Table(
         "Families: speed at a real model's shape",
         [
-            f"1 thread, {LAYERS} layers of the first model's shape with random weights, against quantize_dynamic per channel of the same",
-            "network in ONNX's operators; MB: the whole model as int8",
+            f"1 thread, {LAYERS} layers of the first model's shape with random weights, against quantize_dynamic per channel of",
+            "the same network in ONNX's operators; MB: the whole model as int8",
         ],
         {"family": "s", "models": "s", "MB": ".0f"} | {f"speed at {length}": ".2f" for length in LENGTHS},
         rows,

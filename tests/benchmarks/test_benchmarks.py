@@ -29,6 +29,7 @@ TABLES = {
     "Encoder, all threads: texts a second": ["ours int8", "stock int8", "ours fp32", "speed / stock", "speed / fp32"],
     "One text on all cores: milliseconds a text": ["1 thread", "all threads", "speed / 1 thread", "bound", "share"],
     "Precisions of the default model": ["MB", "texts/s", "speed / int8", "speed / untreated", "mean", "minimum"],
+    "Families: cosines of tiny random models": ["texts", "fp32 minimum", "int8 mean", "int8 minimum"],
     "Small vectors: bytes and recall": ["dimensions", "bytes", "smaller", "recall", "rescored"],
     "Small vectors: recall by dimensions": ["float32", "int8", "int8 rescored", "binary", "binary rescored"],
     "Mixed corpus: texts a second": ["texts/s", "speed / stock", "speed / 1 thread"],
