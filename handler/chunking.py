@@ -42,6 +42,39 @@ class Chunking:
     overlap: int = 0
     keeps_text: bool = False
 
+    @property
+    def fault(self) -> str:
+        """A sentence about options that cannot be used; empty if they can."""
+        if self.tokens and self.tokens < LEAST_TOKENS:
+            return f"`chunk_tokens` must be at least {LEAST_TOKENS}, or 0 for no splitting. Given: {self.tokens}"
+        if self.overlap < 0 or (self.tokens and self.overlap > self.tokens // 2):
+            return f"`chunk_overlap` must be from 0 to half of `chunk_tokens`. Given: {self.overlap}"
+        return ""
+
+
+WHOLE = Chunking()
+"""Texts are not split."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkOptions:
+    """The options of splitting that a record has itself. None stands for the option of the deployment."""
+
+    tokens: int | None = None
+    overlap: int | None = None
+    keeps_text: bool | None = None
+
+    def over(self, default: Chunking) -> Chunking:
+        """Return these options, completed by those of the deployment."""
+        return Chunking(
+            default.tokens if self.tokens is None else self.tokens,
+            default.overlap if self.overlap is None else self.overlap,
+            default.keeps_text if self.keeps_text is None else self.keeps_text,
+        )
+
+
+NO_CHUNK_OPTIONS = ChunkOptions()
+
 
 @dataclass(frozen=True, slots=True)
 class Chunk:

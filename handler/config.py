@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from handler.chunking import Chunking
 from handler.errors import Backend
 from handler.vector_types import FLOAT32, TYPES
 
@@ -149,6 +150,7 @@ class PipelineSettings:
     continuation_queue: str
     inputs: tuple[str, ...]
     output_dtype: str
+    chunking: Chunking
     search_index_arn: str
 
     @classmethod
@@ -156,7 +158,7 @@ class PipelineSettings:
         """Read the settings.
 
         Raises:
-            Backend: an output lies in an input; the sentence names both.
+            Backend: a value cannot be used, or an output lies in an input; the sentence names both.
         """
         settings = cls(
             text_field=environment.get("TEXT_FIELD", "").strip() or "inputs",
@@ -165,6 +167,7 @@ class PipelineSettings:
             continuation_queue=environment.get("CONTINUATION_QUEUE", "").strip(),
             inputs=tuple(place.strip() for place in environment.get("INPUT", "").split(",") if place.strip()),
             output_dtype=output_dtype(environment),
+            chunking=chunking(environment),
             search_index_arn=search_index_arn(environment),
         )
         for name, output in settings.outputs.items():
@@ -196,6 +199,23 @@ def output_dtype(environment: Mapping[str, str]) -> str:
         Backend: OUTPUT_DTYPE names no type.
     """
     return _matching(environment, "OUTPUT_DTYPE", "|".join(TYPES), " or ".join(TYPES)) or FLOAT32.name
+
+
+def chunking(environment: Mapping[str, str]) -> Chunking:
+    """Return the options of splitting of records that have none of their own.
+
+    Raises:
+        Backend: CHUNK_TOKENS, CHUNK_OVERLAP or CHUNK_TEXT has a value that cannot be used.
+    """
+    read = Chunking(
+        tokens=_whole(environment, "CHUNK_TOKENS", default=0),
+        overlap=_whole(environment, "CHUNK_OVERLAP", default=0),
+        keeps_text=_boolean(environment, "CHUNK_TEXT", default=False),
+    )
+    if read.fault:
+        msg = read.fault.replace("`chunk_tokens`", "CHUNK_TOKENS").replace("`chunk_overlap`", "CHUNK_OVERLAP")
+        raise Backend(msg)
+    return read
 
 
 def search_index_arn(environment: Mapping[str, str]) -> str:

@@ -20,7 +20,9 @@ transformer.py       the Transformer module's files
 modules.py           the list of modules, and Pooling
 cross_encoders.py    models that score pairs of texts
 module_types.py      the other modules
-architectures.py     families of encoders
+architectures.py     the table of families of encoders; the sizes of one
+families/            the rows of that table, and their traits
+static.py            models that are a table of vectors
 
 Tokenizer
 tokenizer.py         the tokenizer of tokenizer.json
@@ -32,6 +34,8 @@ networks.py          a model's graph, made in one of two ways
 weights.py           the tensors of a checkpoint
 pickles.py           pickled tensors, read without running code
 encoder.py           way 1: the encoder, written from its weights
+positions.py         learned positions
+standard_attention.py  attention with ONNX's own operators
 exported.py          way 2: the encoder in the model's own ONNX file
 onnx_files.py        that file, and the files of its tensors
 onnx_inputs.py       its inputs

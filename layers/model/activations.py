@@ -49,6 +49,7 @@ def _number(graph: Graph, name: str, number: float) -> str:
     return graph.constant(f"{name}.number", np.array(number, np.float32))
 
 
+SILU: Write = _gated
 IDENTITY, GELU = _operator("Identity"), _operator("Gelu", CONTRIB)
 GELU_BY_TANH = _operator("Gelu", approximate="tanh")
 RELU, TANH, SIGMOID = _operator("Relu"), _operator("Tanh"), _operator("Sigmoid")
@@ -67,8 +68,8 @@ ENCODERS: Mapping[str, Write] = {
     "relu": RELU,
     "relu6": RELU6,
     "leaky_relu": LEAKY_RELU,
-    "silu": _gated,
-    "swish": _gated,
+    "silu": SILU,
+    "swish": SILU,
     "hardswish": HARD_SWISH,
     "mish": MISH,
     "tanh": TANH,
@@ -83,7 +84,7 @@ DENSE: Mapping[str, Write] = {
     "ReLU": RELU,
     "Sigmoid": SIGMOID,
     "GELU": GELU,
-    "SiLU": _gated,
+    "SiLU": SILU,
     "LeakyReLU": LEAKY_RELU,
     "Softmax": _operator("Softmax", axis=-1),
     "ELU": _operator("Elu"),

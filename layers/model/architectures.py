@@ -1,20 +1,23 @@
-"""The families of encoders that the builder writes from their weights.
+"""The table of the families of encoders that the builder writes from their weights, and the sizes of one encoder.
 
-All families are one network (encoder.py): embeddings, then layers of attention and feed-forward blocks, each followed by a
-normalization. A row of ARCHITECTURES says how a family names its tensors, and where it differs from BERT.
+A row of ARCHITECTURES says how a family names its tensors, and where it differs from BERT (families/traits.py).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Self
 
-from layers.model import known_fields
-from layers.model.activations import ENCODERS
 from layers.model.configuration import Configuration
+from layers.model.families.bert import BERT, DISTILBERT, ELECTRA, MPNET, ROBERTA
+from layers.model.families.spans import Span
+from layers.model.families.traits import Architecture, Biases
 
 LIMITS: Mapping[str, tuple[int, int]] = {
     "hidden_size": (1, 65_536),
+    "embedding_size": (1, 65_536),
     "num_attention_heads": (1, 4_096),
+    "num_key_value_heads": (1, 4_096),
+    "head_dim": (1, 65_536),
     "num_hidden_layers": (1, 1_000),
     "intermediate_size": (1, 1_000_000),
     "vocab_size": (1, 10_000_000),
@@ -25,81 +28,6 @@ LIMITS: Mapping[str, tuple[int, int]] = {
 }
 """The smallest and the largest allowed value of each size. The upper limits are far above those of the largest known models."""
 
-
-@dataclass(frozen=True, slots=True)
-class Architecture:
-    """One family. Names of tensors lack `.weight` and `.bias`. Names of a layer's tensors lack the name of the layer."""
-
-    prefix: str
-    """The prefix of the encoder's tensors in checkpoints that were saved from a model with a head."""
-    layer: str = "encoder.layer.{}"
-    query: str = "attention.self.query"
-    key: str = "attention.self.key"
-    value: str = "attention.self.value"
-    output: str = "attention.output.dense"
-    attended: str = "attention.output.LayerNorm"
-    inner: str = "intermediate.dense"
-    outer: str = "output.dense"
-    result: str = "output.LayerNorm"
-    segments: bool = True
-    """True if there is a table of token types."""
-    positions_after_padding: bool = False
-    """True if positions start at the padding token's id + 1, and a padding token in a text has no position of its own."""
-    relative_positions: str | None = None
-    """The name of the table that has, for each distance between two tokens, what is added to their attention; None without one."""
-    fields: Mapping[str, str] = field(default_factory=dict)
-    """The family's names for fields of config.json, by BERT's names, where these differ."""
-    fixed: Mapping[str, Any] = field(default_factory=dict)
-    """Values that the family's code sets, so that config.json does not have them."""
-
-    def reads(self) -> tuple[str, ...]:
-        """Return the fields of config.json that the family reads in addition to known_fields.ENCODER, by BERT's names."""
-        fields = ["hidden_act", "hidden_size", "num_attention_heads", "num_hidden_layers", "intermediate_size"]
-        fields += ["type_vocab_size"] if self.segments else []
-        fields += ["relative_attention_num_buckets"] if self.relative_positions else []
-        return (*fields, *({"layer_norm_eps"} - self.fixed.keys()))
-
-    @property
-    def norm(self) -> str:
-        """The name of the embeddings' normalization, which is the same in all families."""
-        return "embeddings.LayerNorm"
-
-
-BERT = Architecture(prefix="bert.")
-ROBERTA = replace(BERT, prefix="roberta.", positions_after_padding=True)
-MPNET = replace(
-    ROBERTA,
-    prefix="mpnet.",
-    query="attention.attn.q",
-    key="attention.attn.k",
-    value="attention.attn.v",
-    output="attention.attn.o",
-    attended="attention.LayerNorm",
-    segments=False,
-    relative_positions="encoder.relative_attention_bias",
-)
-DISTILBERT = Architecture(
-    prefix="distilbert.",
-    layer="transformer.layer.{}",
-    query="attention.q_lin",
-    key="attention.k_lin",
-    value="attention.v_lin",
-    output="attention.out_lin",
-    attended="sa_layer_norm",
-    inner="ffn.lin1",
-    outer="ffn.lin2",
-    result="output_layer_norm",
-    segments=False,
-    fields={
-        "hidden_size": "dim",
-        "num_attention_heads": "n_heads",
-        "num_hidden_layers": "n_layers",
-        "intermediate_size": "hidden_dim",
-        "hidden_act": "activation",
-    },
-    fixed={"layer_norm_eps": 1e-12},
-)
-
 ARCHITECTURES: Mapping[str, Architecture] = {
     "bert": BERT,
     "roberta": ROBERTA,
@@ -107,26 +35,50 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "camembert": ROBERTA,
     "mpnet": MPNET,
     "distilbert": DISTILBERT,
+    "electra": ELECTRA,
 }
 """The one table of families, by the model_type of config.json."""
+
+VARIANTS: Mapping[str, Sequence[tuple[Callable[[Configuration], bool], Architecture]]] = {}
+"""Rows that other config.json of the same model_type have, and how they are recognised. The first that is recognised counts."""
+
+
+def find(config: Configuration) -> Architecture | None:
+    """Return the row of a config.json; None if the family is not in the table."""
+    kind = config.get("model_type")
+    if not isinstance(kind, str) or kind not in ARCHITECTURES:
+        return None
+    return next((row for recognises, row in VARIANTS.get(kind, []) if recognises(config)), ARCHITECTURES[kind])
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The sizes of one encoder, read from its config.json."""
+    """The sizes of one encoder, read from its config.json.
+
+    embedding: the length of a token's embedding.
+    width: the width of a head.
+    scale: the factor of scores; None for 1 / the square root of the width.
+    spans: what each layer's attention sees.
+    """
 
     architecture: Architecture
     hidden: int
+    embedding: int
     heads: int
-    layers: int
+    key_value_heads: int
+    width: int
     intermediate: int
     vocabulary: int
     positions: int
     segments: int
     distances: int
     padding: int
-    layer_norm_epsilon: float
+    epsilon: float
     activation: str
+    biases: Biases[bool]
+    causal: bool
+    scale: float | None
+    spans: tuple[Span, ...]
 
     @classmethod
     def read(cls, config: Configuration) -> Self:
@@ -135,72 +87,129 @@ class Shape:
         Raises:
             Unsupported: a field is missing, or has a value that this builder cannot write.
         """
-        architecture = ARCHITECTURES[config.get("model_type")]
-        names = architecture.fields
-        activation = names.get("hidden_act", "hidden_act")
-        own = tuple(names.get(name, name) for name in architecture.reads())
-        replace(known_fields.ENCODER, used=known_fields.ENCODER.used + own).check(config)
-        config.check(
-            {
-                activation: tuple(ENCODERS),
-                "position_embedding_type": ("absolute", None),
-                "is_decoder": (False, None),
-                "auto_map": (None,),
-            }
-        )
+        architecture = find(config)
+        if architecture is None:
+            config.refuse("model_type", f"this builder knows {', '.join(ARCHITECTURES)}")
+        activation = architecture.name("hidden_act")
+        architecture.known().check(config)
+        checks = {
+            activation: tuple(architecture.activations),
+            "position_embedding_type": ("absolute", None),
+            "is_decoder": (False, None),
+        }
+        checks |= {} if architecture.has_code else {"auto_map": (None,)}
+        config.check({**checks, **architecture.checks})
 
-        def number(name: str) -> int:
+        def number(name: str, default: int | None = None) -> int:
             least, most = LIMITS[name]
-            return config.number(names.get(name, name), int, least=least, most=most)
+            field = architecture.name(name)
+            if default is not None and config.get(field) is None:
+                return default
+            return config.number(field, int, least=least, most=most)
 
+        hidden, heads, layers = number("hidden_size"), number("num_attention_heads"), number("num_hidden_layers")
+        own_width = number("head_dim", 0) if architecture.wide else 0
+        if not own_width and hidden % heads:
+            config.refuse(
+                architecture.name("num_attention_heads"),
+                f"it must divide {architecture.name('hidden_size')}, which is {hidden}",
+            )
+        width = own_width or hidden // heads
+        epsilon = architecture.fixed.get("layer_norm_eps") or config.number(
+            architecture.name("layer_norm_eps"), float, least=0, most=1
+        )
         shape = cls(
             architecture=architecture,
-            hidden=number("hidden_size"),
-            heads=number("num_attention_heads"),
-            layers=number("num_hidden_layers"),
+            hidden=hidden,
+            embedding=number("embedding_size", hidden) if architecture.projection else hidden,
+            heads=heads,
+            key_value_heads=number("num_key_value_heads", heads) if architecture.grouped else heads,
+            width=width,
             intermediate=number("intermediate_size"),
-            vocabulary=number("vocab_size"),
+            vocabulary=_vocabulary(config, number("vocab_size")),
             positions=number("max_position_embeddings"),
-            segments=number("type_vocab_size") if architecture.segments else 0,
+            segments=_segments(config, architecture),
             distances=number("relative_attention_num_buckets") if architecture.relative_positions else 0,
             padding=number("pad_token_id") if architecture.positions_after_padding else 0,
-            layer_norm_epsilon=architecture.fixed.get("layer_norm_eps") or config.number("layer_norm_eps", float, least=0, most=1),
-            activation=config.get(activation),
+            epsilon=epsilon,
+            activation=architecture.activations[config.get(activation)],
+            biases=_biases(config, architecture),
+            causal=architecture.causal(config),
+            scale=config.number(architecture.scale, float, least=1e-6, most=1e6) ** -0.5 if architecture.scale else None,
+            spans=tuple(architecture.spans(config, width, layers)),
         )
-        if shape.hidden % shape.heads:
-            field = names.get("num_attention_heads", "num_attention_heads")
-            config.refuse(field, f"it must divide {names.get('hidden_size', 'hidden_size')}, which is {shape.hidden}")
+        if shape.heads % shape.key_value_heads:
+            config.refuse("num_key_value_heads", f"it must divide {architecture.name('num_attention_heads')}, which is {heads}")
         if shape.longest < 1:
             config.refuse("max_position_embeddings", f"none is left after pad_token_id, which is {shape.padding}")
         return shape
+
+    @property
+    def layers(self) -> int:
+        """The number of layers."""
+        return len(self.spans)
 
     @property
     def longest(self) -> int:
         """The largest number of tokens that have positions."""
         return self.positions - (self.padding + 1 if self.architecture.positions_after_padding else 0)
 
+    def has_norm(self, layer: int, name: str) -> bool:
+        """Return whether a layer has a norm: in some families the first layer has none before its attention."""
+        return layer > 0 or self.architecture.first_norm or name != self.architecture.attention.before
+
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """Return the shapes of the tensors that the graph is written from, by their names in the checkpoint."""
-        architecture, hidden = self.architecture, self.hidden
-        tensors: dict[str, tuple[int, ...]] = {
-            "embeddings.word_embeddings.weight": (self.vocabulary, hidden),
-            "embeddings.position_embeddings.weight": (self.positions, hidden),
-        }
-        if architecture.segments:
-            tensors["embeddings.token_type_embeddings.weight"] = (self.segments, hidden)
-        if architecture.relative_positions:
-            tensors[f"{architecture.relative_positions}.weight"] = (self.distances, self.heads)
-        linears: dict[str, tuple[int, int]] = {}
-        norms = [architecture.norm]
+        row, biases = self.architecture, self.biases
+        tensors: dict[str, tuple[int, ...]] = {f"{row.words}.weight": (self.vocabulary, self.embedding)}
+        if row.learned:
+            tensors[f"{row.learned}.weight"] = (self.positions, self.embedding)
+        if self.segments:
+            tensors[f"{row.segments}.weight"] = (self.segments, self.embedding)
+        if row.relative_positions:
+            tensors[f"{row.relative_positions}.weight"] = (self.distances, self.heads)
+        linears: dict[str, tuple[int, int, bool]] = {}
+        norms: dict[str, int] = {row.embedded: self.embedding} if row.embedded else {}
+        plain: dict[str, int] = {}
+        if row.projection and self.embedding != self.hidden:
+            linears[row.projection] = (self.hidden, self.embedding, True)
+        queries, keys = self.heads * self.width, self.key_value_heads * self.width
+        parts = (queries, keys, keys) if len(row.projections) > 1 else (queries + 2 * keys,)
+        halves = 2 if row.gated and len(row.inner) == 1 else 1
         for index in range(self.layers):
-            layer = architecture.layer.format(index)
-            square = (architecture.query, architecture.key, architecture.value, architecture.output)
-            linears |= {f"{layer}.{name}": (hidden, hidden) for name in square}
-            linears[f"{layer}.{architecture.inner}"] = (self.intermediate, hidden)
-            linears[f"{layer}.{architecture.outer}"] = (hidden, self.intermediate)
-            norms += [f"{layer}.{architecture.attended}", f"{layer}.{architecture.result}"]
-        for name, (outputs, inputs) in linears.items():
-            tensors |= {f"{name}.weight": (outputs, inputs), f"{name}.bias": (outputs,)}
-        for name in norms:
-            tensors |= {f"{name}.weight": (hidden,), f"{name}.bias": (hidden,)}
-        return tensors
+            layer = row.layer.format(index)
+            for name, size in zip(row.projections, parts, strict=True):
+                linears[f"{layer}.{name}"] = (size, self.hidden, biases.projections)
+            linears[f"{layer}.{row.output}"] = (self.hidden, queries, biases.output)
+            for name in row.inner:
+                linears[f"{layer}.{name}"] = (halves * self.intermediate, self.hidden, biases.inner)
+            linears[f"{layer}.{row.outer}"] = (self.hidden, self.intermediate, biases.outer)
+            names = (*row.attention.names(), *row.feed_forward.names())
+            norms |= {f"{layer}.{name}": self.hidden for name in names if self.has_norm(index, name)}
+            plain |= {f"{layer}.{name}": self.width for name in row.head_norms or ()}
+            norms |= {f"{layer}.{name}": size for name, size in zip(row.projection_norms or (), parts, strict=False)}
+        norms |= {row.final: self.hidden} if row.final else {}
+        for name, (outputs, inputs, bias) in linears.items():
+            tensors |= {f"{name}.weight": (outputs, inputs)} | ({f"{name}.bias": (outputs,)} if bias else {})
+        for name, size in norms.items():
+            tensors |= {f"{name}.weight": (size,)} | ({f"{name}.bias": (size,)} if biases.norms else {})
+        return tensors | {f"{name}.weight": (size,) for name, size in plain.items()}
+
+
+def _vocabulary(config: Configuration, tokens: int) -> int:
+    """Return the number of rows of the table of tokens, which some code rounds up."""
+    multiple = config.number("pad_vocab_size_multiple", int, 1, least=1, most=65_536)
+    return -(-tokens // multiple) * multiple
+
+
+def _segments(config: Configuration, architecture: Architecture) -> int:
+    """Return the number of token types. A family with code of its own may have none."""
+    if not architecture.segments:
+        return 0
+    least, most = LIMITS["type_vocab_size"]
+    return config.number("type_vocab_size", int, least=0 if architecture.has_code else least, most=most)
+
+
+def _biases(config: Configuration, architecture: Architecture) -> Biases[bool]:
+    values = {part.name: getattr(architecture.biases, part.name) for part in fields(Biases)}
+    return Biases(**{name: config.flag(value) if isinstance(value, str) else value for name, value in values.items()})

@@ -5,12 +5,13 @@ import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 
-from handler.embedding.encoder import Encoder
-from handler.embedding.manifest import GRAPH, MANIFEST, TOKENIZER, WEIGHTS, Manifest, sha256
+from handler.embedding import encoders
+from handler.embedding.manifest import GRAPH, MANIFEST, Manifest, sha256
 from handler.embedding.tokenization import Tokenization
 from layers.model import networks, ranges, tokenizer
 from layers.model.configuration import Configuration, Unsupported
@@ -19,11 +20,12 @@ from layers.model.fidelity import Fidelity, ScoreFidelity
 from layers.model.graph import ENCODER, portable
 from layers.model.networks import EXACT
 from layers.model.overrides import Overrides
-from layers.model.precision import PRECISIONS, Bounds
+from layers.model.precision import AS_WRITTEN, PRECISIONS, Bounds
 from layers.model.reference_layout import reference_digests
 from layers.model.samples import CALIBRATION_PASSAGES, Pairs, Results, Samples, Sequences, Texts
 from layers.model.sources import Source
 from layers.model.specification import FILES, Exported, Specification
+from layers.model.static import Table
 
 SCORING_PASSAGES = 1000
 TRIAL_PASSAGES = 32
@@ -72,16 +74,15 @@ def build(order: Order, say: Say) -> Manifest:
         tokenizer.check_known(reference, passages("scoring", TRIAL_PASSAGES))
         if isinstance(specification.network, Exported) and specification.network.reason:
             say(f"Taking the model's own ONNX file: {specification.network.reason}")
-        configured = Configuration.read(specification.transformer, "config.json").get("matryoshka_dimensions")
+        configured = Configuration.read(specification.transformer, "config.json", optional=True).get("matryoshka_dimensions")
         sizes = ranges.sizes(order.sizes, configured, order.source.card, specification.dimension)
         network = networks.read(specification)
         networks.check(network, order.precision)
         tokenization = Tokenization(reference, specification.max_length)
-
         samples = _samples(specification, tokenization)
 
         def write(place: Path, precision: str) -> Manifest:
-            say(f"Writing the {precision} graph")
+            say(f"Writing the {precision} weights")
             network.write(place, precision, samples.calibration)
             return _write_manifest(place, order.source, specification, precision)
 
@@ -96,7 +97,7 @@ def build(order: Order, say: Say) -> Manifest:
             _try(order, folder, manifest, samples, say)
         if not specification.cross_encoder:
             say(f"Measuring the ranges of int8 vectors of {', '.join(map(str, (*sizes, manifest.dimension)))} dimensions")
-            encoder = Encoder(folder, manifest, order.threads)
+            encoder = encoders.load(folder, manifest, order.threads)
             texts = passages("calibration", CALIBRATION_PASSAGES)
             measured = ranges.measure(encoder, tokenization, texts, list(manifest.prompts.values()))
             manifest = replace(manifest, ranges=ranges.ranges(measured, sizes))
@@ -135,8 +136,7 @@ def _is_model(folder: Path) -> bool:
 
 def _write_manifest(folder: Path, source: Source, specification: Specification, precision: str) -> Manifest:
     """Write the manifest of `folder`, which already has all other files."""
-    graph, network = onnx.load(folder / GRAPH, load_external_data=False), specification.network
-    traits, is_portable = PRECISIONS[precision], portable(graph)
+    network = specification.network
     manifest = Manifest(
         model_id=source.model_id,
         revision=source.revision,
@@ -150,21 +150,43 @@ def _write_manifest(folder: Path, source: Source, specification: Specification, 
         similarity=specification.similarity,
         prompts=specification.prompts,
         default_prompt_name=specification.default_prompt_name,
-        files={name: sha256(folder, name) for name in (GRAPH, WEIGHTS, TOKENIZER)},
-        reference_files=reference_digests(folder, graph),
+        files={path.name: sha256(folder, path.name) for path in sorted(folder.iterdir())},
         sources=source.digests(network.path if isinstance(network, Exported) else None),
         fidelity={},
-        portable=is_portable,
         ranges={},
-        codec=traits.codec,
-        operators=any(node.domain == ENCODER for node in graph.graph.node),
-        loading=traits.loading,
-        loading_where_bytes_saturate=traits.loading if is_portable else traits.loading_where_bytes_saturate,
+        codec=PRECISIONS[precision].codec,
         overrides=dict(specification.overrides),
         activation=specification.cross_encoder.activation if specification.cross_encoder else "",
+        **(_of_table() if isinstance(network, Table) else _of_graph(folder, precision)),
     )
     manifest.write(folder)
     return manifest
+
+
+def _of_table() -> dict[str, Any]:
+    """Return the fields of a manifest that say how a table is loaded."""
+    return {
+        "encoder": "static",
+        "reference_files": {},
+        "portable": True,
+        "operators": False,
+        "loading": AS_WRITTEN,
+        "loading_where_bytes_saturate": AS_WRITTEN,
+    }
+
+
+def _of_graph(folder: Path, precision: str) -> dict[str, Any]:
+    """Return the fields of a manifest that say how the graph in `folder` is loaded."""
+    graph, traits = onnx.load(folder / GRAPH, load_external_data=False), PRECISIONS[precision]
+    is_portable = portable(graph)
+    return {
+        "encoder": "onnx",
+        "reference_files": reference_digests(folder, graph),
+        "portable": is_portable,
+        "operators": any(node.domain == ENCODER for node in graph.graph.node),
+        "loading": traits.loading,
+        "loading_where_bytes_saturate": traits.loading if is_portable else traits.loading_where_bytes_saturate,
+    }
 
 
 def _samples(specification: Specification, tokenization: Tokenization) -> Samples:

@@ -15,6 +15,8 @@ from typing import Any, NoReturn, Self
 
 JSON_BYTES = 32_000_000
 """The largest allowed size of a configuration file or an index of weights. Those of known models are smaller than 1 MB."""
+TOKENIZER_BYTES = 256_000_000
+"""The largest allowed size of tokenizer.json. Gemma's has 262,144 tokens and 33 MB."""
 SHOWN_CHARACTERS = 100
 """The number of characters of a value that an error contains at most."""
 LARGEST = sys.float_info.max

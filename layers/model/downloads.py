@@ -9,6 +9,7 @@ from layers.model import onnx_files
 from layers.model.configuration import exists, inside, regular
 from layers.model.onnx_files import OnnxFile
 from layers.model.specification import is_written, read_modules
+from layers.model.static import Table, is_static
 from layers.model.word_pieces import VOCABULARY
 
 type Patterns = tuple[str, ...]
@@ -26,6 +27,9 @@ def patterns(folder: Path, exported: OnnxFile | None = None) -> Iterator[Pattern
         Unsupported: a configuration file is missing, or the model cannot be built.
     """
     yield "*.json", "README.md"
+    if is_static(folder):
+        yield from _checkpoints(folder, [str(Table.read(folder).folder.relative_to(folder))])
+        return
     transformer, modules = read_modules(folder)
     place = PurePosixPath(modules.transformer)
     if not exists(transformer.folder, TOKENIZER):
@@ -35,6 +39,11 @@ def patterns(folder: Path, exported: OnnxFile | None = None) -> Iterator[Pattern
         folders.append(modules.transformer)
     else:
         yield from _own_file(folder, place, exported)
+    yield from _checkpoints(folder, folders)
+
+
+def _checkpoints(folder: Path, folders: list[str]) -> Iterator[Patterns]:
+    """Yield the patterns of the weights in each of these folders of a repository."""
     if folders:
         yield tuple(_exactly(PurePosixPath(name), SAFETENSORS) for name in folders)
     lacking = [name for name in folders if not any((folder / name).glob(SAFETENSORS))]

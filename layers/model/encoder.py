@@ -1,22 +1,20 @@
-"""Write an encoder like BERT as an ONNX graph, from its weights. architectures.py has the families and their differences.
+"""Write an encoder as an ONNX graph, from its weights. families/traits.py has the traits in which families differ.
 
 The graph takes the token ids of one text, or of several texts of the same length. There is no padding, so there is no attention
 mask.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
-from onnx import TensorProto
 
+from layers.model import positions
 from layers.model.architectures import Shape
+from layers.model.families.spans import Rotary, Span
+from layers.model.families.traits import Norms
 from layers.model.graph import Graph
-from layers.model.precision import Array, Linear, Norm, Precision
-
-FARTHEST = 128
-"""Tokens that are at least this far apart share a bucket. It is `max_distance` of T5's scheme, which MPNet's code sets to 128."""
+from layers.model.precision import Array, Attention, Linear, Norm, Precision, Rotation
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,109 +35,163 @@ class Encoder:
 
     def write(self) -> str:
         """Write the encoder of `input_ids` (texts, tokens); return the name of the last layer's states (texts, tokens, hidden)."""
+        row = self.shape.architecture
         ids = self.graph.input("input_ids", [self.texts, "tokens"])
         states = self._embeddings(ids)
-        bias = self._relative_positions() if self.shape.architecture.relative_positions else ""
-        for index in range(self.shape.layers):
-            states = self._layer(index, states, bias)
-        return states
+        bias = ""
+        if row.relative_positions:
+            bias = positions.relative(self.graph, self.weights[f"{row.relative_positions}.weight"], self.max_length)
+        rotations = self._rotations()
+        for index, span in enumerate(self.shape.spans):
+            states = self._layer(index, states, span, rotations.get(span.rotary), bias)
+        return self._normalised(row.final, states) if row.final else states
+
+    # --- Embeddings
 
     def _embeddings(self, ids: str) -> str:
-        graph, architecture = self.graph, self.shape.architecture
-        words = self.precision.embedding(graph, "words", self.weights["embeddings.word_embeddings.weight"], ids)
-        table = self.weights["embeddings.position_embeddings.weight"]
-        if architecture.segments and not self.types:
-            # A text is one segment, so its row of the token-type table is added to every position here.
-            table = table + self.weights["embeddings.token_type_embeddings.weight"][0]
-        length = graph.op("length", "Shape", ids, start=1)
-        positions = (
-            self._positions_after_padding(table, ids) if architecture.positions_after_padding else self._first(table, length)
-        )
-        if self.types:
-            positions = graph.op("positions.typed", "Add", self._segments(), positions)
-        return self._normalised(architecture.norm, words, positions)
+        graph, row = self.graph, self.shape.architecture
+        states = self.precision.embedding(graph, "words", self.weights[f"{row.words}.weight"], ids)
+        if row.scaled:
+            scale = np.array(self.shape.hidden**0.5, np.float32)
+            states = graph.op("words.scaled", "Mul", states, graph.constant("words.scale", scale))
+        added = self._added_embeddings(ids)
+        if added and row.embedded:
+            states = self.precision.add_norm(graph, (states, added), self._norm(row.embedded))
+        elif row.embedded:
+            states = self._normalised(row.embedded, states)
+        if row.projection and self.shape.embedding != self.shape.hidden:
+            states = self.precision.linear(graph, states, self._linear("projection", row.projection))
+        return states
 
-    def _segments(self) -> str:
-        """Write the rows (texts, tokens, hidden) of the tokens' types."""
+    def _added_embeddings(self, ids: str) -> str:
+        """Write what is added to the words: learned positions and token types; return "" if there are neither.
+
+        A text is one segment, so its row of the token types is added to every position here, unless they are an input.
+        """
+        graph, row = self.graph, self.shape.architecture
+        types = self._types() if self.types and self.shape.segments else ""
+        segment = self.weights[f"{row.segments}.weight"][0] if self.shape.segments and not types else None
+        if not row.learned:
+            return types if segment is None else graph.constant("segment", segment[np.newaxis, np.newaxis])
+        table = self.weights[f"{row.learned}.weight"]
+        table = table if segment is None else table + segment
+        if row.positions_after_padding:
+            places = positions.after_padding(graph, table, ids, self.shape.padding)
+        else:
+            places = positions.first(graph, table)
+        return graph.op("positions.typed", "Add", types, places) if types else places
+
+    def _types(self) -> str:
+        """Write the rows (texts, tokens, hidden) of the tokens' types, which are an input."""
         types = self.graph.input("token_type_ids", [self.texts, "tokens"])
-        table = self.graph.constant("segments.table", self.weights["embeddings.token_type_embeddings.weight"])
+        table = self.graph.constant("segments.table", self.weights[f"{self.shape.architecture.segments}.weight"])
         return self.graph.op("segments", "Gather", table, types)
 
-    def _first(self, table: Array, length: str) -> str:
-        zero = self.graph.constant("zero", np.array([0], np.int64))
-        rows = self.graph.constant("positions.table", table)
-        return self.graph.op("positions", "Slice", rows, zero, length, zero)
+    # --- Layers
 
-    def _positions_after_padding(self, table: Array, ids: str) -> str:
-        """Write the positions: a padding token in a text has the padding token's row, all other tokens are counted from there."""
-        graph = self.graph
-        padding = graph.constant("padding", np.array(self.shape.padding, np.int64))
-        words = graph.op("places.words", "Not", graph.op("places.paddings", "Equal", ids, padding))
-        ones = graph.op("places.ones", "Cast", words, to=TensorProto.INT64)
-        counted = graph.op("places.counted", "CumSum", ones, graph.constant("places.axis", np.array(1, np.int64)))
-        places = graph.op("places", "Add", graph.op("places.after", "Mul", counted, ones), padding)
-        return graph.op("positions", "Gather", graph.constant("positions.table", table), places)
+    def _layer(self, index: int, states: str, span: Span, rotation: Rotation | None, bias: str) -> str:
+        row = self.shape.architecture
+        name, prefix = f"layer.{index}", row.layer.format(index)
 
-    def _relative_positions(self) -> str:
-        """Write the learned bias of each pair of tokens, by its distance, for each head's scores (1, heads, tokens, tokens)."""
-        graph, longest = self.graph, self.max_length
-        table = self.weights[f"{self.shape.architecture.relative_positions}.weight"]
-        distances = np.arange(1 - longest, longest)
-        by_distance = table[buckets(distances, len(table))].T[np.newaxis]
-        zero = graph.constant("zero", np.array([0], np.int64))
-        count = graph.constant("places.count", np.arange(longest))
-        columns = graph.op("columns", "Slice", count, zero, "length", zero)
-        rows = graph.op("rows", "Unsqueeze", columns, graph.constant("rows.axis", np.array([1], np.int64)))
-        origin = graph.constant("distances.origin", np.array(longest - 1, np.int64))
-        apart = graph.op("distances", "Add", graph.op("distances.signed", "Sub", columns, rows), origin)
-        rows_by_distance = graph.constant("distances.table", np.ascontiguousarray(by_distance))
-        return graph.op("distances.bias", "Gather", rows_by_distance, apart, axis=2)
+        def attend(value: str) -> str:
+            return self._attention(name, prefix, value, span, rotation, bias)
 
-    def _layer(self, index: int, states: str, bias: str) -> str:
-        architecture = self.shape.architecture
-        name, prefix = f"layer.{index}", architecture.layer.format(index)
-        attended = self._attention(name, prefix, states, bias)
-        states = self._normalised(f"{prefix}.{architecture.attended}", attended, states)
-        inner, outer = f"{prefix}.{architecture.inner}", f"{prefix}.{architecture.outer}"
-        return self._normalised(f"{prefix}.{architecture.result}", self._feed_forward(name, states, inner, outer), states)
+        def feed(value: str) -> str:
+            return self._feed_forward(name, prefix, value)
 
-    def _attention(self, name: str, prefix: str, states: str, bias: str) -> str:
-        architecture = self.shape.architecture
-        projections = [f"{prefix}.{part}" for part in (architecture.query, architecture.key, architecture.value)]
-        merged = self.precision.linear(self.graph, states, self._linear(f"{name}.qkv", *projections, outliers=True))
-        attended = self.precision.attention(self.graph, f"{name}.attention", merged, self.shape.heads, bias)
-        return self.precision.linear(self.graph, attended, self._linear(f"{name}.o", f"{prefix}.{architecture.output}"))
+        attention = row.attention if self.shape.has_norm(index, row.attention.before) else replace(row.attention, before="")
+        states = self._block(f"{name}.attention", prefix, states, attention, attend)
+        return self._block(f"{name}.feed_forward", prefix, states, row.feed_forward, feed)
 
-    def _feed_forward(self, name: str, states: str, inner: str, outer: str) -> str:
-        """Write the two linear layers and the activation between them. The precision decides the order of the inner channels."""
-        one, two = self._linear(f"{name}.f1", inner, outliers=True), self._linear(f"{name}.f2", outer)
-        order = self.precision.order(two.name)
-        one = replace(
-            one, weight=np.ascontiguousarray(one.weight[:, order]), bias=one.bias[order], activation=self.shape.activation
+    def _block(self, name: str, prefix: str, states: str, norms: Norms, write: Callable[[str], str]) -> str:
+        """Write a block with the norms around it, and the sum of its result and its input."""
+        value = self._normalised(f"{prefix}.{norms.before}", states) if norms.before else states
+        result = write(value)
+        if norms.inside:
+            result = self._normalised(f"{prefix}.{norms.inside}", result)
+        if norms.joined:
+            result = self.precision.add_norm(self.graph, (result, states), self._norm(f"{prefix}.{norms.joined}"))
+        if norms.after:
+            return self.precision.add_norm(self.graph, (result, states), self._norm(f"{prefix}.{norms.after}"))
+        return self.graph.op(f"{name}.sum", "Add", result, states)
+
+    def _attention(self, name: str, prefix: str, states: str, span: Span, rotation: Rotation | None, bias: str) -> str:
+        row, shape = self.shape.architecture, self.shape
+        merged = self._projections(name, prefix, states)
+        if rotation and row.head_norms:
+            queries, keys = (self._gamma(f"{prefix}.{norm}") for norm in row.head_norms)
+            rotation = replace(rotation, gammas=(queries, keys), epsilon=shape.epsilon)
+        layer = Attention(
+            f"{name}.attention",
+            shape.heads,
+            shape.key_value_heads,
+            shape.width,
+            causal=shape.causal,
+            window=span.window,
+            scale=shape.scale,
+            slopes=span.slopes(shape.heads),
+            rotation=rotation,
         )
+        attended = self.precision.attention(self.graph, merged, layer, bias)
+        return self.precision.linear(self.graph, attended, self._linear(f"{name}.o", f"{prefix}.{row.output}"))
+
+    def _projections(self, name: str, prefix: str, states: str) -> str:
+        """Write queries, keys and values, one after the other."""
+        row, graph = self.shape.architecture, self.graph
+        names = [f"{prefix}.{part}" for part in row.projections]
+        if not row.projection_norms:
+            return self.precision.linear(graph, states, self._linear(f"{name}.qkv", *names, outliers=True))
+        linears = [self._linear(f"{name}.{part}", key, outliers=True) for part, key in zip("qkv", names, strict=True)]
+        values = [self.precision.linear(graph, states, linear) for linear in linears]
+        normed = [self._normalised(f"{prefix}.{norm}", value) for norm, value in zip(row.projection_norms, values[:2], strict=True)]
+        return graph.op(f"{name}.qkv", "Concat", *normed, values[2], axis=-1)
+
+    def _rotations(self) -> dict[Rotary | None, Rotation]:
+        """Return the table of each kind of rotary positions. Layers of one kind share it."""
+        kinds = dict.fromkeys(span.rotary for span in self.shape.spans if span.rotary)
+        return {
+            kind: Rotation(f"rotary.{place}", kind.table(self.max_length)) for place, kind in enumerate(kinds) if kind is not None
+        }
+
+    def _feed_forward(self, name: str, prefix: str, states: str) -> str:
+        """Write the two linear layers and the activation between them. The precision decides the order of the inner channels."""
+        row, activation = self.shape.architecture, self.shape.activation
+        one = self._linear(f"{name}.f1", *(f"{prefix}.{part}" for part in row.inner), outliers=True)
+        two = self._linear(f"{name}.f2", f"{prefix}.{row.outer}")
+        order = np.arange(self.shape.intermediate)[self.precision.order(two.name)]
         two = replace(two, weight=np.ascontiguousarray(two.weight[order]))
-        return self.precision.linear(self.graph, self.precision.linear(self.graph, states, one), two)
+        if row.gated:
+            halves = (len(order) + order, order) if row.gate_last else (order, len(order) + order)
+            order = np.concatenate(halves)  # both halves of a channel move together
+        one = replace(
+            one,
+            weight=np.ascontiguousarray(one.weight[:, order]),
+            bias=None if one.bias is None else one.bias[order],
+            activation="linear" if row.gated else activation,
+        )
+        inner = self.precision.linear(self.graph, states, one)
+        if row.gated:
+            inner = self.precision.gate(self.graph, f"{name}.gate", inner, activation)
+        return self.precision.linear(self.graph, inner, two)
+
+    # --- Weights
 
     def _linear(self, name: str, *keys: str, outliers: bool = False) -> Linear:
         """Return one layer that has the outputs of all layers `keys`."""
         weight = np.concatenate([self.weights[f"{key}.weight"] for key in keys]).T
-        bias = np.concatenate([self.weights[f"{key}.bias"] for key in keys])
+        biased = f"{keys[0]}.bias" in self.weights
+        bias = np.concatenate([self.weights[f"{key}.bias"] for key in keys]) if biased else None
         return Linear(name, np.ascontiguousarray(weight), bias, outliers)
 
-    def _normalised(self, key: str, one: str, other: str) -> str:
-        norm = Norm(key, self.weights[f"{key}.weight"], self.weights[f"{key}.bias"], self.shape.layer_norm_epsilon)
-        return self.precision.add_norm(self.graph, (one, other), norm)
+    def _gamma(self, key: str) -> Array:
+        """Return the weights of a norm. Some families store how much they differ from 1."""
+        gain = self.shape.architecture.gain
+        weight = self.weights[f"{key}.weight"]
+        return weight + np.float32(gain) if gain else weight
 
+    def _norm(self, key: str) -> Norm:
+        row = self.shape.architecture
+        return Norm(key, self._gamma(key), self.weights.get(f"{key}.bias"), self.shape.epsilon, row.centered)
 
-def buckets(distances: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Return the bucket, of `count`, of each signed distance (key's place - query's place).
-
-    Each direction has half of the buckets. In each half, the nearest distances have a bucket each, and the others share buckets on
-    a logarithmic scale up to FARTHEST (T5, Raffel et al. 2020, arXiv:1910.10683, section 2.1). It is computed in float32, as in
-    training.
-    """
-    half, near = count // 2, count // 4
-    away = np.abs(distances)
-    ratio = np.log(np.maximum(away, 1).astype(np.float32) / np.float32(near)) / np.float32(np.log(FARTHEST / near))
-    far = np.minimum(near + (ratio * np.float32(half - near)).astype(np.int64), half - 1)
-    return np.where(away < near, away, far) + np.where(distances > 0, half, 0)
+    def _normalised(self, key: str, value: str) -> str:
+        return self.precision.norm(self.graph, value, self._norm(key))

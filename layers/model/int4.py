@@ -60,7 +60,7 @@ class Int4(Standard):
             raise ValueError(msg)
         blocks = Blocks.fitted(layer.weight, moments.covariance)
         # The fit uses the covariance only. The error at the mean input is a constant, so the bias removes it.
-        bias = layer.bias + moments.mean @ (layer.weight - blocks.weight())
+        bias = moments.mean @ (layer.weight - blocks.weight()) + (0 if layer.bias is None else layer.bias)
         constants = [graph.constant(f"{name}.{part}", content) for part, content in blocks.packed().items()]
         sizes = dict(zip("KN", layer.weight.shape, strict=True)) | {
             "bits": BITS,

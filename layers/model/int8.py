@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from layers.model.activations import ENCODERS, GELU, IDENTITY
+from layers.model.activations import ENCODERS, GELU, GELU_BY_TANH, IDENTITY, SILU
 from layers.model.graph import ENCODER, Graph
-from layers.model.precision import Array, Linear, Norm
+from layers.model.precision import Array, Attention, Linear, Norm, Rotation, gated
 from layers.runtime.operators import GROUP, PANEL, ZERO_WEIGHT
 
 
@@ -46,18 +46,52 @@ class Int8:
             factors = smoothing_factors(self._activations[layer.name], layer.weight)
         quantized, scales = symmetric(layer.weight * factors[:, np.newaxis], axis=0)
         parts: dict[str, NDArray[np.generic]] = {"weight": packed(quantized), "scales": scales.ravel()}
-        parts |= {"bias": layer.bias, "smoothing": 1 / factors}
+        bias = np.zeros(layer.weight.shape[1], np.float32) if layer.bias is None else layer.bias
+        parts |= {"bias": bias, "smoothing": 1 / factors}
         constants = [graph.constant(f"{layer.name}.{part}", values) for part, values in parts.items()]
         write = ENCODERS[layer.activation]
         result = graph.op(layer.name, "Linear", value, *constants, domain=ENCODER, gelu=int(write is GELU))
         return result if write in {GELU, IDENTITY} else write(graph, f"{layer.name}.{layer.activation}", result)
 
-    def attention(self, graph: Graph, name: str, merged: str, heads: int, bias: str) -> str:
-        """Write attention as one float32 operator."""
-        return graph.op(name, "Attention", merged, *([bias] if bias else []), domain=ENCODER, heads=heads)
+    def attention(self, graph: Graph, merged: str, layer: Attention, bias: str) -> str:
+        """Write norms of heads and rotary positions as one float32 operator, and attention as another one."""
+        own = {"heads": layer.heads}
+        own |= {"key_value_heads": layer.key_value_heads} if layer.key_value_heads != layer.heads else {}
+        if turned := layer.rotation:
+            merged = self._turned(graph, merged, layer.name, turned, own)
+        options: dict[str, int | float] = {"causal": 1} if layer.causal else {}
+        options |= {"window": layer.window} if layer.window is not None else {}
+        options |= {"scale": layer.scale} if layer.scale is not None else {}
+        inputs = [bias] if bias else []
+        if layer.slopes is not None:
+            inputs = [bias, graph.constant("alibi.slopes", layer.slopes)]
+        return graph.op(layer.name, "Attention", merged, *inputs, domain=ENCODER, **own, **options)
+
+    @staticmethod
+    def _turned(graph: Graph, merged: str, name: str, rotation: Rotation, heads: dict[str, int]) -> str:
+        inputs = [merged, graph.constant(f"{rotation.name}.table", rotation.table)]
+        inputs += [graph.constant(f"{name}.{part}.gamma", gamma) for part, gamma in zip("qk", rotation.gammas or (), strict=False)]
+        epsilon = {"epsilon": rotation.epsilon} if rotation.gammas else {}
+        return graph.op(f"{name}.turned", "Rotate", *inputs, domain=ENCODER, **heads, **epsilon)
+
+    def gate(self, graph: Graph, name: str, value: str, activation: str) -> str:
+        """Write one float32 operator for the activations that it knows, and ONNX's operators for the others."""
+        place = next((place for place, write in enumerate(GATES) if write is ENCODERS[activation]), None)
+        if place is None:
+            return gated(graph, name, value, activation)
+        return graph.op(name, "Gate", value, domain=ENCODER, activation=place)
+
+    def norm(self, graph: Graph, value: str, norm: Norm) -> str:
+        """Write the norm of a value as one float32 operator."""
+        weights = [graph.constant(f"{norm.name}.gamma", norm.gamma)]
+        weights += [] if norm.beta is None else [graph.constant(f"{norm.name}.beta", norm.beta)]
+        centered = int(norm.centered)
+        return graph.op(norm.name, "Norm", value, *weights, domain=ENCODER, epsilon=norm.epsilon, centered=centered)
 
     def add_norm(self, graph: Graph, values: tuple[str, str], norm: Norm) -> str:
         """Write the sum of two values and its LayerNorm as one float32 operator."""
+        if norm.beta is None or not norm.centered:
+            return self.norm(graph, graph.op(f"{norm.name}.added", "Add", *values), norm)
         weights = graph.constant(f"{norm.name}.gamma", norm.gamma), graph.constant(f"{norm.name}.beta", norm.beta)
         return graph.op(norm.name, "AddNorm", *values, *weights, domain=ENCODER, epsilon=norm.epsilon)
 
@@ -72,6 +106,10 @@ class Int8:
         """
         sizes = np.maximum(self._activations[name], np.finfo(np.float32).tiny)
         return np.argsort(np.rint(np.log2(sizes) * 4), kind="stable")
+
+
+GATES = (GELU, SILU, GELU_BY_TANH)
+"""The activations that the operator Gate computes, in the order of its attribute."""
 
 
 def symmetric(values: Array, axis: int) -> tuple[NDArray[np.int8], Array]:

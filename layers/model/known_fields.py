@@ -61,6 +61,10 @@ DENSE = Fields(
 )
 DROPOUT = Fields(harmless={"done while training alone": ("dropout",)})
 NORMALIZE = Fields(used=("module_input_name", "module_output_name"))
+NORMALIZE_OF_TEXT = Fields(
+    only={"module_input_name": ("sentence_embedding",), "module_output_name": ("sentence_embedding",)},
+)
+"""The fields of a Normalize module after a StaticEmbedding, which has no vectors of tokens."""
 LAYER_NORM = Fields(used=("dimension",))
 WORD_WEIGHTS = Fields(used=("vocab", "word_weights", "unknown_word_weight"))
 
@@ -106,6 +110,19 @@ MODEL_ARGUMENTS = Fields(
         "a layer after the token vectors, which Pooling does not read": ("add_pooling_layer",),
     },
 )
+
+MODEL2VEC = Fields(
+    used=("model_type", "normalize", "max_length"),
+    harmless={
+        "how the table was made from an encoder": (
+            *("apply_pca", "apply_zipf", "sif_coefficient", "seq_length", "pooling", "tokenizer_name", "vocabulary_quantization"),
+        ),
+        "what the tensors themselves say": ("hidden_dim", "embedding_dtype"),
+        "of heads after the table": ("architectures", "head_config"),
+        "names and versions": ("transformers_version", "_name_or_path"),
+    },
+)
+"""The fields of config.json in a folder of Model2Vec without modules.json."""
 
 ENCODER = Fields(
     used=(

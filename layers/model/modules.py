@@ -14,10 +14,11 @@ from layers.model.module_types import READERS, WIDEST, WITHOUT_WEIGHTS, Module, 
 
 LIBRARY = "sentence_transformers"
 LIST = "modules.json"
+STATIC = "StaticEmbedding"
+"""The module of a model that is a table (static.py)."""
 SETTINGS = "config_sentence_transformers.json"
-KNOWN = ("Transformer", "Pooling", "Dropout", *READERS)
+KNOWN = ("Transformer", STATIC, "Pooling", "Dropout", *READERS)
 OTHERS: Mapping[str, str] = {
-    "StaticEmbedding": "it has no encoder",
     "Router": "it has an encoder for each kind of text: build each from its own folder",
     "Asym": "it has an encoder for each kind of text: build each from its own folder",
     "CLIPModel": "it embeds images too: take the model's text encoder, such as clip-ViT-B-32-multilingual-v1",
@@ -99,9 +100,10 @@ class Modules:
         Raises:
             Unsupported: a module is unknown, custom or out of order; the sentence names it.
         """
-        listed = [_listed(folder, module) for module in _list(folder)]
+        listed = in_order(folder)
         kinds = [kind for kind, _ in listed]
-        if kinds[:1] != ["Transformer"] or kinds.count("Transformer") != 1 or kinds.count("Pooling") != 1:
+        alone = kinds.count("Transformer") == kinds.count("Pooling") == 1
+        if kinds[:1] != ["Transformer"] or not alone or STATIC in kinds:
             raise _disordered(kinds)
         place = kinds.index("Pooling")
         before, after = _read(folder, listed[1:place]), _read(folder, listed[place + 1 :])
@@ -199,6 +201,15 @@ def _disordered(kinds: Sequence[str]) -> Unsupported:
         f"modules.json has the modules {', '.join(kinds) or 'none'}; this builder knows Transformer, then those that work on the "
         "tokens' vectors, Pooling, and those that work on the text's"
     )
+
+
+def in_order(folder: Path) -> list[tuple[str, str]]:
+    """Return the kind and the folder of each module that modules.json lists.
+
+    Raises:
+        Unsupported: the file is damaged, or a module is unknown or outside the folder.
+    """
+    return [_listed(folder, module) for module in _list(folder)]
 
 
 def _list(folder: Path) -> list[dict[str, Any]]:

@@ -1,11 +1,13 @@
-"""Write a model's graph in any precision: from its weights if the family is known, or else from its own ONNX file."""
+"""Write a model in any precision: a graph from its weights if the family is known, or else from its own ONNX file, or a table."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from handler.embedding.manifest import GRAPH, WEIGHTS
+import numpy as np
+
+from handler.embedding.manifest import GRAPH, SCALES, TABLE, WEIGHTS
 from handler.vectors import TokenIds
 from layers.model import exported, weights
 from layers.model.architectures import Shape
@@ -16,22 +18,23 @@ from layers.model.encoder import Encoder
 from layers.model.graph import Graph
 from layers.model.head import Head, Layer
 from layers.model.int4 import Int4
-from layers.model.int8 import Int8
+from layers.model.int8 import Int8, symmetric
 from layers.model.module_types import Module
 from layers.model.precision import PRECISIONS, Array, Bounds, Float16, Float32, Precision
-from layers.model.specification import Specification
+from layers.model.specification import Exported, Specification
+from layers.model.static import Table
 
 EXACT = Float32.name
 
 
 class Network(Protocol):
-    """Writes a model's graph. `bounds` has its possible precisions, and the cosines that each must reach."""
+    """Writes a model's graph or table. `bounds` has its possible precisions, and the cosines that each must reach."""
 
     bounds: ClassVar[Mapping[str, Bounds]]
     made_from: ClassVar[str]
 
     def write(self, folder: Path, precision: str, calibration: Callable[[], Sequence[TokenIds]]) -> None:
-        """Write the graph and the weights into `folder`. `calibration` returns passages; some precisions need them."""
+        """Write the model's files into `folder`. `calibration` returns passages; some precisions need them."""
         ...
 
 
@@ -89,6 +92,29 @@ class Export:
         exported.write(folder, self.path, self.specification, self.head, quantized=precision != EXACT)
 
 
+@dataclass(frozen=True, slots=True)
+class Static:
+    """A static model's table, with a row for each token."""
+
+    bounds: ClassVar[Mapping[str, Bounds]] = {name: PRECISIONS[name].written for name in (Int8.name, Float16.name, EXACT)}
+    made_from: ClassVar[str] = "its table of vectors"
+
+    rows: Array
+
+    def write(self, folder: Path, precision: str, calibration: Callable[[], Sequence[TokenIds]]) -> None:
+        """Write the rows in `precision`; int8 rows have a scale each."""
+        del calibration
+        if precision == Int8.name:
+            quantized, scales = symmetric(self.rows, axis=1)
+            np.save(folder / SCALES, scales.ravel())
+            np.save(folder / TABLE, quantized)
+        elif precision == Float16.name:
+            with np.errstate(over="ignore"):  # a number too large for float16 becomes infinite: the model is refused
+                np.save(folder / TABLE, self.rows.astype(np.float16))
+        else:
+            np.save(folder / TABLE, self.rows)
+
+
 def read(specification: Specification) -> Network:
     """Return the network of a model's folder. Its weights are read and checked.
 
@@ -96,6 +122,8 @@ def read(specification: Specification) -> Network:
         Unsupported: the weights are missing or damaged, or do not fit the configuration.
     """
     modules, network = specification.modules, specification.network
+    if isinstance(network, Table):
+        return Static(network.rows(specification.dimension))
     if specification.cross_encoder and isinstance(network, Shape):
         classifier = specification.cross_encoder.classifier
         shapes = network.tensors() | classifier.tensors(network.hidden)
@@ -107,7 +135,9 @@ def read(specification: Specification) -> Network:
     )
     head = Head(before, modules.pooling, after, specification.dimension)
     if isinstance(network, Shape):
-        tensors = weights.read(specification.transformer, network.tensors(), network.architecture.prefix)
+        row = network.architecture
+        others = row.others(network.layers) if row.exact else None
+        tensors = weights.read(specification.transformer, network.tensors(), row.prefix, others)
         return Written(specification, network, tensors, head)
     return Export(specification, network.path, head)
 
@@ -130,8 +160,8 @@ def check_files(specification: Specification) -> None:
 
 
 def kind(specification: Specification) -> type[Written] | type[Export]:
-    """Return the class of network that the model has."""
-    return Written if isinstance(specification.network, Shape) else Export
+    """Return the class of network that the model has. It has no table (preview.py)."""
+    return Export if isinstance(specification.network, Exported) else Written
 
 
 def check(network: Network, precision: str) -> None:
@@ -142,5 +172,5 @@ def check(network: Network, precision: str) -> None:
     """
     if precision not in network.bounds:
         possible = " or ".join(name for name in PRECISIONS if name in network.bounds)
-        msg = f"a model made from {network.made_from} can be {possible}, not {precision}, which is written from a model's weights"
+        msg = f"a model made from {network.made_from} can be {possible}, not {precision}"
         raise Unsupported(msg)

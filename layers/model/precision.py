@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from handler.embedding.manifest import CodecName, Loading
-from layers.model import activations
+from layers.model import activations, standard_attention
 from layers.model.graph import Graph
 
 type Array = NDArray[np.float32]
@@ -72,11 +72,11 @@ If you change how a graph is loaded and that changes vectors, raise ENCODER_REVI
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """A linear layer with its `weight` (in, out), its `bias` (out), and the activation after it."""
+    """A linear layer with its `weight` (in, out), its `bias` (out) or None, and the activation after it."""
 
     name: str
     weight: Array
-    bias: Array
+    bias: Array | None
     outliers: bool = False
     """True if some input channels are far larger than the others for every token, as they are after a LayerNorm."""
     activation: str = "linear"
@@ -85,12 +85,47 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Norm:
-    """A LayerNorm with its weights `gamma` and `beta` (width)."""
+    """A LayerNorm (`centered`) or RMSNorm with its weights `gamma` and `beta` (width); `beta` may be None."""
 
     name: str
     gamma: Array
-    beta: Array
+    beta: Array | None
     epsilon: float
+    centered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """Rotary positions with their `table` (positions, 2, rotated / 2) of cosines and sines.
+
+    gammas: the weights (width) of the RMSNorms of each head's query and key, which come first; None without them.
+    """
+
+    name: str
+    table: Array
+    gammas: tuple[Array, Array] | None = None
+    epsilon: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """The attention of one layer, over merged queries, keys and values (texts, tokens, (heads + 2 * key_value_heads) * width).
+
+    causal: true if a token sees only those before it.
+    window: the largest distance of a token that is seen; None for any.
+    scale: the factor of scores; None for 1 / the square root of the width.
+    slopes: for each head, what is subtracted from a score for each token of distance (ALiBi, Press et al. 2022, arXiv:2108.12409).
+    """
+
+    name: str
+    heads: int
+    key_value_heads: int
+    width: int
+    causal: bool = False
+    window: int | None = None
+    scale: float | None = None
+    slopes: Array | None = None
+    rotation: Rotation | None = None
 
 
 class Precision(Protocol):
@@ -111,8 +146,19 @@ class Precision(Protocol):
         """Write `value` @ weight + bias, and the activation after it."""
         ...
 
-    def attention(self, graph: Graph, name: str, merged: str, heads: int, bias: str) -> str:
-        """Attention over `merged` queries, keys and values (texts, tokens, 3 * hidden); `bias` (1, heads, tokens, tokens) or ""."""
+    def attention(self, graph: Graph, merged: str, layer: Attention, bias: str) -> str:
+        """Write attention over `merged` queries, keys and values.
+
+        `bias` (1, heads, tokens, tokens) is added to scores, unless it is "".
+        """
+        ...
+
+    def gate(self, graph: Graph, name: str, value: str, activation: str) -> str:
+        """Write the activation of the first half of `value` (texts, tokens, 2 * width), multiplied by the second half."""
+        ...
+
+    def norm(self, graph: Graph, value: str, norm: Norm) -> str:
+        """Write the norm of a value."""
         ...
 
     def add_norm(self, graph: Graph, values: tuple[str, str], norm: Norm) -> str:
@@ -137,16 +183,25 @@ class Standard:
 
     texts: int | str = 1
 
-    def attention(self, graph: Graph, name: str, merged: str, heads: int, bias: str) -> str:
-        """Write ONNX's Attention."""
-        parts = graph.ops([f"{name}.{part}" for part in "qkv"], "Split", merged, axis=-1, num_outputs=3)
-        return graph.op(name, "Attention", *parts, *([bias] if bias else []), q_num_heads=heads, kv_num_heads=heads)
+    def attention(self, graph: Graph, merged: str, layer: Attention, bias: str) -> str:
+        """Write ONNX's RMSNormalization and RotaryEmbedding if the layer has them, and ONNX's Attention."""
+        return standard_attention.write(graph, merged, layer, bias)
+
+    def gate(self, graph: Graph, name: str, value: str, activation: str) -> str:
+        """Write the activation and the product of the halves."""
+        return gated(graph, name, value, activation)
+
+    def norm(self, graph: Graph, value: str, norm: Norm) -> str:
+        """Write the norm of a value."""
+        gamma = graph.constant(f"{norm.name}.gamma", norm.gamma)
+        if not norm.centered:
+            return graph.op(norm.name, "RMSNormalization", value, gamma, axis=-1, epsilon=norm.epsilon)
+        weights = (gamma,) if norm.beta is None else (gamma, graph.constant(f"{norm.name}.beta", norm.beta))
+        return graph.op(norm.name, "LayerNormalization", value, *weights, axis=-1, epsilon=norm.epsilon)
 
     def add_norm(self, graph: Graph, values: tuple[str, str], norm: Norm) -> str:
         """Write the sum of two values, and its norm."""
-        weights = graph.constant(f"{norm.name}.gamma", norm.gamma), graph.constant(f"{norm.name}.beta", norm.beta)
-        added = graph.op(f"{norm.name}.added", "Add", *values)
-        return graph.op(norm.name, "LayerNormalization", added, *weights, axis=-1, epsilon=norm.epsilon)
+        return self.norm(graph, graph.op(f"{norm.name}.added", "Add", *values), norm)
 
     def mean(self, graph: Graph, name: str, tokens: str) -> str:
         """Write the mean over both axes. There is one text, and this takes a sixth of the time of a mean over tokens only."""
@@ -179,8 +234,9 @@ class Float32(Standard):
     def linear(self, graph: Graph, value: str, layer: Linear) -> str:
         """Write a matrix product."""
         product = graph.op(f"{layer.name}.product", "MatMul", value, self.weight(graph, layer))
-        added = graph.op(layer.name, "Add", product, graph.constant(f"{layer.name}.bias", layer.bias))
-        return self.activated(graph, added, layer)
+        if layer.bias is not None:
+            product = graph.op(layer.name, "Add", product, graph.constant(f"{layer.name}.bias", layer.bias))
+        return self.activated(graph, product, layer)
 
     def weight(self, graph: Graph, layer: Linear) -> str:
         """Write the layer's weight as float32."""
@@ -203,6 +259,12 @@ class Float16(Float32):
     def weight(self, graph: Graph, layer: Linear) -> str:
         """Write the layer's weight as float16, and its conversion to float32."""
         return graph.cast(f"{layer.name}.float", graph.constant(f"{layer.name}.weight", _half(layer.weight)))
+
+
+def gated(graph: Graph, name: str, value: str, activation: str) -> str:
+    """Write the activation of the first half of a value, multiplied by the second half, with ONNX's operators."""
+    gate, values = graph.ops([f"{name}.gate", f"{name}.values"], "Split", value, axis=-1, num_outputs=2)
+    return graph.op(name, "Mul", activations.ENCODERS[activation](graph, f"{name}.{activation}", gate), values)
 
 
 def _half(values: Array) -> NDArray[np.float16]:

@@ -4,14 +4,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from layers.model import networks, tokenizer
+from handler.embedding.manifest import TOKENIZER
+from layers.model import networks, tokenizer, weights
+from layers.model.configuration import regular
 from layers.model.onnx_files import OnnxFile
 from layers.model.specification import Exported, Specification
+from layers.model.static import Table, is_static
 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """The way in which a model would be built. `reason` says why not from its weights; None if from them."""
+    """The way in which a model would be built. `reason` says why from its own ONNX file; None if not from that."""
 
     architecture: str
     made_from: str
@@ -24,6 +27,11 @@ class Preview:
         Raises:
             Unsupported: the model is refused before its weights are read.
         """
+        if is_static(folder) and exported is None:
+            table = Table.read(folder)
+            regular(table.folder, TOKENIZER)
+            weights.check_files(table.folder)
+            return cls(table.architecture, networks.Static.made_from, None)
         specification = Specification.read(folder, exported)
         tokenizer.check_files(specification)
         networks.check_files(specification)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from handler.embedding.encoder import Encoder
+from handler.embedding.encoders import LoadedEncoder
 from handler.embedding.tokenization import Tokenization
 from handler.finishing import finish
 from handler.service import Options
@@ -26,7 +26,7 @@ CARD_SIZES = re.compile(r'"matryoshka_dims"\s*:\s*\[([\d\s,]{1,1000})\]')
 """The loss's parameters, as Sentence Transformers writes them into the card of a model that it trains."""
 
 
-def measure(encoder: Encoder, tokenization: Tokenization, passages: Sequence[str], prompts: Sequence[str]) -> Vectors:
+def measure(encoder: LoadedEncoder, tokenization: Tokenization, passages: Sequence[str], prompts: Sequence[str]) -> Vectors:
     """Return the pooled vectors of passages; the model's prompts stand before them in turn, for a prompt moves every vector."""
     prompts = list(dict.fromkeys(["", *prompts]))
     groups = []

@@ -11,8 +11,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from handler.embedding import encoders
 from handler.embedding.cross_encoder import CrossEncoder
-from handler.embedding.encoder import Encoder
 from handler.embedding.manifest import Manifest
 from handler.embedding.pairs import PairTokenization
 from handler.embedding.tokenization import Tokenization
@@ -86,7 +86,7 @@ class Texts:
 
     def encode(self, folder: Path, manifest: Manifest, threads: int) -> Callable[[Sequences], Results]:
         """Load a model; return the function that computes a vector for each sequence."""
-        return Encoder(folder, manifest, threads).encode
+        return encoders.load(folder, manifest, threads).encode
 
     def check(self, results: Results, precision: str) -> None:
         """Check that vectors are not zero and differ.

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any, Self
 
 from layers.model import cross_encoders, known_fields, onnx_files
-from layers.model.architectures import ARCHITECTURES, Shape
+from layers.model.architectures import Shape
 from layers.model.configuration import Configuration, Unsupported, exists, regular, shown
 from layers.model.cross_encoders import KIND, CrossEncoder
 from layers.model.module_types import WIDEST
 from layers.model.modules import LIST, SETTINGS, Modules
 from layers.model.onnx_files import OnnxFile
 from layers.model.overrides import Overrides, changes
-from layers.model.transformer import SCORES, VECTORS, Transformer
+from layers.model.static import Table, is_static
+from layers.model.transformer import SCORES, UNLIMITED, VECTORS, Transformer
 
 FILES = Overrides()
 """No settings: the files decide."""
@@ -47,7 +48,7 @@ class Specification:
     folder: Path
     transformer: Path
     architecture: str
-    network: Shape | Exported
+    network: Shape | Exported | Table
     vocabulary: int
     max_length: int
     tokenizer: Configuration
@@ -62,12 +63,12 @@ class Specification:
     task: str | None
     tasks: tuple[str, ...]
     overrides: Mapping[str, Any]
-    cross_encoder: CrossEncoder | None
+    cross_encoder: CrossEncoder | None = None
 
     @property
     def has_types(self) -> bool:
         """True if the encoder reads the types of a pair's tokens."""
-        typed = isinstance(self.network, Shape) and self.network.architecture.segments
+        typed = isinstance(self.network, Shape) and self.network.segments > 0
         return typed and self.cross_encoder is not None and self.cross_encoder.types
 
     @classmethod
@@ -77,6 +78,8 @@ class Specification:
         Raises:
             Unsupported: a file is missing, or has a value that this builder does not know.
         """
+        if is_static(folder):
+            return cls._static(folder, exported, overrides)
         listed = exists(folder, LIST)
         vectors = _vectors(folder, listed=listed)
         transformer, found = read_modules(folder)
@@ -122,6 +125,47 @@ class Specification:
                     "max_length": max_length,
                     "task": overrides.task,
                 },
+            ),
+        )
+
+    @classmethod
+    def _static(cls, folder: Path, exported: OnnxFile | None, overrides: Overrides) -> Self:
+        """Read the configuration files of a static model, and the shape of its table."""
+        for name, value in {"ONNX": exported and exported.name, "TASK": overrides.task}.items():
+            if value is not None:
+                msg = f"{name} is {value}, but the model is a table of vectors: leave {name} out"
+                raise Unsupported(msg)
+        if overrides.pooling not in {None, "mean"}:
+            msg = f"POOLING is {overrides.pooling}, but a StaticEmbedding gives the mean of the tokens' vectors alone"
+            raise Unsupported(msg)
+        table = Table.read(folder)
+        vectors = _vectors(folder, listed=True)
+        vocabulary, width = table.shape()
+        found = table.modules(width)
+        modules, max_length = overrides.modules(found), overrides.length(table.limit, UNLIMITED) or table.limit
+        prompts, default_prompt_name = _prompts(vectors)
+        return cls(
+            folder=folder,
+            transformer=table.folder,
+            architecture=table.architecture,
+            network=table,
+            vocabulary=vocabulary,
+            max_length=max_length,
+            tokenizer=Configuration("tokenizer_config.json", {}),  # which the library does not read for this module
+            tokenizer_class="",
+            modules=modules,
+            listed=True,
+            dimension=min(_truncated(vectors), width),
+            lowercase=False,
+            prompts=prompts,
+            default_prompt_name=default_prompt_name,
+            similarity=vectors.get("similarity_fn_name") or "cosine",
+            task=None,
+            cross_encoder=None,
+            tasks=(),
+            overrides=changes(
+                {"normalize": found.normalize, "max_length": table.limit},
+                {"normalize": modules.normalize, "max_length": max_length},
             ),
         )
 
@@ -210,7 +254,6 @@ def _network(transformer: Transformer, exported: OnnxFile | None) -> Shape | Exp
 def _refusal(transformer: Transformer) -> str | None:
     """Return why this builder does not write the encoder; None if it does."""
     try:
-        transformer.config.check({"model_type": tuple(ARCHITECTURES)})
         Shape.read(transformer.config)
     except Unsupported as refusal:
         return str(refusal)

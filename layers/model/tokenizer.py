@@ -14,14 +14,12 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
 from handler.embedding.manifest import TOKENIZER
 from layers.model import special_tokens, word_pieces
-from layers.model.configuration import Configuration, Unsupported, exists, read_bytes, shown
+from layers.model.configuration import TOKENIZER_BYTES, Configuration, Unsupported, exists, read_bytes, shown
 from layers.model.module_types import WordWeights
 from layers.model.specification import Specification
+from layers.model.static import Table
 
 type Say = Callable[[str], None]
-
-MOST_BYTES = 256_000_000
-"""The largest allowed size of tokenizer.json. Gemma's has 262,144 tokens and 33 MB."""
 
 
 def write(specification: Specification, folder: Path, say: Say) -> None:
@@ -44,6 +42,8 @@ def write(specification: Specification, folder: Path, say: Say) -> None:
         raise Unsupported(msg)
     tokenizer.no_padding()
     tokenizer.no_truncation()
+    if isinstance(specification.network, Table):
+        tokenizer = _without_special_tokens(tokenizer)
     rebuild = OVERRIDES.get(kind)
     if rebuild and not isinstance(tokenizer.model, rebuild.model):
         say(
@@ -63,6 +63,11 @@ def write(specification: Specification, folder: Path, say: Say) -> None:
     tokenizer = _belonging(tokenizer, specification.vocabulary, say)
     _check_weighed(tokenizer, specification)
     tokenizer.save(str(folder / TOKENIZER), pretty=False)
+
+
+def _without_special_tokens(tokenizer: Tokenizer) -> Tokenizer:
+    """Return the tokenizer without the tokens that it puts around a text: a static model leaves them out."""
+    return Tokenizer.from_str(json.dumps(json.loads(tokenizer.to_str()) | {"post_processor": None}))
 
 
 def _check_weighed(tokenizer: Tokenizer, specification: Specification) -> None:
@@ -148,7 +153,7 @@ def check_known(folder: Path, texts: list[str]) -> None:
 
 def _read(source: Path) -> Tokenizer:
     try:
-        return Tokenizer.from_buffer(read_bytes(source, TOKENIZER, MOST_BYTES))
+        return Tokenizer.from_buffer(read_bytes(source, TOKENIZER, TOKENIZER_BYTES))
     except Unsupported:
         raise
     except Exception as error:  # noqa: BLE001 - tokenizers raises bare Exception

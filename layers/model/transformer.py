@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from layers.model import known_fields
-from layers.model.architectures import ARCHITECTURES, LIMITS
+from layers.model import architectures, known_fields
+from layers.model.architectures import LIMITS
 from layers.model.configuration import Configuration, Unsupported, exists
 from layers.model.known_fields import ARGUMENTS, HUB
 
@@ -89,9 +89,10 @@ class Transformer:
     @property
     def positions(self) -> int:
         """The number of tokens that the model has positions for."""
-        architecture = ARCHITECTURES.get(self.model_type)
+        architecture = architectures.find(self.config)
+        field = architecture.name("max_position_embeddings") if architecture else "max_position_embeddings"
         offset = self._size("pad_token_id") + 1 if architecture and architecture.positions_after_padding else 0
-        return self.config.number("max_position_embeddings", int, UNLIMITED, least=1, most=UNLIMITED) - offset
+        return self.config.number(field, int, UNLIMITED, least=1, most=UNLIMITED) - offset
 
     def hidden(self) -> int:
         """Return the length of the encoder's vectors."""

@@ -3,6 +3,7 @@
 A checkpoint is one file, or several files with an index that says which file has which tensor.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,21 +27,59 @@ OLDER_NAMES = {".gamma": ".weight", ".beta": ".bias"}
 type Shape = tuple[int, ...]
 
 
-def read(folder: Path, shapes: Mapping[str, Shape], prefix: str = "") -> dict[str, Array]:
+def read(folder: Path, shapes: Mapping[str, Shape], prefix: str = "", others: re.Pattern[str] | None = None) -> dict[str, Array]:
     """Return the tensors named in `shapes`, as float32; in the checkpoint their names may begin with `prefix`.
 
+    `others` matches the names of all other tensors that the checkpoint may have; None allows any.
+
     Raises:
-        Unsupported: a file is missing or damaged, or a tensor is missing, has another shape or type, or holds a number that is
-            not finite.
+        Unsupported: a file is missing or damaged, or a tensor is missing, has another shape or type, holds a number that is not
+            finite, or is not allowed.
     """
     tensors: dict[str, Array] = {}
     for file, names in _files(folder):
-        tensors |= _tensors(folder, file, names, shapes, prefix)
+        tensors |= _tensors(folder, file, names, _Wanted(shapes, prefix, others))
     for name in shapes:
         if name not in tensors:
             msg = f"the checkpoint in {folder} lacks the tensor {name}, which config.json asks for"
             raise Unsupported(msg)
     return {name: tensors[name] for name in shapes}
+
+
+def about(folder: Path) -> dict[str, tuple[Shape, str]]:
+    """Return the shape and the type of each tensor of a checkpoint, by its name. No number is read.
+
+    Raises:
+        Unsupported: a file is missing or damaged.
+    """
+    found: dict[str, tuple[Shape, str]] = {}
+    for file, names in _files(folder):
+        with _reading(folder, file) as content:
+            found |= {name: content.about(name) for name in (content.names() if names is None else names)}
+    return found
+
+
+def stored(folder: Path, wanted: Iterable[str]) -> dict[str, np.ndarray]:
+    """Return those of the wanted tensors that a checkpoint has, in their own types.
+
+    Raises:
+        Unsupported: a file is missing or damaged.
+    """
+    found: dict[str, np.ndarray] = {}
+    for file, names in _files(folder):
+        with _reading(folder, file) as content:
+            present = set(content.names() if names is None else names)
+            found |= {name: content.numbers(name) for name in wanted if name in present}
+    return found
+
+
+def narrowed(tensor: np.ndarray, name: str) -> Array:
+    """Return a tensor as float32.
+
+    Raises:
+        Unsupported: a number is not finite.
+    """
+    return _finite("the checkpoint", name, _narrowed(tensor))
 
 
 def check_files(folder: Path) -> None:
@@ -130,22 +169,48 @@ def _opened(path: Path) -> Iterator[_Tensors]:
             yield _Safetensors(content)
 
 
-def _tensors(folder: Path, file: str, names: Iterable[str] | None, shapes: Mapping[str, Shape], prefix: str) -> dict[str, Array]:
-    """Return the needed tensors of one file. A tensor is loaded only after its shape and type have been checked."""
-    tensors = {}
+@contextmanager
+def _reading(folder: Path, file: str) -> Iterator[_Tensors]:
+    """Open a file of a checkpoint.
+
+    Raises:
+        Unsupported: it is missing or damaged, or becomes so while it is read.
+    """
     path = regular(folder, file)
     try:
         with _opened(path) as content:
-            for name in content.names() if names is None else names:
-                plain = _plain(name, prefix)
-                if plain in shapes:
-                    _check(file, plain, *content.about(name), shapes[plain])
-                    tensors[plain] = _finite(file, plain, _narrowed(content.numbers(name)))
+            yield content
     except (Unsupported, MemoryError):
         raise
     except Exception as error:  # noqa: BLE001 - a damaged file can raise anything
         msg = f"{file} in {folder} cannot be read: {(str(error) or type(error).__name__)[:200]}"
         raise Unsupported(msg) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    shapes: Mapping[str, Shape]
+    prefix: str
+    others: re.Pattern[str] | None
+
+    def check(self, file: str, name: str) -> None:
+        """Check that a tensor which is not read changes no vector."""
+        if self.others and not self.others.match(name):
+            msg = f"{file} has the tensor {name}, and nobody here knows what that does to a vector"
+            raise Unsupported(msg)
+
+
+def _tensors(folder: Path, file: str, names: Iterable[str] | None, wanted: _Wanted) -> dict[str, Array]:
+    """Return the needed tensors of one file. A tensor is loaded only after its shape and type have been checked."""
+    tensors = {}
+    with _reading(folder, file) as content:
+        for name in content.names() if names is None else names:
+            plain = _plain(name, wanted.prefix)
+            if plain not in wanted.shapes:
+                wanted.check(file, plain)
+                continue
+            _check(file, plain, *content.about(name), wanted.shapes[plain])
+            tensors[plain] = _finite(file, plain, _narrowed(content.numbers(name)))
     return tensors
 
 

@@ -11,6 +11,8 @@
     request.py       one warm request through the handler, and its parts
     steps.py         how long each function of a request is at work itself
     cache.py         hits and misses against encoding; what the codec loses
+    search.py        `make search` in a file of a million vectors: seconds and memory
+    retrieval.py     the questions that find their answer, by chunks, vectors and precision (tests/retrieval has the corpus)
     cold.py          a whole process, from its start to its first vector, and its steps
     rounds.py        the measuring: contenders take turns within a run, ratios are of turns of the same round
     effort.py        how long to measure: the full run and the quick one

@@ -11,7 +11,23 @@ from pathlib import Path
 from handler.errors import Backend
 from layers.model.configuration import Unsupported
 
-from . import cache, cold, corpus, encoder, growth, memory, operators, pipeline, plots, precisions, request, sharing, small_vectors
+from . import (
+    cache,
+    cold,
+    corpus,
+    encoder,
+    growth,
+    memory,
+    operators,
+    pipeline,
+    plots,
+    precisions,
+    request,
+    retrieval,
+    search,
+    sharing,
+    small_vectors,
+)
 from .comparison import comparison
 from .effort import FULL, QUICK, Effort
 from .machine import Machine
@@ -30,6 +46,8 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
     "request": request.tables,
     "memory": memory.tables,
     "cache": cache.tables,
+    "search": search.tables,
+    "retrieval": retrieval.tables,
     "cold": cold.tables,
 }
 

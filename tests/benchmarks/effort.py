@@ -18,6 +18,9 @@ class Effort:
     precisions: Pace
     scored_passages: int
     cold: Pace
+    searched: int
+    searches: int
+    questions: int
 
 
 FULL = Effort(
@@ -30,6 +33,9 @@ FULL = Effort(
     precisions=Pace(rounds=7, seconds=0),
     scored_passages=1000,
     cold=Pace(rounds=15, seconds=0),
+    searched=1_000_000,
+    searches=5,
+    questions=1000,
 )
 """A full run: about seven minutes on two cores, and one more if `precisions` must build its models first."""
 
@@ -43,5 +49,8 @@ QUICK = Effort(
     precisions=Pace(rounds=1, seconds=0),
     scored_passages=12,
     cold=Pace(rounds=1, seconds=0),
+    searched=20_000,
+    searches=1,
+    questions=6,
 )
 """A quick run: about twenty seconds on two cores."""

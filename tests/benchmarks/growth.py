@@ -13,8 +13,9 @@ import numpy as np
 from handler.embedding.encoder import Encoder as Runner
 from handler.embedding.manifest import GRAPH, WEIGHTS, Manifest
 from handler.vectors import TokenIds
-from layers.model.architectures import BERT, Shape
+from layers.model.architectures import Shape
 from layers.model.calibration import largest_activations
+from layers.model.configuration import Configuration
 from layers.model.encoder import Encoder
 from layers.model.graph import Graph
 from layers.model.head import Head
@@ -160,20 +161,10 @@ class _Random:
 
     @classmethod
     def write(cls, folder: Path, hidden: int, heads: int, layers: int) -> "_Random":
-        shape = Shape(
-            architecture=BERT,
-            hidden=hidden,
-            heads=heads,
-            layers=BUILT_LAYERS,
-            intermediate=4 * hidden,
-            vocabulary=VOCABULARY,
-            positions=SIZE_TOKENS,
-            segments=1,
-            distances=0,
-            padding=0,
-            layer_norm_epsilon=1e-12,
-            activation="gelu",
-        )
+        sizes = {"hidden_size": hidden, "num_attention_heads": heads, "num_hidden_layers": BUILT_LAYERS}
+        sizes |= {"intermediate_size": 4 * hidden, "vocab_size": VOCABULARY, "max_position_embeddings": SIZE_TOKENS}
+        others = {"model_type": "bert", "type_vocab_size": 1, "layer_norm_eps": 1e-12, "hidden_act": "gelu"}
+        shape = Shape.read(Configuration("config.json", {**sizes, **others}))
         random = np.random.default_rng(hidden)
         weights: dict[str, Array] = {
             name: random.standard_normal(size, np.float32) / np.float32(hidden**0.5) for name, size in shape.tensors().items()

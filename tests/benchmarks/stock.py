@@ -119,7 +119,7 @@ class _Bert:
 
     def _normalised(self, key: str, value: str) -> str:
         gamma, beta = self._weight(f"{key}.weight"), self._weight(f"{key}.bias")
-        epsilon = self._shape.layer_norm_epsilon
+        epsilon = self._shape.epsilon
         return self._op(f"{key}.normalised", "LayerNormalization", value, gamma, beta, axis=-1, epsilon=epsilon)
 
     def _op(self, result: str, operator: str, *inputs: str, **attributes: int | float | list[int]) -> str:  # noqa: PYI041 - onnx tells them apart

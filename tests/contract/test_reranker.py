@@ -88,8 +88,7 @@ def test_raw_scores_are_the_model_s_own_and_all_others_are_their_sigmoid(
     results = ranked(client, raw_scores=True)
     assert [rank["index"] for rank in results] == order
     assert [rank["score"] for rank in results] == [raw[place] for place in order]
-    for options in ({}, {"raw_scores": False}):
-        results = ranked(client, **options)
+    for results in (ranked(client), ranked(client, raw_scores=False)):
         assert [rank["index"] for rank in results] == order
         assert [rank["score"] for rank in results] == pytest.approx([1 / (1 + np.exp(-raw[place])) for place in order], abs=1e-6)
 

@@ -90,7 +90,12 @@ REFUSED = [
     ("in.jsonl", "out.csv", "OUT must end in .jsonl or .parquet. Given: out.csv"),
     ("in.jsonl", "no/out.jsonl", "OUT must be in a folder that is there. Given: no/out.jsonl"),
     ("in.jsonl", "./in.jsonl", "OUT must be another file than IN. Given: in.jsonl"),
-    ("in.json", "out.jsonl", "The file must end in .jsonl, .ndjson, .csv or .txt, with or without .gz after it. Given: 'json'"),
+    (
+        "in.json",
+        "out.jsonl",
+        "The file must end in .jsonl, .ndjson, .csv, .txt, .md, .markdown, .html or .htm, with or without .gz after it. "  # noqa: ISC004
+        "Given: 'json'",
+    ),
     (
         "in.jsonl",
         "out.jsonl",

@@ -7,14 +7,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from events.search.filters import Filter
-from events.search.parquet import ParquetVectors
+from events.search.pages import PageReader
+from events.search.parquet import NUMBERS, ParquetVectors
 from events.search.scoring import BLOCK, Best, Scorer
-from handler.sinks.parquet import MAGIC, Row, write_footer, write_row_group
+from handler.sinks.parquet import MAGIC, Row, write_file, write_footer, write_row_group
 from handler.vector_types import NO_RANGES
 
 SCORES = st.one_of(st.sampled_from([-1.0, 0.0, -0.0, 0.5, float("nan"), float("inf")]), st.floats(width=32))
@@ -91,6 +93,26 @@ def test_every_vector_of_a_file_is_read_once_with_its_record(
         assert [file.record(place) for place in range(len(everything))] == [
             (str(place), {"rest": place % 3}) for place in range(len(everything))
         ]
+
+
+@pytest.mark.parametrize("numbers", ["float32", "int8", "uint8"])
+def test_the_numbers_of_our_own_files_are_read_without_decoding_and_those_of_others_are_not(tmp_path: Path, numbers: str) -> None:
+    """Decoding takes several times as long. Lists of different lengths, and other programs' pages, must be decoded."""
+    vectors = np.random.default_rng(1).integers(0, 100, (9, 16)).astype(numbers)
+    ours, others, ragged = (tmp_path / name for name in ("ours.parquet", "others.parquet", "ragged.parquet"))
+    write(ours, [vectors])
+    pq.write_table(pq.read_table(ours), others)
+    rows = [
+        Row(b"a", vector, 1, truncated=False, metadata=b"{}")
+        for vector in (*vectors[:7], vectors[7][:8], np.tile(vectors[8], 2)[:24])
+    ]
+    ragged.write_bytes(write_file(rows, numbers))
+    for path, is_read in ((ours, True), (others, False), (ragged, False)):
+        column = next(c for n in range(5) if (c := pq.read_metadata(path).row_group(0).column(n)).path_in_schema == NUMBERS)
+        with path.open("rb", buffering=0) as file:
+            read = PageReader(file, numbers, 16).read(column, 9)
+        assert (read is not None) == is_read
+        assert read is None or np.array_equal(read, vectors)
 
 
 def test_a_vector_has_the_same_score_at_every_place_of_a_file() -> None:

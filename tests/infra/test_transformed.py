@@ -217,6 +217,7 @@ CALLS = {
     "put_vectors": "s3vectors:PutVectors",
     "delete_vectors": "s3vectors:DeleteVectors",
     "get_index": "s3vectors:GetIndex",
+    "get_vectors": "s3vectors:GetVectors",
     "query_vectors": "s3vectors:QueryVectors",
     "list_tags_for_resource": "s3vectors:ListTagsForResource",
     "tag_resource": "s3vectors:TagResource",

@@ -62,12 +62,19 @@ def test_the_default_model_gives_the_same_bits_as_on_this_cpu(tmp_path: Path) ->
     assert here["handler"] == here["plain"]
 
 
+@pytest.mark.parametrize("precision", ["int8", "fp16", "fp32"])
+def test_a_static_model_gives_the_same_bits_as_on_this_cpu(precision: str, tmp_path: Path) -> None:
+    """It adds in one order, which no instruction set changes."""
+    model = built(references.write("static", tmp_path / "source"), tmp_path / "model", "--precision", precision)
+    assert on_haswell(tmp_path, model) == on_this_cpu(model)
+
+
 def test_weights_are_made_unsigned_on_a_cpu_where_signed_ones_saturate(tmp_path: Path) -> None:
     """The handler's vectors are then as close to float32's as with VNNI, and those of the graph as written are not.
 
     The model is made from its own ONNX file.
     """
-    source = references.write("qwen-onnx", tmp_path / "source")
+    source = references.write("llama-onnx", tmp_path / "source")
     int8 = built(source, tmp_path / "int8", MIN_COSINE="0.98,0.9")
     (exact,) = on_this_cpu(built(source, tmp_path / "exact", "--precision", "fp32"))
     (here,), (there,) = on_this_cpu(int8), on_haswell(tmp_path, int8)

@@ -1,4 +1,4 @@
-"""Show which of 60 widely used models the builder accepts, how it builds them, and why it refuses the others (`make coverage`).
+"""Show which of some widely used models the builder accepts, how it builds them, and why it refuses the others (`make coverage`).
 
 used_models.json has the known facts of each repository: the names of its files, its modules, its tokenizer's class, and its
 `family`, whose config.json is that of a real model. Sizes are the family's, because no decision depends on a size. `unsure` names
@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from layers.model.configuration import Unsupported
-from layers.model.networks import Export, Written
+from layers.model.networks import Export, Static, Written
 from layers.model.preview import Preview
-from tests.benchmarks.tables import Table, say
+from tests.benchmarks.tables import Cell, Table, say
 from tests.layers.model import folders
 
 MODELS = Path(__file__).with_name("used_models.json")
@@ -61,18 +61,19 @@ def sentence() -> str:
     ways = Counter(decision.taken.made_from for decision in found if decision.taken)
     return (
         f"Of {len(found)} much used models the builder takes {ways.total()}: {ways[Written.made_from]} are written from their "
-        f"weights, and {ways[Export.made_from]} are made from their own ONNX file."
+        f"weights, {ways[Export.made_from]} are made from their own ONNX file, and {ways[Static.made_from]} are tables of vectors."
     )
 
 
 def tables() -> Iterator[Table]:
     """Yield what layers/model/README.md shows: how many of each family are taken by which way, and what refuses the others."""
     found = decisions()
-    rows = []
+    rows: list[list[Cell]] = []
     for family in dict.fromkeys(decision.family for decision in found):
         ways = Counter(decision.taken.made_from if decision.taken else "" for decision in found if decision.family == family)
-        rows.append((family, ways.total(), ways[Written.made_from], ways[Export.made_from], ways[""]))
-    columns = {"family": "s", "models": "d", "from weights": "d", "from ONNX": "d", "refused": "d"}
+        counts = [ways[way] for way in (Written.made_from, Export.made_from, Static.made_from, "")]
+        rows.append([family, ways.total(), *counts])
+    columns = {"family": "s", "models": "d", "from weights": "d", "from ONNX": "d", "tables": "d", "refused": "d"}
     yield Table("Coverage", ["`make coverage` prints the decision on each model"], columns, rows)
     refused = [(decision.model, decision.refusal) for decision in found if decision.taken is None]
     yield Table("Refused models", ["the sentences are the builder's own"], {"model": "s", "refused because": "s"}, refused)
@@ -91,11 +92,11 @@ def _decided(scratch: Path, families: Mapping[str, Any], model: Mapping[str, Any
 
 def write(folder: Path, config: Mapping[str, Any], model: Mapping[str, Any]) -> Path:
     """Write a model's configuration files, and empty files in place of its weights and its tokenizer."""
-    hidden = next(config[field] for field in HIDDEN if field in config)
+    hidden = next((config[field] for field in HIDDEN if field in config), 0)
     kinds = [module.partition(" ")[0] for module in model["modules"]]
     files: dict[str, Any] = {
         "modules.json": _modules(kinds),
-        "config.json": config,
+        **({"config.json": config} if config else {}),
         "tokenizer_config.json": {"tokenizer_class": model["tokenizer"], "model_max_length": 512},
         "sentence_bert_config.json": {"max_seq_length": 512, "do_lower_case": False},
         "config_sentence_transformers.json": {"prompts": {name: f"{name}: " for name in model.get("prompts", [])}},

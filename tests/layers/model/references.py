@@ -17,7 +17,7 @@ FOLDER = Path(__file__).with_name("references")
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
 RERANKERS = Path(__file__).with_name("rerankers")
 """The folder of reference cross-encoders."""
-TYPES: Mapping[str, Any] = {"F32": np.float32, "BF16": ml_dtypes.bfloat16}
+TYPES: Mapping[str, Any] = {"F32": np.float32, "BF16": ml_dtypes.bfloat16, "F16": np.float16, "F64": np.float64, "I8": np.int8}
 
 
 def load(name: str, place: Path = FOLDER) -> dict[str, Any]:
@@ -40,7 +40,12 @@ def _json(path: Path, content: object) -> None:
 
 
 def _tensors(path: Path, content: Mapping[str, tuple[str, list[int]]]) -> None:
-    tensors = {name: random_weights.tensor(_plain(name), shape).astype(TYPES[kind]) for name, (kind, shape) in content.items()}
+    tensors = {
+        name: random_weights.tensor(_plain(name), shape, TYPES[kind]) for name, (kind, shape) in content.items() if kind in TYPES
+    }
+    if "mapping" in content:
+        (tokens,), (rows, _) = (content[name][1] for name in ("mapping", "embeddings"))
+        tensors["mapping"] = random_weights.places("mapping", tokens, rows)
     safetensors.numpy.save_file(tensors, path)
 
 

@@ -1,6 +1,7 @@
 """Every family of cross-encoders gives the scores of the official library, which oracle/cross_encoders.py computed."""
 
 import json
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,11 +25,14 @@ from layers.model.builder import Order, build
 from layers.model.classifier import ACTIVATIONS as WRITERS
 from layers.model.configuration import Unsupported
 from layers.model.cross_encoders import ACTIVATIONS, CLASSIFIERS
+from layers.model.fidelity import ScoreFidelity
 from layers.model.graph import Graph
+from layers.model.networks import EXACT
 from layers.model.overrides import Overrides
+from layers.model.precision import PRECISIONS
 from layers.model.samples import Pairs
 from layers.model.sources import Source
-from tests.conftest import INT8
+from tests.conftest import INT8, ROOT
 from tests.layers.model import references
 from tests.layers.model.references import RERANKERS
 
@@ -131,9 +135,10 @@ def test_every_set_of_kernels_gives_the_same_bits(kernels: str, folder: Path) ->
 def test_a_cross_encoder_below_its_bounds_is_not_written(tmp_path: Path) -> None:
     """The sentence says how the scores and their ranks correlate."""
     source = Source(references.write("bert", tmp_path / "source", RERANKERS), "tiny", "1")
-    with pytest.raises(
-        Unsupported, match=r"^tiny as int4 is not faithful enough: its scores correlate with those of fp32 by 0\.\d+ \(at least"
-    ):
+    sentence = (
+        r"^tiny as int4 is not faithful enough: its scores correlate with those of fp32 by 0\.\d+ \(at least 0\.9999\), their"
+    )
+    with pytest.raises(Unsupported, match=sentence):
         build(Order(source, tmp_path / "model", "int4", (0.9999, 0.9999), threads=1, passages=20), lambda _: None)
     assert not (tmp_path / "model").exists()
 
@@ -150,7 +155,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "family": ({"model_type": "electra"}, "config.json says model_type is 'electra'; this builder knows"),
     "field": (
         {"sentence_transformers": {"new": 1}},
-        "config.json's sentence_transformers says new is 1; this builder does not know",
+        "config.json's sentence_transformers says new is 1; this builder does not",
     ),
     "types": ({"type_vocab_size": 1}, "config.json says type_vocab_size is 1; the tokens of a pair have two types"),
 }
@@ -220,4 +225,28 @@ def test_the_written_tangent_is_the_mathematical_one(values: list[float], tmp_pa
     graph.write(place / "model.onnx", "weights")
     (found,) = onnxruntime.InferenceSession(place / "model.onnx").run(None, {})
     expected = np.tanh(np.array(values, np.float64))
-    np.testing.assert_allclose(found, expected, rtol=4.8e-7, atol=0)
+    np.testing.assert_allclose(found, expected, rtol=4.8e-7, atol=1e-30)
+
+
+def test_the_readme_has_the_bounds_of_scores_and_every_family() -> None:
+    """They are those of the tables."""
+    section = (ROOT / "layers/model/README.md").read_text().partition("\n## Rerankers\n")[2].partition("\n## ")[0]
+    words = " ".join(section.split())
+    measured = {name: traits.scores for name, traits in PRECISIONS.items() if name != EXACT}
+    assert [name for name, (scores, ranks) in measured.items() if f"{name} {scores} and {ranks}" not in words] == []
+    names = {"bert": "BERT", "distilbert": "DistilBERT", "mpnet": "MPNet", "roberta": "RoBERTa"}
+    names |= {"xlm-roberta": "XLM-RoBERTa", "camembert": "CamemBERT"}
+    assert all(re.search(rf"\b{names[family]}\b", section) for family in CLASSIFIERS)
+
+
+def test_fidelity_compares_scores_ranks_and_the_ten_best() -> None:
+    """Ranks are compared query by query. Equal scores share the mean of their ranks."""
+    exact = np.arange(24, dtype=np.float32)
+    same = ScoreFidelity.of(exact, exact, 12)
+    assert (same.correlation, same.rank_correlation, same.top_10_agreement, same.maximum_difference) == (1, 1, 1, 0)
+    reversed_in_one = np.concatenate([exact[:12][::-1], exact[12:]])
+    found = ScoreFidelity.of(reversed_in_one, exact, 12)
+    assert (found.pairs, found.rank_correlation, found.top_10_agreement) == (24, 0, 0.9)
+    assert (found.maximum_difference, found.mean_difference) == (11, 3)
+    tied = ScoreFidelity.of(np.array([0, 0, 2, 3], np.float32), np.array([0, 1, 2, 3], np.float32), 4)
+    assert tied.rank_correlation == pytest.approx(0.948683, abs=1e-6)

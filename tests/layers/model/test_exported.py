@@ -31,7 +31,7 @@ def vectors(folder: Path) -> np.ndarray:
     return serve(folder).embed(TEXTS, Options()).vectors
 
 
-@pytest.mark.parametrize("name", ["albert-onnx", "qwen-onnx"])
+@pytest.mark.parametrize("name", ["albert-onnx", "llama-onnx"])
 def test_a_generically_quantized_model_stays_close_and_is_the_same_bytes_twice(name: str, tmp_path: Path) -> None:
     """Its matrices are int8, so it is smaller. Tiny random models lose more than trained ones."""
     model = references.write(name, tmp_path / "source")
@@ -255,7 +255,7 @@ def test_a_float16_file_becomes_int8_as_its_float32_twin_does(tmp_path: Path) ->
     """Nearly all weights of the reference models are exact in float16, so the vectors are the same."""
     twins = []
     for name in ("float32", "float16"):
-        model = references.write("qwen-onnx", tmp_path / name / "source")
+        model = references.write("llama-onnx", tmp_path / name / "source")
         if name == "float16":
             onnx.save(_halved(onnx.load(model / "onnx/model.onnx")), model / "onnx/model.onnx")
         make(model, tmp_path / name / "model", "int8", (0.98, 0.9))

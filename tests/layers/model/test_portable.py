@@ -19,7 +19,7 @@ SUMMED = ["pooling-weightedmean", "pooling-mean_sqrt_len_tokens", "pooling-all",
     ("name", "precision", "portable"),
     [
         *((name, "int8", True) for name in PORTABLE + PLAIN),
-        *((name, "int8", False) for name in [*SUMMED, "dense", "without-prompt-dense", "albert-onnx", "qwen-onnx"]),
+        *((name, "int8", False) for name in [*SUMMED, "dense", "without-prompt-dense", "albert-onnx", "llama-onnx"]),
         *(("bert", precision, False) for precision in ("fp32", "fp16", "int4")),
     ],
 )

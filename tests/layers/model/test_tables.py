@@ -14,10 +14,12 @@ import pytest
 from layers import model
 from layers.model import known_fields
 from layers.model.activations import DENSE, ENCODERS, OVER_TEXTS
-from layers.model.architectures import ARCHITECTURES, Architecture
+from layers.model.architectures import ARCHITECTURES, VARIANTS, find
+from layers.model.configuration import Configuration
+from layers.model.families.traits import Architecture
 from layers.model.head import WRITERS
 from layers.model.module_types import READERS, WITHOUT_WEIGHTS
-from layers.model.modules import KNOWN, OTHERS, POOLING_MODES
+from layers.model.modules import KNOWN, OTHERS, POOLING_MODES, STATIC
 from layers.model.networks import WRITERS as PRECISION_WRITERS
 from layers.model.onnx_files import NAMES
 from layers.model.onnx_inputs import INPUTS
@@ -25,6 +27,7 @@ from layers.model.overrides import BOOLEANS
 from layers.model.pooling import WEIGHTED, WHOLE
 from layers.model.precision import PRECISIONS
 from layers.model.specification import OTHER_KINDS
+from layers.model.static import AFTER
 from layers.model.tokenizer import OVERRIDES
 from layers.model.transformer import CLASSES as CLASSES_OF_FAMILIES
 from layers.model.word_pieces import CLASSES
@@ -68,15 +71,16 @@ def test_every_pooling_mode_that_the_library_has_is_in_a_reference_model() -> No
 
 def test_every_family_is_in_a_reference_model_and_in_the_readme() -> None:
     """A family that differs only in the prefix of its tensors computes the same as another one."""
-    types = {config.get("model_type") for config in files_of_references("(0_Transformer/)?config.json")}
-    checked = [_without_prefix(family) for name, family in ARCHITECTURES.items() if name in types]
-    assert [name for name, family in ARCHITECTURES.items() if _without_prefix(family) not in checked] == []
+    configs = [Configuration("config.json", content) for content in files_of_references("(0_Transformer/)?config.json")]
+    checked = [_without_prefix(row) for row in map(find, configs) if row]
+    rows = [*ARCHITECTURES.values(), *(row for variants in VARIANTS.values() for _, row in variants)]
+    assert [row for row in rows if _without_prefix(row) not in checked] == []
     table = re.sub(r"[^a-z0-9]", "", README.partition("### Architectures")[2].partition("\n##")[0].lower())
     assert [name for name in ARCHITECTURES if re.sub(r"[^a-z0-9]", "", name) not in table] == []
 
 
-def _without_prefix(family: Architecture) -> Architecture:
-    return replace(family, prefix="")
+def _without_prefix(row: Architecture) -> Architecture:
+    return replace(row, prefix="")
 
 
 @pytest.mark.parametrize(
@@ -108,9 +112,10 @@ def test_activations_that_are_refused_on_tokens_exist() -> None:
 
 
 def test_every_module_type_has_a_reader_a_writer_and_a_row_in_the_readme() -> None:
-    """Transformer and Pooling have files of their own; Dropout does nothing."""
+    """Transformer, StaticEmbedding and Pooling have files of their own; Dropout does nothing."""
     assert {kind.__name__ for kind in WRITERS} == READERS.keys()
-    assert set(KNOWN) == {"Transformer", "Pooling", "Dropout", *READERS}
+    assert set(KNOWN) == {"Transformer", STATIC, "Pooling", "Dropout", *READERS}
+    assert set(AFTER) < set(KNOWN)
     assert set(WITHOUT_WEIGHTS) < set(KNOWN)
     rows = set(re.findall(r"^\| (\w+)\b.*\|$", README.partition("### Modules")[2].partition("\n##")[0], re.MULTILINE))
     assert rows - {"module"} == {*READERS, "Dropout"}

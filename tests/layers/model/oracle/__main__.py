@@ -1,7 +1,7 @@
 """Make the reference vectors: tiny random models, and the vectors that the official library computes with them.
 
-Run it by hand from the root, in an environment with sentence-transformers, transformers, torch and onnx. Versions 6.2.0, 5.23.0 or
-5.24.0, 2.13.0 or 2.15.0, and 1.23 made the committed files.
+Run it by hand from the root, in an environment with sentence-transformers, transformers, torch, onnx and model2vec. Versions 6.2.0,
+5.23.0 or 5.24.0, 2.13.0 or 2.15.0, 1.23 and 0.10.0 made the committed files.
 
     python -m tests.layers.model.oracle tests/layers/model/references [CASE …]
 
@@ -25,20 +25,25 @@ from safetensors import safe_open
 from sentence_transformers import SentenceTransformer
 from sentence_transformers import models as modules
 
-from tests.layers.model.oracle.cases import CASES, Case
+from tests.layers.model.oracle.case import Case
+from tests.layers.model.oracle.cases import CASES
 from tests.layers.model.oracle.exports import export
-from tests.layers.model.oracle.networks import HIDDEN, LIMIT, fill
+from tests.layers.model.oracle.networks import LIMIT, fill
 
 
 def build(case: Case, folder: Path) -> None:
     """Save the case's model, with random weights, as the official library does."""
+    if case.table:
+        case.table(folder)
+        case.change(folder)
+        return
     network, tokenizer = case.network()
     fill(network.eval())
     with tempfile.TemporaryDirectory() as plain:
         network.save_pretrained(plain)
         tokenizer.save_pretrained(plain)
         transformer = modules.Transformer(plain, max_seq_length=case.limit) if case.limit else modules.Transformer(plain)
-    steps = [transformer, modules.Pooling(HIDDEN, **case.pooling)]
+    steps = [transformer, modules.Pooling(transformer.get_embedding_dimension(), **case.pooling)]
     steps = [transformer, *case.steps(steps[1]), *(modules.Dense(**options) for options in case.dense)]
     for step in steps[1:]:
         fill(step)
@@ -52,8 +57,9 @@ def build(case: Case, folder: Path) -> None:
 
 def rows(case: Case, model: SentenceTransformer) -> Iterator[dict[str, Any]]:
     """Yield the vector of each text, with each prompt, truncated on each side."""
-    for side in ("right", "left"):
-        model.tokenizer.truncation_side = side
+    for side in ("right",) if case.table else ("right", "left"):  # the library truncates no static model on the left
+        if not case.table:
+            model.tokenizer.truncation_side = side
         for text in case.texts:
             if side == "left" and len(text) < LIMIT:
                 continue
@@ -94,7 +100,9 @@ def main() -> None:
             folder = Path(scratch, "model")
             build(case, folder)
             model = SentenceTransformer(str(folder), device="cpu", model_kwargs={"dtype": torch.float32}).float().eval()
-            model.max_seq_length = case.longest or model.max_seq_length
+            if case.longest:
+                model.max_seq_length = case.longest
+            case.loaded(model, folder)
             computed = list(rows(case, model))
             case.afterwards(folder)
             reference = {"normalized": case.normalize, "rows": computed, "files": described(folder)}

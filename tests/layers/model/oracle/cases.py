@@ -1,53 +1,12 @@
 """The table of reference models: each has a network, the modules after it, and a change to the saved folder."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
-
+import numpy as np
 import torch
 from sentence_transformers import models as modules
 
-from tests.layers.model.oracle import changes, exports, networks
-
-TEXTS = (
-    "A sunny day.",
-    "a",
-    "Some words, and more of them: for instance THESE!",
-    "Ünïcödé, 한국어, Ελλάς and a 🦜.",
-    ".",
-    " ",
-    "  blanks \t around\n ",
-    "a [SEP] b </s> c <pad> d [PAD] e <mask> f",
-    "long " * 40 + "and ends otherwise",
-)
-"""Texts that are short, blank or too long, with Unicode and special tokens."""
-
-
-Steps = Callable[[Any], list[Any]]
-
-
-@dataclass(frozen=True)
-class Case:
-    """One model: its network, the modules after it, and a change to the saved folder.
-
-    `longest` is the limit of tokens if the library's own does not work.
-    """
-
-    network: Callable[[], tuple[Any, Any]]
-    pooling: dict[str, Any] = field(default_factory=lambda: {"pooling_mode": "mean"})
-    dense: tuple[dict[str, Any], ...] = ()
-    normalize: bool = False
-    prompts: dict[str, Any] = field(default_factory=dict)
-    limit: int | None = networks.LIMIT
-    longest: int | None = None
-    change: changes.Change = lambda _: None
-    exported: bool = False
-    steps: Steps = lambda pooling: [pooling]
-    """The modules after the Transformer, in place of Pooling and Dense modules."""
-    texts: tuple[str, ...] = TEXTS
-    afterwards: changes.Change = lambda _: None
-    """A change after the vectors were computed, where the library's last two major versions disagree."""
-
+from tests.layers.model.oracle import changes, exports, networks, static
+from tests.layers.model.oracle.case import TEXTS, Case
+from tests.layers.model.oracle.family_cases import FAMILY_CASES
 
 ALL_MODES = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
 
@@ -231,6 +190,26 @@ CASES: dict[str, Case] = {
         texts=FEW,
     ),
     "constants-onnx": Case(networks.albert, exported=True, afterwards=exports.with_constants_in_files, texts=FEW),
+    "static": Case(table=static.embedding(networks.bert), texts=(*TEXTS, "long " * 300)),
+    "static-normalize": Case(table=static.embedding(networks.xlm_roberta, "Dropout", "Normalize"), normalize=True),
+    "static-bytes": Case(table=static.embedding(networks.roberta, limit=24)),
+    "static-prompts": Case(
+        table=static.embedding(networks.distilbert, prompts=PROMPTS),
+        prompts=PROMPTS,
+        change=changes.fields("config_sentence_transformers.json", truncate_dim=12),
+    ),
+    "static-pickle": Case(table=static.embedding(networks.bert, safe=False), change=changes.older_static, texts=FEW),
+    "model2vec": Case(table=static.model2vec(networks.bert, np.float32, normalize=True, max_length=24), normalize=True),
+    "model2vec-float16": Case(table=static.model2vec(networks.bert, np.float16), texts=FEW),
+    "model2vec-vocabulary": Case(table=static.model2vec(networks.bert, np.float16, 40, np.float64, normalize=True), normalize=True),
+    "model2vec-bytes": Case(table=static.model2vec(networks.bert, np.int8, 60), texts=FEW),
+    "model2vec-unlisted": Case(
+        table=static.model2vec(networks.bert, np.float32, normalize=True, max_length=None),
+        normalize=True,
+        afterwards=changes.without_modules,
+        texts=(*FEW, "long " * 300),
+    ),
     "albert-onnx": Case(networks.albert, exported=True, normalize=True),
-    "qwen-onnx": Case(networks.qwen, pooling={"pooling_mode": "lasttoken"}, exported=True, prompts=PROMPTS),
+    "llama-onnx": Case(networks.llama, pooling={"pooling_mode": "lasttoken"}, exported=True, prompts=PROMPTS),
+    **FAMILY_CASES,
 }

@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from tests.layers.model.oracle.networks import HIDDEN, LIMIT, POSITIONS
+from tests.layers.model.random_weights import tensor
 
 Change = Callable[[Path], object]
 
@@ -24,6 +25,23 @@ def fields(name: str, **values: Any) -> Change:
         path.write_text(json.dumps({key: value for key, value in content.items() if value is not None}))
 
     return change
+
+
+def rewritten(name: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Change:
+    """Replace the content of a JSON file by what `change` makes of it."""
+
+    def write(folder: Path) -> None:
+        path = folder / name
+        path.write_text(json.dumps(change(json.loads(path.read_text()))))
+
+    return write
+
+
+def refilled(folder: Path) -> None:
+    """Give each tensor the random weights of the name under which it was saved: the library has other names in memory."""
+    path = folder / "model.safetensors"
+    tensors = {name: torch.from_numpy(tensor(name, value.shape)) for name, value in load_file(path).items()}
+    save_file(tensors, path, metadata={"format": "pt"})
 
 
 def older_pooling(**flags: bool) -> Change:
@@ -47,6 +65,19 @@ def older_modules(folder: Path) -> None:
         shutil.move(folder / name, place / name)
     (folder / "sentence_bert_config.json").unlink()
     (place / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": LIMIT, "do_lower_case": False}))
+
+
+def older_static(folder: Path) -> None:
+    """Move a static model's files into a folder, under the name of its module in older versions of the library."""
+    (folder / "0_StaticEmbedding").mkdir()
+    for path in [path for path in folder.iterdir() if path.name in {"tokenizer.json", "pytorch_model.bin"}]:
+        shutil.move(path, folder / "0_StaticEmbedding" / path.name)
+    module = {"idx": 0, "name": "0", "path": "0_StaticEmbedding", "type": "sentence_transformers.models.StaticEmbedding"}
+    (folder / "modules.json").write_text(json.dumps([module]))
+
+
+def without_modules(folder: Path) -> None:
+    (folder / "modules.json").unlink()
 
 
 def lowercase(folder: Path) -> None:

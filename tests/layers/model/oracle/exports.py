@@ -10,8 +10,8 @@ from sentence_transformers import SentenceTransformer
 
 def export(network: torch.nn.Module, path: Path) -> None:
     """Write the network's ONNX file as exporters do: all inputs have names, batch and length have no fixed size."""
-    opset = 18 if "Qwen" in type(network).__name__ else 14  # of today's exporters and of those of 2022
-    names = ["input_ids", "attention_mask", "position_ids" if "Qwen" in type(network).__name__ else "token_type_ids"]
+    opset = 18 if "Llama" in type(network).__name__ else 14  # of today's exporters and of those of 2022
+    names = ["input_ids", "attention_mask", "position_ids" if "Llama" in type(network).__name__ else "token_type_ids"]
 
     class Named(torch.nn.Module):
         def __init__(self) -> None:

@@ -24,7 +24,8 @@ def wordpieces(*special: str) -> dict[str, int]:
 def bert(**config: Any) -> tuple[Any, Any]:
     tokenizer = transformers.BertTokenizer(vocab=wordpieces("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"), do_lower_case=False)
     sizes = {"hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "intermediate_size": INNER}
-    made = transformers.BertConfig(vocab_size=len(tokenizer), max_position_embeddings=POSITIONS, **sizes, **config)
+    sizes["max_position_embeddings"] = POSITIONS
+    made = transformers.BertConfig(vocab_size=len(tokenizer), **{**sizes, **config})
     return transformers.BertModel(made), tokenizer
 
 
@@ -99,15 +100,15 @@ def albert() -> tuple[Any, Any]:
     return transformers.AlbertModel(made, add_pooling_layer=False), tokenizer
 
 
-def qwen() -> tuple[Any, Any]:
-    """Return a decoder with causal attention and rotary positions."""
+def llama() -> tuple[Any, Any]:
+    """Return a decoder with causal attention and rotary positions, of a family that our builder takes from its own ONNX file."""
     _, tokenizer = bert()
     sizes = {"hidden_size": HIDDEN, "num_hidden_layers": LAYERS, "num_attention_heads": HEADS, "intermediate_size": INNER}
-    made = transformers.Qwen3Config(
+    made = transformers.LlamaConfig(
         vocab_size=len(tokenizer), num_key_value_heads=2, head_dim=8, max_position_embeddings=POSITIONS, use_cache=False, **sizes
     )
     made._attn_implementation = "eager"
-    return transformers.Qwen3Model(made), tokenizer
+    return transformers.LlamaModel(made), tokenizer
 
 
 def weights_of_words() -> Any:
