@@ -8,7 +8,7 @@ documentation. The tests in tests/handler/sinks/test_destinations.py fail while 
     batches.py        batches within the limits of a call
     channel.py        destinations of one message for each record
     failures.py       failures as messages
-    shard_formats.py  JSONL and Parquet; parquet.py writes the latter
+    shard_formats.py  JSONL and Parquet; parquet.py writes the latter, with the protocol of thrift.py
 
 Law: knows records, the pipeline's ports, and AWS through handler/aws.py; knows nothing of sources, HTTP and the model.
 """

@@ -9,6 +9,12 @@ from typing import Self
 
 from layers.model.configuration import Configuration
 from layers.model.families.bert import BERT, DISTILBERT, ELECTRA, MPNET, ROBERTA
+from layers.model.families.decoders import EUROBERT, QWEN2, QWEN3
+from layers.model.families.gemma import GEMMA3
+from layers.model.families.gte import GTE, NEW, NEW_SEPARATE, has_separate_projections
+from layers.model.families.jina import JINA, JINA_WITH_PROJECTION_NORMS, has_alibi, has_projection_norms
+from layers.model.families.modernbert import MODERNBERT
+from layers.model.families.nomic import NOMIC, NOMIC_OF_OWN_CODE
 from layers.model.families.spans import Span
 from layers.model.families.traits import Architecture, Biases
 
@@ -36,10 +42,22 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "mpnet": MPNET,
     "distilbert": DISTILBERT,
     "electra": ELECTRA,
+    "nomic_bert": NOMIC,
+    "qwen2": QWEN2,
+    "qwen3": QWEN3,
+    "modernbert": MODERNBERT,
+    "new": NEW,
+    "gte": GTE,
+    "gemma3_text": GEMMA3,
+    "eurobert": EUROBERT,
 }
 """The one table of families, by the model_type of config.json."""
 
-VARIANTS: Mapping[str, Sequence[tuple[Callable[[Configuration], bool], Architecture]]] = {}
+VARIANTS: Mapping[str, Sequence[tuple[Callable[[Configuration], bool], Architecture]]] = {
+    "bert": [(has_projection_norms, JINA_WITH_PROJECTION_NORMS), (has_alibi, JINA)],
+    "nomic_bert": [(lambda config: config.get("n_embd") is not None, NOMIC_OF_OWN_CODE)],
+    "new": [(has_separate_projections, NEW_SEPARATE)],
+}
 """Rows that other config.json of the same model_type have, and how they are recognised. The first that is recognised counts."""
 
 

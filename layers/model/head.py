@@ -18,6 +18,8 @@ from layers.model.precision import Array, Precision
 
 LAYER_NORM_EPSILON = 1e-5
 """The default of torch.nn.LayerNorm, which the module uses."""
+EXACT_ACTIVATIONS = ("Identity", "ReLU")
+"""The activations that round nothing."""
 NORM_FLOOR = 1e-12
 """The default `eps` of torch.nn.functional.normalize: a vector of zeros stays zero."""
 
@@ -43,9 +45,10 @@ class Head:
     def takes_several(self) -> bool:
         """True if one run can take several texts without changing a bit of any vector.
 
-        That is false where ONNX Runtime computes sums: their order depends on the number of texts.
+        That is false where ONNX Runtime computes sums or functions: their bits depend on the number of texts. A precision for which
+        a run can take several texts has a product of its own.
         """
-        plain = self.pooling.include_prompt and not self.before and not self.after
+        plain = self.pooling.include_prompt and not self.before and all(_is_exact(layer.module) for layer in self.after)
         return plain and set(self.pooling.modes) <= {"mean", *WHOLE}
 
     def write(self, graph: Graph, tokens: str, precision: Precision) -> None:
@@ -55,7 +58,7 @@ class Head:
         """
         weight = ""
         for index, layer in enumerate(self.before):
-            tokens = WRITERS[type(layer.module)](graph, f"tokens.{index}", tokens, layer)
+            tokens = WRITERS[type(layer.module)](graph, f"tokens.{index}", tokens, layer, precision)
             if isinstance(layer.module, WordWeights):
                 axis = graph.constant("token_axis", np.array([1], np.int64))
                 weight = graph.op("tokens.weight", "ReduceSum", f"tokens.{index}.weights", axis, keepdims=0)
@@ -68,7 +71,7 @@ class Head:
         else:
             vector = graph.op("pooled.modes", "Concat", *pools, axis=-1)
             for index, layer in enumerate(self.after):
-                vector = WRITERS[type(layer.module)](graph, f"dense.{index}", vector, layer)
+                vector = WRITERS[type(layer.module)](graph, f"dense.{index}", vector, layer, precision)
             truncate(graph, vector, whole, self.dimension)
         graph.output("pooled", ["texts", self.dimension])
 
@@ -93,44 +96,49 @@ def truncate(graph: Graph, vector: str, whole: int, dimension: int) -> None:
 # --- Modules ----------------------------------------------------------------------------------------------
 
 
-def _dense(graph: Graph, name: str, value: str, layer: Layer) -> str:
+def _is_exact(module: Module) -> bool:
+    """Return whether a module's result is the same wherever its product is."""
+    return isinstance(module, Dense) and module.activation in EXACT_ACTIVATIONS
+
+
+def _dense(graph: Graph, name: str, value: str, layer: Layer, precision: Precision) -> str:
     module = layer.module
     assert isinstance(module, Dense)  # noqa: S101 - WRITERS passes no other
-    result = _product(graph, f"{name}.product", value, f"{name}.weight", layer.tensors["linear.weight"])
+
+    def product(result: str, constant: str, tensor: Array) -> str:
+        return precision.product(graph, result, value, graph.constant(constant, np.ascontiguousarray(tensor.T)))
+
+    result = product(f"{name}.product", f"{name}.weight", layer.tensors["linear.weight"])
     if module.bias:
         result = graph.op(f"{name}.linear", "Add", result, graph.constant(f"{name}.bias", layer.tensors["linear.bias"]))
     result = DENSE[module.activation](graph, f"{name}.result", result)
     if module.projects_residual:
-        value = _product(graph, f"{name}.projected", value, f"{name}.residual", layer.tensors["residual.weight"])
+        value = product(f"{name}.projected", f"{name}.residual", layer.tensors["residual.weight"])
     return graph.op(f"{name}.sum", "Add", result, value) if module.residual else result
 
 
-def _product(graph: Graph, name: str, value: str, weight: str, tensor: Array) -> str:
-    return graph.op(name, "MatMul", value, graph.constant(weight, np.ascontiguousarray(tensor.T)))
-
-
-def _layer_norm(graph: Graph, name: str, value: str, layer: Layer) -> str:
+def _layer_norm(graph: Graph, name: str, value: str, layer: Layer, _precision: Precision) -> str:
     weights = [graph.constant(f"{name}.{part}", layer.tensors[f"norm.{part}"]) for part in ("weight", "bias")]
     return graph.op(f"{name}.norm", "LayerNormalization", value, *weights, axis=-1, epsilon=LAYER_NORM_EPSILON)
 
 
-def _normalize(graph: Graph, name: str, value: str, _layer: Layer) -> str:
+def _normalize(graph: Graph, name: str, value: str, _layer: Layer, _precision: Precision) -> str:
     axis = graph.constant("last_axis", np.array([-1], np.int64))
     length = graph.op(f"{name}.length", "ReduceL2", value, axis, keepdims=1)
     floored = graph.op(f"{name}.floored", "Max", length, graph.constant("norm_floor", np.array(NORM_FLOOR, np.float32)))
     return graph.op(f"{name}.unit", "Div", value, floored)
 
 
-def _word_weights(graph: Graph, name: str, value: str, layer: Layer) -> str:
+def _word_weights(graph: Graph, name: str, value: str, layer: Layer, _precision: Precision) -> str:
     assert isinstance(layer.module, WordWeights)  # noqa: S101 - WRITERS passes no other
     table = graph.constant(f"{name}.table", np.array(layer.module.weights, np.float32)[:, np.newaxis])
     return graph.op(f"{name}.weighted", "Mul", value, graph.op(f"{name}.weights", "Gather", table, "input_ids"))
 
 
-WRITERS: Mapping[type[Module], Callable[[Graph, str, str, Layer], str]] = {
+WRITERS: Mapping[type[Module], Callable[[Graph, str, str, Layer, Precision], str]] = {
     Dense: _dense,
     LayerNorm: _layer_norm,
     Normalize: _normalize,
     WordWeights: _word_weights,
 }
-"""The writer of each type of module. It takes the graph, a name, and the value that the module works on."""
+"""The writer of each type of module. It takes the graph, a name, the value that the module works on, and the precision."""

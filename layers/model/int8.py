@@ -99,6 +99,10 @@ class Int8:
         """Write the mean as one float32 operator."""
         return graph.op(name, "Mean", tokens, domain=ENCODER)
 
+    def product(self, graph: Graph, name: str, value: str, weight: str) -> str:
+        """Write a matrix product as one float32 operator, whose sums have one order."""
+        return graph.op(name, "Product", value, weight, domain=ENCODER)
+
     def order(self, name: str) -> NDArray[np.intp] | slice:
         """Return the channels sorted by their largest values, rounded to powers of 2 in quarters.
 

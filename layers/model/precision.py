@@ -169,6 +169,10 @@ class Precision(Protocol):
         """Write the means (texts, hidden) of the vectors `tokens` (texts, tokens, hidden)."""
         ...
 
+    def product(self, graph: Graph, name: str, value: str, weight: str) -> str:
+        """Write `value` @ `weight`, a float32 constant (in, out), of a module after the encoder."""
+        ...
+
     def order(self, name: str) -> NDArray[np.intp] | slice:
         """Return the order in which the inputs of the linear layer `name` should come."""
         ...
@@ -208,6 +212,10 @@ class Standard:
         axes = graph.constant("text_and_token_axes", np.array([0, 1], np.int64))
         mean = graph.op(f"{name}.flat", "ReduceMean", tokens, axes, keepdims=0)
         return graph.op(name, "Unsqueeze", mean, graph.constant("text_axis", np.array([0], np.int64)))
+
+    def product(self, graph: Graph, name: str, value: str, weight: str) -> str:
+        """Write a matrix product."""
+        return graph.op(name, "MatMul", value, weight)
 
     def order(self, name: str) -> slice:
         """Keep the order of channels."""

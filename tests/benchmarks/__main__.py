@@ -27,6 +27,7 @@ from . import (
     search,
     sharing,
     small_vectors,
+    static,
 )
 from .comparison import comparison
 from .effort import FULL, QUICK, Effort
@@ -49,6 +50,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
     "search": search.tables,
     "retrieval": retrieval.tables,
     "cold": cold.tables,
+    "static": static.tables,
 }
 
 

@@ -50,6 +50,8 @@ TABLES = {
     "Cold: milliseconds from process start to first vector": ["ms", "time / floor", "CPU ms", "CPU time / floor"],
     "Cold: milliseconds of CPU time by step": ["ms", "with keys and table"],
     "Restored: milliseconds of CPU time after a snapshot": ["ms", "with keys and table"],
+    "Static: milliseconds from process start to first vector": ["MB", "ms", "CPU ms", "CPU time / encoder"],
+    "Static: microseconds from token ids to a vector": ["256 dimensions", "1024 dimensions", "1024 dimensions in float32"],
 }
 ROWS = {
     "Linear: GMAC/s by rows": {1, 4, 8, 32, 128},
@@ -69,6 +71,7 @@ ROWS = {
         "handler",
         "with keys and table",
     },
+    "Static: microseconds from token ids to a vector": {8, 20, 128, 512},
 }
 
 

@@ -9,8 +9,6 @@
 #include "products.h"
 
 #define TINY 1e-30f        /* a block without a larger number counts as zeros: 127 divided by a much smaller number is infinite */
-#define LARGEST 3.402823466e38f
-#define NAN_BITS 0x7fc00000
 #define CHUNK_BYTES 196608 /* the size of the rounded rows of a chunk, which stay in the second cache together with some panels */
 
 /* Return the largest absolute value of some inputs of a row after smoothing. A NaN counts as the largest: the bits of positive

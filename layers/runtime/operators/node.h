@@ -3,6 +3,7 @@
 #ifndef NODE_H
 #define NODE_H
 
+#include "attributes.h"
 #include "kernels.h"
 #include "ort.h"
 #include "vectors.h"
@@ -38,9 +39,12 @@ struct node {
     const Api *api;
     const struct kernels *kernels;
     size_t threads;
-    int64_t integer; /* gelu or heads */
-    float epsilon;
+    struct value attributes[MAX_ATTRIBUTES]; /* in the order of the operator's table */
 };
+
+static size_t whole(const struct node *node, size_t attribute) { return (size_t)node->attributes[attribute].whole; }
+
+static float real(const struct node *node, size_t attribute) { return node->attributes[attribute].real; }
 
 static size_t elements(const struct tensor *tensor) {
     size_t product = 1;
@@ -49,6 +53,9 @@ static size_t elements(const struct tensor *tensor) {
 }
 
 static size_t last(const struct tensor *tensor) { return tensor->rank ? (size_t)tensor->sizes[tensor->rank - 1] : 0; }
+
+/* Return whether an optional input is left out. */
+static int is_absent(const struct tensor *tensor) { return !tensor->data && !tensor->rank; }
 
 static int has_elements(const struct tensor *tensor, size_t expected) { return tensor->rank > 0 && elements(tensor) == expected; }
 

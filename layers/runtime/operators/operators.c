@@ -1,176 +1,44 @@
-/* The kernels as operators of ONNX Runtime, in the domain DOMAIN. kernels.h describes what each computes:
+/* The kernels as operators of ONNX Runtime, in the domain DOMAIN. kernels.h describes what each computes. "?" marks inputs that a node
+   may leave out, and "= value" attributes that it may leave out:
 
-   Linear(input, weights, scales, bias, smoothing), gelu = 0 or 1
-   Attention(qkv, bias?), heads
+   Linear(input, weights, scales, bias, smoothing), gelu: 0 or 1
+   Product(values, weights, bias?)
+   Attention(qkv, bias?, slopes?), heads, key_value_heads = heads, causal = 0, window = 0 (none), scale = 0 (1 / sqrt(width))
+   Rotate(qkv, table, query_gamma?, key_gamma?), heads, key_value_heads = heads, epsilon = 0
    AddNorm(a, b, gamma, beta), epsilon
+   Norm(values, gamma, beta?), epsilon, centered = 1
+   Gate(values), activation: 0 (gelu), 1 (silu) or 2 (gelu by tanh)
    Mean(values)
 
-   All sizes in a graph are checked before anything is computed. A graph whose sizes do not fit is refused with a sentence.
+   All sizes and attributes in a graph are checked before anything is computed. If they do not fit, the graph is refused with a
+   sentence.
 
    A session's configuration may name a set of kernels (KERNELS_ENTRY) and a number of threads that share an operator's work
    (THREADS_ENTRY). Without a name the session gets the fastest set that its processor can run, and the entry is set to its name. */
 
-#include <float.h>
 #include <stdlib.h>
 
+#include "attention_nodes.h"
 #include "interface.h"
 #include "kernels.h"
+#include "linear_nodes.h"
 #include "node.h"
 #include "processor.h"
+#include "row_nodes.h"
 
 #define MAX_INPUTS 5
-#define MAX_INPUTS_OF_LINEAR 65536 /* sums of at most this many products of bytes are exact in 32 bits */
-
-#define ROW_STEP 4     /* each share of rows starts at a multiple of ROW_STEP, so that all tiles but the last are full */
-#define SHARED_ROWS 16 /* a linear layer of fewer rows is divided by its outputs, not by its rows */
 
 /* A type of operator, computed by one set of kernels on a number of threads. */
 struct operator_type {
     Operator operator;
     const char *name;
-    const char *integer_attribute, *float_attribute; /* their names, or null */
+    const struct attribute *attributes;
+    size_t attribute_count;
     size_t inputs, required_inputs;
     Status *(*compute)(const struct node *node, Context *context, const struct tensor inputs[]);
     const struct kernels *kernels;
     size_t threads;
 };
-
-/* --- The operators -------------------------------------------------------------------------------------- */
-
-struct linear_work {
-    const struct kernels *kernels;
-    const struct linear *layer;
-    size_t rows, panels;
-    const float *input;
-    float *result;
-};
-
-static int linear_rows(const void *work, struct range rows) {
-    const struct linear_work *w = work;
-    return w->kernels->linear(w->layer, rows, (struct range){0, w->panels}, w->input, w->result);
-}
-
-static int linear_panels(const void *work, struct range panels) {
-    const struct linear_work *w = work;
-    return w->kernels->linear(w->layer, (struct range){0, w->rows}, panels, w->input, w->result);
-}
-
-static Status *linear(const struct node *node, Context *context, const struct tensor inputs[]) {
-    const struct tensor *input = &inputs[0], *weights = &inputs[1], *scales = &inputs[2], *bias = &inputs[3];
-    const struct tensor *smoothing = &inputs[4];
-    const int64_t *sizes = weights->sizes;
-    EXPECT(node->api, weights->rank == 5 && sizes[3] == PANEL && sizes[4] == GROUP,
-           "Linear: weights are not (outputs / " TEXT(PANEL) ", blocks, block / " TEXT(GROUP) ", " TEXT(PANEL) ", " TEXT(GROUP)
-           ")");
-    const struct linear layer = {
-        .inputs = last(input),
-        .outputs = elements(bias),
-        .block = (size_t)sizes[2] * GROUP,
-        .blocks = (size_t)sizes[1],
-        .weights = (const uint8_t *)weights->data,
-        .scales = scales->data,
-        .bias = bias->data,
-        .smoothing = smoothing->data,
-        .gelu = node->integer != 0,
-    };
-    const size_t padded = layer.block * layer.blocks, panels = (size_t)sizes[0], padded_outputs = panels * PANEL;
-    EXPECT(node->api, node->integer == 0 || node->integer == 1, "Linear: gelu is neither 0 nor 1");
-    EXPECT(node->api, padded <= MAX_INPUTS_OF_LINEAR, "Linear: there are more than " TEXT(MAX_INPUTS_OF_LINEAR) " inputs");
-    EXPECT(node->api,
-           layer.inputs > 0 && layer.inputs <= padded && padded - layer.inputs < least(layer.block, GROUP * layer.blocks),
-           "Linear: the weights are for another number of inputs");
-    EXPECT(node->api, layer.outputs > 0 && layer.outputs <= padded_outputs && padded_outputs - layer.outputs < PANEL,
-           "Linear: the weights are for another number of outputs than the bias");
-    EXPECT(node->api, has_elements(scales, layer.outputs) && has_elements(smoothing, layer.inputs),
-           "Linear: scales or smoothing have another size than the weights");
-    float *result;
-    TRY(create_result(node->api, context, input, layer.outputs, &result));
-    const size_t rows = elements(input) / layer.inputs;
-    const struct linear_work work = {node->kernels, &layer, rows, panels, input->data, result};
-    const size_t multiplications = rows * layer.inputs * layer.outputs;
-    if (rows < SHARED_ROWS) return compute_all(node, context, linear_panels, &work, panels, 1, multiplications);
-    return compute_all(node, context, linear_rows, &work, rows, ROW_STEP, multiplications);
-}
-
-struct attention_work {
-    const struct kernels *kernels;
-    size_t tokens, heads, width;
-    const float *qkv, *bias;
-    float *result;
-};
-
-/* Compute a range of the heads of all texts, numbered text by text. */
-static int attention_heads(const void *work, struct range range) {
-    const struct attention_work *w = work;
-    const size_t hidden = w->heads * w->width;
-    for (size_t text = range.first / w->heads; text * w->heads < range.last; text++) {
-        const size_t before = text * w->heads;
-        const struct range heads = {range.first > before ? range.first - before : 0, least(range.last - before, w->heads)};
-        const float *qkv = w->qkv + text * w->tokens * 3 * hidden;
-        if (!w->kernels->attention(w->tokens, w->heads, w->width, heads, qkv, w->bias, w->result + text * w->tokens * hidden))
-            return 0;
-    }
-    return 1;
-}
-
-static Status *attention(const struct node *node, Context *context, const struct tensor inputs[]) {
-    const struct tensor *qkv = &inputs[0], *bias = &inputs[1];
-    EXPECT(node->api, qkv->rank == 3, "Attention: the input is not (texts, tokens, 3 * hidden)");
-    const size_t hidden = last(qkv) / 3, texts = (size_t)qkv->sizes[0], tokens = (size_t)qkv->sizes[1];
-    EXPECT(node->api, node->integer > 0 && hidden > 0 && last(qkv) == 3 * hidden && hidden % (size_t)node->integer == 0,
-           "Attention: the width is not a multiple of 3 times the heads");
-    const size_t heads = (size_t)node->integer;
-    EXPECT(node->api, (!bias->data && !bias->rank) || has_elements(bias, heads * tokens * tokens),
-           "Attention: the bias is not (1, heads, tokens, tokens)");
-    float *result;
-    TRY(create_result(node->api, context, qkv, hidden, &result));
-    const struct attention_work work = {node->kernels, tokens, heads, hidden / heads, qkv->data, bias->data, result};
-    return compute_all(node, context, attention_heads, &work, texts * heads, 1, texts * tokens * tokens * hidden * 2);
-}
-
-struct add_norm_work {
-    const struct kernels *kernels;
-    size_t width, b_rows;
-    const float *a, *b, *gamma, *beta;
-    float epsilon, *result;
-};
-
-static int add_norm_rows(const void *work, struct range rows) {
-    const struct add_norm_work *w = work;
-    w->kernels->add_norm(rows, w->width, w->a, w->b, w->b_rows, w->gamma, w->beta, w->epsilon, w->result);
-    return 1;
-}
-
-#define ADD_NORM_WORK 24 /* adding, normalizing and storing a value takes as long as this many multiplications of bytes */
-
-static Status *add_norm(const struct node *node, Context *context, const struct tensor inputs[]) {
-    const struct tensor *a = &inputs[0], *b = &inputs[1], *gamma = &inputs[2], *beta = &inputs[3];
-    const size_t width = last(a);
-    EXPECT(node->api, node->epsilon >= 0 && node->epsilon <= FLT_MAX, "AddNorm: epsilon is negative or not a finite number");
-    EXPECT(node->api, width > 0 && last(b) == width && (elements(b) ? elements(a) % elements(b) : elements(a)) == 0,
-           "AddNorm: the inputs do not fit each other");
-    EXPECT(node->api, has_elements(gamma, width) && has_elements(beta, width),
-           "AddNorm: gamma or beta has another size than a row");
-    float *result;
-    TRY(create_result(node->api, context, a, width, &result));
-    const struct add_norm_work work = {
-        node->kernels, width, elements(b) / width, a->data, b->data, gamma->data, beta->data, node->epsilon, result,
-    };
-    return compute_all(node, context, add_norm_rows, &work, elements(a) / width, 1, elements(a) * ADD_NORM_WORK);
-}
-
-static Status *mean(const struct node *node, Context *context, const struct tensor inputs[]) {
-    const struct tensor *values = &inputs[0];
-    EXPECT(node->api, values->rank == 3, "Mean: the input is not (texts, tokens, hidden)");
-    const size_t texts = (size_t)values->sizes[0], tokens = (size_t)values->sizes[1], width = last(values);
-    EXPECT(node->api, tokens > 0, "Mean: a text has no tokens");
-    const struct tensor vectors = {.rank = 2, .sizes = {values->sizes[0]}};
-    float *result;
-    TRY(create_result(node->api, context, &vectors, width, &result));
-    for (size_t text = 0; text < texts; text++)
-        node->kernels->mean(tokens, width, values->data + text * tokens * width, result + text * width);
-    return NULL;
-}
 
 /* --- The interface that ONNX Runtime calls ---------------------------------------------------------------- */
 
@@ -184,8 +52,8 @@ static const struct operator_type *type_of(const Operator *operator) { return (c
 static Status *create_kernel(const Operator *operator, const Api *api, const KernelInfo *info, void **kernel) {
     const struct operator_type *type = type_of(operator);
     struct node node = {.api = api, .kernels = type->kernels, .threads = type->threads};
-    if (type->integer_attribute) TRY(api->KernelInfoGetAttribute_int64(info, type->integer_attribute, &node.integer));
-    if (type->float_attribute) TRY(api->KernelInfoGetAttribute_float(info, type->float_attribute, &node.epsilon));
+    for (size_t i = 0; i < type->attribute_count; i++)
+        TRY(read_attribute(api, info, type->name, &type->attributes[i], &node.attributes[i]));
     struct kernel *created = malloc(sizeof *created);
     EXPECT(api, created, "an operator of the encoder could not allocate memory");
     *created = (struct kernel){node, type};
@@ -231,10 +99,16 @@ static const char *any_provider(const Operator *operator) { return (void)operato
         .KernelComputeV2 = compute_kernel                                                                                          \
     }
 
+#define ATTRIBUTES(table) .attributes = (table), .attribute_count = sizeof(table) / sizeof *(table)
+
 static const struct operator_type TYPES[] = {
-    {OPERATOR, .name = "Linear", .integer_attribute = "gelu", .inputs = 5, .required_inputs = 5, .compute = linear},
-    {OPERATOR, .name = "Attention", .integer_attribute = "heads", .inputs = 2, .required_inputs = 1, .compute = attention},
-    {OPERATOR, .name = "AddNorm", .float_attribute = "epsilon", .inputs = 4, .required_inputs = 4, .compute = add_norm},
+    {OPERATOR, .name = "Linear", ATTRIBUTES(LINEAR_ATTRIBUTES), .inputs = 5, .required_inputs = 5, .compute = linear},
+    {OPERATOR, .name = "Product", .inputs = 3, .required_inputs = 2, .compute = product},
+    {OPERATOR, .name = "Attention", ATTRIBUTES(ATTENTION_ATTRIBUTES), .inputs = 3, .required_inputs = 1, .compute = attention},
+    {OPERATOR, .name = "Rotate", ATTRIBUTES(ROTATE_ATTRIBUTES), .inputs = 4, .required_inputs = 2, .compute = rotate},
+    {OPERATOR, .name = "AddNorm", ATTRIBUTES(ADD_NORM_ATTRIBUTES), .inputs = 4, .required_inputs = 4, .compute = add_norm},
+    {OPERATOR, .name = "Norm", ATTRIBUTES(NORM_ATTRIBUTES), .inputs = 3, .required_inputs = 2, .compute = norm},
+    {OPERATOR, .name = "Gate", ATTRIBUTES(GATE_ATTRIBUTES), .inputs = 1, .required_inputs = 1, .compute = gate},
     {OPERATOR, .name = "Mean", .inputs = 1, .required_inputs = 1, .compute = mean},
 };
 #define TYPE_COUNT (sizeof TYPES / sizeof *TYPES)

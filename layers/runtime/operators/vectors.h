@@ -10,7 +10,11 @@
 #include <string.h>
 
 #define LANES 16
+#define LARGEST 3.402823466e38f /* the largest float */
+#define NAN_BITS 0x7fc00000
+#define LOG2_E 1.44269504f /* the binary logarithm of e: power_of_two(LOG2_E * x) is e to the power of x */
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
+#define NOT_INLINED __attribute__((noinline))
 #define UNROLLED _Pragma("unroll")
 
 typedef float floats __attribute__((ext_vector_type(LANES)));

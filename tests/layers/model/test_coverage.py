@@ -18,7 +18,7 @@ CONTENT = json.loads(coverage.MODELS.read_text(encoding="utf-8"))
 def written(name: str, folder: Path, **changes: Any) -> Path:  # noqa: ANN401 - fields of a row
     """Write the folder of one of the models, with some of its row's fields changed."""
     (model,) = (model for model in CONTENT["models"] if model["name"] == name)
-    config = CONTENT["families"][model["family"]] | changes.pop("config", {})
+    config = CONTENT["families"][model["family"]] | model.get("config", {}) | changes.pop("config", {})
     return coverage.write(folder / name, config, model | changes)
 
 
@@ -39,10 +39,11 @@ def test_the_decisions_are_on_different_models() -> None:
 
 def test_a_model_without_an_onnx_file_is_refused_where_its_family_is_not_written(tmp_path: Path) -> None:
     """The decision depends on the names of the files."""
-    name = "nomic-ai/nomic-embed-text-v1.5"
-    assert Preview.read(written(name, tmp_path / "as it is")).made_from == "its own ONNX file"
-    with pytest.raises(Unsupported, match=r"onnx/model\.onnx is missing in .*: config\.json says model_type is 'nomic_bert'"):
-        Preview.read(written(name, tmp_path / "without", files=["model.safetensors"]))
+    name = "nomic-ai/nomic-embed-text-v2-moe"
+    exported = written(name, tmp_path / "exported", files=["model.safetensors", "onnx/model.onnx"])
+    assert Preview.read(exported).made_from == "its own ONNX file"
+    with pytest.raises(Unsupported, match=r"onnx/model\.onnx is missing in .*: config\.json says moe_normalize_expert_weights is"):
+        Preview.read(written(name, tmp_path / "as it is"))
 
 
 def test_a_field_that_nobody_knows_changes_the_way_of_a_model(tmp_path: Path) -> None:

@@ -24,7 +24,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("references")
 
 
-@pytest.mark.parametrize("name", ["distilbert", "mpnet", "roberta", "xlm-roberta", "without-prompt-dense", *STATIC])
+EVERY_FAMILY = ("distilbert", "mpnet", "roberta", "xlm-roberta", "without-prompt-dense", *STATIC, *references.FAMILIES)
+
+
+@pytest.mark.parametrize("name", EVERY_FAMILY)
 def test_an_int8_build_is_the_same_bytes_twice_and_close_to_the_exact_one(name: str, folder: Path) -> None:
     """That holds for every family. Tiny random models lose more than trained ones."""
     source = Source(references.write(name, folder / "int8" / name), name, "1")
@@ -35,8 +38,17 @@ def test_an_int8_build_is_the_same_bytes_twice_and_close_to_the_exact_one(name: 
     assert all((outs[0] / file).read_bytes() == (outs[1] / file).read_bytes() for file in names)
 
 
-@pytest.mark.parametrize(("precision", "bounds"), [("fp16", None), ("int4", (0.95, 0.8))])
-@pytest.mark.parametrize("name", ["bert", "distilbert", "mpnet", "roberta", "xlm-roberta", "dense", "without-prompt-dense"])
+BERTS = ["bert", "distilbert", "mpnet", "roberta", "xlm-roberta", "dense", "without-prompt-dense"]
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "bounds"),
+    [
+        *((name, "fp16", None) for name in (*BERTS, *references.FAMILIES)),
+        *((name, "int4", (0.95, 0.8)) for name in BERTS),
+        *((name, "int4", (0.85, 0.5)) for name in references.FAMILIES),
+    ],
+)
 def test_every_architecture_is_written_in_every_precision(
     name: str, precision: str, bounds: tuple[float, float] | None, folder: Path
 ) -> None:
@@ -46,6 +58,20 @@ def test_every_architecture_is_written_in_every_precision(
     one, two = (build(Order(source, out, precision, bounds, threads=1, passages=50), lambda _: None) for out in outs)
     assert (one, one.precision) == (two, precision)
     assert one.fidelity["bounds"] == list(bounds or (0.999999, 0.999999))
+
+
+@pytest.mark.parametrize("name", references.FAMILIES)
+def test_an_int8_model_is_close_to_the_official_library_on_every_text(name: str, folder: Path) -> None:
+    """With prompts, truncated on either side. Tiny random models lose more than trained ones: on average at most 0.01 here."""
+    source = Source(references.write(name, folder / "close" / name), name, "1")
+    build(Order(source, folder / "close" / f"{name}-int8", "int8", (0.98, 0.9), threads=1, passages=20), lambda _: None)
+    service, cosines = serve(folder / "close" / f"{name}-int8", THREADS="1"), []
+    for row in references.load(name)["rows"]:
+        options = Options(prompt_name=row["prompt_name"], truncation_direction=row["side"])
+        ours, theirs = service.embed([row["text"]], options).vectors[0].astype(np.float64), np.array(row["vector"])
+        cosines.append(ours @ theirs / (np.linalg.norm(ours) * np.linalg.norm(theirs)))
+    assert np.mean(cosines) >= 0.99
+    assert min(cosines) >= 0.95
 
 
 @cache

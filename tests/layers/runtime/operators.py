@@ -57,8 +57,11 @@ class Operators:
         """Load a graph with these operators."""
         return onnxruntime.InferenceSession(graph, self.options())
 
-    def run(self, operator: str, **given: Array | float) -> Array:
-        """Return the result of an operator. The arguments are its inputs in their order, and its attributes."""
+    def run(self, operator: str, **given: Array | float | None) -> Array:
+        """Return the result of an operator. The arguments are its inputs in their order, and its attributes.
+
+        An input that is None is left out.
+        """
         with tempfile.TemporaryDirectory() as folder:
             write(Path(folder, "graph.onnx"), operator, **given)
             result: Array = self.session(Path(folder, "graph.onnx")).run(["result"], {})[0]
@@ -68,9 +71,11 @@ class Operators:
         """Run Linear, with weights that are packed like the builder's."""
         return self.run("Linear", **linear_inputs(rows, parts), gelu=gelu)
 
-    def attention(self, qkv: Array, heads: int, bias: Array | None = None) -> Array:
+    def attention(
+        self, qkv: Array, heads: int, bias: Array | None = None, slopes: Array | None = None, **attributes: float
+    ) -> Array:
         """Run Attention."""
-        return self.run("Attention", qkv=qkv, **({} if bias is None else {"bias": bias}), heads=heads)
+        return self.run("Attention", qkv=qkv, bias=bias, slopes=slopes, heads=heads, **attributes)
 
     def add_norm(self, one: Array, other: Array, gamma: Array, beta: Array, epsilon: float = 1e-12) -> Array:
         """Run AddNorm."""
@@ -81,14 +86,17 @@ class Operators:
         return self.run("Mean", values=values)
 
 
-def write(out: Path, operator: str, **given: Array | float) -> None:
-    """Write a graph of one operator, with its inputs as constants."""
-    inputs = {name: value for name, value in given.items() if isinstance(value, np.ndarray)}
+def write(out: Path, operator: str, **given: Array | float | None) -> None:
+    """Write a graph of one operator, with its inputs as constants. An input that is None is left out."""
+    inputs = {name: value for name, value in given.items() if value is None or isinstance(value, np.ndarray)}
     attributes = {name: value for name, value in given.items() if name not in inputs}
     graph = Graph()
-    names = [graph.constant(name, value) for name, value in inputs.items()]
+    names = ["" if value is None else graph.constant(name, value) for name, value in inputs.items()]
+    while not names[-1]:
+        names.pop()
     graph.op("result", operator, *names, domain=ENCODER, **attributes)
-    graph.output("result", ["any"] * (2 if operator == "Mean" else next(iter(inputs.values())).ndim))
+    (first, *_) = (value for value in inputs.values() if value is not None)
+    graph.output("result", ["any"] * (2 if operator == "Mean" else first.ndim))
     graph.write(out, f"{out.stem}.weights")
 
 

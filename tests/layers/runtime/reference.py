@@ -1,5 +1,8 @@
 """The definitions of the operators in numpy."""
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 
 from layers.model.int8 import packed
@@ -36,15 +39,74 @@ def linear(values: Array, parts: Layer) -> Array:
     return fma(totals, np.broadcast_to(scales, totals.shape), np.broadcast_to(bias, totals.shape))
 
 
-def attention(qkv: Array, heads: int, bias: Array | None = None) -> Array:
-    """Compute Attention by its definition, softmax(Q K^T / sqrt(width) + bias) V, in float64."""
-    texts, tokens, _ = qkv.shape
-    query, key, value = qkv.astype(np.float64).reshape(texts, tokens, 3, heads, -1).transpose(2, 0, 3, 1, 4)
-    scores = query @ key.swapaxes(2, 3) / np.sqrt(query.shape[-1])
+def attention(qkv: Array, heads: int, bias: Array | None = None, slopes: Array | None = None, **attributes: float) -> Array:
+    """Compute Attention by its definition, softmax(scale Q K^T + bias - slope |i - j|) V over the keys seen, in float64."""
+    key_value_heads, window = int(attributes.get("key_value_heads", 0)) or heads, attributes.get("window", 0)
+    query, key, value = split(qkv.astype(np.float64), heads, key_value_heads)
+    key, value = (np.repeat(each, heads // key_value_heads, axis=1) for each in (key, value))
+    scores = query @ key.swapaxes(2, 3) * (attributes.get("scale", 0) or 1 / np.sqrt(query.shape[-1]))
     scores += 0 if bias is None else bias
+    after = np.arange(scores.shape[-1]) - np.arange(scores.shape[-1])[:, np.newaxis]
+    if slopes is not None:
+        scores -= slopes[:, np.newaxis, np.newaxis] * np.abs(after)
+    scores[..., (np.abs(after) > (window or len(after))) | ((after > 0) & bool(attributes.get("causal", 0)))] = -np.inf
     powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    result: Array = (powers / powers.sum(axis=-1, keepdims=True) @ value).swapaxes(1, 2).reshape(texts, tokens, -1)
+    result: Array = (powers / powers.sum(axis=-1, keepdims=True) @ value).swapaxes(1, 2).reshape(*qkv.shape[:2], -1)
     return result
+
+
+def split(qkv: Array, heads: int, key_value_heads: int) -> list[Array]:
+    """Return the queries, the keys and the values, each (texts, heads, tokens, width)."""
+    texts, tokens, numbers = qkv.shape
+    parts = qkv.reshape(texts, tokens, heads + 2 * key_value_heads, numbers // (heads + 2 * key_value_heads)).swapaxes(1, 2)
+    return np.split(parts, [heads, heads + key_value_heads], axis=1)
+
+
+def rotate(
+    qkv: Array, table: Array, query_gamma: Array | None = None, key_gamma: Array | None = None, **attributes: float
+) -> Array:
+    """Compute Rotate by its definition in float64: pairs of numbers as complex ones, times the one on the unit circle."""
+    heads, epsilon = int(attributes["heads"]), attributes.get("epsilon", 0)
+    *rotated, values = split(qkv.astype(np.float64), heads, int(attributes.get("key_value_heads", heads)))
+    cosines, sines = table[: qkv.shape[1]].astype(np.float64).swapaxes(0, 1)
+    half, done = table.shape[2], []
+    for part, gamma in zip(rotated, (query_gamma, key_gamma), strict=True):
+        whole = part if gamma is None else norm(part, gamma, epsilon=epsilon, centered=0)
+        turned = (whole[..., :half] + 1j * whole[..., half : 2 * half]) * (cosines + 1j * sines)
+        done.append(np.concatenate([turned.real, turned.imag, whole[..., 2 * half :]], axis=-1))
+    return np.concatenate([*done, values], axis=1).swapaxes(1, 2).reshape(qkv.shape)
+
+
+def norm(values: Array, gamma: Array, beta: Array | None = None, *, epsilon: float, centered: int = 1) -> Array:
+    """Compute Norm by its definition in float64: LayerNorm, or RMSNorm if it is not centred."""
+    whole = values.astype(np.float64)
+    whole = whole - centered * whole.mean(axis=-1, keepdims=True)
+    result: Array = whole / np.sqrt(np.square(whole).mean(axis=-1, keepdims=True) + epsilon) * gamma
+    return result if beta is None else result + beta
+
+
+ACTIVATIONS: list[Callable[[float], float]] = [
+    lambda x: x * math.erfc(-x / math.sqrt(2)) / 2,
+    lambda x: x / (1 + math.exp(min(700, -x))),
+    lambda x: x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))) / 2,
+]
+"""The activations of Gate by their number: gelu, silu, and gelu by tanh."""
+
+
+def gate(values: Array, activation: int) -> Array:
+    """Compute Gate by its definition in float64."""
+    first, second = np.split(values.astype(np.float64), 2, axis=-1)
+    activated: Array = np.vectorize(ACTIVATIONS[activation], otypes=[np.float64])(first)
+    return activated * second
+
+
+def product(values: Array, weights: Array, bias: Array | None = None) -> Array:
+    """Compute Product bit for bit: each product is added in the order of the inputs, and each sum is rounded once."""
+    shape = (*values.shape[:-1], weights.shape[1])
+    totals = np.zeros(shape, np.float32) if bias is None else np.broadcast_to(bias, shape)
+    for place, row in enumerate(weights):
+        totals = fma(np.broadcast_to(values[..., place, np.newaxis], shape), np.broadcast_to(row, shape), totals)
+    return totals
 
 
 def unpacked(weights: Array, inputs: int, outputs: int) -> Array:

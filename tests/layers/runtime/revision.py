@@ -38,6 +38,44 @@ def _inputs() -> list[tuple[str, dict[str, Any]]]:
 INPUTS = _inputs()
 """The operators and their inputs."""
 
+FURTHER_BITS = {1: "8066034aeac0f3b8d3a259d084eb77d2a932d66272a01c8abbe7b2cccbc75c86"}
+"""For each ENCODER_REVISION, the sha256 of the operators' results for FURTHER_INPUTS."""
+
+FURTHER_INPUTS: list[tuple[str, dict[str, Any]]] = [
+    (
+        "Attention",
+        {
+            "qkv": numbers(2, 90, 8 * 40),
+            "bias": None,
+            "slopes": numbers(4) ** 2,
+            "heads": 4,
+            "key_value_heads": 2,
+            "causal": 1,
+            "window": 37,
+            "scale": 0.25,
+        },
+    ),
+    (
+        "Rotate",
+        {
+            "qkv": numbers(2, 9, 8 * 40),
+            "table": numbers(9, 2, 17),
+            "query_gamma": numbers(40),
+            "key_gamma": numbers(40),
+            "heads": 4,
+            "key_value_heads": 2,
+            "epsilon": 1e-6,
+        },
+    ),
+    *(
+        ("Norm", {"values": numbers(1, 9, 150), "gamma": numbers(150), "beta": numbers(150), "epsilon": 1e-6, "centered": centered})
+        for centered in (0, 1)
+    ),
+    *(("Gate", {"values": 4 * numbers(1, 9, 150), "activation": activation}) for activation in range(3)),
+    ("Product", {"values": numbers(9, 70), "weights": numbers(70, 150), "bias": numbers(150)}),
+]
+"""The operators and attributes that came after revision 1, which did not change the results for INPUTS."""
+
 
 def sha256(results: Iterable[Array]) -> str:
     """Return the sha256 of the results for INPUTS."""

@@ -96,8 +96,12 @@ def results(operators: Operators) -> dict[str, Array]:
     values, parts = normal(generator, 1, 9, 60), layer(generator, 60, 20)
     return {
         "Linear": operators.linear(values, parts),
+        "Product": operators.run("Product", values=values, weights=normal(generator, 60, 20)),
         "Attention": operators.attention(values, 2),
+        "Rotate": operators.run("Rotate", qkv=values, table=normal(generator, 9, 2, 5), heads=2),
         "AddNorm": operators.add_norm(values, values[:, ::-1], normal(generator, 60), normal(generator, 60)),
+        "Norm": operators.run("Norm", values=values, gamma=normal(generator, 60), epsilon=1e-5),
+        "Gate": operators.run("Gate", values=values, activation=1),
         "Mean": operators.mean(values),
     }
 
