@@ -137,6 +137,8 @@ def deployment(artefact: Path, opt: Path, runtime_client: Path, tmp_path_factory
         source, failures = (
             clients["sqs"].list_queues(QueueNamePrefix=f"{STACK}-{name}-")["QueueUrls"][0] for name in ("SourceQueue", "Failures")
         )
+        # moto counts the messages of a queue as receptions of one message, and would move the 17th to the dead letters.
+        clients["sqs"].set_queue_attributes(QueueUrl=source, Attributes={"RedrivePolicy": ""})
         yield Deployment(clients, index, source, start("api", f"{STACK}-api"), start("pipeline", f"{STACK}-pipeline"))
         assert "Messages" not in clients["sqs"].receive_message(QueueUrl=failures)
 
@@ -145,31 +147,32 @@ GUIDE = Guide("handler/DEPLOYING.md")
 
 
 def test_documents_of_a_bucket_are_found_by_questions_and_the_guide_says_how_often(deployment: Deployment) -> None:
-    """A question counts if its passage is among the five best. The guide has the share of questions for which it is."""
+    """Five passages are found for each question. The guide has the shares with the answer in them, and with its document."""
     files = {f"python/{name}{ENDINGS[place % 3]}": document for place, (name, document) in enumerate(documents().items())}
     for key, document in files.items():
         deployment.put(key, content_of(document, Path(key).suffix))
     assert deployment.run_pipeline() == len(files)
     assert {key.rpartition("#")[0] for key in deployment.index.ids()} == files.keys()
     assert deployment.index.tags[MODEL_TAG].startswith("sentence-transformers/all-MiniLM-L6-v2 ")
-    hits = {"": 0, "rerank": 0}
+    answers, right_documents = 0, 0
     for question in questions():
-        for more in hits:
-            options = {more: 50} if more else {}
-            found = deployment.search(query=question.question, k=5, **options)
-            hits[more] += any(
-                Path(one["metadata"]["document"]).stem == question.document and has(one["metadata"]["text"], question.passage)
-                for one in found
-            )
-    stated = re.search(r"recall@5 of (0\.\d\d)", GUIDE.text)
+        found = [one["metadata"] for one in deployment.search(query=question.question, k=5)]
+        right = [metadata["text"] for metadata in found if Path(metadata["document"]).stem == question.document]
+        right_documents += bool(right)
+        answers += any(question.passage in " ".join(text.split()) for text in right)
+    shares = [f"{count / len(questions()):.2f}" for count in (answers, right_documents)]
+    stated = re.search(r"recall@5 of the passage with the answer (0\.\d\d), and of its document (0\.\d\d)", GUIDE.text)
     assert stated
-    assert f"{hits[''] / len(questions()):.2f}" == stated[1]
-    assert hits["rerank"] > 0
+    assert shares == list(stated.groups())
 
 
-def has(text: str, passage: str) -> bool:
-    """Return whether a text has a passage, whatever blanks it is written with."""
-    return passage in " ".join(text.split())
+def test_the_best_fifty_passages_can_be_reranked(deployment: Deployment) -> None:
+    """The deployment has no cross-encoder, so the scores are the model's own similarities again."""
+    question = "Do assertions still run when I start the interpreter with -O?"
+    found = deployment.search(query=question, k=5)
+    reranked = deployment.search(query=question, k=5, rerank=50)
+    assert [one["id"] for one in reranked] == [one["id"] for one in found]
+    assert [one["score"] for one in reranked] == pytest.approx([one["score"] for one in found], abs=1e-5)
 
 
 def test_a_new_version_replaces_the_passages_of_the_old_one_and_a_deleted_document_is_gone(deployment: Deployment) -> None:
