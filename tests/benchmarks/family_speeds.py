@@ -35,7 +35,7 @@ from .tables import Table
 
 LENGTHS = (32, 128, 512)
 LAYERS = 6
-"""The number of layers that are timed: a whole pattern of windows of each family. The time of all contenders grows with it alike."""
+"""The number of timed layers: a whole pattern of windows of each family. The time of all contenders grows with it alike."""
 VOCABULARY = 4_096
 """The number of tokens that are timed. A token's row is found in the same time in a table of any size."""
 CALIBRATION = 2
