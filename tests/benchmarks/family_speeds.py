@@ -4,6 +4,7 @@ The baseline is the same network in ONNX's own operators, quantized by ONNX Runt
 """
 
 import json
+import math
 import os
 import tempfile
 import time
@@ -31,7 +32,7 @@ from tests.layers.runtime.operators import Operators
 from .effort import Effort
 from .rounds import Timings, burst, interleaved
 from .stock import int8
-from .tables import Table
+from .tables import Cell, Table
 
 LENGTHS = (32, 128, 512)
 LAYERS = 6
@@ -71,7 +72,7 @@ FAMILIES = (
 
 def tables(effort: Effort) -> Iterator[Table]:
     """Make one row for each family."""
-    rows = [(family.name, family.models, _megabytes(family), *_speeds(family, effort)) for family in FAMILIES]
+    rows: list[list[Cell]] = [[family.name, family.models, _megabytes(family), *_speeds(family, effort)] for family in FAMILIES]
     yield Table(
         "Families: speed at a real model's shape",
         [
@@ -95,7 +96,7 @@ def _shape(family: Family) -> Shape:
 
 def _megabytes(family: Family) -> float:
     """Return the size of the whole model as int8: a byte for each weight of a matrix, and four for all other numbers."""
-    return sum(np.prod(shape) * (1 if len(shape) > 1 else 4) for shape in _shape(family).tensors().values()) / 1e6
+    return sum(math.prod(shape) * (1 if len(shape) > 1 else 4) for shape in _shape(family).tensors().values()) / 1e6
 
 
 def _speeds(family: Family, effort: Effort) -> Iterator[float]:
