@@ -68,7 +68,7 @@ invoke: .venv/installed build/sam/installed $(MODEL_HERE) $(RERANKER_HERE) ## Ru
 
 # OUT has a default for `make model`; here it counts only if it was given.
 .PHONY: embed
-embed: .venv/installed $(MODEL_DIR)/manifest.json ## Embed a file: IN=texts.jsonl, .csv or .txt, OUT=vectors.parquet or .jsonl (TEXT_FIELD=inputs, TYPE=float32, int8, uint8, binary or ubinary)
+embed: .venv/installed $(MODEL_DIR)/manifest.json ## Embed a file or a folder: IN=texts.jsonl, .csv, .md, .html, .txt or docs/, OUT=vectors.parquet or .jsonl (CHUNK_TOKENS=256 CHUNK_OVERLAP=32 CHUNK_TEXT=true, TEXT_FIELD=inputs, TYPE=float32, int8, uint8, binary or ubinary)
 	@$(if $(TYPE),OUTPUT_DTYPE=$(TYPE)) $(PY) -m events.embed "$(IN)" "$(if $(filter file,$(origin OUT)),,$(OUT))" || [ $$? -eq 130 ]
 
 # The shell takes the variables from the environment, so that a question may have any quotation marks.
@@ -128,7 +128,7 @@ lint: .venv/installed ## Check style, types, and which module may import which
 .PHONY: soak
 soak: .venv/installed build/model/manifest.json ## Run the long checks: 100,000 hostile requests, 36,000 long texts, 36,000 texts in chunks, 1,000 requests per fault, an object of 500 MB, 200 kills
 	@TRUNCATED_TEXTS=3000 SPLIT_TEXTS=2000 CONCURRENT_EVENTS=20000 $(PY) -m pytest tests/handler/embedding/test_truncation.py \
-		tests/handler/test_chunking.py tests/handler/embedding/test_tokenization.py tests/handler/test_gunzip.py tests/handler/test_several_at_once.py
+		tests/handler/test_chunking.py tests/handler/test_documents.py tests/handler/embedding/test_tokenization.py tests/handler/test_gunzip.py tests/handler/test_several_at_once.py
 	@OBJECT_MB=500 $(PY) -m pytest -s tests/handler/sources/test_streaming.py tests/pipelines/test_memory.py
 	@HOSTILE_REQUESTS=100000 HOSTILE_RECORDS=5000 FAULT_REQUESTS=1000 KILL_RUNS=200 $(PY) -m pytest \
 		tests/contract/test_hostile_input.py tests/faults tests/pipelines/test_kills.py tests/pipelines/test_hostile_records.py

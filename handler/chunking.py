@@ -19,6 +19,7 @@ Law: pure functions of a text; knows tokens by their places and numbers only.
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from handler.text_borders import find_paragraphs, find_sentences, find_words, is_between_characters
 
@@ -42,9 +43,41 @@ class Chunking:
     overlap: int = 0
     keeps_text: bool = False
 
+    @property
+    def fault(self) -> str:
+        """A sentence about options that cannot be used; empty if they can."""
+        if self.tokens and self.tokens < LEAST_TOKENS:
+            return f"`chunk_tokens` must be at least {LEAST_TOKENS}, or 0 for no splitting. Given: {self.tokens}"
+        if self.overlap < 0 or (self.tokens and self.overlap > self.tokens // 2):
+            return f"`chunk_overlap` must be from 0 to half of `chunk_tokens`. Given: {self.overlap}"
+        return ""
+
+
+WHOLE = Chunking()
+"""Texts are not split."""
+
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
+class ChunkOptions:
+    """The options of splitting that a record has itself. None stands for the option of the deployment."""
+
+    tokens: int | None = None
+    overlap: int | None = None
+    keeps_text: bool | None = None
+
+    def over(self, default: Chunking) -> Chunking:
+        """Return these options, completed by those of the deployment."""
+        return Chunking(
+            default.tokens if self.tokens is None else self.tokens,
+            default.overlap if self.overlap is None else self.overlap,
+            default.keeps_text if self.keeps_text is None else self.keeps_text,
+        )
+
+
+NO_CHUNK_OPTIONS = ChunkOptions()
+
+
+class Chunk(NamedTuple):
     """A part of a text: its characters from `start` to before `end`."""
 
     start: int
@@ -172,7 +205,7 @@ class _Splitter:
         It ends between two whole characters if any such place after `covered` fits.
         """
         for start, may_end in ((begin, is_between_characters), (covered, is_between_characters), (covered, lambda *_: True)):
-            reach = self._next_character(min(self._tokens.reach(start, self._room), self._end))
+            reach = min(self._next_character(self._tokens.reach(start, self._room)), self._next_word(covered))
             for end in range(reach, covered, -1):
                 if may_end(self._text, end) and self._count(start, end) <= self._limit:
                     return start, end

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from handler.chunking import Chunking
 from handler.errors import Backend
 from handler.vector_types import FLOAT32, TYPES
 
@@ -69,21 +70,6 @@ class ModelPlace:
     sha256: str
     tmp: Path
 
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str], name: str, directory: str) -> Self:
-        """Read the settings of one model. `directory` is its folder if they name none.
-
-        Raises:
-            Backend: as Settings.from_environment.
-        """
-        return cls(
-            name,
-            directory=Path(environment.get(f"{name}_DIR", "").strip() or directory),
-            uri=_matching(environment, f"{name}_URI", BUCKET_AND_PREFIX, "s3://bucket/prefix"),
-            sha256=_matching(environment, f"{name}_SHA256", SHA256, "64 hexadecimal digits"),
-            tmp=Path(environment.get("MODEL_TMP", "/tmp/model")),  # noqa: S108 - Lambda's only folder that can be written
-        )
-
 
 MODEL_FOLDER, RERANKER_FOLDER = "/opt/model", "/opt/reranker"
 """The folders of the model's layer."""
@@ -115,7 +101,7 @@ class Settings:
             Backend: a variable has a value that cannot be used; the sentence names both.
         """
         return cls(
-            model=ModelPlace.from_environment(environment, "MODEL", MODEL_FOLDER),
+            model=_model(environment),
             reranker=_reranker(environment),
             auto_truncate=_boolean(environment, "AUTO_TRUNCATE", default=True),
             max_client_batch_size=_positive(environment, "MAX_CLIENT_BATCH_SIZE", default=2048),
@@ -132,11 +118,32 @@ class Settings:
         return self.auto_truncate if wanted is None else wanted
 
 
+def _model(environment: Mapping[str, str]) -> ModelPlace:
+    """Return the place of the model that embeds."""
+    return ModelPlace(
+        "MODEL",
+        directory=Path(environment.get("MODEL_DIR", MODEL_FOLDER)),
+        uri=_matching(environment, "MODEL_URI", BUCKET_AND_PREFIX, "s3://bucket/prefix"),
+        sha256=_matching(environment, "MODEL_SHA256", SHA256, "64 hexadecimal digits"),
+        tmp=_model_tmp(environment),
+    )
+
+
 def _reranker(environment: Mapping[str, str]) -> ModelPlace | None:
     """Return the place of the reranker: the one that is named, or the layer's, if there is one."""
-    place = ModelPlace.from_environment(environment, "RERANKER", RERANKER_FOLDER)
-    named = place.uri or environment.get("RERANKER_DIR", "").strip()
-    return place if named or place.directory.exists() else None
+    named = environment.get("RERANKER_DIR", "").strip()
+    place = ModelPlace(
+        "RERANKER",
+        directory=Path(named or RERANKER_FOLDER),
+        uri=_matching(environment, "RERANKER_URI", BUCKET_AND_PREFIX, "s3://bucket/prefix"),
+        sha256=_matching(environment, "RERANKER_SHA256", SHA256, "64 hexadecimal digits"),
+        tmp=_model_tmp(environment),
+    )
+    return place if named or place.uri or place.directory.exists() else None
+
+
+def _model_tmp(environment: Mapping[str, str]) -> Path:
+    return Path(environment.get("MODEL_TMP", "/tmp/model"))  # noqa: S108 - Lambda's only folder that can be written
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +156,7 @@ class PipelineSettings:
     continuation_queue: str
     inputs: tuple[str, ...]
     output_dtype: str
+    chunking: Chunking
     search_index_arn: str
 
     @classmethod
@@ -156,7 +164,7 @@ class PipelineSettings:
         """Read the settings.
 
         Raises:
-            Backend: an output lies in an input; the sentence names both.
+            Backend: a value cannot be used, or an output lies in an input; the sentence names both.
         """
         settings = cls(
             text_field=environment.get("TEXT_FIELD", "").strip() or "inputs",
@@ -165,6 +173,7 @@ class PipelineSettings:
             continuation_queue=environment.get("CONTINUATION_QUEUE", "").strip(),
             inputs=tuple(place.strip() for place in environment.get("INPUT", "").split(",") if place.strip()),
             output_dtype=output_dtype(environment),
+            chunking=chunking(environment),
             search_index_arn=search_index_arn(environment),
         )
         for name, output in settings.outputs.items():
@@ -196,6 +205,23 @@ def output_dtype(environment: Mapping[str, str]) -> str:
         Backend: OUTPUT_DTYPE names no type.
     """
     return _matching(environment, "OUTPUT_DTYPE", "|".join(TYPES), " or ".join(TYPES)) or FLOAT32.name
+
+
+def chunking(environment: Mapping[str, str]) -> Chunking:
+    """Return the options of splitting of records that have none of their own.
+
+    Raises:
+        Backend: CHUNK_TOKENS, CHUNK_OVERLAP or CHUNK_TEXT has a value that cannot be used.
+    """
+    read = Chunking(
+        tokens=_whole(environment, "CHUNK_TOKENS", default=0),
+        overlap=_whole(environment, "CHUNK_OVERLAP", default=0),
+        keeps_text=_boolean(environment, "CHUNK_TEXT", default=False),
+    )
+    if read.fault:
+        msg = read.fault.replace("`chunk_tokens`", "CHUNK_TOKENS").replace("`chunk_overlap`", "CHUNK_OVERLAP")
+        raise Backend(msg)
+    return read
 
 
 def search_index_arn(environment: Mapping[str, str]) -> str:

@@ -13,9 +13,10 @@ from handler.cache.key import Key
 from handler.cache.vector_cache import VectorCache
 from handler.chunking import LEAST_TEXT_TOKENS, Chunk, Chunking, NoRoom, TokenCounts, split
 from handler.config import Settings
+from handler.embedding.limits import check_whole
 from handler.embedding.manifest import Manifest
 from handler.embedding.paced_encoder import SentenceEncoder
-from handler.embedding.tokenization import Token, Tokenization, Tokens, check_whole
+from handler.embedding.tokenization import Token, Tokenization, Tokens
 from handler.errors import TooLarge, Validation, shown
 from handler.finishing import finish
 from handler.service import Embeddings, Options, Reranker

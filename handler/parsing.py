@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from handler.chunking import ChunkOptions
 from handler.embedding.tokenization import check_encodable
 from handler.errors import Empty, TooLarge, Validation, kind, shown
 from handler.service import Options
@@ -99,6 +100,19 @@ def options(fields: Mapping[str, Any]) -> Options:
         dimensions=integer(fields, "dimensions"),
         use_cache=_boolean(fields, "use_cache", default=True),
         output_dtype=output_dtype(fields),
+    )
+
+
+def chunk_options(fields: Mapping[str, Any]) -> ChunkOptions:
+    """Read the options of splitting a text into chunks.
+
+    Raises:
+        Validation: an option has the wrong type.
+    """
+    return ChunkOptions(
+        tokens=integer(fields, "chunk_tokens"),
+        overlap=integer(fields, "chunk_overlap"),
+        keeps_text=_boolean(fields, "chunk_text", default=None),
     )
 
 

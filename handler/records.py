@@ -8,6 +8,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from handler.chunking import NO_CHUNK_OPTIONS, ChunkOptions
 from handler.errors import EmbeddingError, error_type
 from handler.service import Options
 from handler.vectors import Vector
@@ -47,7 +48,7 @@ class Record:
     """One text to embed.
 
     `id` names it in every result. If two records of an event have the same id, the later one counts. `metadata` has every other
-    field of the record.
+    field of the record. `sequencer` is that of the event of S3 that reported its object.
     """
 
     id: str
@@ -55,11 +56,25 @@ class Record:
     options: Options = field(default_factory=Options)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     origin: Origin = NO_ORIGIN
+    chunk_options: ChunkOptions = NO_CHUNK_OPTIONS
+    sequencer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A record whose text is split: `chunks` has a record for each part of it, in their order."""
+
+    record: Record
+    chunks: tuple[Record, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object in S3 whose lines are records, read from the byte `offset` on. Only the state `version` or `etag` of it is read."""
+    """An object in S3 that an event reports.
+
+    If its lines are records, they are read from the byte `offset` on, and only from the state `version` or `etag` of the object. If
+    it is one document, its current state is read: `is_deleted` and `sequencer` are those of the event, not of the object.
+    """
 
     bucket: str
     key: str
@@ -67,6 +82,8 @@ class StoredObject:
     etag: str | None = None
     offset: int = 0
     origin: Origin = NO_ORIGIN
+    is_deleted: bool = False
+    sequencer: str = ""
 
     @property
     def uri(self) -> str:
@@ -99,6 +116,14 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentResult:
+    """A document with the results of all its chunks, in their order."""
+
+    record: Record
+    results: tuple[Result, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """A record that has no vector, or whose vector was not written, with the reason in one sentence.
 
@@ -120,5 +145,8 @@ class Failure:
 type Content = Record | StoredObject | Skipped | Failure
 """One thing that a source finds in a message."""
 
-type Outcome = Result | StoredObject | Skipped | Failure
-"""A content after embedding: each record has become a result or a failure."""
+type Embeddable = Content | Document
+"""A content after splitting: each record whose text is split has become a document."""
+
+type Outcome = Result | DocumentResult | StoredObject | Skipped | Failure
+"""A content after embedding: each record or document has become a result or a failure."""

@@ -12,10 +12,10 @@ from typing import Protocol
 import numpy as np
 
 from handler.config import Settings
+from handler.embedding.limits import check_whole
 from handler.embedding.manifest import Manifest
 from handler.embedding.paced_encoder import Pace
 from handler.embedding.pairs import PairTokenization
-from handler.embedding.tokenization import check_whole
 from handler.service import Embeddings, Options
 from handler.vectors import NEVER, PairTokens, Vector
 

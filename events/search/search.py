@@ -29,7 +29,7 @@ class Found:
     """A record that was found, with its score."""
 
     id: str
-    score: float
+    score: np.float32
     metadata: Mapping[str, Any]
 
 
@@ -67,7 +67,7 @@ class Search:
             for found in threads.map(lambda part: _scan(part, scorer, Best(count), condition), parts):
                 best.add(found.scores, found.places)
         records = [self._file.record(int(place)) for place in best.places]
-        return [Found(id_, float(score), metadata) for score, (id_, metadata) in zip(best.scores, records, strict=True)]
+        return [Found(id_, score, metadata) for score, (id_, metadata) in zip(best.scores, records, strict=True)]
 
     def _scorer(self, question: str) -> Scorer:
         """Embed the question with the model's prompt for queries; without one, with its default prompt."""

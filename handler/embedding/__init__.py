@@ -3,6 +3,7 @@
     manifest.py      the description of a model folder
     tokenization.py  texts → token ids
     truncation.py    the tokens that are kept of a long text
+    limits.py        the refusal of inputs that are too long
     encoders.py      the encoder that a manifest names
     encoder.py       token ids → pooled vectors, by a graph
     pairs.py         two texts → the tokens of the pair

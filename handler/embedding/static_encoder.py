@@ -78,10 +78,11 @@ class StaticEncoder:
         """
         del prompt_tokens
         started, found = time.monotonic(), {}
-        for index, ids in enumerate(sequences):
-            if time.monotonic() > deadline:
-                break
-            found[index] = self._mean(ids)
+        with np.errstate(over="ignore", invalid="ignore"):  # `complete` refuses what is not finite
+            for index, ids in enumerate(sequences):
+                if time.monotonic() > deadline:
+                    break
+                found[index] = self._mean(ids)
         return np.stack(complete(found, len(sequences), started))
 
     def encode_tokens(self, sequences: Sequence[TokenIds], deadline: float = NEVER) -> list[Vectors]:

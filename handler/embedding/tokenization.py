@@ -3,11 +3,10 @@
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import tokenizers
@@ -337,35 +336,3 @@ def check_encodable(texts: Sequence[str], places: Sequence[int], name: str = "in
                 f" at position {error.start}"
             )
             raise Tokenizer(msg) from None
-
-
-class Limited(Protocol):
-    """The tokens that are kept of an input, and the number of its tokens."""
-
-    @property
-    def total(self) -> int:
-        """The number of tokens before truncation."""
-        ...
-
-    @property
-    def is_lower_bound(self) -> bool:
-        """True if there may be more."""
-        ...
-
-    @property
-    def truncated(self) -> bool:
-        """True if tokens were dropped."""
-        ...
-
-
-def check_whole(inputs: Iterable[Limited], limit: int) -> None:
-    """Refuse inputs that were truncated to `limit` tokens.
-
-    Raises:
-        Validation: one was; the sentence has its number of tokens.
-    """
-    for tokens in inputs:
-        if tokens.truncated:
-            given = f"more than {tokens.total}" if tokens.is_lower_bound else tokens.total
-            msg = f"Input validation error: `inputs` must have less than {limit} tokens. Given: {given}"
-            raise Validation(msg)

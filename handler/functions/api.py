@@ -8,6 +8,7 @@ from mangum import Mangum
 
 from handler import telemetry
 from handler.bootstrap import Handler, lambda_function, load_keys, load_service
+from handler.chunking import WHOLE, Chunking
 from handler.config import KeySettings
 from handler.errors import Malformed
 from handler.http.app import create_app
@@ -19,7 +20,7 @@ from handler.service import Service
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """The setup of the HTTP function: the valid keys, and the field that holds a record's text.
+    """The setup of the HTTP function: the valid keys, the field that holds a record's text, and how texts of records are split.
 
     `keys` is None if no key is required. `pages` is True if the pages for browsers require no key.
     """
@@ -27,6 +28,7 @@ class Setup:
     keys: Keys | None
     pages: bool = True
     text_field: str = "inputs"
+    chunking: Chunking = WHOLE
 
 
 def make_handler(service: Service, keys: Keys | None, *, pages: bool = True) -> Handler:

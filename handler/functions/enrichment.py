@@ -8,6 +8,7 @@ from handler.functions.outcomes import encode_outcomes, outcome_bytes
 from handler.functions.setup import Setup
 from handler.kinds import Context, Event, Kind
 from handler.pipeline.batching import embed_contents
+from handler.pipeline.splitting import split_records
 from handler.records import Failure
 from handler.service import Service
 from handler.sources import pipes
@@ -23,9 +24,10 @@ def make_handler(service: Service, setup: Setup, kind: Kind) -> Handler:
     del kind
 
     def handle(event: Event, context: Context) -> bytes:
-        contents = list(pipes.records(event, setup.text_field))
+        end = deadline(context)
+        contents = split_records(service, list(pipes.records(event, setup.text_field)), setup.chunking, end)
         DIRECT.check_response(len(contents), outcome_bytes(service, contents), "records")
-        outcomes = embed_contents(service, contents, deadline(context))
+        outcomes = embed_contents(service, contents, end)
         transient = [outcome for outcome in outcomes if isinstance(outcome, Failure) and outcome.transient]
         raise_unfinished(transient, len(outcomes))
         return encode_outcomes(outcomes)

@@ -14,7 +14,9 @@ from handler.kinds import Context, Event, Kind
 from handler.pipeline.batching import embed_contents
 from handler.pipeline.ports import ShardSink, Sink
 from handler.pipeline.settling import settle
-from handler.records import Failure, Result
+from handler.pipeline.splitting import split_records
+from handler.pipeline.writing import flatten, write_outcomes
+from handler.records import DocumentResult, Failure, Outcome, Result
 from handler.service import Service
 from handler.sinks.s3_shards import Receipt
 from handler.sinks.shard_formats import name_shard
@@ -34,17 +36,19 @@ def make_handler(service: Service, setup: Setup, kind: Kind) -> Handler:
         TooLarge: there is no sink, and the results could be more than a state may hold.
     """
     del kind
+    service = setup.service_of_records(service)
 
     def handle(event: Event, context: Context) -> bytes | dict[str, Any]:
         batch = BatchInput.of(event)
         end = deadline(context, batch.seconds_left(time.time()))
-        contents = list(distributed_map.records(event, batch.text_field or setup.text_field, use_cache=batch.use_cache))
+        records = list(distributed_map.records(event, batch.text_field or setup.text_field, use_cache=batch.use_cache))
+        contents = split_records(service, records, setup.chunking, end)
         sink = setup.named_sink(batch.sink) if batch.sink else setup.sink
         if sink is None:
             _check_state(len(contents), outcome_bytes(service, contents))
         outcomes = embed_contents(service, contents, end)
         failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-        results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
+        results = [outcome for outcome in outcomes if isinstance(outcome, Result | DocumentResult)]
         raise_unfinished([failure for failure in failures if failure.transient], len(outcomes))
         if sink is None:
             return encode_outcomes(outcomes)
@@ -56,10 +60,11 @@ def make_handler(service: Service, setup: Setup, kind: Kind) -> Handler:
     return handle
 
 
-def _write(sink: Sink, results: Sequence[Result]) -> tuple[list[Failure], dict[str, Any]]:
+def _write(sink: Sink, outcomes: Sequence[Outcome]) -> tuple[list[Failure], dict[str, Any]]:
     """Write a batch's results; return the failures, and for a shard its address and checksum."""
     if not isinstance(sink, ShardSink):
-        return sink.write(results), {}
+        return write_outcomes(sink, outcomes, is_split=False), {}
+    results = flatten(outcomes)
     match sink.write_shard(results, name_shard(results)):
         case Receipt() as receipt:
             return [], {"key": f"s3://{receipt.bucket}/{receipt.key}", "sha256": receipt.sha256}

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Self
 
+from handler.chunking import Chunking
 from handler.config import PipelineSettings
+from handler.document_service import DocumentService
 from handler.embedding.manifest import Manifest
 from handler.errors import Backend
-from handler.pipeline.ports import FailureDestination, Float32Only, ModelBound, ObjectStore, Sink
+from handler.pipeline.ports import FailureDestination, Float32Only, ModelBound, ObjectStore, OneVectorOnly, Sink
+from handler.service import Service
 from handler.sinks import failure_destination_from, sink_from
 from handler.sources.continuations import make_object_store
 from handler.sources.queue_visibility import GiveBack, make_give_back
@@ -37,6 +40,15 @@ class Setup:
         """The field that holds a record's text."""
         return self.settings.text_field
 
+    @property
+    def chunking(self) -> Chunking:
+        """The options of splitting of records that have none of their own."""
+        return self.settings.chunking
+
+    def service_of_records(self, service: Service) -> Service:
+        """Return the service for records that are written to the sink: those of a search get the model's prompt for documents."""
+        return DocumentService(service) if self.settings.search_index_arn else service
+
     @classmethod
     def of(cls, environment: Mapping[str, str], model: Callable[[], Manifest] | None = None) -> Self:
         """Read the settings from the environment, and make what they name.
@@ -54,7 +66,7 @@ class Setup:
         def check(sink: Sink, name: str) -> Sink:
             if model and isinstance(sink, ModelBound):
                 sink.check_model(model, settings.search_index_arn)
-            return _check_type(sink, settings.output_dtype, name)
+            return _check_sink(sink, settings, name)
 
         @cache
         def named_sink(uri: str) -> Sink:
@@ -76,13 +88,22 @@ class Setup:
         )
 
 
-def _check_type(sink: Sink, output_dtype: str, name: str) -> Sink:
-    """Return a sink that takes vectors of the deployment's type.
+def _check_sink(sink: Sink, settings: PipelineSettings, name: str) -> Sink:
+    """Return a sink that takes vectors of the deployment's type, and all chunks of its texts.
 
     Raises:
-        Backend: it takes float32 vectors only.
+        Backend: it takes float32 vectors only, or one vector for each record.
     """
-    if isinstance(sink, Float32Only) and output_dtype != FLOAT32.name:
-        msg = f"{name} takes float32 vectors only, and OUTPUT_DTYPE is {output_dtype}: remove OUTPUT_DTYPE, or name another sink"
+    if isinstance(sink, Float32Only) and settings.output_dtype != FLOAT32.name:
+        msg = (
+            f"{name} takes float32 vectors only, and OUTPUT_DTYPE is {settings.output_dtype}: "
+            "remove OUTPUT_DTYPE, or name another sink"
+        )
+        raise Backend(msg)
+    if isinstance(sink, OneVectorOnly) and settings.chunking.tokens:
+        msg = (
+            f"{name} takes one vector for each record, and CHUNK_TOKENS is {settings.chunking.tokens}: "
+            "remove CHUNK_TOKENS, or name another sink"
+        )
         raise Backend(msg)
     return sink

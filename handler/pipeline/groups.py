@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from handler.errors import Unfinished
-from handler.records import Failure, Origin, Outcome, Result, StoredObject
+from handler.records import DocumentResult, Failure, Origin, Outcome, Result, StoredObject
 
 
 class ClosedGroups:
@@ -50,13 +50,13 @@ def rounds(outcomes: Iterable[Outcome]) -> list[list[Outcome]]:
 
 def origin_of(outcome: Outcome) -> Origin:
     """Return the message that an outcome came from."""
-    return outcome.record.origin if isinstance(outcome, Result) else outcome.origin
+    return outcome.record.origin if isinstance(outcome, Result | DocumentResult) else outcome.origin
 
 
 def id_of(outcome: Outcome) -> str:
     """Return the id that an outcome has in results and failures."""
     match outcome:
-        case Result():
+        case Result() | DocumentResult():
             return outcome.record.id
         case StoredObject():
             return outcome.uri

@@ -3,14 +3,16 @@
 The package's docstring has the theory of operation.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
+from handler.chunking import WHOLE, Chunking
 from handler.pipeline.batching import embed_contents
-from handler.pipeline.groups import ClosedGroups, id_of, rounds
+from handler.pipeline.groups import ClosedGroups, rounds
 from handler.pipeline.objects import ObjectPipeline
-from handler.pipeline.ports import DeletingSink, FailureDestination, ObjectStore, Sink
+from handler.pipeline.ports import FailureDestination, ObjectStore, Sink
 from handler.pipeline.settling import settle
-from handler.records import Content, Deleted, Failure, Outcome, Result, StoredObject
+from handler.pipeline.writing import write_outcomes
+from handler.records import Content, Failure, StoredObject
 from handler.service import Service
 
 BATCH_CONTENTS = 1000
@@ -20,12 +22,23 @@ BATCH_CONTENTS = 1000
 class Pipeline:
     """Embeds the contents of events and writes their vectors to a sink."""
 
-    def __init__(self, service: Service, sink: Sink, destination: FailureDestination | None, objects: ObjectStore) -> None:
-        """Write to `sink`. Without a failure destination, permanent failures are retried like transient ones."""
+    def __init__(
+        self,
+        service: Service,
+        sink: Sink,
+        destination: FailureDestination | None,
+        objects: ObjectStore,
+        chunking: Chunking = WHOLE,
+    ) -> None:
+        """Write to `sink`. Without a failure destination, permanent failures are retried like transient ones.
+
+        `chunking` has the deployment's options of splitting texts.
+        """
         self._service = service
         self._sink = sink
         self._destination = destination
-        self._objects = ObjectPipeline(service, sink, destination, objects)
+        self._chunking = chunking
+        self._objects = ObjectPipeline(service, sink, destination, objects, chunking)
 
     def run(self, contents: Iterable[Content], deadline: float) -> list[Failure]:
         """Embed and write as much as the time allows; return the failures to retry.
@@ -48,25 +61,16 @@ class Pipeline:
                     closed_groups.close(failures)
                     to_retry += failures
                 case _:
-                    outcomes = embed_contents(self._service, batch, deadline)
+                    outcomes = embed_contents(self._service, batch, deadline, self._chunking)
                     for outcomes_of_round in rounds(outcomes):
                         writable, failures = closed_groups.split(outcomes_of_round)
-                        unwritten = self._write(writable)
+                        unwritten = [outcome for outcome in writable if isinstance(outcome, Failure)]
+                        unwritten += write_outcomes(self._sink, writable, is_split=self._chunking.tokens > 0)
                         failures += settle(unwritten, self._destination)
                         closed_groups.close(failures)
                         to_retry += failures
             count += len(batch)
         return to_retry
-
-    def _write(self, outcomes: Sequence[Outcome]) -> list[Failure]:
-        """Write the results, and delete the vectors of deleted records; return the failures among the outcomes and the sink's."""
-        results = [outcome for outcome in outcomes if isinstance(outcome, Result)]
-        failures = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
-        if results:
-            failures += self._sink.write(results)
-        if isinstance(self._sink, DeletingSink) and (deleted := last_deleted(outcomes)):
-            failures += self._sink.delete(deleted)
-        return failures
 
 
 def read_batches(contents: Iterable[Content]) -> Iterator[list[Content]]:
@@ -79,9 +83,3 @@ def read_batches(contents: Iterable[Content]) -> Iterator[list[Content]]:
         batch.append(content)
     if batch:
         yield batch
-
-
-def last_deleted(outcomes: Iterable[Outcome]) -> list[Deleted]:
-    """Return the deletions that no later result of the same id follows."""
-    last = {id_of(outcome): outcome for outcome in outcomes if isinstance(outcome, Result | Deleted)}
-    return [outcome for outcome in last.values() if isinstance(outcome, Deleted)]

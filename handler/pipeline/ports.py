@@ -1,8 +1,8 @@
 """The interfaces that a pipeline needs: sinks, a failure destination, and a store of objects."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from handler.embedding.manifest import Manifest
 from handler.records import Deleted, Failure, Record, Result, StoredObject
@@ -23,6 +23,22 @@ class DeletingSink(Protocol):
     def delete(self, deleted: Sequence[Deleted]) -> list[Failure]:
         """Delete the vectors of these records; return a failure for each that remains. A missing vector counts as deleted."""
         ...
+
+
+@runtime_checkable
+class DocumentSink(Sink, DeletingSink, Protocol):
+    """A sink that can delete vectors and read their metadata, so that no chunk of an older version of a document remains in it."""
+
+    def read_metadata(self, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Return the metadata of those vectors among `ids` that exist. Raise any exception if that is unknown."""
+        ...
+
+
+@runtime_checkable
+class OneVectorOnly(Protocol):
+    """A sink that stores one vector for each record, and no chunks."""
+
+    one_vector_only: bool
 
 
 @runtime_checkable
@@ -75,13 +91,30 @@ class ObjectLine:
 
 
 @dataclass(frozen=True, slots=True)
+class WholeObject:
+    """The current state of an object that is one document: its ETag, and the record or the failure that was read from it.
+
+    The ETag is None if there is no such object. Without a text, there is no content.
+    """
+
+    etag: str | None
+    content: Record | Failure | None
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectStore:
     """The store from which objects are read, and through which the rest of an object is deferred.
 
     `lines` reads an object from its offset on. `defer` sends the rest, from a byte on, to the continuation queue and returns True
     if the queue accepted it. `is_output` returns True for an object that this pipeline wrote itself.
+
+    `is_document` returns True for an object that is one document; then `read_whole` reads its current state, and `find_etag`
+    returns the current ETag, or None if the object does not exist.
     """
 
     lines: Callable[[StoredObject], Iterator[ObjectLine]]
     defer: Callable[[StoredObject, int], bool]
     is_output: Callable[[StoredObject], bool]
+    is_document: Callable[[StoredObject], bool] = lambda _: False
+    read_whole: Callable[[StoredObject], WholeObject] = lambda _: WholeObject(None, None)
+    find_etag: Callable[[StoredObject], str | None] = lambda _: None

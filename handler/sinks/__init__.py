@@ -8,7 +8,7 @@ documentation. The tests in tests/handler/sinks/test_destinations.py fail while 
     batches.py        batches within the limits of a call
     channel.py        destinations of one message for each record
     failures.py       failures as messages
-    shard_formats.py  JSONL and Parquet; parquet.py writes the latter
+    shard_formats.py  JSONL and Parquet; parquet.py writes the latter, with the protocol of thrift.py
 
 Law: knows records, the pipeline's ports, and AWS through handler/aws.py; knows nothing of sources, HTTP and the model.
 """
@@ -118,6 +118,7 @@ DESTINATIONS: Sequence[Destination] = (
                 "s3vectors:PutVectors",
                 "s3vectors:DeleteVectors",
                 "s3vectors:GetIndex",
+                "s3vectors:GetVectors",
                 "s3vectors:ListTagsForResource",
                 "s3vectors:TagResource",
             }
@@ -137,7 +138,11 @@ DESTINATIONS: Sequence[Destination] = (
         "an OpenSearch index",
         ("opensearch://DOMAIN/SEARCH_INDEX",),
         frozenset({"es:ESHttpPost"}),
-        lambda _, to: OpenSearch(connect_to_domain(to["DOMAIN"], to["REGION"]), to["SEARCH_INDEX"]),
+        lambda _, to: OpenSearch(
+            connect_to_domain(to["DOMAIN"], to["REGION"], "application/x-ndjson"),
+            connect_to_domain(to["DOMAIN"], to["REGION"], "application/json"),
+            to["SEARCH_INDEX"],
+        ),
     ),
     Destination(
         "sns",
@@ -148,9 +153,9 @@ DESTINATIONS: Sequence[Destination] = (
 )
 
 
-def connect_to_domain(domain: str, region: str) -> Post:
-    """Make the function that sends signed requests to an OpenSearch domain."""
-    return connect_signed(f"https://{domain}", "es", region, "application/x-ndjson", read_seconds=READ_SECONDS)
+def connect_to_domain(domain: str, region: str, content_type: str) -> Post:
+    """Make the function that sends signed requests to an OpenSearch domain, with bodies of one type."""
+    return connect_signed(f"https://{domain}", "es", region, content_type, read_seconds=READ_SECONDS)
 
 
 def sink_from(uri: str, name: str = "SINK", connect: Connect = connect) -> Sink:

@@ -3,11 +3,12 @@
 The document has the vector in `embedding`, which the index must map as knn_vector, and `id`, `tokens`, `truncated` and `metadata`.
 OpenSearch Serverless is not supported: its vector collections accept no document ids, so a repeat would add a second document.
 
-IAM: es:ESHttpPost on the path INDEX/_bulk of the domain.
+IAM: es:ESHttpPost on the paths INDEX/_bulk and INDEX/_mget of the domain.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import batched
 from typing import Any
 
 from handler.aws import Post
@@ -30,10 +31,12 @@ type Action = tuple[Record | Deleted, bytes]
 class OpenSearch:
     """Writes documents into one index, and deletes them."""
 
-    def __init__(self, post: Post, index: str) -> None:
-        """Write to `index`. `post` sends a signed request to the domain."""
-        self._post = post
+    def __init__(self, post_lines: Post, post_json: Post, index: str) -> None:
+        """Write to `index`. The functions send signed requests to the domain, with bodies of one type each."""
+        self._post = post_lines
+        self._post_json = post_json
         self._path = f"/{index}/_bulk"
+        self._read_path = f"/{index}/_mget"
         self._name = f"The index {index}"
 
     def write(self, results: Sequence[Result]) -> list[Failure]:
@@ -43,6 +46,23 @@ class OpenSearch:
     def delete(self, deleted: Sequence[Deleted]) -> list[Failure]:
         """Delete the documents of deleted records. An id that no index accepts is skipped."""
         return self._send([(record, _lines("delete", record.id)) for record in deleted if _is_id(record.id)])
+
+    def read_metadata(self, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Return the metadata of the documents that exist, as they were written last. An id that no index accepts has none.
+
+        Raises:
+            Exception: the index cannot be asked.
+        """
+        found: dict[str, Mapping[str, Any]] = {}
+        for batch in batched(dict.fromkeys(filter(_is_id, ids)), ACTIONS_PER_CALL, strict=False):
+            wanted = {"docs": [{"_id": record_id, "_source": ["metadata"]} for record_id in batch]}
+            documents = json.loads(self._post_json(self._read_path, to_json(wanted)))["docs"]
+            if faults := [document["error"]["type"] for document in documents if "error" in document]:
+                raise ConnectionError(faults[0])
+            found.update(
+                (document["_id"], document["_source"].get("metadata") or {}) for document in documents if document["found"]
+            )
+        return found
 
     def _send(self, actions: Sequence[Action]) -> list[Failure]:
         wrong_id = Refusal(f"An id must have 1 to {LONGEST_ID} bytes in an index", transient=False)

@@ -23,6 +23,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from handler.sinks.thrift import (
+    BINARY,
+    FALSE,
+    I8,
+    I32,
+    STRUCT,
+    TRUE,
+    Value,
+    write_binary,
+    write_int32,
+    write_int64,
+    write_list,
+    write_struct,
+    write_varint,
+)
+
 MAGIC = b"PAR1"
 CREATED_BY = "embeddings-on-lambda"
 LARGEST_PAGE = 2**31 - 1
@@ -97,13 +113,13 @@ def write_footer(groups: Sequence[RowGroup], numbers: str = "float32", propertie
     `properties` are texts by their names, which the format calls key-value metadata.
     """
     element = ELEMENTS[numbers]
-    metadata = _struct(
-        (1, _int32(1)),
-        (2, _list(STRUCT, _schema(element))),
-        (3, _int64(sum(group.rows for group in groups))),
-        (4, _list(STRUCT, [_describe_row_group(group, element) for group in groups])),
-        *([(5, _list(STRUCT, [_property(*pair) for pair in properties.items()]))] if properties else []),
-        (6, _binary(CREATED_BY.encode())),
+    metadata = write_struct(
+        (1, write_int32(1)),
+        (2, write_list(STRUCT, _schema(element))),
+        (3, write_int64(sum(group.rows for group in groups))),
+        (4, write_list(STRUCT, [_describe_row_group(group, element) for group in groups])),
+        *([(5, write_list(STRUCT, [_property(*pair) for pair in properties.items()]))] if properties else []),
+        (6, write_binary(CREATED_BY.encode())),
     )
     return metadata + len(metadata).to_bytes(4, "little") + MAGIC
 
@@ -127,8 +143,8 @@ def _page_header(values: int, size: int, encoding: int) -> bytes:
     if size > LARGEST_PAGE:
         msg = f"A column of a row group may have {LARGEST_PAGE} bytes; this one has {size}"
         raise ValueError(msg)
-    header = _struct((1, _int32(values)), (2, _int32(encoding)), (3, _int32(RLE)), (4, _int32(RLE)))
-    return _struct((1, _int32(DATA_PAGE)), (2, _int32(size)), (3, _int32(size)), (5, (STRUCT, header)))
+    header = write_struct((1, write_int32(values)), (2, write_int32(encoding)), (3, write_int32(RLE)), (4, write_int32(RLE)))
+    return write_struct((1, write_int32(DATA_PAGE)), (2, write_int32(size)), (3, write_int32(size)), (5, (STRUCT, header)))
 
 
 def _texts(texts: Iterable[bytes]) -> bytes:
@@ -162,64 +178,17 @@ def _levels(sizes: Sequence[int]) -> bytes:
     written as runs: twice the length of the run, then the level.
     """
     repetition = b"".join(
-        (_varint(1 << 1) + b"\0" + (_varint(length - 1 << 1) + b"\1" if length > 1 else b"")) * len(list(same))
+        (write_varint(1 << 1) + b"\0" + (write_varint(length - 1 << 1) + b"\1" if length > 1 else b"")) * len(list(same))
         for length, same in groupby(sizes)
     )
-    definition = _varint(sum(sizes) << 1) + b"\1"
+    definition = write_varint(sum(sizes) << 1) + b"\1"
     return b"".join(part for level in (repetition, definition) for part in (len(level).to_bytes(4, "little"), level))
 
 
 def _indices(count: int) -> tuple[bytes, int]:
     """Begin indices of one byte: their width in bits, then one run of groups of 8. Return also how many zeros fill up the run."""
     groups = -(-count // 8)
-    return b"\x08" + _varint(groups << 1 | 1), groups * 8 - count
-
-
-# --- Thrift's compact protocol, which encodes all metadata of a file --------------------------------------
-
-TRUE, FALSE, I8, I32, I64, BINARY, LIST_OF, STRUCT = 1, 2, 3, 5, 6, 8, 9, 12
-SHORT_LIST = 15
-CONTINUED = 0x80
-"""The bit that says that another byte of the number follows. Each byte has seven bits of it, the lowest first."""
-
-type Value = tuple[int, bytes]
-"""A type of the protocol, and an encoded value of that type."""
-
-
-def _varint(number: int) -> bytes:
-    encoded = bytearray()
-    while number >= CONTINUED:
-        encoded.append(number % CONTINUED | CONTINUED)
-        number >>= 7
-    encoded.append(number)
-    return bytes(encoded)
-
-
-def _int32(number: int) -> Value:
-    return I32, _varint(number << 1)  # zigzag: our numbers are never negative
-
-
-def _int64(number: int) -> Value:
-    return I64, _varint(number << 1)
-
-
-def _binary(content: bytes) -> Value:
-    return BINARY, _varint(len(content)) + content
-
-
-def _list(kind: int, items: Sequence[bytes]) -> Value:
-    size = len(items)
-    head = bytes([size << 4 | kind]) if size < SHORT_LIST else bytes([0xF0 | kind]) + _varint(size)
-    return LIST_OF, head + b"".join(items)
-
-
-def _struct(*fields: tuple[int, Value]) -> bytes:
-    """Encode fields in the order of their numbers. Each number is at most 15 above the one before."""
-    encoded, last = b"", 0
-    for number, (kind, value) in fields:
-        encoded += bytes([number - last << 4 | kind]) + value
-        last = number
-    return encoded + b"\0"
+    return b"\x08" + write_varint(groups << 1 | 1), groups * 8 - count
 
 
 # --- Parts of the footer -----------------------------------------------------------------------------------
@@ -227,12 +196,12 @@ def _struct(*fields: tuple[int, Value]) -> bytes:
 
 def _element(name: str, *fields: tuple[int, Value], repetition: int = REQUIRED) -> bytes:
     """Encode one element of the schema. `fields` are its type (1), the number of its children (5), and its meaning (6 and 10)."""
-    return _struct(*sorted([(3, _int32(repetition)), (4, _binary(name.encode())), *fields]))
+    return write_struct(*sorted([(3, write_int32(repetition)), (4, write_binary(name.encode())), *fields]))
 
 
 def _meaning(converted: int, logical: int, parameters: bytes = b"\0") -> tuple[tuple[int, Value], ...]:
     """Return the meaning of an element: its converted type for older readers, its logical type for newer ones."""
-    return (6, _int32(converted)), (10, (STRUCT, _struct((logical, (STRUCT, parameters)))))
+    return (6, write_int32(converted)), (10, (STRUCT, write_struct((logical, (STRUCT, parameters)))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,9 +222,9 @@ class Element:
 def _integers(number: str, converted: int, *, is_signed: bool) -> Element:
     """Make the encoding of integers of 8 bits: the dictionary holds all of them, each at the index that its own byte is."""
     everything = np.arange(256, dtype=np.uint8).view(number).astype("<i4").tobytes()
-    header, size = _struct((1, _int32(256)), (2, _int32(PLAIN))), _int32(len(everything))
-    page = _struct((1, _int32(DICTIONARY_PAGE)), (2, size), (3, size), (7, (STRUCT, header))) + everything
-    width = _struct((1, (I8, b"\x08")), (2, (TRUE if is_signed else FALSE, b"")))
+    header, size = write_struct((1, write_int32(256)), (2, write_int32(PLAIN))), write_int32(len(everything))
+    page = write_struct((1, write_int32(DICTIONARY_PAGE)), (2, size), (3, size), (7, (STRUCT, header))) + everything
+    width = write_struct((1, (I8, b"\x08")), (2, (TRUE if is_signed else FALSE, b"")))
     return Element(number, INT32, _meaning(converted, AS_INTEGER, width), page, (PLAIN, RLE, RLE_DICTIONARY))
 
 
@@ -270,19 +239,19 @@ ELEMENTS = {
 def _schema(element: Element) -> list[bytes]:
     """List the elements of the schema depth first: the children of an element follow it."""
     return [
-        _struct((4, _binary(b"schema")), (5, _int32(5))),
-        _element("id", (1, _int32(BYTE_ARRAY)), *_meaning(UTF8, AS_STRING)),
-        _element("embedding", (5, _int32(1)), *_meaning(LIST, AS_LIST)),
-        _element("list", (5, _int32(1)), repetition=REPEATED),
-        _element("element", (1, _int32(element.kind)), *element.meaning),
-        _element("tokens", (1, _int32(INT32))),
-        _element("truncated", (1, _int32(BOOLEAN))),
-        _element("metadata", (1, _int32(BYTE_ARRAY)), *_meaning(UTF8, AS_STRING)),
+        write_struct((4, write_binary(b"schema")), (5, write_int32(5))),
+        _element("id", (1, write_int32(BYTE_ARRAY)), *_meaning(UTF8, AS_STRING)),
+        _element("embedding", (5, write_int32(1)), *_meaning(LIST, AS_LIST)),
+        _element("list", (5, write_int32(1)), repetition=REPEATED),
+        _element("element", (1, write_int32(element.kind)), *element.meaning),
+        _element("tokens", (1, write_int32(INT32))),
+        _element("truncated", (1, write_int32(BOOLEAN))),
+        _element("metadata", (1, write_int32(BYTE_ARRAY)), *_meaning(UTF8, AS_STRING)),
     ]
 
 
 def _property(name: str, value: str) -> bytes:
-    return _struct((1, _binary(name.encode())), (2, _binary(value.encode())))
+    return write_struct((1, write_binary(name.encode())), (2, write_binary(value.encode())))
 
 
 def _columns(element: Element) -> tuple[tuple[int, tuple[bytes, ...], tuple[int, ...]], ...]:
@@ -299,19 +268,19 @@ def _columns(element: Element) -> tuple[tuple[int, tuple[bytes, ...], tuple[int,
 def _describe_row_group(group: RowGroup, element: Element) -> bytes:
     chunks = []
     for (kind, path, encodings), chunk in zip(_columns(element), group.chunks, strict=True):
-        size = _int64(chunk.size)
-        dictionary = [(11, _int64(chunk.offset))] if chunk.dictionary else []
-        metadata = _struct(
-            (1, _int32(kind)),
-            (2, _list(I32, [_int32(encoding)[1] for encoding in encodings])),
-            (3, _list(BINARY, [_binary(part)[1] for part in path])),
-            (4, _int32(UNCOMPRESSED)),
-            (5, _int64(chunk.values)),
+        size = write_int64(chunk.size)
+        dictionary = [(11, write_int64(chunk.offset))] if chunk.dictionary else []
+        metadata = write_struct(
+            (1, write_int32(kind)),
+            (2, write_list(I32, [write_int32(encoding)[1] for encoding in encodings])),
+            (3, write_list(BINARY, [write_binary(part)[1] for part in path])),
+            (4, write_int32(UNCOMPRESSED)),
+            (5, write_int64(chunk.values)),
             (6, size),
             (7, size),
-            (9, _int64(chunk.offset + chunk.dictionary)),
+            (9, write_int64(chunk.offset + chunk.dictionary)),
             *dictionary,
         )
-        chunks.append(_struct((2, _int64(chunk.offset)), (3, (STRUCT, metadata))))
+        chunks.append(write_struct((2, write_int64(chunk.offset)), (3, (STRUCT, metadata))))
     total = sum(chunk.size for chunk in group.chunks)
-    return _struct((1, _list(STRUCT, chunks)), (2, _int64(total)), (3, _int64(group.rows)))
+    return write_struct((1, write_list(STRUCT, chunks)), (2, write_int64(total)), (3, write_int64(group.rows)))

@@ -1,7 +1,7 @@
 """An index of S3 Vectors: each vector is stored under its record's id. So a repeat overwrites it, and a deleted record deletes it.
 
-IAM: s3vectors:PutVectors, s3vectors:DeleteVectors, s3vectors:GetIndex, s3vectors:ListTagsForResource and s3vectors:TagResource on
-the index.
+IAM: s3vectors:PutVectors, s3vectors:DeleteVectors, s3vectors:GetIndex, s3vectors:GetVectors, s3vectors:ListTagsForResource and
+s3vectors:TagResource on the index.
 """
 
 import math
@@ -24,6 +24,7 @@ from handler.vector_index import METRIC, Index, find_mismatch
 
 # Amazon S3 user guide, "S3 Vectors: Limitations and restrictions".
 VECTORS_PER_CALL, BYTES_PER_CALL = 500, 20 * 1024 * 1024
+KEYS_PER_READ = 100
 MOST_METADATA_KEYS, MOST_METADATA_BYTES, MOST_FILTERABLE_BYTES = 50, 40 * 1024, 2 * 1024
 LONGEST_KEY = 1024
 
@@ -99,7 +100,7 @@ class S3Vectors:
     def delete(self, deleted: Sequence[Deleted]) -> list[Failure]:
         """Delete the vectors of deleted records, whose ids all differ. An id that no index accepts is skipped."""
         failures: list[Failure] = []
-        deletable = [record for record in deleted if 1 <= len(record.id) <= LONGEST_KEY]
+        deletable = [record for record in deleted if _is_key(record.id)]
         for batch in batched(deletable, VECTORS_PER_CALL, strict=False):
             try:
                 response = self._client.delete_vectors(**self._address, keys=[record.id for record in batch])
@@ -108,6 +109,18 @@ class S3Vectors:
                 refusal = refuse_call(self._name, error)
                 failures += [to_failure(record, refusal) for record in batch]
         return failures
+
+    def read_metadata(self, ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Return the metadata of the vectors that exist. An id that no index accepts has none.
+
+        Raises:
+            Exception: S3 Vectors cannot be asked.
+        """
+        found: dict[str, Mapping[str, Any]] = {}
+        for batch in batched(dict.fromkeys(filter(_is_key, ids)), KEYS_PER_READ, strict=False):
+            response = self._client.get_vectors(**self._address, keys=list(batch), returnMetadata=True)
+            found.update((vector["key"], vector.get("metadata") or {}) for vector in response["vectors"])
+        return found
 
     def _put(self, vectors: Sequence[dict[str, Any]]) -> dict[int, Refusal]:
         """Put vectors; return the refusals by position. A refused call is halved until the faulty vector is found."""
@@ -151,7 +164,7 @@ class S3Vectors:
                 f"{self._name} takes vectors of {self._index.dimension} numbers; this one has {vector.size}",
             ),
             (
-                not 1 <= len(result.record.id) <= LONGEST_KEY,
+                not _is_key(result.record.id),
                 f"An id must have 1 to {LONGEST_KEY} characters in an index; this one has {len(result.record.id)}",
             ),
             (
@@ -202,6 +215,10 @@ class S3Vectors:
                 telemetry.log("index_not_tagged", error=error_name(error))
         self._model = None
         return ""
+
+
+def _is_key(record_id: str) -> bool:
+    return 1 <= len(record_id) <= LONGEST_KEY
 
 
 def to_storable(metadata: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 Because of this condition, a repeat is harmless, and an old vector is never next to a newer text. If the text has changed or the
 item was deleted, nothing is written, because another event will report that change. The log says which of the two happened.
 
+An item gets one vector. With CHUNK_TOKENS this sink is refused: an item has at most 400 KB, and no place for the ranges of chunks.
+
 IAM: dynamodb:UpdateItem on the table.
 """
 
@@ -46,6 +48,8 @@ ATTRIBUTES: Mapping[str, Callable[[NDArray[Any]], Attribute]] = {"list": to_list
 
 class WriteBack:
     """Writes vectors into one attribute of the items that their texts came from."""
+
+    one_vector_only = True
 
     def __init__(self, connect: Callable[..., Client], attribute: str, attribute_format: str) -> None:
         """Write to `attribute`, in one of ATTRIBUTES. `connect` makes a client, in the default region if `region` is not given."""

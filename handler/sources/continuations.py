@@ -6,6 +6,7 @@ IAM: s3:GetObject and s3:GetObjectVersion on the objects, s3:ListBucket on their
 import hashlib
 import json
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from urllib.parse import urlsplit
@@ -14,11 +15,13 @@ from handler import telemetry
 from handler.aws import Client, connect, error_name
 from handler.config import PipelineSettings
 from handler.errors import Validation
-from handler.pipeline.ports import ObjectLine, ObjectStore
+from handler.pipeline.ports import ObjectLine, ObjectStore, WholeObject
 from handler.records import Failure, Origin, StoredObject
+from handler.sources.documents import TEXT, find_document_kind
 from handler.sources.envelopes import continuation_of
 from handler.sources.record_parsing import parse_record
-from handler.sources.s3_objects import Forbidden, read_fields
+from handler.sources.s3_objects import Forbidden, find_etag, read_fields
+from handler.sources.whole_objects import read_whole
 
 READ_SECONDS, ATTEMPTS = 10, 3
 BUCKET_SLASHES = 2
@@ -42,20 +45,35 @@ def make_object_store(settings: PipelineSettings, client_of: Callable[[str], Cli
             return False
         return send_rest(client("sqs"), settings.continuation_queue, stored, offset)
 
-    def read(stored: StoredObject) -> Iterator[ObjectLine]:
-        """Yield an object's records. If S3 forbids reading it, it is retried only within INPUT: a message can name any object."""
+    @contextmanager
+    def only_in_input(stored: StoredObject) -> Iterator[None]:
+        """Retry an object that S3 forbids to read only if it is in INPUT: a message can name any object."""
         try:
-            yield from records(client("s3"), stored, settings.text_field)
+            yield
         except Forbidden as error:
             if any(stored.uri.startswith(place) for place in inputs):
                 raise  # the right to read it may still be granted
             msg = f"{error}; INPUT does not name it either"
             raise Validation(msg) from error
 
+    def read(stored: StoredObject) -> Iterator[ObjectLine]:
+        with only_in_input(stored):
+            yield from records(client("s3"), stored, settings.text_field)
+
+    def kind_of(stored: StoredObject) -> str | None:
+        return find_document_kind(stored.key, is_text_document=settings.chunking.tokens > 0)
+
+    def read_document(stored: StoredObject) -> WholeObject:
+        with only_in_input(stored):
+            return read_whole(client("s3"), stored, kind_of(stored) or TEXT, settings.text_field)
+
     return ObjectStore(
         lines=read,
         defer=defer,
         is_output=lambda stored: any(stored.uri.startswith(place) for place in outputs),
+        is_document=lambda stored: kind_of(stored) is not None,
+        read_whole=read_document,
+        find_etag=lambda stored: find_etag(client("s3"), stored),
     )
 
 

@@ -5,6 +5,7 @@ Law: pure functions; a body that holds no record gives a failure with the reason
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import unquote_plus
@@ -16,9 +17,13 @@ from handler.sources.exact_numbers import restore_exact_id
 from handler.sources.isolation import isolate
 from handler.sources.record_parsing import Fields, parse_record
 
+CREATED, REMOVED = "ObjectCreated:", ("ObjectRemoved:", "LifecycleExpiration:")
+"""The beginnings of the names of S3's own events about objects that were created or deleted."""
+OBJECT_CREATED, OBJECT_DELETED = OBJECT_EVENTS = ("Object Created", "Object Deleted")
+"""The same events' names in EventBridge."""
 SKIPPED_EVENTS = (
-    *("ObjectRemoved:", "ObjectRestore:", "ObjectTagging:", "ObjectAcl:", "LifecycleExpiration:", "LifecycleTransition"),
-    *("Object Deleted", "Object Restore", "Object Storage Class Changed", "Object Tags", "Object ACL Updated", "Object Access"),
+    *("ObjectRestore:", "ObjectTagging:", "ObjectAcl:", "LifecycleTransition"),
+    *("Object Restore", "Object Storage Class Changed", "Object Tags", "Object ACL Updated", "Object Access"),
 )
 """The beginnings of the names of S3's events that are skipped. Only these names are logged."""
 OWN_SOURCE = "embeddings-on-lambda"
@@ -76,12 +81,13 @@ def read_eventbridge(event: Fields, default_id: str, origin: Origin, text_field:
         telemetry.log("own_event_skipped")
         yield Skipped(default_id, "ours", origin)
     elif event["source"] == "aws.s3":
-        if event["detail-type"] != "Object Created":
+        if event["detail-type"] not in OBJECT_EVENTS:
             telemetry.log("object_event_skipped", kind=_name_to_log(event["detail-type"]))
             yield Skipped(default_id, "deleted", origin)
             return
         stored = detail["object"]
-        yield _stored(detail["bucket"]["name"], stored["key"], stored.get("version-id"), stored.get("etag"), origin)
+        found = _stored(detail["bucket"]["name"], stored["key"], stored.get("version-id"), stored.get("etag"), origin)
+        yield _reported(found, stored.get("sequencer"), is_deleted=event["detail-type"] == OBJECT_DELETED)
     else:
         yield parse_record(detail, default_id, origin, text_field)
 
@@ -89,7 +95,8 @@ def read_eventbridge(event: Fields, default_id: str, origin: Origin, text_field:
 def continuation_of(stored: StoredObject, offset: int) -> dict[str, Any]:
     """Return the message that makes this function resume an object at the byte `offset`."""
     place = {"bucket": stored.bucket, "key": stored.key, "version": stored.version, "etag": stored.etag, "offset": offset}
-    return {"continuation": place}
+    of_event = {"deleted": stored.is_deleted, "sequencer": stored.sequencer} if stored.sequencer or stored.is_deleted else {}
+    return {"continuation": place | of_event}
 
 
 def _read_notification(event: Fields, default_id: str, origin: Origin, text_field: str) -> Iterator[Content]:
@@ -97,18 +104,21 @@ def _read_notification(event: Fields, default_id: str, origin: Origin, text_fiel
     for record in event["Records"]:
         bucket, stored = record["s3"]["bucket"]["name"], record["s3"]["object"]
         key = unquote_plus(stored["key"])  # S3 encodes keys in its own notifications, but not in EventBridge's events
-        if not record["eventName"].startswith("ObjectCreated:"):
+        if not record["eventName"].startswith((CREATED, *REMOVED)):
             telemetry.log("object_event_skipped", kind=_name_to_log(record["eventName"]))
             yield Skipped(default_id, "deleted", origin)
             continue
-        yield _stored(bucket, key, stored.get("versionId"), stored.get("eTag"), origin)
+        found = _stored(bucket, key, stored.get("versionId"), stored.get("eTag"), origin)
+        yield _reported(found, stored.get("sequencer"), is_deleted=not record["eventName"].startswith(CREATED))
 
 
 def _read_continuation(fields: Fields, default_id: str, origin: Origin, text_field: str) -> Iterator[Content]:
     del text_field
     match fields["continuation"]:
         case {"bucket": bucket, "key": key, "version": version, "etag": etag, "offset": int(offset)} if offset >= 0:
-            yield _stored(bucket, key, version, etag, origin, offset)
+            found = _stored(bucket, key, version, etag, origin, offset)
+            place = fields["continuation"]
+            yield _reported(found, place.get("sequencer"), is_deleted=place.get("deleted") is True)
         case _:
             yield Failure.of(Validation("`continuation` must have bucket, key, version, etag and offset"), default_id, origin)
 
@@ -132,6 +142,11 @@ def _stored(bucket: object, key: object, version: object, etag: object, origin: 
         case str(bucket), str(key), str() | None as version, str() | None as etag:
             return StoredObject(bucket, key, version, etag, offset, origin)
     raise TypeError
+
+
+def _reported(stored: StoredObject, sequencer: object, *, is_deleted: bool) -> StoredObject:
+    """Add what an event says about an object: whether it was deleted, and the place of the event among those of the object."""
+    return replace(stored, sequencer=sequencer if isinstance(sequencer, str) else "", is_deleted=is_deleted)
 
 
 type Reader = Callable[[Fields, str, Origin, str], Iterator[Content]]

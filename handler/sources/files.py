@@ -17,6 +17,7 @@ import orjson
 
 from handler.errors import Validation, kind, shown
 from handler.records import Failure
+from handler.sources.documents import ENDINGS as DOCUMENT_ENDINGS
 from handler.sources.exact_numbers import restore_exact_id
 from handler.sources.file_lines import MOST_RECORD_BYTES, FileContent, TextLine, Unreadable, find_bad_utf8, read_lines
 
@@ -70,9 +71,12 @@ def find_file_kind(name: str) -> str:
         Validation: the ending is unknown.
     """
     ending = name.lower().removesuffix(".gz").rpartition(".")[2]
+    if ending in CONVERSIONS:
+        msg = f"Files of .{ending} are not read. Convert it to text first, for example with: {CONVERSIONS[ending]}"
+        raise Validation(msg)
     if ending not in ENDINGS or "." not in name:
-        known = ", ".join(f".{known}" for known in list(ENDINGS)[:-1])
-        msg = f"The file must end in {known} or .{list(ENDINGS)[-1]}, with or without .gz after it. Given: {shown(ending)}"
+        *others, last = (f".{known}" for known in (*ENDINGS, *DOCUMENT_ENDINGS))
+        msg = f"The file must end in {', '.join(others)} or {last}, with or without .gz after it. Given: {shown(ending)}"
         raise Validation(msg)
     return ENDINGS[ending]
 
@@ -200,4 +204,9 @@ class _CsvLines:
 
 
 KINDS: Mapping[str, Callable[[FileContent, str, int], Iterator[RawRecord]]] = {"jsonl": _jsonl, "csv": _csv, "text": _text}
+CONVERSIONS: Mapping[str, str] = {
+    "pdf": "pdftotext IN.pdf OUT.txt",
+    **dict.fromkeys(("doc", "docx", "odt", "rtf", "pptx", "epub"), "pandoc IN -o OUT.md"),
+}
+"""Kinds of documents that are not read, and commands that make text of them."""
 ENDINGS: Mapping[str, str] = {"jsonl": "jsonl", "ndjson": "jsonl", "csv": "csv", "txt": "text"}

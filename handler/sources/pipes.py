@@ -11,7 +11,7 @@ from typing import Any
 
 from handler.errors import Validation
 from handler.kinds import Event
-from handler.records import Content, Failure, Origin, StoredObject
+from handler.records import Content, Failure, Origin, Skipped, StoredObject
 from handler.sources import dynamodb, kinesis, sqs
 from handler.sources.envelopes import parse_message
 from handler.sources.isolation import find_text, isolate
@@ -45,6 +45,8 @@ def _only_content(found: list[Content], position: int, element: object) -> Conte
     match found:
         case [content] if not isinstance(content, StoredObject):
             return content
+        case [StoredObject(is_deleted=True) as stored]:
+            return Skipped(stored.uri, "deleted", Origin(position, element))
     error = Validation("An element of a pipe must hold one record. To embed objects of S3, make this function the pipe's target")
     return Failure.of(error, str(position), Origin(position, element))
 

@@ -10,17 +10,18 @@ from typing import Any
 
 from handler.encoding import MOST_LEVELS, is_deeper, to_json
 from handler.errors import EmbeddingError, Empty, Validation, kind
-from handler.parsing import options
+from handler.parsing import chunk_options, options
 from handler.records import Failure, Origin, Record
 
 TEXT_FIELD = "inputs"
 LONGEST_TEXT = 1 << 20
 """The most characters of a text: as many as fit into the largest message of SQS. A longer text is probably a mistake."""
-SWITCHES = frozenset({"normalize", "truncate", "use_cache"})
-OPTIONS = SWITCHES | {"prompt_name", "truncation_direction", "dimensions", "output_dtype"}
+SWITCHES = frozenset({"normalize", "truncate", "use_cache", "chunk_text"})
+NUMBERS = frozenset({"dimensions", "chunk_tokens", "chunk_overlap"})
+OPTIONS = SWITCHES | NUMBERS | {"prompt_name", "truncation_direction", "output_dtype"}
 WORDS = {"true": True, "false": False}
 LONGEST_NUMBER = 9
-"""The most digits of `dimensions`. No vector has that many dimensions."""
+"""The most digits of an option that is a number. None can be that large."""
 
 type Fields = Mapping[str, Any]
 
@@ -34,7 +35,9 @@ def parse_record(fields: Any, default_id: str, origin: Origin, text_field: str) 
         default_id = _id(fields, default_id)
         text = _text(fields, text_field)
         metadata = {name: value for name, value in fields.items() if name not in OPTIONS | {"id", text_field}}
-        return add_metadata(Record(default_id, text, options(_given_options(fields)), origin=origin), metadata)
+        given = _given_options(fields)
+        record = Record(default_id, text, options(given), origin=origin, chunk_options=chunk_options(given))
+        return add_metadata(record, metadata)
     except EmbeddingError as error:
         return Failure.of(error, default_id, origin)
 
@@ -62,7 +65,7 @@ def _given_options(fields: Fields) -> dict[str, Any]:
 def _option(name: str, value: Any) -> Any:  # noqa: ANN401 - whatever JSON holds
     if isinstance(value, str) and name in SWITCHES:
         return WORDS.get(value.lower(), value)
-    if isinstance(value, str) and name == "dimensions" and value.isdecimal() and len(value) <= LONGEST_NUMBER:
+    if isinstance(value, str) and name in NUMBERS and value.isdecimal() and len(value) <= LONGEST_NUMBER:
         return int(value)
     return value
 

@@ -8,7 +8,7 @@ S3 responds with 403 instead of 404 for a deleted object. That looks like a miss
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -69,26 +69,7 @@ class ObjectContent:
 
     def _part(self, offset: int) -> bytes:
         """Return the next part, of at most PART_BYTES; it is empty at the end of the object."""
-        for attempt in range(ATTEMPTS):
-            try:
-                return self._get(offset)
-            except Exception as error:  # a broken connection can raise anything
-                status = error_status(error)
-                if status == BEYOND_THE_END:
-                    return b""
-                if error_name(error) in FAULTS_OF_THE_ADDRESS:
-                    msg = f"No object of S3 can have this address: {error_name(error)}"
-                    raise Validation(msg) from error
-                if status in PERMANENT_STATUSES:
-                    raise Validation(PERMANENT_STATUSES[status].format(self._stored.uri)) from error
-                if status == FORBIDDEN:
-                    msg = f"{self._stored.uri} may not be read: {error_name(error)}"
-                    raise Forbidden(msg) from error
-                if attempt == ATTEMPTS - 1:
-                    msg = f"{self._stored.uri} could not be read from byte {offset} on: {error_name(error)}"
-                    raise Backend(msg) from error
-                time.sleep(PAUSE_SECONDS * 2**attempt)
-        raise AssertionError
+        return _attempt(self._stored, f"from byte {offset} on", lambda: self._get(offset), {BEYOND_THE_END: b""})
 
     def _get(self, offset: int) -> bytes:
         state: dict[str, Any] = {}
@@ -102,6 +83,50 @@ class ObjectContent:
         # All later parts must be of the same state.
         self._stored = replace(self._stored, etag=response["ETag"])
         return part
+
+
+def find_etag(client: Client, stored: StoredObject) -> str | None:
+    """Return the ETag of an object's current state; None if it does not exist.
+
+    Raises:
+        Validation, Backend: for the same reasons as `read_fields`.
+    """
+
+    def head() -> str | None:
+        etag: str = client.head_object(Bucket=stored.bucket, Key=stored.key)["ETag"]
+        return etag
+
+    return _attempt(stored, "to see its state", head, {NOT_FOUND: None})
+
+
+def _attempt[Answer](
+    stored: StoredObject, purpose: str, call: Callable[[], Answer], known_statuses: Mapping[int, Answer]
+) -> Answer:
+    """Return the result of a call, in up to ATTEMPTS attempts, or the result that a known status of its error stands for.
+
+    Raises:
+        Validation, Backend: for the same reasons as `read_fields`.
+    """
+    for attempt in range(ATTEMPTS):
+        try:
+            return call()
+        except Exception as error:  # a broken connection can raise anything
+            status = error_status(error)
+            if status is not None and status in known_statuses:
+                return known_statuses[status]
+            if error_name(error) in FAULTS_OF_THE_ADDRESS:
+                msg = f"No object of S3 can have this address: {error_name(error)}"
+                raise Validation(msg) from error
+            if status in PERMANENT_STATUSES:
+                raise Validation(PERMANENT_STATUSES[status].format(stored.uri)) from error
+            if status == FORBIDDEN:
+                msg = f"{stored.uri} may not be read: {error_name(error)}"
+                raise Forbidden(msg) from error
+            if attempt == ATTEMPTS - 1:
+                msg = f"{stored.uri} could not be read {purpose}: {error_name(error)}"
+                raise Backend(msg) from error
+            time.sleep(PAUSE_SECONDS * 2**attempt)
+    raise AssertionError
 
 
 FAULTS_OF_THE_ADDRESS = {"InvalidBucketName", "KeyTooLongError", "InvalidArgument", "ParamValidationError", "MethodNotAllowed"}

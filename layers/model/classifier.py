@@ -1,7 +1,6 @@
-"""Write a cross-encoder's classifier into a graph: from the first token's vector to one number, the pair's score.
+"""Write a cross-encoder's classifier into a graph: from the tokens' vectors to one number, the pair's score.
 
-Everything but the first linear layer is written so that the score has the same bits in any batch and on every processor, if the
-encoder's states have.
+In int8, the score of a known family has the same bits in any batch and on every processor.
 """
 
 from collections.abc import Callable, Mapping
@@ -10,10 +9,9 @@ from functools import partial
 
 import numpy as np
 
-from layers.model.activations import RELU
 from layers.model.cross_encoders import Classifier
 from layers.model.graph import Graph
-from layers.model.precision import Array, Linear, Precision
+from layers.model.precision import Array, Linear, Norm, Precision
 
 SCORE = "score"
 """The graph's output: the score of each pair (texts, 1)."""
@@ -21,10 +19,11 @@ SCORE = "score"
 
 @dataclass(frozen=True, slots=True)
 class ClassifierHead:
-    """A classifier with its tensors."""
+    """A classifier with its tensors. `epsilon` is that of its norm."""
 
     classifier: Classifier
     tensors: Mapping[str, Array]
+    epsilon: float
 
     @property
     def takes_several(self) -> bool:
@@ -33,28 +32,29 @@ class ClassifierHead:
 
     def write(self, graph: Graph, tokens: str, precision: Precision) -> None:
         """Write the classifier of the token vectors `tokens` (texts, tokens, hidden), and the output SCORE (texts, 1)."""
-        ends = (("from", 0), ("to", 1), ("axis", 1))
-        first = graph.op(
-            "score.first", "Slice", tokens, *(graph.constant(f"score.{name}", np.array([at], np.int64)) for name, at in ends)
-        )
-        weight, bias = (self.tensors[f"{self.classifier.dense}.{part}"] for part in ("weight", "bias"))
-        dense = precision.linear(graph, first, Linear("score.dense", np.ascontiguousarray(weight.T), bias, outliers=True))
-        active = ACTIVATIONS[self.classifier.activation](graph, "score.active", dense)
-        self._project(graph, active, precision)
+        classifier = self.classifier
+        axis = graph.constant("score.axis", np.array([1], np.int64))
+        pooled = self._pooled(graph, tokens, precision, axis)
+        weight, bias = self.tensors[f"{classifier.dense}.weight"], self.tensors.get(f"{classifier.dense}.bias")
+        own = OWN_ACTIVATIONS.get(classifier.activation)
+        activation = "linear" if own else classifier.activation
+        dense = Linear("score.dense", np.ascontiguousarray(weight.T), bias, outliers=True, activation=activation)
+        value = precision.linear(graph, pooled, dense)
+        value = own(graph, "score.active", value) if own else value
+        if name := classifier.norm:
+            norm = Norm("score.norm", self.tensors[f"{name}.weight"], self.tensors.get(f"{name}.bias"), self.epsilon)
+            value = precision.norm(graph, value, norm)
+        weights = graph.constant("score.weights", np.ascontiguousarray(self.tensors[f"{classifier.projection}.weight"].T))
+        product = precision.product(graph, "score.product", graph.op("score.flat", "Squeeze", value, axis), weights)
+        graph.op(SCORE, "Add", product, graph.constant("score.bias", self.tensors[f"{classifier.projection}.bias"]))
         graph.output(SCORE, ["texts", 1])
 
-    def _project(self, graph: Graph, active: str, precision: Precision) -> None:
-        """Write the products with the last layer's weights, and their sum: the mean of the products with weights times `hidden`.
-
-        The mean is the one sum that every precision writes for vectors. That of int8 is portable.
-        """
-        weight, bias = (self.tensors[f"{self.classifier.projection}.{part}"] for part in ("weight", "bias"))
-        hidden = weight.shape[1]
-        weights = graph.constant("score.weights", (weight[0].astype(np.float64) * hidden).astype(np.float32))
-        products = graph.op("score.products", "Mul", active, weights)
-        one, two = (graph.constant(f"score.axis.{axis}", np.array([axis], np.int64)) for axis in (1, 2))
-        rows = graph.op("score.rows", "Unsqueeze", graph.op("score.flat", "Squeeze", products, one), two)
-        graph.op(SCORE, "Add", precision.mean(graph, "score.sum", rows), graph.constant("score.bias", bias))
+    def _pooled(self, graph: Graph, tokens: str, precision: Precision, axis: str) -> str:
+        """Write the vector that is classified (texts, 1, hidden): the first token's, or the mean of all."""
+        if self.classifier.pooling == "mean":
+            return graph.op("score.pooled", "Unsqueeze", precision.mean(graph, "score.mean", tokens), axis)
+        start = graph.constant("score.start", np.array([0], np.int64))
+        return graph.op("score.first", "Slice", tokens, start, axis, axis)  # from 0 to 1 along the axis 1
 
 
 LARGEST = 10.0
@@ -92,5 +92,5 @@ def _number(graph: Graph, name: str, part: str, value: float) -> str:
     return graph.constant(f"{name}.{part}", np.array(value, np.float32))
 
 
-ACTIVATIONS: Mapping[str, Callable[[Graph, str, str], str]] = {"tanh": _tanh, "relu": RELU}
-"""The writers of a classifier's activations."""
+OWN_ACTIVATIONS: Mapping[str, Callable[[Graph, str, str], str]] = {"tanh": _tanh}
+"""The writers of activations of which ONNX Runtime's operators give other bits on other processors; precisions write the others."""

@@ -5,12 +5,13 @@ applies to the number (`activation_fn`) is only written into the manifest: a req
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 from handler.embedding.manifest import Activation
 from layers.model import known_fields
+from layers.model.activations import ENCODERS
 from layers.model.configuration import Configuration, Unsupported, exists
 from layers.model.modules import LIST, SETTINGS
 from layers.model.transformer import Transformer
@@ -31,30 +32,67 @@ UNNAMED_LABELS = 2
 
 @dataclass(frozen=True, slots=True)
 class Classifier:
-    """One family's classifier: a linear layer on the first token's vector, its activation, and a linear layer to one number."""
+    """One family's classifier: a linear layer on the first token's vector, its activation, and a linear layer to one number.
+
+    norm: the name of the norm after the activation; "" without one.
+    pooling: "cls" for the first token's vector, "mean" for the mean of all.
+    dense_bias, norm_bias: whether the first linear layer and the norm have biases.
+    is_configured: true if config.json decides about the activation, the pooling and these biases.
+    """
 
     dense: str
     projection: str
     activation: str = "tanh"
+    norm: str = ""
+    pooling: str = "cls"
+    dense_bias: bool = True
+    norm_bias: bool = True
+    is_configured: bool = False
+
+    def configured(self, config: Configuration) -> Self:
+        """Return the classifier that config.json describes.
+
+        Raises:
+            Unsupported: a field has a value that this builder does not know.
+        """
+        if not self.is_configured:
+            return self
+        config.check({"classifier_activation": (*ENCODERS, None), "classifier_pooling": (*POOLINGS, None)})
+        return replace(
+            self,
+            activation=config.get("classifier_activation") or "gelu",
+            pooling=config.get("classifier_pooling") or POOLINGS[0],
+            dense_bias=config.flag("classifier_bias"),
+            norm_bias=config.flag("norm_bias"),
+        )
 
     def tensors(self, hidden: int) -> dict[str, tuple[int, ...]]:
         """Return the shapes of its tensors, by their names in the checkpoint."""
-        return {
+        shapes: dict[str, tuple[int, ...]] = {
             f"{self.dense}.weight": (hidden, hidden),
-            f"{self.dense}.bias": (hidden,),
             f"{self.projection}.weight": (1, hidden),
             f"{self.projection}.bias": (1,),
         }
+        shapes |= {f"{self.dense}.bias": (hidden,)} if self.dense_bias else {}
+        shapes |= {f"{self.norm}.weight": (hidden,)} if self.norm else {}
+        return shapes | ({f"{self.norm}.bias": (hidden,)} if self.norm and self.norm_bias else {})
 
 
+POOLINGS = ("cls", "mean")
+"""The values of classifier_pooling, the default first."""
 ROBERTA = Classifier("classifier.dense", "classifier.out_proj")
+BERT = Classifier("pooler.dense", "classifier")
 CLASSIFIERS: Mapping[str, Classifier] = {
-    "bert": Classifier("pooler.dense", "classifier"),
+    "bert": BERT,
+    "gte": BERT,
+    "new": BERT,
     "roberta": ROBERTA,
     "xlm-roberta": ROBERTA,
     "camembert": ROBERTA,
     "mpnet": ROBERTA,
     "distilbert": Classifier("pre_classifier", "classifier", "relu"),
+    "electra": replace(ROBERTA, activation="gelu"),
+    "modernbert": Classifier("head.dense", "classifier", norm="head.norm", is_configured=True),
 }
 """The one table of classifiers, by the model_type of config.json."""
 
@@ -83,7 +121,7 @@ class CrossEncoder:
         if labels != 1:
             msg = f"config.json describes a cross-encoder of {labels} labels, and a reranker has one: take a model of one label"
             raise Unsupported(msg)
-        return cls(CLASSIFIERS[transformer.model_type], _activation(config, vectors), _has_types(transformer))
+        return cls(CLASSIFIERS[transformer.model_type].configured(config), _activation(config, vectors), _has_types(transformer))
 
 
 def recognizes(folder: Path) -> bool:

@@ -126,9 +126,10 @@ def read(specification: Specification) -> Network:
         return Static(network.rows(specification.dimension))
     if specification.cross_encoder and isinstance(network, Shape):
         classifier = specification.cross_encoder.classifier
-        shapes = network.tensors() | classifier.tensors(network.hidden)
-        tensors = weights.read(specification.transformer, shapes, network.architecture.prefix)
-        return Written(specification, network, tensors, ClassifierHead(classifier, tensors))
+        row, shapes = network.architecture, network.tensors() | classifier.tensors(network.hidden)
+        others = row.others(network.layers) if row.exact else None
+        tensors = weights.read(specification.transformer, shapes, row.prefix, others)
+        return Written(specification, network, tensors, ClassifierHead(classifier, tensors, network.epsilon))
     before, after = (
         [Layer(module, _tensors(specification.folder / module.folder, module)) for module in steps]
         for steps in (modules.before, modules.after)

@@ -15,6 +15,7 @@
     search.py        `make search` in a file of a million vectors: seconds and memory
     retrieval.py     the questions that find their answer, by chunks, vectors and precision (tests/retrieval has the corpus)
     cold.py          a whole process, from its start to its first vector, and its steps
+    static.py        models that are a table of vectors: the same, and token ids to vectors
     rounds.py        the measuring: contenders take turns within a run, ratios are of turns of the same round
     effort.py        how long to measure: the full run and the quick one
     stock.py         the baseline: the plainest graph of the same weights, quantized by ONNX Runtime's own tool

@@ -28,6 +28,7 @@ from . import (
     search,
     sharing,
     small_vectors,
+    static,
 )
 from .comparison import comparison
 from .effort import FULL, QUICK, Effort
@@ -51,6 +52,7 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
     "search": search.tables,
     "retrieval": retrieval.tables,
     "cold": cold.tables,
+    "static": static.tables,
 }
 
 

@@ -83,21 +83,21 @@ def tables(effort: Effort) -> Iterator[Table]:
     text = json.loads(json.loads(EVENT.read_bytes())["body"])["inputs"]
     tokens = len(tokenization().tokenize([text], "right")[0].ids)
     dimension = Manifest.read(INT8).dimension
-    first = partial(_first_vector, deployment)
+    first = partial(seconds_to_first_vector, deployment)
     processes = {
         "bare python": partial(first, 0, "bare"),
         "floor": partial(first, dimension, "floor", folder, str(tokens)),
         "onnxruntime, stock int8": partial(first, dimension, "stock", str(stock_int8_file()), str(tokens)),
         "handler": partial(first, dimension, "handler", str(EVENT)),
     }
-    with LocalDynamoDB() as server, _runtime_api() as api, _one_core() as core:
+    with LocalDynamoDB() as server, _runtime_api() as api, one_core() as core:
         connected = {**server.environment, **_secret(server), "AUTH": "", "AWS_LAMBDA_RUNTIME_API": api}
         keyed = _event_with_key()
         # The text is known there after the first turn, which isn't counted: what is added is two clients, a secret and a look-up.
         processes["with keys and table"] = partial(first, dimension, "handler", keyed, **connected)
         for process in processes.values():
             process()  # writes the .pyc and brings the files into memory
-        seconds, cpu_seconds = _rounds(processes, effort.cold.rounds)
+        seconds, cpu_seconds = in_turns(processes, effort.cold.rounds)
         waterfalls, restores = (
             [
                 [_steps(deployment, program, str(EVENT), **snapshotted) for _ in range(effort.cold.rounds)],
@@ -148,14 +148,14 @@ def _by_step(title: str, note: str, plain: dict[str, float], full: dict[str, flo
     )
 
 
-def _rounds(processes: Mapping[str, Callable[[], tuple[float, float]]], rounds: int) -> tuple[Timings, Timings]:
+def in_turns(processes: Mapping[str, Callable[[], tuple[float, float]]], rounds: int) -> tuple[Timings, Timings]:
     """Return wall seconds and CPU seconds of processes that take turns."""
     taken = [{name: process() for name, process in processes.items()} for _ in range(rounds)]
     wall, cpu = ({name: [turn[name][clock] for turn in taken] for name in processes} for clock in (0, 1))
     return Timings(wall), Timings(cpu)
 
 
-def _first_vector(deployment: Deployment, numbers: int, *arguments: str, **variables: str) -> tuple[float, float]:
+def seconds_to_first_vector(deployment: Deployment, numbers: int, *arguments: str, **variables: str) -> tuple[float, float]:
     """Return the seconds until the process prints that it has its vector, and how many of them were CPU time."""
     started = time.perf_counter()
     with deployment.started(*arguments, **variables) as process:
@@ -233,7 +233,7 @@ def _runtime_api() -> Iterator[str]:
 
 
 @contextmanager
-def _one_core() -> Iterator[str]:
+def one_core() -> Iterator[str]:
     """Bind this thread, and the processes that it starts, to one core; return a sentence about the result."""
     if not hasattr(os, "sched_setaffinity"):
         yield "any core (this system binds none)"

@@ -119,13 +119,14 @@ def waterfall(event: str) -> None:
 
     step("import fastapi")
     from handler import bootstrap, model_store  # noqa: PLC0415 - as above
+    from handler.embedding import encoders  # noqa: PLC0415 - as above
     from handler.http import app  # noqa: PLC0415 - as above
 
     step("import handler")
     watched = {
         model_store.open_model: "hash the model",
         bootstrap.Tokenization.__init__: "load the tokenizer",  # type: ignore[attr-defined]
-        bootstrap.Encoder.__init__: "load the session",  # type: ignore[attr-defined]
+        encoders.load: "load the session",
         bootstrap._table: "the table's client",  # noqa: SLF001 - a step without a name of its own
         bootstrap.load_keys: "the keys",
         app.create_app: "make the application",

@@ -1,5 +1,9 @@
-"""Measure how many questions find their answer, by the size of chunks, by the type of vectors, and by the model's precision."""
+"""Measure how many questions find their answer, by the size of chunks, by the type of vectors, and by the model's precision.
 
+If RERANKER_DIR names the folder of a cross-encoder, it is measured too.
+"""
+
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 
@@ -9,7 +13,7 @@ from handler.service import Service
 from handler.vector_types import TYPES
 from handler.vectors import Vectors
 from tests.retrieval.corpus import Document, Question, documents, questions
-from tests.retrieval.measuring import Passage, embed, judge, score, split
+from tests.retrieval.measuring import Passage, embed, judge, rerank, score, split
 
 from .effort import Effort
 from .models import FP32, INT8
@@ -19,6 +23,7 @@ CHUNKINGS = (None, Chunking(256, 0), Chunking(256, 32), Chunking(128, 0), Chunki
 """None stands for documents that are not split: the model reads their beginning."""
 USED = Chunking(256, 32)
 """The chunks of the second table."""
+RERANKED = 50
 COMPARED = ("float32", "int8", "binary")
 """uint8 and ubinary are the same vectors in unsigned bytes."""
 FIGURES = {"recall@1": ".3f", "recall@5": ".3f", "MRR": ".3f", "passage@5": ".3f"}
@@ -62,6 +67,13 @@ def tables(effort: Effort) -> Iterator[Table]:
         {"model, vectors": "s", "bytes a vector": "d"} | FIGURES,
         list(_by_vectors(corpus, services)),
     )
+    if folder := os.environ.get("RERANKER_DIR"):
+        yield Table(
+            "Retrieval: reranked",
+            [corpus.note, f"chunks of {_named(USED)}, int8 model, float32 vectors, and the reranker in {folder}"],
+            {"order": "s"} | FIGURES,
+            list(_by_reranking(corpus, queries, load_service({"MODEL_DIR": str(INT8), "RERANKER_DIR": folder}))),
+        )
 
 
 def _corpus(count: int) -> Corpus:
@@ -87,6 +99,15 @@ def _by_vectors(corpus: Corpus, services: dict[str, Service]) -> Iterator[tuple[
         for kind in COMPARED:
             figures = _quality(corpus, passages, score(queries, vectors, service, kind))
             yield (f"{name} model, {kind}", TYPES[kind].vector_bytes(service.manifest.dimension), *figures)
+
+
+def _by_reranking(corpus: Corpus, queries: Vectors, service: Service) -> Iterator[tuple[str | float, ...]]:
+    assert service.reranker
+    passages = split(corpus.documents, service, USED)
+    found = score(queries, embed([passage.text for passage in passages], service, "document"), service)
+    yield ("as found", *_quality(corpus, passages, found))
+    reranked = rerank(found, passages, corpus.questions, service.reranker, RERANKED)
+    yield (f"the best {RERANKED} reranked", *_quality(corpus, passages, reranked))
 
 
 def _quality(corpus: Corpus, passages: Sequence[Passage], scores: Vectors) -> tuple[float, ...]:

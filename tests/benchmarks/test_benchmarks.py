@@ -51,6 +51,8 @@ TABLES = {
     "Cold: milliseconds from process start to first vector": ["ms", "time / floor", "CPU ms", "CPU time / floor"],
     "Cold: milliseconds of CPU time by step": ["ms", "with keys and table"],
     "Restored: milliseconds of CPU time after a snapshot": ["ms", "with keys and table"],
+    "Static: milliseconds from process start to first vector": ["MB", "ms", "CPU ms", "CPU time / encoder"],
+    "Static: microseconds from token ids to a vector": ["256 dimensions", "1024 dimensions", "1024 dimensions in float32"],
 }
 ROWS = {
     "Linear: GMAC/s by rows": {1, 4, 8, 32, 128},
@@ -70,6 +72,7 @@ ROWS = {
         "handler",
         "with keys and table",
     },
+    "Static: microseconds from token ids to a vector": {8, 20, 128, 512},
 }
 
 
@@ -91,7 +94,7 @@ def test_the_quick_run_prints_and_writes_every_table_and_ratio(tmp_path: Path) -
         if title in ROWS:
             assert {row[first] for row in tables[title]} == ROWS[title]
     assert len(tables["Mixed corpus: texts a second"]) == 3
-    assert len(tables["Operators: share of the bound"]) == 4 * 5 + 3 + 3
+    assert len(tables["Operators: share of the bound"]) == 4 * 5 + 3 + 3 + 10 * 3 + 4
     kinds = {row["operator"] for row in tables["Operators of a text: where the time goes"]}
     linear = [f"Linear {shape}" for shape in ("384x1152", "384x384", "384x1536", "1536x384")]
     for tokens in (8, 32, 128, 256, 512):

@@ -103,6 +103,7 @@ def test_the_command_prints_the_best_passages(tmp_path: Path, service: Service) 
     array = json.loads(search(made, QUESTION, "--count", "1", "--format", "json").stdout)
     assert [(each["id"], each["metadata"]) for each in array] == [("weather.md#3", chunk)]
     assert f"{array[0]['score']:.4f}" == first.split()[1]
+    assert np.float32(array[0]["score"]) == Search(made, service).find(QUESTION, 1)[0].score
 
 
 def test_make_passes_the_question_as_it_is(tmp_path: Path, service: Service) -> None:
@@ -294,7 +295,7 @@ def test_scores_are_by_the_models_own_similarity(tmp_path: Path, similarity: str
 
 def test_a_passage_cannot_control_the_terminal() -> None:
     """Long passages are shortened, and characters that are not printed become spaces."""
-    found = Found("a\x1b[2J", 0.5, {"text": "red\x1b[31m\n\n text " + "word " * 300})
+    found = Found("a\x1b[2J", np.float32(0.5), {"text": "red\x1b[31m\n\n text " + "word " * 300})
     text = FORMATS["text"]([found])
     assert "\x1b" not in text
     assert text.startswith("1.  0.5000  a [2J\n   red [31m text word")

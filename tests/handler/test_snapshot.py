@@ -13,7 +13,10 @@ from events.dynamodb import LocalDynamoDB
 from handler.bootstrap import load_service
 from handler.errors import Backend
 from handler.service import Options
+from layers.model.builder import Order, build
+from layers.model.sources import Source
 from tests.conftest import INT8
+from tests.layers.model import references
 
 SNAPSHOTTED = {"AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
 
@@ -79,3 +82,16 @@ def test_no_snapshot_is_taken_of_a_function_without_its_model(tmp_path: Path) ->
     """Lambda does not publish the version, and the one before continues to serve."""
     with pytest.raises(Backend, match="The model cannot be served; the reason is in the log under"):
         load_service({"MODEL_DIR": str(tmp_path)} | SNAPSHOTTED)
+
+
+def test_a_snapshot_holds_the_reranker_and_is_not_taken_without_it(tmp_path: Path) -> None:
+    """A restored environment does not load it again. Elsewhere, the first rerank loads it."""
+    source = Source(references.write("roberta", tmp_path / "source", references.RERANKERS), "tiny", "1")
+    build(Order(source, tmp_path / "model", "int8", (0, -1), threads=1, passages=20), lambda _: None)
+    settings = {"MODEL_DIR": str(INT8), "RERANKER_DIR": str(tmp_path / "model")}
+    for type_, loaded in {"snap-start": True, "on-demand": False}.items():
+        reranker = load_service(settings | {"AWS_LAMBDA_INITIALIZATION_TYPE": type_}).reranker
+        assert reranker is not None
+        assert (reranker.manifest is not None) == loaded
+    with pytest.raises(Backend, match=r"^The model cannot be served"):
+        load_service(settings | SNAPSHOTTED | {"RERANKER_DIR": "/nowhere"})

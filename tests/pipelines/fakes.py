@@ -3,9 +3,10 @@
 import hashlib
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -124,6 +125,43 @@ class MemoryIndex(Memory):
         self.deleted += [one.id for one in taken]
         left = [one for one in gone if one not in taken]
         return [Failure(one.id, "throttled", "Backend", transient=True, origin=one.origin) for one in left]
+
+
+@dataclass
+class MemoryDocuments:
+    """A sink that can delete and read metadata. `before` is called before each change of one vector, and may raise."""
+
+    vectors: dict[str, Result] = field(default_factory=dict)
+    before: Callable[[str], None] = lambda _: None
+    refused: Sequence[str] = ()
+    transient: bool = True
+    reads: list[list[str]] = field(default_factory=list)
+
+    def write(self, results: Sequence[Result]) -> list[Failure]:
+        failures = []
+        for result in results:
+            if result.record.id in self.refused:
+                origin = result.record.origin
+                failures.append(Failure(result.record.id, "throttled", "Backend", transient=self.transient, origin=origin))
+                continue
+            self.before(result.record.id)
+            self.vectors[result.record.id] = result
+        return failures
+
+    def delete(self, gone: Sequence[Deleted]) -> list[Failure]:
+        for one in gone:
+            self.before(one.id)
+            self.vectors.pop(one.id, None)
+        return []
+
+    def read_metadata(self, ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        self.reads.append(list(ids))
+        return {name: self.vectors[name].record.metadata for name in ids if name in self.vectors}
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """The texts of the vectors, by their ids."""
+        return {name: result.record.text for name, result in self.vectors.items()}
 
 
 @dataclass

@@ -16,7 +16,7 @@ import numpy as np
 from events.search.scoring import Scorer
 from handler.chunking import Chunk, Chunking
 from handler.prompts import prompt_for
-from handler.service import Options, Service
+from handler.service import Options, Reranker, Service
 from handler.vector_types import ModelTypes
 from handler.vectors import Vectors
 from tests.retrieval.corpus import Document, Question
@@ -71,6 +71,17 @@ def score(queries: Vectors, vectors: Vectors, service: Service, type_name: str =
     types = ModelTypes(manifest.dimension, manifest.ranges)
     stored, ranges = types.make(vectors, type_name), types.ranges(manifest.dimension)
     return np.stack([Scorer(query, manifest.similarity, type_name, ranges).score(stored) for query in queries])
+
+
+def rerank(scores: Vectors, passages: Sequence[Passage], questions: Sequence[Question], reranker: Reranker, count: int) -> Vectors:
+    """Return scores by which the best `count` passages of each question have the reranker's order, and the others follow."""
+    reranked = np.empty_like(scores)
+    for question, before, after in zip(questions, scores, reranked, strict=True):
+        order = np.argsort(-before, kind="stable")
+        best, others = order[:count], order[count:]
+        after[best] = reranker.score(question.question, [passages[place].text for place in best], Options()).vectors
+        after[others] = after[best].min() - 1 - np.arange(len(others))
+    return reranked
 
 
 def judge(

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from handler.chunking import Chunking
-from handler.service import Service
-from handler.vectors import Vectors
+from handler.service import Embeddings, Options, Service
+from handler.vectors import NEVER, Vector, Vectors
 from tests.retrieval.corpus import documents, questions
-from tests.retrieval.measuring import Passage, Quality, embed, judge, score, split
+from tests.retrieval.measuring import Passage, Quality, embed, judge, rerank, score, split
 
 CHUNKS = Chunking(128, 0)
 MARGIN = 0.03
@@ -67,6 +67,26 @@ def test_the_int8_model_finds_as_much_as_the_float32_model(ours: Embedded, exact
 def test_small_vectors_find_as_much_as_float32_vectors(ours: Embedded, name: str, margin: float) -> None:
     """They are compared with the float32 vector of the question, as in `make search`."""
     assert ours.judge(name).recall_5 >= ours.judge().recall_5 - margin
+
+
+class LongestFirst:
+    """A reranker that prefers long texts."""
+
+    manifest = None
+
+    def score(self, query: str, documents: Sequence[str], options: Options, deadline: float = NEVER) -> Embeddings[Vector]:
+        """Return the lengths."""
+        del query, options, deadline
+        lengths = [len(document) for document in documents]
+        return Embeddings(np.array(lengths, np.float32), lengths, [False] * len(lengths), sum(lengths), 256, 0, 0)
+
+
+def test_reranking_reorders_the_best_passages_and_no_others() -> None:
+    """The longest passage of all is not among the best three, and keeps its place."""
+    passages = [Passage("a", 0, 1, text) for text in ("aa", "a", "aaa", "aaaaa", "aaaa")]
+    scores = np.array([[0.9, 0.8, 0.7, 0.1, 0.2]], np.float32)
+    reranked = rerank(scores, passages, questions()[:1], LongestFirst(), 3)
+    assert np.argsort(-reranked[0]).tolist() == [2, 0, 1, 4, 3]
 
 
 def test_a_passage_that_is_found_first_and_one_that_is_found_last_have_their_figures() -> None:

@@ -14,13 +14,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from handler.pipeline.ports import DeletingSink, Sink
+from handler.pipeline.ports import DeletingSink, DocumentSink, Sink
 from handler.records import Deleted, Failure, Origin
 from handler.sinks import sink_from
 from tests.handler.sinks.results import result, results
 
 pytestmark = pytest.mark.usefixtures("aws")
 URI = "opensearch://search-passages-a1b2.eu-west-1.es.amazonaws.com/passages"
+
+
+TYPES = {"/passages/_bulk": "application/x-ndjson", "/passages/_mget": "application/json"}
+"""The paths of the index, and the types of the bodies that OpenSearch accepts there."""
 
 
 class Domain:
@@ -49,6 +53,21 @@ class Domain:
         self.calls.append(len(items))
         return items
 
+    def read(self, body: bytes) -> list[dict[str, Any]]:
+        """Return the asked fields of documents, as `_mget` does."""
+        found = []
+        for asked in json.loads(body)["docs"]:
+            assert asked["_source"] == ["metadata"]
+            name = asked["_id"]
+            if name in self.busy:
+                found.append({"_id": name, "error": {"type": "no_shard_available_action_exception"}})
+            elif name in self.documents:
+                found.append({"_id": name, "found": True, "_source": {"metadata": self.documents[name]["metadata"]}})
+            else:
+                found.append({"_id": name, "found": False})
+        self.calls.append(len(found))
+        return found
+
     def outcome(self, name: str, document: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
         """Apply one action."""
         assert 1 <= len(name.encode()) <= 512
@@ -62,8 +81,8 @@ class Domain:
         return {"status": 201}
 
 
-def check_signature(headers: Message, body: bytes, secret: str | None) -> None:
-    """Check that a request to the index's bulk path has AWS's signature, version 4."""
+def check_signature(path: str, headers: Message, body: bytes, secret: str | None) -> None:
+    """Check that a request to a path of the index has AWS's signature, version 4."""
     found = re.fullmatch(
         r"AWS4-HMAC-SHA256 Credential=(\w+)/(\d{8})/eu-west-1/es/aws4_request, SignedHeaders=([a-z0-9;-]+), Signature=(\w+)",
         headers["Authorization"],
@@ -74,7 +93,7 @@ def check_signature(headers: Message, body: bytes, secret: str | None) -> None:
     assert headers["X-Amz-Content-SHA256"] == digest
     assert {"host", "x-amz-date", "x-amz-content-sha256"} <= set(names.split(";"))
     signed = "".join(f"{name}:{headers[name].strip()}\n" for name in names.split(";"))
-    request = f"POST\n/passages/_bulk\n\n{signed}\n{names}\n{digest}"
+    request = f"POST\n{path}\n\n{signed}\n{names}\n{digest}"
     scope = f"{day}/eu-west-1/es/aws4_request"
     text = f"AWS4-HMAC-SHA256\n{headers['X-Amz-Date']}\n{scope}\n{hashlib.sha256(request.encode()).hexdigest()}"
     key = b"AWS4" + (secret or user).encode()
@@ -92,12 +111,13 @@ def serving(domain: Domain) -> Iterator[Sink]:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             status, content = domain.status, b"{}"
             try:
-                assert self.path == "/passages/_bulk"
-                assert self.headers["Content-Type"] == "application/x-ndjson"
-                check_signature(self.headers, body, domain.key)
-                if status == 200:
+                assert self.headers["Content-Type"] == TYPES[self.path]
+                check_signature(self.path, self.headers, body, domain.key)
+                if status == 200 and self.path == "/passages/_bulk":
                     content = json.dumps({"took": 1, "errors": True, "items": domain.bulk(body)}).encode()
-            except AssertionError:
+                elif status == 200:
+                    content = json.dumps({"docs": domain.read(body)}).encode()
+            except (AssertionError, KeyError):
                 status = 418
             self.send_response(status)
             self.send_header("Content-Length", str(len(content)))
@@ -130,6 +150,20 @@ def test_each_result_becomes_a_document_under_its_id() -> None:
     document = domain.documents["ä/1"]
     assert np.array(document.pop("embedding"), np.float32).tobytes() == written.vector.tobytes()
     assert document == {"id": "ä/1", "tokens": 2, "truncated": False, "metadata": {"lang": "fr", "page": 7}}
+
+
+def test_the_metadata_of_the_documents_that_exist_is_read() -> None:
+    """If the index does not answer for one of them, it is unknown which chunks it has."""
+    domain = Domain()
+    with serving(domain) as sink:
+        assert isinstance(sink, DocumentSink)
+        assert sink.write([result("with", page=7), *results(2)]) == []
+        found = sink.read_metadata(["with", "0", "none", "", "x" * 513, *map(str, range(2, 600))])
+        assert found == {"with": {"page": 7}, "0": {}}
+        assert domain.calls == [3, 500, 101]
+        domain.busy = ("1",)
+        with pytest.raises(ConnectionError):
+            sink.read_metadata(["0", "1"])
 
 
 def test_calls_stay_within_10_mib() -> None:

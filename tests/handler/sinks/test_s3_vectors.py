@@ -13,7 +13,7 @@ import pytest
 from events.aws import LocalAWS
 from handler.embedding.manifest import Manifest
 from handler.errors import Backend
-from handler.pipeline.ports import DeletingSink, ModelBound
+from handler.pipeline.ports import DeletingSink, DocumentSink, ModelBound
 from handler.records import NO_ORIGIN, Deleted, Failure, Origin, Result
 from handler.service import Service
 from handler.sinks import sink_from
@@ -76,6 +76,16 @@ def test_a_repeat_overwrites_and_the_later_of_two_results_with_one_id_is_kept(in
     assert sink.write([result("a"), later]) == []
     (kept,) = client.get_vectors(**names, keys=["a"], returnData=True)["vectors"]
     assert kept["data"]["float32"] == [1, 2, 3, 4]
+
+
+def test_the_metadata_of_the_vectors_that_exist_is_read(index: tuple[Any, dict[str, str]]) -> None:
+    """One call reads 100 ids. An id that no index accepts has no vector."""
+    _, names = index
+    sink = sink_from(uri(names))
+    assert isinstance(sink, DocumentSink)
+    assert sink.write([*results(250), result("with", page=7)]) == []
+    found = sink.read_metadata([*map(str, range(300)), "with", "", "x" * 1025, "with"])
+    assert found == {**{str(number): {} for number in range(250)}, "with": {"page": 7}}
 
 
 def test_vectors_of_deleted_records_are_deleted(index: tuple[Any, dict[str, str]]) -> None:

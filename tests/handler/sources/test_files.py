@@ -246,6 +246,13 @@ def test_the_ending_of_a_name_decides_the_kind_of_file(name: str, kind: str) -> 
 def test_an_unknown_ending_is_refused(name: str) -> None:
     """The sentence lists the known endings."""
     with pytest.raises(
-        Validation, match=r"^The file must end in \.jsonl, \.ndjson, \.csv or \.txt, with or without \.gz after it\. "
+        Validation, match=r"^The file must end in \.jsonl, \.ndjson, \.csv, \.txt, .* or \.htm, with or without \.gz after it\. "
     ):
+        find_file_kind(name)
+
+
+@pytest.mark.parametrize(("name", "command"), [("a.pdf", "pdftotext IN.pdf OUT.txt"), ("b/a.DOCX", "pandoc IN -o OUT.md")])
+def test_a_document_that_is_not_read_is_refused_with_the_command_that_makes_text_of_it(name: str, command: str) -> None:
+    """Libraries for these formats would not fit into the layer, or read them less well."""
+    with pytest.raises(Validation, match=rf"^Files of \.\w+ are not read\. Convert it to text first, for example with: {command}$"):
         find_file_kind(name)

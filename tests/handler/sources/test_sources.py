@@ -139,9 +139,9 @@ def test_fields_that_are_no_options_become_metadata() -> None:
 
 
 def test_a_test_event_of_s3_and_our_own_events_are_skipped() -> None:
-    """Reports of deleted objects are skipped, too."""
+    """So are reports of objects whose content did not change."""
     own = EVENTS["eventbridge"] | {"source": "embeddings-on-lambda"}
-    gone = json.loads(json.dumps(EVENTS["s3"]).replace("ObjectCreated:Put", "ObjectRemoved:Delete"))
+    gone = json.loads(json.dumps(EVENTS["s3"]).replace("ObjectCreated:Put", "ObjectTagging:Put"))
     assert [[one.reason for one in found(body) if isinstance(one, Skipped)] for body in (EVENTS["s3_test"], own, gone)] == [
         ["test"],
         ["ours"],
@@ -403,11 +403,27 @@ def test_no_text_in_the_place_of_an_event_s_name_is_logged(body: dict[str, Any],
     assert PRIVATE not in logged
 
 
+@pytest.mark.parametrize("name", ["ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated", "LifecycleExpiration:Delete"])
+def test_a_report_of_a_deleted_object_names_it_with_its_sequencer(name: str) -> None:
+    """Whether the object is a document, whose vectors must be deleted, is decided later."""
+    event = json.loads(json.dumps(EVENTS["s3"]).replace("ObjectCreated:Put", name))
+    (stored,) = found(event)
+    assert isinstance(stored, StoredObject)
+    assert (stored.is_deleted, stored.sequencer) == (True, event["Records"][0]["s3"]["object"]["sequencer"])
+
+
+def test_a_report_of_a_deleted_object_through_eventbridge_names_it_too() -> None:
+    """The sequencer is in the event's detail."""
+    (stored,) = found(EVENTS["s3_eventbridge"] | {"detail-type": "Object Deleted"})
+    assert isinstance(stored, StoredObject)
+    assert (stored.is_deleted, stored.sequencer) == (True, EVENTS["s3_eventbridge"]["detail"]["object"]["sequencer"])
+
+
 def test_the_name_of_a_skipped_event_of_s3_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
     """Only names from a fixed list are logged."""
     assert list(
         parse_message(
-            json.dumps(ENVELOPE | {"source": "aws.s3", "detail-type": "Object Deleted"}), "default", Origin("m"), "inputs"
+            json.dumps(ENVELOPE | {"source": "aws.s3", "detail-type": "Object Tags Added"}), "default", Origin("m"), "inputs"
         )
     )
-    assert json.loads(capsys.readouterr().err) == {"event": "object_event_skipped", "kind": "Object Deleted"}
+    assert json.loads(capsys.readouterr().err) == {"event": "object_event_skipped", "kind": "Object Tags"}

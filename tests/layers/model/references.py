@@ -15,13 +15,13 @@ from tests.layers.model import random_weights
 
 FOLDER = Path(__file__).with_name("references")
 NAMES = sorted(path.stem for path in FOLDER.glob("*.json"))
+RERANKERS = Path(__file__).with_name("rerankers")
+"""The folder of reference cross-encoders."""
 FAMILIES = (
     *("electra", "nomic", "nomic-own-code", "qwen2", "qwen3", "qwen3-sliding", "modernbert", "modernbert-biases"),
     *("gte", "gte-new", "gte-separate", "gemma3", "gemma3-causal", "jina", "jina-code", "eurobert", "eurobert-biases"),
 )
 """The reference models of the families after BERT's, without those that differ from these in shapes alone."""
-RERANKERS = Path(__file__).with_name("rerankers")
-"""The folder of reference cross-encoders."""
 TYPES: Mapping[str, Any] = {"F32": np.float32, "BF16": ml_dtypes.bfloat16, "F16": np.float16, "F64": np.float64, "I8": np.int8}
 
 

@@ -22,7 +22,7 @@ from handler.errors import Backend
 from handler.reranking import rank
 from handler.service import Options, Service
 from layers.model.builder import Order, build
-from layers.model.classifier import ACTIVATIONS as WRITERS
+from layers.model.classifier import OWN_ACTIVATIONS
 from layers.model.configuration import Unsupported
 from layers.model.cross_encoders import ACTIVATIONS, CLASSIFIERS
 from layers.model.fidelity import ScoreFidelity
@@ -37,10 +37,10 @@ from tests.layers.model import references
 from tests.layers.model.references import RERANKERS
 
 NAMES = sorted(path.stem for path in RERANKERS.glob("*.json"))
-FAMILIES = ["bert", "camembert", "distilbert", "mpnet", "roberta", "xlm-roberta"]
-TANGENT = WRITERS["tanh"]
-LARGEST_DIFFERENCE = 5e-6
-"""Of a score before any activation. These scores are between -2.3 and 2; the largest difference that was found is 2.1e-6."""
+FAMILIES = ["bert", "camembert", "distilbert", "electra", "gte", "modernbert", "mpnet", "new", "roberta", "xlm-roberta"]
+TANGENT = OWN_ACTIVATIONS["tanh"]
+LARGEST_DIFFERENCE = 1e-5
+"""Of a score before any activation. These scores are between -4.5 and 4.6; the largest difference that was found is 4.6e-6."""
 
 
 @pytest.fixture(scope="session")
@@ -95,7 +95,7 @@ def test_the_references_have_every_family_and_every_activation() -> None:
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_an_int8_cross_encoder_is_portable_and_the_same_bytes_twice(name: str, folder: Path) -> None:
-    """Tiny random models lose more than trained ones: their scores are between -2.3 and 2."""
+    """Tiny random models lose more than trained ones: their scores are between -4.5 and 4.6."""
     first = built(name, folder, "int8")
     source = Source(folder / "sources" / name, name, "1")
     manifest = build(Order(source, folder / f"{name}-again", "int8", (0, -1), threads=2, passages=20), lambda _: None)
@@ -104,7 +104,7 @@ def test_an_int8_cross_encoder_is_portable_and_the_same_bytes_twice(name: str, f
     assert (manifest.portable, manifest.dimension, manifest.ranges) == (True, 1, {})
     assert manifest.fidelity.keys() >= {"correlation", "rank_correlation", "top_10_agreement", "maximum_difference", "bounds"}
     for row in references.load(name, RERANKERS)["rows"]:
-        assert scores(first, row, raw=True) == pytest.approx(row["raw"], abs=0.25)
+        assert scores(first, row, raw=True) == pytest.approx(row["raw"], abs=0.3)
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int4"])
@@ -152,7 +152,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"sentence_transformers": {"activation_fn": "torch.nn.modules.activation.Tanh"}},
         "the cross-encoder's activation_fn is torch.nn.modules.activation.Tanh; this builder knows Sigmoid and Identity",
     ),
-    "family": ({"model_type": "electra"}, "config.json says model_type is 'electra'; this builder knows"),
+    "family": ({"model_type": "qwen3"}, "config.json says model_type is 'qwen3'; this builder knows"),
     "field": (
         {"sentence_transformers": {"new": 1}},
         "config.json's sentence_transformers says new is 1; this builder does not",
@@ -235,7 +235,14 @@ def test_the_readme_has_the_bounds_of_scores_and_every_family() -> None:
     measured = {name: traits.scores for name, traits in PRECISIONS.items() if name != EXACT}
     assert [name for name, (scores, ranks) in measured.items() if f"{name} {scores} and {ranks}" not in words] == []
     names = {"bert": "BERT", "distilbert": "DistilBERT", "mpnet": "MPNet", "roberta": "RoBERTa"}
-    names |= {"xlm-roberta": "XLM-RoBERTa", "camembert": "CamemBERT"}
+    names |= {
+        "xlm-roberta": "XLM-RoBERTa",
+        "camembert": "CamemBERT",
+        "electra": "ELECTRA",
+        "modernbert": "ModernBERT",
+        "gte": "GTE",
+        "new": "GTE",
+    }
     assert all(re.search(rf"\b{names[family]}\b", section) for family in CLASSIFIERS)
 
 

@@ -7,6 +7,7 @@ torch 2.15.0 made the committed files.
 """
 
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -16,9 +17,10 @@ from typing import Any
 
 import torch
 import transformers
+from safetensors.torch import load_file, save_file
 from sentence_transformers import CrossEncoder
 
-from tests.layers.model.oracle import changes, networks
+from tests.layers.model.oracle import changes, families, networks
 from tests.layers.model.oracle.__main__ import described
 from tests.layers.model.random_weights import tensor
 
@@ -65,6 +67,28 @@ class Case:
     tokenizer: dict[str, Any] = field(default_factory=dict)
     limit: int = networks.LIMIT
     change: changes.Change = lambda _: None
+    afterwards: changes.Change = lambda _: None
+    """A change after the scores were computed, for what the library does not load by itself."""
+
+
+def refilled_as_new(folder: Path) -> None:
+    """Give each tensor the random weights of its name in Alibaba's repositories."""
+    _rewritten(folder, lambda name, value: (name, torch.from_numpy(tensor(_in_new(name), value.shape))))
+
+
+def renamed_as_new(folder: Path) -> None:
+    """Save the model as Alibaba's repositories do."""
+    _rewritten(folder, lambda name, value: (_in_new(name), value))
+    families.as_new()(folder)
+
+
+def _in_new(name: str) -> str:
+    return re.sub(r"^gte\.", "new.", name)
+
+
+def _rewritten(folder: Path, change: Callable[[str, Any], tuple[str, Any]]) -> None:
+    path = folder / "model.safetensors"
+    save_file(dict(change(name, value) for name, value in load_file(path).items()), path, metadata={"format": "pt"})
 
 
 BERT = classifier("Bert")
@@ -79,6 +103,22 @@ CASES = {
     "bert-untyped": Case(BERT, tokenizer={"model_input_names": ["input_ids", "attention_mask"]}),
     "bert-vocabulary": Case(BERT, change=changes.vocabulary(tokenizer_class="BertTokenizer", do_lower_case=False)),
     "distilbert": Case(classifier("DistilBert")),
+    "electra": Case(classifier("Electra", lambda: families.electra(24))),
+    "gte": Case(classifier("Gte", lambda: families.gte(type_vocab_size=2)), change=changes.refilled),
+    "new": Case(
+        classifier("Gte", lambda: families.gte(networks.xlm_roberta()[1], type_vocab_size=0)),
+        change=refilled_as_new,
+        afterwards=renamed_as_new,
+    ),
+    "modernbert": Case(classifier("ModernBert", lambda: families.modernbert(classifier_pooling="mean"))),
+    "modernbert-cls": Case(
+        classifier(
+            "ModernBert",
+            lambda: families.modernbert(
+                classifier_pooling="cls", classifier_bias=True, norm_bias=True, classifier_activation="tanh", norm_eps=1e-3
+            ),
+        )
+    ),
     "mpnet": Case(classifier("MPNet", networks.mpnet)),
     "roberta": Case(classifier("Roberta")),
     "xlm-roberta": Case(classifier("XLMRoberta", networks.xlm_roberta)),
@@ -126,7 +166,9 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as scratch:
             build(CASES[name], Path(scratch))
             model = CrossEncoder(scratch, device="cpu")
-            content = {"rows": list(rows(model, CASES[name].limit)), "files": described(Path(scratch))}
+            computed = list(rows(model, CASES[name].limit))
+            CASES[name].afterwards(Path(scratch))
+            content = {"rows": computed, "files": described(Path(scratch))}
         text = json.dumps(content, ensure_ascii=False)
         (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
         print(name, len(content["rows"]), model.activation_fn, model.max_seq_length)

@@ -1,0 +1,38 @@
+"""Refuse inputs that are longer than a model's limit, where a request excludes truncation."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from handler.errors import Validation
+
+
+class Limited(Protocol):
+    """The tokens that are kept of an input, and the number of its tokens."""
+
+    @property
+    def total(self) -> int:
+        """The number of tokens before truncation."""
+        ...
+
+    @property
+    def is_lower_bound(self) -> bool:
+        """True if there may be more."""
+        ...
+
+    @property
+    def truncated(self) -> bool:
+        """True if tokens were dropped."""
+        ...
+
+
+def check_whole(inputs: Iterable[Limited], limit: int) -> None:
+    """Refuse inputs that were truncated to `limit` tokens.
+
+    Raises:
+        Validation: one was; the sentence has its number of tokens.
+    """
+    for tokens in inputs:
+        if tokens.truncated:
+            given = f"more than {tokens.total}" if tokens.is_lower_bound else tokens.total
+            msg = f"Input validation error: `inputs` must have less than {limit} tokens. Given: {given}"
+            raise Validation(msg)
