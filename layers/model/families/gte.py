@@ -47,4 +47,3 @@ NEW = Architecture(
     exact=True,
 )
 NEW_SEPARATE = replace(NEW, projections=("attention.q_proj", "attention.k_proj", "attention.v_proj"))
-GTE = replace(NEW, prefix="gte.")
