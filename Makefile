@@ -68,7 +68,7 @@ invoke: .venv/installed build/sam/installed $(MODEL_HERE) $(RERANKER_HERE) ## Ru
 
 # OUT has a default for `make model`; here it counts only if it was given.
 .PHONY: embed
-embed: .venv/installed $(MODEL_DIR)/manifest.json ## Embed a file: IN=texts.jsonl, .csv or .txt, OUT=vectors.parquet or .jsonl (TEXT_FIELD=inputs, TYPE=float32, int8, uint8, binary or ubinary)
+embed: .venv/installed $(MODEL_DIR)/manifest.json ## Embed a file or a folder: IN=texts.jsonl, .csv, .md, .html, .txt or docs/, OUT=vectors.parquet or .jsonl (CHUNK_TOKENS=256 CHUNK_OVERLAP=32 CHUNK_TEXT=true, TEXT_FIELD=inputs, TYPE=float32, int8, uint8, binary or ubinary)
 	@$(if $(TYPE),OUTPUT_DTYPE=$(TYPE)) $(PY) -m events.embed "$(IN)" "$(if $(filter file,$(origin OUT)),,$(OUT))" || [ $$? -eq 130 ]
 
 # The shell takes the variables from the environment, so that a question may have any quotation marks.

@@ -19,6 +19,7 @@ Law: pure functions of a text; knows tokens by their places and numbers only.
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from handler.text_borders import find_paragraphs, find_sentences, find_words, is_between_characters
 
@@ -76,8 +77,7 @@ class ChunkOptions:
 NO_CHUNK_OPTIONS = ChunkOptions()
 
 
-@dataclass(frozen=True, slots=True)
-class Chunk:
+class Chunk(NamedTuple):
     """A part of a text: its characters from `start` to before `end`."""
 
     start: int
@@ -205,7 +205,7 @@ class _Splitter:
         It ends between two whole characters if any such place after `covered` fits.
         """
         for start, may_end in ((begin, is_between_characters), (covered, is_between_characters), (covered, lambda *_: True)):
-            reach = self._next_character(min(self._tokens.reach(start, self._room), self._end))
+            reach = min(self._next_character(self._tokens.reach(start, self._room)), self._next_word(covered))
             for end in range(reach, covered, -1):
                 if may_end(self._text, end) and self._count(start, end) <= self._limit:
                     return start, end

@@ -18,7 +18,7 @@ FIRST, VOWEL, LAST, OPEN, CLOSED = "FVLOC"
 KOREAN_JOINS = {FIRST: FIRST + VOWEL + OPEN + CLOSED, VOWEL: VOWEL + LAST, OPEN: VOWEL + LAST, LAST: LAST, CLOSED: LAST}
 """By part: the parts that belong to the same syllable if they follow it (Unicode Standard Annex 29, GB6 to GB8)."""
 FLAG_LETTERS = frozenset(map(chr, range(0x1F1E6, 0x1F200)))
-MOST_FLAG_LETTERS = 1000
+MOST_FLAG_LETTERS = 64
 """No more letters of flags in a row are counted, so that a text of nothing else does not take hours."""
 EXTENDING = frozenset(
     [

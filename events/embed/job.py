@@ -1,4 +1,4 @@
-"""Embed one file of texts as one file of vectors.
+"""Embed a file or a folder of texts as one file of vectors.
 
 Progress is recorded in files next to OUT, so that the same command resumes after an interruption of any kind:
 
@@ -7,7 +7,6 @@ Progress is recorded in files next to OUT, so that the same command resumes afte
     OUT.failures.jsonl   the records that have no vector, with the reason
 """
 
-import itertools
 import os
 import signal
 import time
@@ -18,20 +17,21 @@ from types import FrameType
 from typing import Any, BinaryIO
 
 from events.embed.bar import Bar
-from events.embed.input import FileContent, check_paths, check_text_field
+from events.embed.input import FILE_PLACES, Input, check_paths
 from events.embed.output import OUTPUTS, describe
-from events.embed.progress import Mark, Progress, Refused, fingerprint
+from events.embed.progress import Mark, Progress, Refused
+from handler.chunking import WHOLE, Chunking
 from handler.errors import Validation
 from handler.pipeline.batching import embed_contents
-from handler.records import Failure, Origin, Record, Result
+from handler.records import DocumentResult, Failure, Origin, Record, Result
 from handler.service import Service
 from handler.sinks.failures import to_body
-from handler.sources.files import FileRecord, find_file_kind, read_file
+from handler.sources.files import FileRecord
 from handler.sources.record_parsing import parse_record
 from handler.vector_types import FLOAT32, TYPES
 
-CALL_RECORDS = 512
-"""The records of one batch. An interrupt waits until the batch is embedded."""
+CALL_RECORDS, CALL_BYTES = 512, 4 * 1024 * 1024
+"""The most records of one batch, and the bytes of the input after which it ends. An interrupt waits until a batch is embedded."""
 PART_RECORDS, PART_BYTES, PART_SECONDS = 4096, 32 * 1024 * 1024, 30.0
 """A part is written, as one row group of Parquet, when it has this many records, was read from this many bytes, or took this long.
 If the process is killed, at most one part is lost."""
@@ -43,26 +43,37 @@ class Part:
 
     results: list[Result] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    size: int = 0
+    """The bytes of the input that were read for them."""
 
     def __len__(self) -> int:
         return len(self.results) + len(self.failures)
 
 
 class Job:
-    """The embedding of one input file as one output file."""
+    """The embedding of an input file or folder as one output file."""
 
-    def __init__(self, source: Path, out: Path, text_field: str, service: Service, part_records: int = PART_RECORDS) -> None:
+    def __init__(
+        self,
+        source: Path | str,
+        out: Path,
+        text_field: str,
+        service: Service,
+        part_records: int = PART_RECORDS,
+        chunking: Chunking = WHOLE,
+    ) -> None:
         """Check everything that can be checked before the first record is read.
+
+        `chunking` has the options of splitting of records that have none of their own.
 
         Raises:
             Refused: the input cannot be read or the output cannot be written.
             EmbeddingError: the input is of an unknown kind, or there is no model.
         """
-        check_paths(source, out)
-        self._kind = find_file_kind(source.name)
-        self._size = source.stat().st_size
-        self._content = FileContent(source)
+        check_paths(str(source), out)
+        self._input = Input(str(source), text_field, is_text_document=chunking.tokens > 0)
         self._text_field = text_field
+        self._chunking = chunking
         self._service = service
         self._type = TYPES[service.settings.output_dtype]
         self._format = OUTPUTS[out.suffix](self._type.number.__name__, describe(service.manifest, self._type.name))
@@ -71,11 +82,14 @@ class Job:
         self._failures = out.with_name(f"{out.name}.failures.jsonl")
         self._progress = Progress(out.with_name(f"{out.name}.progress"))
         self._description: dict[str, Any] = {
-            "IN": fingerprint(source),
+            "IN": self._input.fingerprint,
             "TEXT_FIELD": text_field,
             "model": service.manifest.fingerprint,
             # None for float32, as in the progress of jobs that began before there were other types.
             "TYPE": None if self._type is FLOAT32 else self._type.name,
+            "CHUNK_TOKENS": chunking.tokens or None,
+            "CHUNK_OVERLAP": chunking.overlap or None,
+            "CHUNK_TEXT": chunking.keeps_text or None,
         }
         self._bar = Bar()
         self._part_records = part_records
@@ -87,7 +101,7 @@ class Job:
         Raises:
             Refused: the first record has no text, or another job was begun with the same OUT.
         """
-        check_text_field(next(self._pieces(0), None), self._text_field, self._kind)
+        self._input.check()
         self._progress.open(self._description)
         if self._is_renamed():
             self._forget()
@@ -112,7 +126,8 @@ class Job:
         numbers = f"{last.vectors:,} vectors of {self._type.numbers(self._service.manifest.dimension)} numbers"
         numbers += "" if self._type is FLOAT32 else f", as {self._type.name}"
         failed = f"; {last.failures:,} records failed, for the reasons in {self._failures}" if last.failures else ""
-        return f"{numbers} in {self._out}{failed}"
+        skipped = f"; {self._input.skipped:,} files of other kinds were skipped" if self._input.skipped else ""
+        return f"{numbers} in {self._out}{failed}{skipped}"
 
     @property
     def state(self) -> str:
@@ -125,8 +140,18 @@ class Job:
         self._is_stopping = True
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def _pieces(self, offset: int) -> Iterator[FileRecord]:
-        return read_file(self._content, self._kind, self._text_field, offset)
+    def _batches(self, place: int) -> Iterator[list[FileRecord]]:
+        """Yield the records from a place on in batches, which have few records if these are large."""
+        batch: list[FileRecord] = []
+        size = 0
+        for piece in self._input.pieces(place):
+            batch.append(piece)
+            size += piece.end - piece.start
+            if len(batch) == min(CALL_RECORDS, self._part_records) or size >= CALL_BYTES:
+                yield batch
+                batch, size = [], 0
+        if batch:
+            yield batch
 
     def _embed(self, partial: BinaryIO, failures: BinaryIO) -> bool:
         """Read, embed and write from the last state on; return False if an interrupt stopped it."""
@@ -135,11 +160,11 @@ class Job:
             mark = Mark(written=len(self._format.begin()))
             _write_at(partial, 0, self._format.begin())
         part, read, begun = Part(), mark.read, time.monotonic()
-        for batch in itertools.batched(self._pieces(mark.read), min(CALL_RECORDS, self._part_records), strict=False):
+        for batch in self._batches(mark.read):
             self._embed_batch(batch, part)
             read = batch[-1].end
-            self._bar.show(mark.vectors + mark.failures + len(part), self._share_done(read))
-            is_full = len(part) >= self._part_records or read - mark.read >= PART_BYTES
+            self._bar.show(mark.vectors + mark.failures + len(part), self._input.share_done(read))
+            is_full = len(part) >= self._part_records or part.size >= PART_BYTES
             if is_full or time.monotonic() - begun >= PART_SECONDS or self._is_stopping:
                 mark = self._write(partial, failures, part, mark, read)
                 part, begun = Part(), time.monotonic()
@@ -157,10 +182,13 @@ class Job:
         Raises:
             Refused: the failure is transient: the model fails, and not the record.
         """
-        for outcome in embed_contents(self._service, [self._record(piece) for piece in batch]):
+        part.size += sum(piece.end - piece.start for piece in batch)
+        for outcome in embed_contents(self._service, [self._record(piece) for piece in batch], chunking=self._chunking):
             match outcome:
                 case Result():
                     part.results.append(outcome)
+                case DocumentResult(_, results):
+                    part.results += results
                 case Failure(error=error, transient=True):
                     raise Refused(error)
                 case Failure():
@@ -168,9 +196,9 @@ class Job:
 
     def _record(self, piece: FileRecord) -> Record | Failure:
         if isinstance(piece.fields, Failure):
-            place = {"start": piece.start, "end": piece.end}
+            place = {"start": piece.start % FILE_PLACES, "end": piece.end % FILE_PLACES}
             return Failure(piece.fields.id, piece.fields.error, piece.fields.error_type, transient=False, origin=Origin(0, place))
-        record = parse_record(piece.fields, f"{self._content.name}:{piece.start}", Origin(0, piece.fields), self._text_field)
+        record = parse_record(piece.fields, self._input.name_of(piece.start), Origin(0, piece.fields), self._text_field)
         if isinstance(record, Failure) or record.options.output_dtype in {None, self._type.name}:
             return record
         refusal = Validation(f"OUT has {self._type.name} vectors, as TYPE says; the record asks for {record.options.output_dtype}")
@@ -213,11 +241,6 @@ class Job:
         self._progress.path.unlink()
         if not self._progress.last.failures:
             self._failures.unlink(missing_ok=True)
-
-    def _share_done(self, read: int) -> float:
-        """Return the share of the input that is done. For gzip, it is the share of the compressed bytes that were read."""
-        offset = self._content.offset if self._content.name.lower().endswith(".gz") else read
-        return min(1.0, offset / max(1, self._size))
 
 
 def _open(path: Path) -> BinaryIO:

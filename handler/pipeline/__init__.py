@@ -1,11 +1,14 @@
 """The pipeline from an event's records to a sink: read, embed, write, settle.
 
-    pipeline.py  an event: its records in batches, its groups in their order
-    objects.py   an object of S3: its lines shard by shard, the rest deferred when the time runs out
-    batching.py  records to results or failures, in calls of the service that take about a second
-    settling.py  permanent failures to the failure destination
-    groups.py    the messages that must wait for an earlier one of their group
-    ports.py     the interfaces that a caller provides: sinks, the failure destination, the store of objects
+    pipeline.py          an event: its records in batches, its groups in their order
+    objects.py           an object of S3: its lines shard by shard, the rest deferred when the time runs out
+    document_objects.py  an object of S3 that is one document, whatever order its events arrive in
+    writing.py           results to the sink; no chunk remains that its document does not have any more
+    batching.py          records to results or failures, in calls of the service that take about a second
+    splitting.py         long texts to chunks, which are records of their own
+    settling.py          permanent failures to the failure destination
+    groups.py            the messages that must wait for an earlier one of their group
+    ports.py             the interfaces that a caller provides: sinks, the failure destination, the store of objects
 
 Theory of operation
 
@@ -24,7 +27,10 @@ Theory of operation
    When the time runs out, the rest of the object is deferred: its offset is sent to the continuation queue. In three cases the
    object is retried instead: no progress was made (deferring without progress would loop for ever); the queue did not accept the
    message; or no time was left before the object was begun, and it is in a group, in which later messages would overtake it.
-6. The pipeline acknowledges nothing. It returns the failures to retry. The reply, which the source's row in handler/kinds.py names,
+6. A record whose text is split is one document of several chunks, and has one outcome: if a chunk has no vector or is not written,
+   the document fails, and is recorded or retried as a whole. A repeat writes the same ids again. writing.py explains how the chunks
+   that a shorter version does not have are deleted; document_objects.py, why the order of S3's events does not matter.
+7. The pipeline acknowledges nothing. It returns the failures to retry. The reply, which the source's row in handler/kinds.py names,
    reports their messages to the source: each of them, the first one of a stream, or all of them by an exception. The source
    delivers these again, and the other messages are done.
 

@@ -57,14 +57,18 @@ class ObjectPipeline:
         if used_time and not self._is_time_for_a_shard(deadline):
             return self._defer(stored, stored.offset)
         try:
-            if is_document:
-                return self._documents.run(stored, deadline)
-            return self._run_shards(stored, deadline, used_time=used_time)
+            run = self._run_document if is_document else self._run_shards
+            return run(stored, deadline, used_time=used_time)
         except EmbeddingError as error:
             failure = Failure.of(error, stored.uri, stored.origin, transient=isinstance(error, Backend))
             return settle([failure], self._destination)
         except Exception as error:  # noqa: BLE001 - a store can fail in any way, and succeed the next time
             return [_unfinished(stored, f"{stored.uri} could not be read: {type(error).__name__}")]
+
+    def _run_document(self, stored: StoredObject, deadline: float, *, used_time: bool) -> list[Failure]:
+        failures = self._documents.run(stored, deadline)
+        # In an invocation of its own it has more time. Without an earlier message it would have no more, and is retried.
+        return self._defer(stored, 0) if failures and used_time and time.monotonic() > deadline else failures
 
     def _run_shards(self, stored: StoredObject, deadline: float, *, used_time: bool) -> list[Failure]:
         for lines in shards(self._objects.lines(stored)):

@@ -23,7 +23,9 @@ The sources share these modules:
     queue_visibility.py  the back-off before failed messages of a queue are received again
     kpl.py               aggregated records of the Kinesis Producer Library
     files.py             records of JSONL, CSV and plain text; file_lines.py reads their lines
+    documents.py         files that are one record: Markdown, HTML and plain text; html_text.py reads HTML
     s3_objects.py        objects of S3, read in parts
+    whole_objects.py     objects of S3 that are one document
     continuations.py     objects for the pipeline, and the queue to which their rest is deferred
 
 Each file lists the rights that its source needs.

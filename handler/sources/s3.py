@@ -1,4 +1,4 @@
-"""S3: objects that were created, as S3 reports them itself or through EventBridge.
+"""S3: objects that were created or deleted, as S3 reports them itself or through EventBridge.
 
 The invocation is asynchronous: Lambda retries it if the reply raises an exception.
 

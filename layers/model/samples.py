@@ -25,7 +25,7 @@ LONG_PASSAGES = 1000
 """The number of passages that are joined to a long text."""
 TRIAL_TOKENS = 512
 """The length of the long text on which a model is tried, if it takes texts of that length."""
-GROUP = 50
+GROUP_SIZE = 50
 """The number of passages that have the same query."""
 QUERY_WORDS = 8
 
@@ -139,10 +139,14 @@ class Pairs:
 
     def fidelity(self, results: Results, exact: Results) -> ScoreFidelity:
         """Return how scores, and the orders that they give, agree with those of the float32 graph."""
-        return ScoreFidelity.of(results, exact, GROUP)
+        return ScoreFidelity.of(results, exact, GROUP_SIZE)
 
     def _pairs(self, documents: Sequence[str]) -> list[PairTokens]:
-        return [tokens for start in range(0, len(documents), GROUP) for tokens in self._group(documents[start : start + GROUP])]
+        return [
+            tokens
+            for start in range(0, len(documents), GROUP_SIZE)
+            for tokens in self._group(documents[start : start + GROUP_SIZE])
+        ]
 
     def _group(self, group: Sequence[str]) -> Iterator[PairTokens]:
         query = self._prompt + " ".join(group[0].split()[:QUERY_WORDS])

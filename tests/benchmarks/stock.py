@@ -35,7 +35,9 @@ def int8(model: onnx.ModelProto) -> onnx.ModelProto:
         path = Path(scratch, "int8.onnx")
         logging.disable(logging.WARNING)  # it recommends a preprocessing that is not part of the plain way
         try:
-            quantize_dynamic(model, path, per_channel=True, weight_type=QuantType.QInt8)
+            # It does not know the types of all results of com.microsoft's operators.
+            known = {"DefaultTensorType": TensorProto.FLOAT}
+            quantize_dynamic(model, path, ["MatMul"], per_channel=True, weight_type=QuantType.QInt8, extra_options=known)
         finally:
             logging.disable(logging.NOTSET)
         return onnx.load(path)

@@ -29,6 +29,7 @@ TABLES = {
     "Encoder, all threads: texts a second": ["ours int8", "stock int8", "ours fp32", "speed / stock", "speed / fp32"],
     "One text on all cores: milliseconds a text": ["1 thread", "all threads", "speed / 1 thread", "bound", "share"],
     "Precisions of the default model": ["MB", "texts/s", "speed / int8", "speed / untreated", "mean", "minimum"],
+    "Families: cosines of tiny random models": ["texts", "fp32 minimum", "int8 mean", "int8 minimum"],
     "Small vectors: bytes and recall": ["dimensions", "bytes", "smaller", "recall", "rescored"],
     "Small vectors: recall by dimensions": ["float32", "int8", "int8 rescored", "binary", "binary rescored"],
     "Mixed corpus: texts a second": ["texts/s", "speed / stock", "speed / 1 thread"],
@@ -93,7 +94,7 @@ def test_the_quick_run_prints_and_writes_every_table_and_ratio(tmp_path: Path) -
         if title in ROWS:
             assert {row[first] for row in tables[title]} == ROWS[title]
     assert len(tables["Mixed corpus: texts a second"]) == 3
-    assert len(tables["Operators: share of the bound"]) == 4 * 5 + 3 + 3
+    assert len(tables["Operators: share of the bound"]) == 4 * 5 + 3 + 3 + 10 * 3 + 4
     kinds = {row["operator"] for row in tables["Operators of a text: where the time goes"]}
     linear = [f"Linear {shape}" for shape in ("384x1152", "384x384", "384x1536", "1536x384")]
     for tokens in (8, 32, 128, 256, 512):

@@ -7,7 +7,7 @@ import pytest
 from . import bounds
 from .bounds import Level, Mix
 from .machine import flags
-from .operators import Bounds, Work, add_norm_work, attention_work, linear_work
+from .roofline import Bounds, Work, add_norm_work, attention_work, linear_work, product_work
 
 MIX = Mix("a mix", "function", "instructions", macs=10)
 LEVELS = [Level("L1", 1000, 500), Level("L2", 10_000, 5000), Level("memory", float("inf"), 20_000)]
@@ -44,6 +44,17 @@ def test_the_work_of_operators_is_counted_by_hand() -> None:
     assert (linear.macs, linear.read, linear.resident) == (3 * 442_368, 442_368, 442_368 + 3 * 1536 * 4)
     assert attention_work(10).macs == 2 * 10 * 10 * 384
     assert add_norm_work(10).read == 3 * 10 * 384 * 4
+    assert product_work(3, 20, 30).macs == 3 * 20 * 30
+    assert product_work(3, 20, 30).read == 20 * 30 * 4
+
+
+def test_only_the_keys_that_a_query_sees_are_counted() -> None:
+    """Five tokens: with a window of 1 they see 2, 3, 3, 3 and 2 keys, in causal order 1 to 5, with both 1, 2, 2, 2 and 2."""
+    assert attention_work(5, 8).macs == 2 * 25 * 8
+    assert attention_work(5, 8, 1).macs == 2 * 13 * 8
+    assert attention_work(5, 8, causal=True).macs == 2 * 15 * 8
+    assert attention_work(5, 8, 1, causal=True).macs == 2 * 9 * 8
+    assert attention_work(5, 8, 100).macs == attention_work(5, 8).macs
 
 
 def test_every_mix_that_the_processor_has_can_be_called_and_so_can_every_level() -> None:

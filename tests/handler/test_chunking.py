@@ -1,10 +1,12 @@
 """A long text is split into chunks that cover it, fit into the model, and end where a reader would end them."""
 
+import json
 import os
 import re
 import time
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import regex
@@ -17,6 +19,7 @@ from handler.embedding.tokenization import Tokenization
 from handler.errors import TooLarge, Validation
 from handler.service import Options, Service
 from handler.text_borders import find_paragraphs, find_sentences, find_words, is_between_characters
+from tests.conftest import INT8, serve
 from tests.handler.embedding.tokenizer_kinds import SHUFFLED, TEXTS, TOKENIZERS
 from tests.secrecy import say
 
@@ -226,6 +229,26 @@ def test_the_model_reads_every_chunk_whole(service: Service) -> None:
     embeddings = service.embed([text[chunk.start : chunk.end] for chunk in chunks], Options(truncate=False))
     assert max(embeddings.tokens_each) > 200
     assert not any(embeddings.truncated_each)
+
+
+def test_the_model_s_prompt_takes_room_in_every_chunk(tmp_path: Path, service: Service) -> None:
+    """The prompt by default, or the one that the record names."""
+    for path in INT8.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    manifest = json.loads((INT8 / "manifest.json").read_text())
+    (tmp_path / "manifest.json").unlink()
+    prompts = {"prompts": {"query": "", "passage": "A passage of this document: "}, "default_prompt_name": "passage"}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest | prompts))
+    prompted, text = serve(tmp_path), "The words of a passage, and its end. " * 300
+    say(text)
+    chunks = prompted.chunks_of(text, Options(), Chunking(64))
+    assert (
+        chunks
+        != prompted.chunks_of(text, Options(prompt_name="query"), Chunking(64))
+        == service.chunks_of(text, Options(), Chunking(64))
+    )
+    embeddings = prompted.embed([text[chunk.start : chunk.end] for chunk in chunks], Options(truncate=False))
+    assert 48 < max(embeddings.tokens_each) <= 64
 
 
 def test_a_text_of_a_million_characters_is_tokenized_in_parts(service: Service) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import re
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -375,6 +376,18 @@ def test_an_object_that_always_changes_is_retried_later() -> None:
     bucket.put("text")
     bucket.while_reading = lambda: bucket.put(f"text {bucket.changes}")
     assert not handle(bucket, MemoryDocuments(), bucket.events[0])
+
+
+def test_a_document_for_which_earlier_messages_left_too_little_time_is_deferred() -> None:
+    """A retry would count as one of the few attempts that its queue makes. Alone in its event, the document is retried."""
+    bucket, queue = Bucket(text_of(3)), Queue()
+    objects = replace(bucket.objects, defer=queue.defer)
+    pipeline = Pipeline(Lines(seconds=0.3), MemoryDocuments(), None, objects, CHUNKING)
+    stored = StoredObject("bucket", KEY, origin=Origin("m"))
+    assert pipeline.run([record("a"), stored], time.monotonic() + 0.5) == []
+    assert queue.sent == [0]
+    assert [failure.transient for failure in pipeline.run([stored], time.monotonic() - 1)] == [True]
+    assert queue.sent == [0]
 
 
 def test_a_document_without_splitting_is_one_vector_under_its_key() -> None:

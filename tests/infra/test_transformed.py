@@ -106,7 +106,7 @@ CONDITIONS_OF_SETTINGS = {
     "ModelInLayer": {"ModelUri"}, "HasQueue": {"Queue", "SourceBucket", "SourceBus"}, "HasSourceBucket": {"SourceBucket"},
     "HasBulk": {"CorpusBucket"}, "SinkIsS3": {"SinkArn"}, "SinkIsQueue": {"SinkArn"}, "SinkIsS3Vectors": {"SinkArn"},
     "SinkIsTable": {"SinkArn"}, "HasVpc": {"VpcSubnetIds"}, "HasKey": {"KmsKeyArn"}, "AuthIsIam": {"Auth"},
-    "MakesIndex": {"Search"}, "HasReservedConcurrency": set(),
+    "MakesIndex": {"Search"}, "SplitsForSearch": {"Search", "ChunkTokens"}, "HasReservedConcurrency": set(),
 }  # fmt: skip
 """The parameters that decide each condition of a function's properties. Reserved concurrency does not belong to a version."""
 
@@ -236,7 +236,6 @@ LAMBDA_S_OWN = {
     "ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets", "ec2:DeleteNetworkInterface",
     "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses",
     "kms:Decrypt", "kms:GenerateDataKey",
-    "s3vectors:GetVectors",  # query_vectors with a filter, or with metadata in its response
 }  # fmt: skip
 """Permissions that Lambda uses for the function by its role, and those that a call needs besides the one of its own name."""
 MAKES_404_OF_MISSING_OBJECTS = "s3:ListBucket"
@@ -340,6 +339,7 @@ def test_the_http_function_reads_one_secret_and_asks_for_keys(template: dict[str
         "dynamodb:BatchWriteItem",
         "s3:GetObject",  # of the models alone, where ModelUri and RerankerUri name them
         "s3vectors:QueryVectors",  # of the index alone, where there is one
+        "s3vectors:GetVectors",  # a query with a filter, or with metadata in its response
         "s3vectors:GetIndex",
         "s3vectors:ListTagsForResource",
     }

@@ -3,7 +3,6 @@
 import json
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +18,7 @@ from handler.service import Options, Service
 from handler.vector_index import model_of
 from tests.conftest import FP32, INT8, Client, ClientOf, serve
 from tests.handler.functions.fake_lambda import Context
-from tests.search.conftest import MakeIndex
+from tests.search.conftest import FolderOf, MakeIndex
 from tests.search.indexes import LocalIndex
 from tests.search.vectors_front import VectorsFront
 
@@ -145,7 +144,7 @@ def test_results_in_several_pages_are_collected(front: VectorsFront, searching: 
     assert (first["topK"], first["returnDistance"], first["returnMetadata"]) == (3, True, True)
 
 
-def test_a_query_has_the_model_s_prompt_for_queries(make_index: MakeIndex, client_of: ClientOf, folder_of: Any) -> None:  # noqa: ANN401
+def test_a_query_has_the_model_s_prompt_for_queries(make_index: MakeIndex, client_of: ClientOf, folder_of: FolderOf) -> None:
     """A `prompt_name` of the request wins."""
     folder = folder_of(prompts={"query": "query: ", "passage": "passage: "})
     index = make_index()
@@ -156,22 +155,6 @@ def test_a_query_has_the_model_s_prompt_for_queries(make_index: MakeIndex, clien
     for options, name in (({}, "query"), ({"prompt_name": "passage"}, "passage")):
         found = {one["id"]: one["score"] for one in client.post({"query": QUERY, **options}, "/search").json}
         assert found["sun"] == pytest.approx(rows[name] @ sun, abs=1e-6)
-
-
-@pytest.fixture
-def folder_of(tmp_path: Path) -> Any:  # noqa: ANN401 - a function
-    """Provide a function that makes a folder with the default model and some changes of its manifest."""
-
-    def make(**changes: object) -> Path:
-        manifest = json.loads((INT8 / "manifest.json").read_text())
-        folder = tmp_path / uuid4().hex
-        folder.mkdir()
-        for name in manifest["files"]:
-            (folder / name).symlink_to(INT8 / name)
-        (folder / "manifest.json").write_text(json.dumps(manifest | changes))
-        return folder
-
-    return make
 
 
 def test_rerank_orders_the_best_passages_of_the_index_by_the_reranker(front: VectorsFront, searching: Client) -> None:
@@ -296,7 +279,7 @@ def test_another_precision_of_the_same_model_finds_its_vectors(index: LocalIndex
 def test_a_model_that_is_not_compared_by_cosine_is_refused_at_start_and_at_each_search(
     index: LocalIndex,
     client_of: ClientOf,
-    folder_of: Any,  # noqa: ANN401
+    folder_of: FolderOf,
     capfd: pytest.CaptureFixture[str],
     similarity: str,
 ) -> None:

@@ -239,8 +239,8 @@ static void gather_queries(const struct head *h, const float *queries) {
 
 /* Copy the keys and values of a head. The padding is 0. */
 static void gather_keys_and_values(const struct head *h, const float *keys, const float *values) {
-    for (size_t column = 0; column < h->padded_width; column += LANES)
-        for (size_t token = 0; token < h->padded_tokens; token += LANES) {
+    for (size_t token = 0; token < h->padded_tokens; token += LANES)
+        for (size_t column = 0; column < h->padded_width; column += LANES) {
             const size_t lanes = h->width - least(h->width, column);
             floats columns[LANES];
             UNROLLED for (size_t i = 0; i < LANES; i++) {

@@ -1,5 +1,5 @@
-/* Linear layers in float32, for a few rows: each weight is read once for PRODUCT_ROWS rows, from the start of the weights to their
-   end. Each result is summed in the order of the inputs. */
+/* Linear layers in float32, for a few rows: each weight is read once for four rows, from the start of the weights to their end. Each
+   result is summed in the order of the inputs. */
 
 #ifndef PRODUCT_H
 #define PRODUCT_H
@@ -7,7 +7,6 @@
 #include "kernels.h"
 #include "vectors.h"
 
-#define PRODUCT_ROWS 4   /* rows that are computed at a time */
 #define PRODUCT_INPUTS 8 /* inputs whose products are added at a time, so that sums are loaded and stored less often */
 
 /* Add the products of some inputs from `input` on to the results of some rows. */
@@ -40,10 +39,17 @@ ALWAYS_INLINE void product_rows(const struct product *p, size_t rows, struct ran
 }
 
 static void product(const struct product *p, struct range outputs, const float *values, float *result) {
-    size_t row = 0;
-    for (; row + PRODUCT_ROWS <= p->rows; row += PRODUCT_ROWS)
-        product_rows(p, PRODUCT_ROWS, outputs, values + row * p->inputs, result + row * p->outputs);
-    for (; row < p->rows; row++) product_rows(p, 1, outputs, values + row * p->inputs, result + row * p->outputs);
+    for (size_t row = 0; row < p->rows;) {
+        const float *from = values + row * p->inputs;
+        float *to = result + row * p->outputs;
+        const size_t left = p->rows - row, rows = left >= 4 ? 4 : left >= 2 ? 2 : 1;
+        switch (rows) { /* the compiler unrolls each constant number of rows */
+        case 4: product_rows(p, 4, outputs, from, to); break;
+        case 2: product_rows(p, 2, outputs, from, to); break;
+        case 1: product_rows(p, 1, outputs, from, to); break;
+        }
+        row += rows;
+    }
 }
 
 #endif

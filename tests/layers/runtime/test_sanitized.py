@@ -31,6 +31,8 @@ NATIVE = {
 """For each architecture, the options of the system's clang for each set of kernels."""
 IN_PLAIN_C = {"x86_64": AVX2, "arm64": []}
 SEED = "1"
+EXAMPLES = "64"
+"""Each of the eight operators is computed eight times in each of three sessions, two of these times with a large size."""
 
 
 def compile_driver(compiler: Sequence[str | Path], sets: dict[str, list[str]], folder: Path, source: Path = build.HERE) -> Path:
@@ -74,13 +76,13 @@ def test_the_operators_are_clean_and_as_defined(tmp_path: Path, sanitizers: str,
         pytest.skip(f"the kernels {name} do not run on this processor: {refusal}")
     sys.stdout.write(f"\n{sanitizers}")
     driver = compile_driver(clang(SANITIZERS[sanitizers]), {name: NATIVE[build.machine()][name]}, tmp_path)
-    run(driver, SEED, "64", name)
+    run(driver, SEED, EXAMPLES, name)
 
 
 def test_kernels_in_plain_c_stay_within_their_memory_and_give_the_same_bits(tmp_path: Path) -> None:
     """They read the same memory as the real instructions. UBSan is left out: compiling would take minutes, and it runs above."""
     compiler = [*clang("address"), "-DEMULATED", f"-I{PLAIN}"]
-    run(compile_driver(compiler, dict.fromkeys(PLAIN_SETS, IN_PLAIN_C[build.machine()]), tmp_path), SEED, "64", *PLAIN_SETS)
+    run(compile_driver(compiler, dict.fromkeys(PLAIN_SETS, IN_PLAIN_C[build.machine()]), tmp_path), SEED, EXAMPLES, *PLAIN_SETS)
 
 
 @pytest.mark.skipif(not shutil.which("qemu-aarch64-static"), reason="QEMU runs arm64 (Debian's package qemu-user-static)")
@@ -90,7 +92,7 @@ def test_the_operators_of_arm64_are_as_defined_and_stay_within_their_memory(tmp_
     traps = ["-fsanitize=undefined", "-fsanitize-trap=undefined", "-DGUARDED"]
     sets = {name: [f"-mcpu={processor}"] for name, processor in build.KERNELS["arm64"].items()}
     driver = compile_driver([zig, "cc", "-target", "aarch64-linux-musl", "-static", *OPTIONS, *traps], sets, tmp_path)
-    run("qemu-aarch64-static", "-cpu", "max", driver, SEED, "32", *sets)
+    run("qemu-aarch64-static", "-cpu", "max", driver, SEED, EXAMPLES, *sets)
 
 
 def test_a_read_after_the_end_of_a_tensor_is_found(tmp_path: Path) -> None:
@@ -101,4 +103,4 @@ def test_a_read_after_the_end_of_a_tensor_is_found(tmp_path: Path) -> None:
     (source / "mean.h").write_text(text.replace("+ i, width - i);", "+ i, width - i + 1);", 1))
     name, options = next(reversed(NATIVE[build.machine()].items()))
     with pytest.raises(AssertionError, match="AddressSanitizer: heap-buffer-overflow"):
-        run(compile_driver(clang("address"), {name: options}, tmp_path, source), SEED, "64", name)
+        run(compile_driver(clang("address"), {name: options}, tmp_path, source), SEED, EXAMPLES, name)

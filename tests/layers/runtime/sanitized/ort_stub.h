@@ -19,7 +19,7 @@
 #define MOST_DIMENSIONS 5
 #define MOST_INPUTS 5
 #define MOST_OPERATORS 8
-
+#define MOST_ATTRIBUTES 5
 
 struct Status {
     char sentence[256];
@@ -42,8 +42,13 @@ struct Value {
 };
 
 struct KernelInfo {
-    int64_t integer;
-    float epsilon;
+    size_t count;
+    struct {
+        const char *name;
+        int is_real;
+        int64_t whole;
+        float real;
+    } attributes[MOST_ATTRIBUTES];
 };
 
 struct Context {
@@ -172,15 +177,26 @@ static Status *get_sizes(const Shape *shape, int64_t *sizes, size_t count) {
     return NULL;
 }
 
+static void release_status(Status *status) { free(status); }
+
+/* Return the place of an attribute, or the number of attributes if the node does not have it. */
+static size_t place_of(const KernelInfo *info, const char *name, int is_real) {
+    size_t i = 0;
+    while (i < info->count && (strcmp(info->attributes[i].name, name) || info->attributes[i].is_real != is_real)) i++;
+    return i;
+}
+
 static Status *get_float(const KernelInfo *info, const char *name, float *value) {
-    CHECK(!strcmp(name, "epsilon"), "%s", name);
-    *value = info->epsilon;
+    const size_t place = place_of(info, name, 1);
+    if (place == info->count) return create_status(1, name);
+    *value = info->attributes[place].real;
     return NULL;
 }
 
 static Status *get_integer(const KernelInfo *info, const char *name, int64_t *value) {
-    CHECK(!strcmp(name, "gelu") || !strcmp(name, "heads"), "%s", name);
-    *value = info->integer;
+    const size_t place = place_of(info, name, 0);
+    if (place == info->count) return create_status(1, name);
+    *value = info->attributes[place].whole;
     return NULL;
 }
 
@@ -226,6 +242,7 @@ static Status *parallel_for(const Context *context, void (*run)(void *, size_t),
 
 static const Api API = {
     .CreateStatus = create_status,
+    .ReleaseStatus = release_status,
     .CreateCustomOpDomain = create_domain,
     .CustomOpDomain_Add = add_operator,
     .AddCustomOpDomain = add_domain,
