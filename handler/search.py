@@ -19,7 +19,7 @@ from handler import aws, telemetry
 from handler.aws import CONNECT_SECONDS, Client, error_name
 from handler.embedding.manifest import Manifest
 from handler.errors import Backend, EmbeddingError, Validation
-from handler.vector_index import Index, find_mismatch, find_model_fault
+from handler.vector_index import Index, find_metric_fault, find_mismatch, find_model_fault
 from handler.vectors import Vectors
 
 MOST_RESULTS = 100
@@ -98,7 +98,7 @@ class SearchIndex:
 
         Raises:
             Validation: S3 Vectors refuses the filter.
-            Backend: the index refuses the query, or does not answer before the deadline.
+            Backend: the index refuses the query, compares by another distance, or does not answer before the deadline.
         """
         decimals = orjson.loads(orjson.dumps(vector, option=orjson.OPT_SERIALIZE_NUMPY))  # half of the bytes of their float64
         asked = {
@@ -114,7 +114,7 @@ class SearchIndex:
             try:
                 response = self._ask(lambda client: client.query_vectors(**asked), deadline)
                 # If the body is truncated, botocore may return a response without its fields. That is a failure.
-                found += _matches(response["vectors"])
+                found += _matches(response["vectors"], self.name, response["distanceMetric"])
             except EmbeddingError:
                 raise
             except Exception as error:  # a broken response can raise anything
@@ -187,6 +187,12 @@ REASONS = {
 NO_ANSWER = "did not answer ({}): send the request again"
 
 
-def _matches(vectors: Sequence[Mapping[str, Any]]) -> list[Match]:
-    """Read the vectors of a response. The distance of an index that compares by cosine is one minus the cosine."""
+def _matches(vectors: Sequence[Mapping[str, Any]], name: str, metric: str) -> list[Match]:
+    """Read the vectors of a response. The distance of an index that compares by cosine is one minus the cosine.
+
+    Raises:
+        Backend: the index compares by another distance, and the function may not read its properties before a search.
+    """
+    if fault := find_metric_fault(name, metric):
+        raise Backend(fault)
     return [Match(vector["key"], np.float32(1 - vector["distance"]), vector.get("metadata") or {}) for vector in vectors]

@@ -302,6 +302,22 @@ def test_an_index_that_may_not_be_described_is_searched_and_asked_about_once(fro
     assert [operation for operation, _ in front.asked].count("GetIndex") == 1
 
 
+def test_an_index_that_may_not_be_described_is_refused_for_what_its_answer_says(
+    front: VectorsFront, make_index: MakeIndex, service: Service, client_of: ClientOf
+) -> None:
+    """S3 Vectors itself refuses a vector of another dimension, and names the distance in its response."""
+    front.denied = {"ListTagsForResource"}
+    euclidean, wide = make_index(384, "euclidean"), make_index(768)
+    fill(euclidean, service)
+    front.denied |= {"GetIndex"}
+    for index, reason in (
+        (euclidean, "compares by euclidean, and a search needs cosine: name an index that compares by cosine"),
+        (wide, "refuses the query (ValidationException)"),
+    ):
+        status, _, sentence = client_of(INT8, SEARCH_INDEX_ARN=index.arn).post({"query": QUERY}, "/search").error
+        assert (status, sentence) == (424, f"The index passages {reason}")
+
+
 def test_an_index_that_does_not_exist_is_named(index: LocalIndex, client_of: ClientOf) -> None:
     """The name of a bucket and an index, but no text, is in the sentence."""
     client = client_of(INT8, SEARCH_INDEX_ARN=f"{index.arn}-gone")
