@@ -92,7 +92,7 @@ model-references: .venv/installed build/peers/torch/installed ## Compute the vec
 	@$(PY) -m tests.golden.references
 
 .PHONY: coverage
-coverage: .venv/installed ## List 60 popular models: which can be built, how, and the reason if one cannot
+coverage: .venv/installed ## List 62 popular models: which can be built, how, and the reason if one cannot
 	@$(PY) -m tests.layers.model.coverage
 
 # Folders other than the default ones are not built automatically.

@@ -11,7 +11,7 @@ from layers.model.configuration import Configuration
 from layers.model.families.bert import BERT, DISTILBERT, ELECTRA, MPNET, ROBERTA
 from layers.model.families.decoders import EUROBERT, QWEN2, QWEN3
 from layers.model.families.gemma import GEMMA3
-from layers.model.families.gte import NEW, NEW_SEPARATE, has_separate_projections
+from layers.model.families.gte import GTE, NEW, NEW_SEPARATE, has_separate_projections
 from layers.model.families.jina import JINA, JINA_WITH_PROJECTION_NORMS, has_alibi, has_projection_norms
 from layers.model.families.modernbert import MODERNBERT
 from layers.model.families.nomic import NOMIC, NOMIC_OF_OWN_CODE
@@ -47,7 +47,7 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "qwen3": QWEN3,
     "modernbert": MODERNBERT,
     "new": NEW,
-    "gte": NEW,
+    "gte": GTE,
     "gemma3_text": GEMMA3,
     "eurobert": EUROBERT,
 }

@@ -47,3 +47,4 @@ NEW = Architecture(
     exact=True,
 )
 NEW_SEPARATE = replace(NEW, projections=("attention.q_proj", "attention.k_proj", "attention.v_proj"))
+GTE = replace(NEW, prefix="gte.")
