@@ -7,6 +7,7 @@ Law: knows nothing of HTTP. Nothing is imported from here, and no client is made
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -31,6 +32,10 @@ PATIENCE = ((2, 8.0), (2, 4.0), (2, 2.0), (2, 1.0), (1, 1.0), (1, 0.5), (1, 0.25
 The timeouts of a client cannot be changed, so there is a client for each pair. Most requests have more than 20 s, so one client
 makes most calls, and its connection stays open.
 """
+CHECK_SHARE = 1 / 3
+"""The part of the time left that the check of the index may take. If it takes longer, the index is searched without it."""
+THREADS = 4
+"""Calls at the same time: one for the search, and those that their searches did not wait for, until their timeouts end them."""
 DENIED = "AccessDeniedException"
 
 type Connect = Callable[..., Client]
@@ -56,6 +61,7 @@ class SearchIndex:
         self._connect = connect
         self._clients: dict[tuple[int, float], Client] = {}
         self._connecting = Lock()
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="search")
         self._is_checked = False
 
     def check(self, manifest: Manifest, deadline: float) -> None:
@@ -71,7 +77,8 @@ class SearchIndex:
             raise Backend(fault)
         if self._is_checked:
             return
-        index, is_known = self._read(deadline)
+        now = time.monotonic()
+        index, is_known = self._read(now + CHECK_SHARE * (deadline - now))
         if fault := find_mismatch(index, manifest, is_searched=True):
             telemetry.log("index_refused", index=self.name, reason=fault)
             raise Backend(fault)
@@ -105,7 +112,7 @@ class SearchIndex:
         found: list[Match] = []
         for _ in range(count):  # more pages than results are impossible, unless pages are empty
             try:
-                response = self._client(deadline).query_vectors(**asked)
+                response = self._ask(lambda client: client.query_vectors(**asked), deadline)
                 # If the body is truncated, botocore may return a response without its fields. That is a failure.
                 found += _matches(response["vectors"])
             except EmbeddingError:
@@ -121,15 +128,24 @@ class SearchIndex:
         """Return the properties of the index, and whether another look would not show more."""
         index = Index(self.name)
         try:
-            index = Index.read(self._client(deadline), self.name, {"indexArn": self._arn})
-            return index.with_model(self._client(deadline)), True
-        except EmbeddingError:
-            raise
+            index = self._ask(lambda client: Index.read(client, self.name, {"indexArn": self._arn}), deadline)
+            return self._ask(index.with_model, deadline), True
         except Exception as error:
             if error_name(error) == "NotFoundException":
                 raise self._failure(error) from error
             telemetry.log("index_not_described", index=self.name, error=error_name(error))
             return index, error_name(error) == DENIED
+
+    def _ask[Answer](self, call: Callable[[Client], Answer], deadline: float) -> Answer:
+        """Return what a call returns, or raise what it raises; never wait longer than the deadline.
+
+        The timeouts of a client do not bound everything: a name can be looked up, or a response arrive byte by byte, for longer.
+
+        Raises:
+            TimeoutError: the call had not ended at the deadline.
+            Backend: there is no time for a call.
+        """
+        return self._threads.submit(call, self._client(deadline)).result(deadline - time.monotonic())
 
     def _client(self, deadline: float) -> Client:
         """Return a client whose calls end before the deadline.

@@ -117,7 +117,7 @@ def deployment(artefact: Path, opt: Path, runtime_client: Path, tmp_path_factory
         index = create_index(front)
 
         def start(name: str, function: str) -> Emulator:
-            variables = {name: str(value).replace("SearchIndex", index.arn) for name, value in environment(aws, function).items()}
+            variables = {name: value.replace("SearchIndex", index.arn) for name, value in environment(aws, function).items()}
             variables.pop("API_KEYS_SECRET", None)  # moto has no secret of the stack
             task = artefact / f"{name.capitalize()}Function"
             home = tmp_path_factory.mktemp(name)

@@ -422,6 +422,7 @@ def test_the_functions_may_use_the_index_of_the_search_and_no_other(template: di
 ENCRYPTED = {
     "AWS::SQS::Queue": "KmsMasterKeyId", "AWS::Logs::LogGroup": "KmsKeyId", "AWS::SecretsManager::Secret": "KmsKeyId",
     "AWS::DynamoDB::Table": "SSESpecification", "AWS::Lambda::Function": "KmsKeyArn",
+    "AWS::S3Vectors::VectorBucket": "EncryptionConfiguration",
 }  # fmt: skip
 
 
@@ -431,7 +432,7 @@ def test_one_key_encrypts_whatever_the_stack_keeps(template: dict[str, Any]) -> 
         for resource in of_type(template, kind).values():
             condition, value, _ = resource["Properties"][name]["Fn::If"]
             assert condition == "HasKey"
-            assert {"Ref": "KmsKeyArn"} in (value, value.get("KMSMasterKeyId"))
+            assert {"Ref": "KmsKeyArn"} in (value, value.get("KMSMasterKeyId"), value.get("KmsKeyArn"))
     for role in ("ApiRole", "PipelineRole"):
         using = [right["Resource"] for right in statements(template["Resources"][role]) if "kms:Decrypt" in right["Action"]]
         assert using == [{"Ref": "KmsKeyArn"}, {"Ref": "DataKmsKeyArns"}]

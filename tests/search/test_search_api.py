@@ -310,20 +310,26 @@ def test_an_index_that_does_not_exist_is_named(index: LocalIndex, client_of: Cli
     assert sentence == "The index passages-gone does not exist (NotFoundException): set SearchIndexArn to the ARN of an index"
 
 
-def test_a_search_ends_before_its_deadline_if_the_index_does_not_answer(
-    front: VectorsFront, index: LocalIndex, service: Service
-) -> None:
-    """The function has three seconds left, and the index would take twenty."""
-    del service
+SLOW: dict[str, tuple[dict[str, float], str]] = {
+    "no byte": ({"delay_seconds": 20}, "ReadTimeoutError"),
+    "a byte now and then": ({"byte_seconds": 0.1}, "TimeoutError"),
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_a_search_ends_before_its_deadline_if_the_index_does_not_answer(front: VectorsFront, index: LocalIndex, name: str) -> None:
+    """The function has three seconds left, and the index would take twenty. No timeout of a client ends the second answer."""
     handler = make_handler(serve(INT8, SEARCH_INDEX_ARN=index.arn), None)
     request = http_api.Request("POST", "/search", "", [], json.dumps({"query": QUERY, "k": 1}).encode(), "127.0.0.1", 443)
-    front.delay_seconds = 20
+    slowness, error = SLOW[name]
+    for attribute, value in slowness.items():
+        setattr(front, attribute, value)
     started = time.monotonic()
     event = http_api.make_event(request, received=datetime.now(UTC), request_id=uuid4())
     reply = handler(event, Context(3))
     assert time.monotonic() - started < 3
     assert reply["statusCode"] == 424
-    assert json.loads(reply["body"])["error"] == "The index passages did not answer (ReadTimeoutError): send the request again"
+    assert json.loads(reply["body"])["error"] == f"The index passages did not answer ({error}): send the request again"
 
 
 def test_a_search_without_time_for_a_call_is_refused(index: LocalIndex) -> None:
