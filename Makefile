@@ -92,7 +92,7 @@ model-references: .venv/installed build/peers/torch/installed ## Compute the vec
 	@$(PY) -m tests.golden.references
 
 .PHONY: coverage
-coverage: .venv/installed ## List 60 popular models: which can be built, how, and the reason if one cannot
+coverage: .venv/installed ## List 62 popular models: which can be built, how, and the reason if one cannot
 	@$(PY) -m tests.layers.model.coverage
 
 # Folders other than the default ones are not built automatically.
@@ -160,14 +160,9 @@ arm64: .venv/installed build/model/manifest.json build/model-fp32/manifest.json 
 arm64: export ARCH = arm64
 
 .PHONY: large
-large: .venv/installed build/sam/installed build/model/manifest.json ## Serve a model that is too large for a layer from S3 (minutes, 5 GB of memory)
-	@RUN_LARGE=1 $(PY) -m pytest tests/large
+large: .venv/installed build/sam/installed build/model/manifest.json ## Build models that are too large for a layer, and serve them from S3 (an hour, 8 GB of memory; LARGE=gte-large for one)
+	@RUN_LARGE=1 LARGE="$(LARGE)" $(PY) -m pytest tests/large
 	@cat build/large/table.txt
-
-.PHONY: pickled
-pickled: .venv/installed ## Build a checkpoint of bge-m3's shape from a pickle (2.3 GB; minutes, 7 GB of memory)
-	@RUN_PICKLED=1 $(PY) -m pytest tests/large/test_pickled.py
-	@cat build/pickled/table.txt
 
 PYTHON_CLIENTS := $(patsubst tests/clients/requirements/%.txt,build/clients/%/installed,$(wildcard tests/clients/requirements/*.txt))
 NODE_CLIENTS   := $(patsubst tests/clients/packages/%/package.json,build/clients/%/installed,\

@@ -9,6 +9,7 @@
     sinks/       where a pipeline writes vectors, and failures
     sources/     where records come from: one file for each event source
     pipeline/    read records, embed them, write the vectors, return what must be retried
+    document_service.py  gives records that a search finds the model's prompt for documents
     search.py    asks an index of S3 Vectors; vector_index.py checks whether an index fits the model, for it and for the sink
     bedrock.py   the bodies of Amazon Bedrock, and in cohere.py those of Cohere, over HTTP and without it
     reranking.py how well documents fit a query, by a reranker or by similarity.py, which compares vectors

@@ -7,6 +7,7 @@ Law: knows nothing of HTTP. Nothing is imported from here, and no client is made
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
@@ -18,7 +19,7 @@ from handler import aws, telemetry
 from handler.aws import CONNECT_SECONDS, Client, error_name
 from handler.embedding.manifest import Manifest
 from handler.errors import Backend, EmbeddingError, Validation
-from handler.vector_index import Index, find_mismatch, find_model_fault
+from handler.vector_index import Index, find_metric_fault, find_mismatch, find_model_fault
 from handler.vectors import Vectors
 
 MOST_RESULTS = 100
@@ -31,6 +32,10 @@ PATIENCE = ((2, 8.0), (2, 4.0), (2, 2.0), (2, 1.0), (1, 1.0), (1, 0.5), (1, 0.25
 The timeouts of a client cannot be changed, so there is a client for each pair. Most requests have more than 20 s, so one client
 makes most calls, and its connection stays open.
 """
+CHECK_SHARE = 1 / 3
+"""The part of the time left that the check of the index may take. If it takes longer, the index is searched without it."""
+THREADS = 4
+"""Calls at the same time: one for the search, and those that their searches did not wait for, until their timeouts end them."""
 DENIED = "AccessDeniedException"
 
 type Connect = Callable[..., Client]
@@ -56,6 +61,7 @@ class SearchIndex:
         self._connect = connect
         self._clients: dict[tuple[int, float], Client] = {}
         self._connecting = Lock()
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="search")
         self._is_checked = False
 
     def check(self, manifest: Manifest, deadline: float) -> None:
@@ -71,7 +77,8 @@ class SearchIndex:
             raise Backend(fault)
         if self._is_checked:
             return
-        index, is_known = self._read(deadline)
+        now = time.monotonic()
+        index, is_known = self._read(now + CHECK_SHARE * (deadline - now))
         if fault := find_mismatch(index, manifest, is_searched=True):
             telemetry.log("index_refused", index=self.name, reason=fault)
             raise Backend(fault)
@@ -91,7 +98,7 @@ class SearchIndex:
 
         Raises:
             Validation: S3 Vectors refuses the filter.
-            Backend: the index refuses the query, or does not answer before the deadline.
+            Backend: the index refuses the query, compares by another distance, or does not answer before the deadline.
         """
         decimals = orjson.loads(orjson.dumps(vector, option=orjson.OPT_SERIALIZE_NUMPY))  # half of the bytes of their float64
         asked = {
@@ -105,9 +112,9 @@ class SearchIndex:
         found: list[Match] = []
         for _ in range(count):  # more pages than results are impossible, unless pages are empty
             try:
-                response = self._client(deadline).query_vectors(**asked)
+                response = self._ask(lambda client: client.query_vectors(**asked), deadline)
                 # If the body is truncated, botocore may return a response without its fields. That is a failure.
-                found += _matches(response["vectors"])
+                found += _matches(response["vectors"], self.name, response["distanceMetric"])
             except EmbeddingError:
                 raise
             except Exception as error:  # a broken response can raise anything
@@ -121,15 +128,24 @@ class SearchIndex:
         """Return the properties of the index, and whether another look would not show more."""
         index = Index(self.name)
         try:
-            index = Index.read(self._client(deadline), self.name, {"indexArn": self._arn})
-            return index.with_model(self._client(deadline)), True
-        except EmbeddingError:
-            raise
+            index = self._ask(lambda client: Index.read(client, self.name, {"indexArn": self._arn}), deadline)
+            return self._ask(index.with_model, deadline), True
         except Exception as error:
             if error_name(error) == "NotFoundException":
                 raise self._failure(error) from error
             telemetry.log("index_not_described", index=self.name, error=error_name(error))
             return index, error_name(error) == DENIED
+
+    def _ask[Answer](self, call: Callable[[Client], Answer], deadline: float) -> Answer:
+        """Return what a call returns, or raise what it raises; never wait longer than the deadline.
+
+        The timeouts of a client do not bound everything: a name can be looked up, or a response arrive byte by byte, for longer.
+
+        Raises:
+            TimeoutError: the call had not ended at the deadline.
+            Backend: there is no time for a call.
+        """
+        return self._threads.submit(call, self._client(deadline)).result(deadline - time.monotonic())
 
     def _client(self, deadline: float) -> Client:
         """Return a client whose calls end before the deadline.
@@ -171,6 +187,12 @@ REASONS = {
 NO_ANSWER = "did not answer ({}): send the request again"
 
 
-def _matches(vectors: Sequence[Mapping[str, Any]]) -> list[Match]:
-    """Read the vectors of a response. The distance of an index that compares by cosine is one minus the cosine."""
+def _matches(vectors: Sequence[Mapping[str, Any]], name: str, metric: str) -> list[Match]:
+    """Read the vectors of a response. The distance of an index that compares by cosine is one minus the cosine.
+
+    Raises:
+        Backend: the index compares by another distance, and the function may not read its properties before a search.
+    """
+    if fault := find_metric_fault(name, metric):
+        raise Backend(fault)
     return [Match(vector["key"], np.float32(1 - vector["distance"]), vector.get("metadata") or {}) for vector in vectors]

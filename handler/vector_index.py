@@ -76,6 +76,13 @@ def find_model_fault(manifest: Manifest) -> str:
     )
 
 
+def find_metric_fault(index: str, metric: str | None) -> str:
+    """Return the reason for which an index that compares by this distance cannot be searched; "" if none is known."""
+    if metric in {None, METRIC}:
+        return ""
+    return f"The index {index} compares by {metric}, and a search needs {METRIC}: name an index that compares by {METRIC}"
+
+
 def find_mismatch(index: Index, manifest: Manifest, *, is_searched: bool) -> str:
     """Return the reason for which an index cannot hold the vectors of a model; "" if none is known.
 
@@ -93,9 +100,7 @@ def find_mismatch(index: Index, manifest: Manifest, *, is_searched: bool) -> str
             f"{name} takes vectors of {index.dimension} numbers, and those of the model {manifest.model_id} have {dimension}: "
             "name an index of that dimension"
         )
-    if is_searched and index.metric not in {None, METRIC}:
-        return f"{name} compares by {index.metric}, and a search needs {METRIC}: name an index that compares by {METRIC}"
-    return find_model_fault(manifest) if is_searched else ""
+    return (find_metric_fault(index.name, index.metric) or find_model_fault(manifest)) if is_searched else ""
 
 
 def _space(model: str) -> str:

@@ -81,6 +81,7 @@ def _texts(body: bytes) -> set[str]:
 
 SLOWEST = (
     "tests/benchmarks/test_benchmarks.py",
+    "tests/infra/test_search.py",
     "tests/pipelines/test_kills.py",
     "tests/infra/test_template.py",
     "tests/contract/test_schemas.py",

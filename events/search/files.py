@@ -1,6 +1,6 @@
 """The files that can be searched, and what a search needs of them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -8,19 +8,16 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from events.embed.progress import Refused
+from events.search.filters import Filter
 from events.search.scoring import Places
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some vectors of a file, as rows of numbers, with their places. The numbers are valid until the next batch is read.
-
-    `metadata` has an object for each vector, if they were asked for.
-    """
+    """Some vectors of a file, as rows of numbers, with their places. The numbers are valid until the next batch is read."""
 
     numbers: NDArray[Any]
     places: Places
-    metadata: Sequence[Mapping[str, Any]] = ()
 
 
 class VectorFile(Protocol):
@@ -44,8 +41,8 @@ class VectorFile(Protocol):
         """The count of numbers of each vector; 0 if the file has no vectors."""
         ...
 
-    def read(self, most: int, *, with_metadata: bool) -> list[Iterator[Batch]]:
-        """Return iterators that together read the whole file, each in a thread of its own, at most `most` of them."""
+    def read(self, most: int, condition: Filter | None) -> list[Iterator[Batch]]:
+        """Return at most `most` iterators, each for its own thread, that together read all records that fulfil the condition."""
         ...
 
     def record(self, place: int) -> tuple[str, Mapping[str, Any]]:

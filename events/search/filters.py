@@ -28,6 +28,12 @@ class Filter:
             raise Refused(msg)
         return cls(field, value)
 
+    @property
+    def needle(self) -> str:
+        """A text that the JSON of all metadata that fulfil the condition has in it; empty if there may be none."""
+        is_plain = self.value.isascii() and self.value.isprintable() and not set(self.value) & {'"', "\\"}
+        return self.value if is_plain else ""
+
     def accepts(self, metadata: Mapping[str, Any]) -> bool:
         """Return True if the field is the value as text or in JSON, or is a list that has such a value."""
         if self.field not in metadata:

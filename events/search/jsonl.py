@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 
 from events.search.files import Batch, refuse_content, refuse_sizes
+from events.search.filters import Filter
 
 FIELDS: Mapping[str, type] = {"id": str, "embedding": list, "metadata": dict}
 """The fields of a record that a search reads."""
@@ -35,10 +36,10 @@ class JsonlVectors:
         self.size = len(vector)
         self.numbers = _type_of(vector)
 
-    def read(self, most: int, *, with_metadata: bool) -> list[Iterator[Batch]]:
+    def read(self, most: int, condition: Filter | None) -> list[Iterator[Batch]]:
         """Return one iterator: parsing JSON keeps one core busy, and other threads would wait for it."""
         del most
-        return [self._read(with_metadata=with_metadata)]
+        return [self._read(condition)]
 
     def record(self, place: int) -> tuple[str, Mapping[str, Any]]:
         """Read one record."""
@@ -63,17 +64,18 @@ class JsonlVectors:
             raise refuse_content(self._path, f"the line at byte {place} is not an object with {', '.join(FIELDS)}")
         return record
 
-    def _read(self, *, with_metadata: bool) -> Iterator[Batch]:
+    def _read(self, condition: Filter | None) -> Iterator[Batch]:
         with self._path.open("rb") as file:
             for lines in batched(self._lines(file), BATCH, strict=False):
-                records = [self._parse(place, line) for place, line in lines]
-                places = [place for place, _ in lines]
-                self._check_sizes(places, records)
-                numbers = self._to_numbers(places[0], [record["embedding"] for record in records])
-                yield Batch(numbers, np.array(places), [record["metadata"] for record in records] if with_metadata else ())
+                found = [(place, self._parse(place, line)) for place, line in lines]
+                self._check_sizes(found)
+                chosen = [(place, record) for place, record in found if condition is None or condition.accepts(record["metadata"])]
+                if chosen:
+                    numbers = self._to_numbers(chosen[0][0], [record["embedding"] for _, record in chosen])
+                    yield Batch(numbers, np.array([place for place, _ in chosen]))
 
-    def _check_sizes(self, places: Sequence[int], records: Sequence[Mapping[str, Any]]) -> None:
-        for place, record in zip(places, records, strict=True):
+    def _check_sizes(self, records: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
+        for place, record in records:
             if len(record["embedding"]) != self.size:
                 raise refuse_sizes(self._path, f"at byte {place}", len(record["embedding"]), self.size)
 

@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from events.search.files import Batch, refuse_content, refuse_sizes
+from events.search.filters import Filter
 from events.search.pages import PageReader
 
 NUMBERS = "embedding.list.element"
@@ -45,10 +47,10 @@ class ParquetVectors:
         """The properties in the footer."""
         return {name.decode(): value.decode() for name, value in (self._metadata.metadata or {}).items()}
 
-    def read(self, most: int, *, with_metadata: bool) -> list[Iterator[Batch]]:
+    def read(self, most: int, condition: Filter | None) -> list[Iterator[Batch]]:
         """Deal out the row groups to `most` iterators."""
         groups = range(self._metadata.num_row_groups)
-        return [self._read(groups[part::most], with_metadata=with_metadata) for part in range(min(most, len(groups)))]
+        return [self._read(groups[part::most], condition) for part in range(min(most, len(groups)))]
 
     def record(self, place: int) -> tuple[str, Mapping[str, Any]]:
         """Read one record."""
@@ -85,32 +87,32 @@ class ParquetVectors:
         columns = range(self._metadata.num_columns)
         return next((column for column in columns if self._metadata.schema.column(column).path == NUMBERS), None)
 
-    def _read(self, groups: range, *, with_metadata: bool) -> Iterator[Batch]:
+    def _read(self, groups: range, condition: Filter | None) -> Iterator[Batch]:
         try:
             with self._open() as file, self._path.open("rb", buffering=0) as raw:
                 pages = PageReader(raw, self.numbers, self.size)
                 for group in groups:
-                    yield from self._read_group(file, pages, group, with_metadata=with_metadata)
+                    yield from self._read_group(file, pages, group, condition)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise refuse_content(self._path, str(error)) from error
 
-    def _read_group(self, file: Any, pages: PageReader, group: int, *, with_metadata: bool) -> Iterator[Batch]:  # noqa: ANN401
+    def _read_group(self, file: Any, pages: PageReader, group: int, condition: Filter | None) -> Iterator[Batch]:  # noqa: ANN401
         described = self._metadata.row_group(group)
         rows, start = described.num_rows, self._starts[group]
         numbers = None if self._column is None else pages.read(described.column(self._column), rows)
         if numbers is None:
-            yield from self._decode(file, group, with_metadata=with_metadata)
+            yield from self._decode(file, group, condition)
             return
-        metadata = _objects(file.read_row_group(group, ["metadata"], use_threads=False)["metadata"]) if with_metadata else ()
-        yield Batch(numbers, np.arange(start, start + rows), metadata)
+        metadata = None if condition is None else file.read_row_group(group, ["metadata"], use_threads=False)["metadata"]
+        yield _batch(numbers, start, metadata, condition)
 
-    def _decode(self, file: Any, group: int, *, with_metadata: bool) -> Iterator[Batch]:  # noqa: ANN401 - pyarrow has no types
+    def _decode(self, file: Any, group: int, condition: Filter | None) -> Iterator[Batch]:  # noqa: ANN401 - pyarrow has no types
         """Read a row group that another program wrote, or whose vectors have different lengths."""
         start = self._starts[group]
-        columns = ["embedding", "metadata"] if with_metadata else ["embedding"]
+        columns = ["embedding"] if condition is None else ["embedding", "metadata"]
         for rows in file.iter_batches(BATCH, [group], columns, use_threads=False):
-            numbers = self._rows_of_numbers(rows["embedding"], start)
-            yield Batch(numbers, np.arange(start, start + len(rows)), _objects(rows["metadata"]) if with_metadata else ())
+            metadata = None if condition is None else rows["metadata"]
+            yield _batch(self._rows_of_numbers(rows["embedding"], start), start, metadata, condition)
             start += len(rows)
 
     def _rows_of_numbers(self, lists: Any, start: int) -> NDArray[Any]:  # noqa: ANN401 - pyarrow has no types
@@ -122,5 +124,14 @@ class ParquetVectors:
         return rows
 
 
-def _objects(column: Any) -> list[Any]:  # noqa: ANN401 - pyarrow has no types
-    return [orjson.loads(text) for text in column.to_pylist()]
+def _batch(numbers: NDArray[Any], start: int, metadata: Any, condition: Filter | None) -> Batch:  # noqa: ANN401 - pyarrow has no types
+    """Return the vectors from the row `start` on that fulfil the condition.
+
+    Only metadata that have the condition's text in them are parsed: parsing a million takes a second.
+    """
+    if condition is None:
+        return Batch(numbers, np.arange(start, start + len(numbers)))
+    near = np.flatnonzero(pc.match_substring(metadata, condition.needle))
+    accepted = [condition.accepts(orjson.loads(text)) for text in metadata.take(pa.array(near)).to_pylist()]
+    chosen = near[np.array(accepted, bool)]
+    return Batch(numbers[chosen], chosen + start)

@@ -61,10 +61,10 @@ class Search:
         if not self._file.size:
             return []
         scorer = self._scorer(question)
-        parts = self._file.read(self._service.settings.threads, with_metadata=condition is not None)
+        parts = self._file.read(self._service.settings.threads, condition)
         best = Best(count)
         with ThreadPoolExecutor(len(parts)) as threads:
-            for found in threads.map(lambda part: _scan(part, scorer, Best(count), condition), parts):
+            for found in threads.map(lambda part: _scan(part, scorer, Best(count)), parts):
                 best.add(found.scores, found.places)
         records = [self._file.record(int(place)) for place in best.places]
         return [Found(id_, score, metadata) for score, (id_, metadata) in zip(best.scores, records, strict=True)]
@@ -78,14 +78,10 @@ class Search:
         return Scorer(query, manifest.similarity, self._type.name, self._types.ranges(self._dimensions))
 
 
-def _scan(batches: Iterator[Batch], scorer: Scorer, best: Best, condition: Filter | None) -> Best:
+def _scan(batches: Iterator[Batch], scorer: Scorer, best: Best) -> Best:
     """Score the batches of one part of the file."""
     for batch in batches:
-        numbers, places = batch.numbers, batch.places
-        if condition is not None:
-            chosen = np.flatnonzero([condition.accepts(metadata) for metadata in batch.metadata])
-            numbers, places = numbers[chosen], places[chosen]
-        best.add(scorer.score(numbers), places)
+        best.add(scorer.score(batch.numbers), batch.places)
     return best
 
 

@@ -36,6 +36,7 @@ def make_handler(service: Service, setup: Setup, kind: Kind) -> Handler:
         TooLarge: there is no sink, and the results could be more than a state may hold.
     """
     del kind
+    service = setup.service_of_records(service)
 
     def handle(event: Event, context: Context) -> bytes | dict[str, Any]:
         batch = BatchInput.of(event)

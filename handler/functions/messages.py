@@ -12,6 +12,7 @@ from handler.service import Service
 def make_handler(service: Service, setup: Setup, kind: Kind) -> Handler:
     """Make the handler of a source's events. It finds the records, runs them through the pipeline and reports the failures."""
     records, reply = resolve(kind.records), resolve(kind.reply)
+    service = setup.service_of_records(service)
     pipeline = Pipeline(service, setup.sink, setup.destination, setup.objects, setup.chunking) if setup.sink else None
 
     def handle(event: Event, context: Context) -> object:

@@ -7,9 +7,11 @@ from typing import Self
 
 from handler.chunking import Chunking
 from handler.config import PipelineSettings
+from handler.document_service import DocumentService
 from handler.embedding.manifest import Manifest
 from handler.errors import Backend
 from handler.pipeline.ports import FailureDestination, Float32Only, ModelBound, ObjectStore, OneVectorOnly, Sink
+from handler.service import Service
 from handler.sinks import failure_destination_from, sink_from
 from handler.sources.continuations import make_object_store
 from handler.sources.queue_visibility import GiveBack, make_give_back
@@ -42,6 +44,10 @@ class Setup:
     def chunking(self) -> Chunking:
         """The options of splitting of records that have none of their own."""
         return self.settings.chunking
+
+    def service_of_records(self, service: Service) -> Service:
+        """Return the service for records that are written to the sink: those of a search get the model's prompt for documents."""
+        return DocumentService(service) if self.settings.search_index_arn else service
 
     @classmethod
     def of(cls, environment: Mapping[str, str], model: Callable[[], Manifest] | None = None) -> Self:

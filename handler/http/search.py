@@ -3,6 +3,7 @@
 With `rerank`, the best passages of the index are ordered again by handler/reranking.py, which reads their text in the metadata.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -52,7 +53,7 @@ def search(request: HttpRequest) -> Response:
     if not arn:
         raise NotFound(NO_INDEX)
     asked = read(request.fields(), manifest.dimension)
-    index = open_index(arn)
+    index = open_index(arn, os.getpid())
     index.check(manifest, request.deadline)
     result, vector = _vector(request, asked)
     with_metadata = asked.return_metadata or bool(asked.reranked)
@@ -68,8 +69,12 @@ def search(request: HttpRequest) -> Response:
 
 
 @cache
-def open_index(arn: str) -> SearchIndex:
-    """Return the index with this ARN; the same one each time, because it keeps its connections and what it has checked."""
+def open_index(arn: str, process: int) -> SearchIndex:
+    """Return the index with this ARN; the same one each time, because it keeps its connections and what it has checked.
+
+    A forked process has none of its threads, so each process has its own.
+    """
+    del process
     return SearchIndex(arn)
 
 

@@ -6,7 +6,8 @@
     encoder.py       token ids to vectors: ours against the stock int8 graph and against ours in float32
     sharing.py       one text on all cores, against as many processes with a text each
     precisions.py    int8, 4 bits, float16 and float32: size, speed, fidelity; int8 without treatment beside them
-    families.py      families written from their weights: closeness to the official library, speed against their own ONNX files
+    families.py      each family of encoders on tiny random models: cosines to the official library
+    family_speeds.py each family at a real model's shape: speed against its own ONNX file in stock int8
     small_vectors.py int8 and binary vectors: bytes, and what they find of the nearest passages
     corpus.py        1,000 passages of mixed lengths: our service against stock int8 in padded batches
     request.py       one warm request through the handler, and its parts

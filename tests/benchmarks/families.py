@@ -1,206 +1,90 @@
-"""Measure the families that are written from their weights: how close they are to the official library, and how fast.
+"""Measure each family of encoders on a tiny random model: how close its vectors are to the official library's.
 
-Closeness is that of the tiny random models of tests/layers/model/references. Speed is that of a real model's shape with random
-weights, against the family's own ONNX file, quantized by ONNX Runtime's own tool (quantize_dynamic, per channel). Torch makes that
-file in the environment that own_files.py describes:
-
-    python -m tests.layers.model.oracle.own_files build/families
-
-A family without a file there is compared with our float32 graph, quantized in the same way.
+The models are the references of the builder's tests. Trained models lose less as int8 than random ones.
 """
 
-import json
-import os
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
-from functools import cache, partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-import onnxruntime
-from numpy.typing import NDArray
 
-from handler.embedding.manifest import GRAPH, WEIGHTS
-from handler.service import Options
-from layers.model.architectures import Shape
+from handler.service import Options, Service
 from layers.model.builder import Order, build
-from layers.model.calibration import largest_activations
-from layers.model.configuration import Configuration
-from layers.model.encoder import Encoder
-from layers.model.graph import Graph
-from layers.model.int8 import Int8
-from layers.model.precision import Array, Float32, Precision
+from layers.model.corpus import passages
+from layers.model.fidelity import Fidelity
 from layers.model.sources import Source
 from tests.conftest import serve
 from tests.layers.model import references
-from tests.layers.runtime.operators import Operators
 
 from .effort import Effort
-from .rounds import burst, interleaved
-from .stock import int8
-from .tables import Cell, Table
+from .tables import Table
 
-LENGTHS = (32, 128, 512)
-LAYERS = 6
-"""The number of layers that are timed: a whole pattern of windows of each family. Both contenders have as many."""
-VOCABULARY = 4_096
-"""The number of tokens that are timed. A token's row is found in the same time in a table of any size."""
-CALIBRATION = 2
-"""The number of random texts that int8 is fitted to. It changes no time."""
-OWN = Path("build", "families")
-"""The folder of the families' own ONNX files."""
-OWN_FILE, PLAIN = "own ONNX file", "our float32 graph"
-"""What a family is compared with, quantized by ONNX Runtime's own tool."""
-SEED = 21
-SPREAD = 0.02
-"""The `initializer_range` of most families."""
-
-
-@dataclass(frozen=True, slots=True)
-class Family:
-    """A family: its name, models that people use, its config.json in used_models.json, and its tiny models in references."""
-
-    name: str
-    models: str
-    config: str
-    tiny: tuple[str, ...]
-
-
-FAMILIES = (
-    Family("BERT", "all-MiniLM, bge, gte, e5, mxbai", "bert", ("bert", "activation-relu")),
-    Family("RoBERTa, XLM-RoBERTa", "multilingual-e5, bge-m3", "xlm-roberta", ("roberta", "xlm-roberta", "camembert")),
-    Family("MPNet", "all-mpnet-base-v2", "mpnet", ("mpnet", "mpnet-far")),
-    Family("NomicBERT", "nomic-embed-text v1, v1.5", "nomic_bert", ("nomic", "nomic-own-code")),
-    Family("Qwen 3", "Qwen3-Embedding-0.6B", "qwen3", ("qwen3", "qwen3-sliding")),
-    Family("ModernBERT", "gte-modernbert-base", "modernbert", ("modernbert", "modernbert-biases")),
-    Family("GTE", "gte-base-en-v1.5, gte-multilingual-base", "new", ("gte", "gte-new", "gte-separate")),
-    Family("Gemma 3", "embeddinggemma-300m", "gemma3_text", ("gemma3", "gemma3-causal")),
-    Family("JinaBERT v2", "jina-embeddings-v2-base-en", "jina-bert", ("jina", "jina-code")),
-    Family("EuroBERT", "EuroBERT-210m", "eurobert", ("eurobert", "eurobert-biases")),
-)
-"""The rows of the table. Families that differ from a row in names alone are left out."""
+FAMILIES: Mapping[str, tuple[str, ...]] = {
+    "BERT": ("bert", "prompts"),
+    "RoBERTa": ("roberta",),
+    "XLM-RoBERTa": ("xlm-roberta",),
+    "MPNet": ("mpnet", "mpnet-far"),
+    "DistilBERT": ("distilbert",),
+    "ELECTRA": ("electra",),
+    "NomicBERT": ("nomic", "nomic-own-code"),
+    "Qwen 2": ("qwen2",),
+    "Qwen 3": ("qwen3", "qwen3-sliding"),
+    "ModernBERT": ("modernbert",),
+    "GTE": ("gte", "gte-new"),
+    "Gemma 3": ("gemma3", "gemma3-causal"),
+    "JinaBERT v2": ("jina", "jina-code"),
+    "EuroBERT": ("eurobert",),
+}
+"""The reference models of each family."""
+PASSAGES = 250
+QUICK_FAMILIES = 2
+"""The number of families in a quick run: building a model takes a second or two."""
+TOLD = 12
+"""The number of passages with which a build made here measures itself; the table uses more."""
 
 
 def tables(effort: Effort) -> Iterator[Table]:
-    """Make one row for each family."""
-    rows = [_row(family, effort) for family in FAMILIES[: effort.families]]
+    """Make one row for each family: its worst text in float32, and its worst model as int8."""
+    rows = []
+    count = min(effort.scored_passages, PASSAGES)
+    chosen = FAMILIES if count == PASSAGES else dict(islice(FAMILIES.items(), QUICK_FAMILIES))
+    with tempfile.TemporaryDirectory() as scratch:
+        for family, names in chosen.items():
+            figures = [_figures(name, Path(scratch, name), count) for name in names]
+            texts = sum(len(references.load(name)["rows"]) for name in names)
+            exact, mean, least = (min(values) for values in zip(*figures, strict=True))
+            rows.append((family, texts, exact, mean, least))
     yield Table(
-        "Families written from their weights",
+        "Families: cosines of tiny random models",
         [
-            "closeness: cosines of tiny random models to the official library; they lose more as int8 than trained models do;",
-            f"speed: 1 thread, CPU time, {LAYERS} layers of the first model's shape with random weights,",
-            f"against quantize_dynamic per channel of the family's {OWN_FILE}, or else of {PLAIN};",
-            f"files that are missing in {OWN} are made by `python -m tests.layers.model.oracle.own_files {OWN}` where torch is",
+            "fp32: the least cosine of any text to the official library's vector;",
+            f"int8: {count} passages against the model's own fp32 vectors, the worst model of the family",
         ],
-        {"family": "s", "fp32 minimum": ".6f", "int8 mean": ".4f", "int8 minimum": ".4f", "MB": ".0f"}
-        | {f"speed at {length}": ".2f" for length in LENGTHS}
-        | {"against int8 of": "s", "models": "s"},
+        {"family": "s", "texts": "d", "fp32 minimum": ".7f", "int8 mean": ".5f", "int8 minimum": ".4f"},
         rows,
     )
 
 
-def _row(family: Family, effort: Effort) -> tuple[Cell, ...]:
-    baseline = OWN_FILE if _own(family).exists() else PLAIN
-    return (family.name, *_closeness(family), _megabytes(family), *_speeds(family, effort), baseline, family.models)
+def _figures(name: str, folder: Path, count: int) -> tuple[float, float, float]:
+    """Return a model's least cosine to the official library in float32, and its mean and least cosine as int8."""
+    source = Source(references.write(name, folder / "source"), name, "1")
+    services = {}
+    for precision in ("fp32", "int8"):
+        build(Order(source, folder / precision, precision, (-1, -1), threads=1, passages=TOLD), lambda _: None)
+        services[precision] = serve(folder / precision, THREADS="1")
+    reference = references.load(name)
+    exact = min(_cosine(services["fp32"], row) for row in reference["rows"])
+    texts = passages("scoring", count)
+    vectors = [service.embed(texts, Options()).vectors for service in (services["int8"], services["fp32"])]
+    fidelity = Fidelity.of(*vectors)
+    return exact, fidelity.mean_cosine, fidelity.minimum_cosine
 
 
-# --- Closeness --------------------------------------------------------------------------------------------
-
-
-def _closeness(family: Family) -> tuple[float, float, float]:
-    """Return the smallest cosine of float32, and the mean and the smallest one of int8."""
-    exact, quantized = ([cosine for name in family.tiny for cosine in _cosines(name, kind)] for kind in ("fp32", "int8"))
-    return min(exact), float(np.mean(quantized)), min(quantized)
-
-
-def _cosines(name: str, precision: str) -> Iterator[float]:
-    """Yield the cosine of each vector of a tiny model to that of the official library."""
-    with tempfile.TemporaryDirectory() as scratch:
-        source, out = Source(references.write(name, Path(scratch, "source")), name, "random"), Path(scratch, "model")
-        build(Order(source, out, precision, (0, 0), threads=1, passages=20), lambda _: None)
-        service = serve(out, THREADS="1", KERNELS=os.environ.get("KERNELS", ""))
-        for row in references.load(name)["rows"]:
-            options = Options(prompt_name=row["prompt_name"], truncation_direction=row["side"])
-            ours, theirs = service.embed([row["text"]], options).vectors[0].astype(np.float64), np.array(row["vector"])
-            yield float(ours @ theirs / (np.linalg.norm(ours) * np.linalg.norm(theirs)))
-
-
-# --- Speed ------------------------------------------------------------------------------------------------
-
-
-@cache
-def _configs() -> Mapping[str, Mapping[str, Any]]:
-    configs: Mapping[str, Mapping[str, Any]] = json.loads((references.FOLDER.parent / "used_models.json").read_text())["families"]
-    return configs
-
-
-def _shape(family: Family) -> Shape:
-    return Shape.read(Configuration("config.json", _configs()[family.config]))
-
-
-def _megabytes(family: Family) -> float:
-    """Return the size of the whole model as int8: a byte for each weight of a matrix, and four for all other numbers."""
-    return sum(np.prod(shape) * (1 if len(shape) > 1 else 4) for shape in _shape(family).tensors().values()) / 1e6
-
-
-def _own(family: Family) -> Path:
-    return OWN / f"{family.config}.onnx"
-
-
-def _speeds(family: Family, effort: Effort) -> Iterator[float]:
-    """Yield how many times as fast as the baseline our int8 is, at each length."""
-    whole = _shape(family)
-    shape = replace(whole, spans=whole.spans[:LAYERS], vocabulary=VOCABULARY)
-    weights = dict(_weights(shape))
-    with tempfile.TemporaryDirectory() as scratch:
-        texts = [np.random.default_rng(length).integers(0, VOCABULARY, (1, length), np.int64) for length in LENGTHS]
-        write = partial(_graph, shape, weights)
-        fitted = largest_activations(write, [texts[1][0]] * CALIBRATION)
-        ours = Operators(kernels=os.environ.get("KERNELS", "")).session(_written(write(Int8(fitted)), scratch, "ours"))
-        stock = _stock(_own(family) if _own(family).exists() else _written(write(Float32()), scratch, "plain"))
-        for ids in texts:
-            runs = {"ours": partial(ours.run, None, {"input_ids": ids}), "stock": partial(stock.run, None, _inputs(stock, ids))}
-            turns = {name: burst(run, effort.burst, time.thread_time) for name, run in runs.items()}
-            yield interleaved(turns, effort.row).ratio("stock", "ours")
-
-
-def _inputs(session: onnxruntime.InferenceSession, ids: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
-    """Return the inputs of a file for one text: its token ids, and what exporters add to them."""
-    known = {
-        "input_ids": ids,
-        "attention_mask": np.ones_like(ids),
-        "token_type_ids": np.zeros_like(ids),
-        "position_ids": np.arange(ids.shape[1])[np.newaxis],
-    }
-    return {each.name: known[each.name] for each in session.get_inputs()}
-
-
-def _weights(shape: Shape) -> Iterator[tuple[str, Array]]:
-    generator = np.random.default_rng(SEED)
-    for name, size in shape.tensors().items():
-        values = SPREAD * generator.standard_normal(size, dtype=np.float32)
-        yield name, values + np.float32(len(size) == 1 and name.endswith("weight"))
-
-
-def _graph(shape: Shape, weights: Mapping[str, Array], precision: Precision) -> Graph:
-    graph = Graph()
-    states = Encoder(graph, precision.texts, shape, max(LENGTHS), weights, precision).write()
-    graph.output(graph.op("states", "Identity", states), ["texts", "tokens", shape.hidden])
-    return graph
-
-
-def _written(graph: Graph, scratch: str, name: str) -> Path:
-    folder = Path(scratch, name)
-    folder.mkdir()
-    graph.write(folder / GRAPH, WEIGHTS)
-    return folder / GRAPH
-
-
-def _stock(path: Path) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(int8(onnx.load(path)).SerializeToString(), options)
+def _cosine(service: Service, row: Mapping[str, Any]) -> float:
+    options = Options(prompt_name=row["prompt_name"], truncation_direction=row["side"])
+    ours = service.embed([row["text"]], options).vectors[0].astype(np.float64)
+    theirs = np.array(row["vector"])
+    return min(1.0, float(ours @ theirs / np.linalg.norm(ours) / np.linalg.norm(theirs)))

@@ -1,7 +1,7 @@
 """Files of figures, with a section for each class of processor: `python -m tests.benchmarks.results` keeps what was measured.
 
     build/benchmarks.json, build/cold.json, build/peers.json   what the last runs measured here
-    build/models.json                                          what `make models` measured
+    build/models.json, build/large.json                        what `make models` and `make large` measured
     results.json, peers/results.json, models.json              what is committed: README.md, layers/model/README.md, `make cost`
                                                                and `make bench` read it
 
@@ -23,12 +23,13 @@ from .tables import Table, say
 RESULTS = Path(__file__).with_name("results.json")
 PEERS = Path(__file__).parent / "peers" / "results.json"
 MODELS = Path(__file__).with_name("models.json")
-MODELS_RUN = Path("build", "models.json")
+MODELS_RUN, LARGE_RUN = Path("build", "models.json"), Path("build", "large.json")
 KEPT = {
     Path("build", "benchmarks.json"): RESULTS,
     Path("build", "cold.json"): RESULTS,
     Path("build", "peers.json"): PEERS,
     MODELS_RUN: MODELS,
+    LARGE_RUN: MODELS,
 }
 """Where the figures of each file of a run are committed. Later files win: cold.json is of what Lambda gets, not of the sources."""
 SHOWN = (AVX2, AVX512_VNNI)

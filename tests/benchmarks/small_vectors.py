@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from events.search.scoring import RESTORE
 from handler.embedding.encoder import Encoder
 from handler.embedding.manifest import Manifest
 from handler.finishing import finish
 from handler.service import Options
-from handler.vector_types import STEPS, TYPES, ModelTypes, Ranges, encode_ranges
+from handler.vector_types import NO_RANGES, TYPES, ModelTypes, Ranges, encode_ranges
 from handler.vectors import Vectors
 from layers.model import ranges
 from layers.model.corpus import passages
@@ -85,7 +86,7 @@ def _recalls(
     scores = COMPARISONS[name](made)
     candidates = _nearest(scores, CANDIDATES)
     rescored = np.full_like(scores, -np.inf)
-    exact = floats @ VALUES[name](made, span).T
+    exact = floats @ RESTORE[name](made, span).T
     for place, chosen in enumerate(candidates):
         columns = list(chosen)
         rescored[place, columns] = exact[place, columns]
@@ -98,26 +99,12 @@ def _dot(vectors: NDArray[np.generic]) -> Scores:
     return scores
 
 
-def _signs(packed: NDArray[np.int8]) -> Vectors:
-    """1 or -1 for each bit."""
-    bits = np.unpackbits((packed.astype(np.int16) + 128).astype(np.uint8), axis=1)
-    return bits.astype(np.float32) * 2 - 1
-
-
-def _middles(codes: NDArray[np.int8], span: Ranges) -> Vectors:
-    """The middle of the step that each byte stands for."""
-    middles: Vectors = (span[0] + (codes.astype(np.float32) + 128.5) * (span[1] - span[0]) / STEPS).astype(np.float32)
-    return middles
-
-
-COMPARISONS: Mapping[str, Callable[[Any], Scores]] = {"float32": _dot, "int8": _dot, "binary": lambda packed: _dot(_signs(packed))}
-"""Compare two vectors of a type by their dot product, which for bits orders as the Hamming distance does."""
-VALUES: Mapping[str, Callable[[Any, Ranges], Vectors]] = {
-    "float32": lambda vectors, _: vectors,
-    "int8": _middles,
-    "binary": lambda packed, _: _signs(packed),
+COMPARISONS: Mapping[str, Callable[[Any], Scores]] = {
+    "float32": _dot,
+    "int8": _dot,
+    "binary": lambda packed: _dot(RESTORE["binary"](packed, NO_RANGES)),
 }
-"""The numbers that a vector's own stand for."""
+"""Compare two vectors of a type by their dot product, which for bits orders as the Hamming distance does."""
 
 
 def _nearest(scores: Scores, count: int = NEIGHBOURS) -> list[set[int]]:

@@ -267,6 +267,7 @@ def test_info_describes_the_model_and_its_limits(client: Client) -> None:
     assert info.pop("kernels") in KERNELS
     assert info == {
         "rerank": "similarity",
+        "search": False,
         "model_id": "sentence-transformers/all-MiniLM-L6-v2",
         "model_sha": "1110a243fdf4706b3f48f1d95db1a4f5529b4d41",
         "model_dtype": "int8",

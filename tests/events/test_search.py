@@ -25,6 +25,7 @@ from handler.service import Options, Service
 from handler.vector_types import STEPS, TYPES
 from tests.conftest import INT8, ROOT, serve
 from tests.pipelines.fakes import FakeService, vector_of
+from tests.retrieval.corpus import documents
 
 SECONDS = 120
 TEXTS = ["How is the weather?", "Is it raining?", "I like ice cream.", "The train is late.", "Where is the station?", "It rains."]
@@ -104,6 +105,28 @@ def test_the_command_prints_the_best_passages(tmp_path: Path, service: Service) 
     assert [(each["id"], each["metadata"]) for each in array] == [("weather.md#3", chunk)]
     assert f"{array[0]['score']:.4f}" == first.split()[1]
     assert np.float32(array[0]["score"]) == Search(made, service).find(QUESTION, 1)[0].score
+
+
+def test_passages_of_documents_are_found_with_their_place_and_text(tmp_path: Path) -> None:
+    """A folder of documents is embedded in chunks; the passage found is that part of the document."""
+    folder, made = tmp_path / "docs", tmp_path / "out.parquet"
+    folder.mkdir()
+    texts = {f"{name}.txt": documents()[name].text for name in ("lambda", "calls", "slicings")}
+    for name, text in texts.items():
+        (folder / name).write_text(text)
+    settings = {"CHUNK_TOKENS": "128", "CHUNK_OVERLAP": "16", "CHUNK_TEXT": "true", "MODEL_DIR": str(INT8)}
+    command = [sys.executable, "-m", "events.embed", str(folder), str(made)]
+    subprocess.run(command, cwd=ROOT, env={**os.environ, **settings}, capture_output=True, timeout=SECONDS, check=True)
+    question = "What does a star in front of an argument do when I pass a list to a function?"
+    found = json.loads(search(made, question, "--count", "3", "--format", "json", "--filter", "document=calls.txt").stdout)
+    assert len(found) == 3
+    for each in found:
+        fields = each["metadata"]
+        assert each["id"] == f"calls.txt#{fields['chunk']}"
+        assert fields["text"] == texts["calls.txt"][fields["start"] : fields["end"]]
+    first = found[0]["metadata"]
+    line = search(made, question, "--count", "1").stdout.splitlines()[0]
+    assert line.endswith(f"  calls.txt  characters {first['start']} to {first['end']}")
 
 
 def test_make_passes_the_question_as_it_is(tmp_path: Path, service: Service) -> None:

@@ -16,6 +16,7 @@ from events.search.filters import Filter
 from events.search.pages import PageReader
 from events.search.parquet import NUMBERS, ParquetVectors
 from events.search.scoring import BLOCK, Best, Scorer
+from handler.encoding import to_json
 from handler.sinks.parquet import MAGIC, Row, write_file, write_footer, write_row_group
 from handler.vector_types import NO_RANGES
 
@@ -71,7 +72,7 @@ def write(path: Path, groups: Sequence[np.ndarray[Any, Any]]) -> None:
 def test_every_vector_of_a_file_is_read_once_with_its_record(
     numbers: str, size: int, counts: list[int], parts: int, seed: int
 ) -> None:
-    """Vectors of any size, in row groups of any size, read by any number of threads, with and without metadata."""
+    """Vectors of any size, in row groups of any size, read by any number of threads, with and without a condition."""
     generator = np.random.default_rng(seed)
     groups = [generator.integers(0, 100, (count, size)).astype(numbers) for count in counts]
     everything = np.concatenate(groups)
@@ -80,16 +81,13 @@ def test_every_vector_of_a_file_is_read_once_with_its_record(
         write(path, groups)
         file = ParquetVectors(path)
         assert (file.size, file.numbers) == (size, numbers)
-        for with_metadata in (False, True):
+        for condition in (None, Filter("rest", "1")):
             seen = []
-            for part in file.read(parts, with_metadata=with_metadata):
+            for part in file.read(parts, condition):
                 for batch in part:
                     assert np.array_equal(batch.numbers, everything[batch.places])
-                    assert [each["rest"] for each in batch.metadata] == (
-                        [place % 3 for place in batch.places] if with_metadata else []
-                    )
                     seen += batch.places.tolist()
-            assert sorted(seen) == list(range(len(everything)))
+            assert sorted(seen) == [place for place in range(len(everything)) if condition is None or place % 3 == 1]
         assert [file.record(place) for place in range(len(everything))] == [
             (str(place), {"rest": place % 3}) for place in range(len(everything))
         ]
@@ -148,3 +146,21 @@ def test_a_condition_on_any_text_finds_it(metadata: dict[str, str]) -> None:
     """The value may have equals signs."""
     for field, value in metadata.items():
         assert Filter.parse(f"{field}={value}").accepts(json.loads(json.dumps(metadata)))
+
+
+VALUES = st.one_of(st.text(max_size=3), st.integers(), st.booleans(), st.none(), st.floats(allow_nan=False, allow_infinity=False))
+
+
+@given(st.lists(st.one_of(VALUES, st.lists(VALUES, max_size=2)), min_size=1, max_size=9), st.data())
+def test_a_file_yields_the_records_that_fulfil_a_condition_and_no_others(values: list[object], data: st.DataObject) -> None:
+    """A search for the value's text skips most metadata before they are parsed, and may skip none that fulfil the condition."""
+    rows = [Row(b"a", np.zeros(2, np.float32), 1, truncated=False, metadata=to_json({"field": value})) for value in values]
+    sought = data.draw(st.sampled_from(values))
+    sought = data.draw(st.sampled_from(sought)) if isinstance(sought, list) and sought else sought
+    condition = Filter("field", sought if isinstance(sought, str) else to_json(sought).decode())
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "a.parquet"
+        path.write_bytes(write_file(rows))
+        file = ParquetVectors(path)
+        read = [place for part in file.read(1, condition) for batch in part for place in batch.places.tolist()]
+        assert read == [place for place in range(len(values)) if condition.accepts(file.record(place)[1])]

@@ -22,7 +22,7 @@ CONDITIONS = {
     "HasTableStream": "source: a table's stream",
     "SinkIsS3": "sink: S3", "SinkIsQueue": "sink: a queue", "SinkIsBus": "sink: a bus", "SinkIsS3Vectors": "sink: S3 Vectors",
     "SinkIsTable": "sink: a table", "WritesIndex": "sink: S3 Vectors", "HasIndex": "with an index to search",
-    "MakesIndex": "with `Search`",
+    "MakesIndex": "with `Search`", "SplitsForSearch": "with `Search` and no `ChunkTokens`",
 }  # fmt: skip
 """When a condition is met, if its name does not say so."""
 

@@ -1,8 +1,11 @@
 """Fixtures for the tests of the built functions."""
 
+import fcntl
+import os
 import shutil
 from importlib.metadata import files
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -23,9 +26,15 @@ def runtime_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def artefact() -> Path:
-    """Build what `sam deploy` uploads."""
-    run("make", "build")
+def artefact(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build what `sam deploy` uploads: once for all workers of a test run, because they share the folder."""
+    run_id = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid4().hex)
+    built = tmp_path_factory.getbasetemp().parent / f"built-{run_id}"
+    with built.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not built.exists():
+            run("make", "build")
+            built.touch()
     return ROOT / "build/lambda/app"
 
 

@@ -82,6 +82,6 @@ def deployed(aws: LocalAWS, template: Mapping[str, Any], stack: str, parameters:
 
 
 def environment(aws: LocalAWS, function: str) -> dict[str, str]:
-    """Return the environment variables of a deployed function."""
-    variables: dict[str, str] = aws.client("lambda").get_function_configuration(FunctionName=function)["Environment"]["Variables"]
-    return variables
+    """Return the environment variables of a deployed function. moto keeps numbers, which CloudFormation makes text."""
+    variables = aws.client("lambda").get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+    return {name: str(value) for name, value in variables.items()}

@@ -121,11 +121,11 @@ def test_a_model_in_the_layer_is_pinned_by_the_build_that_put_it_there(artefact:
 def test_the_layers_keep_their_budgets(artefact: Path) -> None:
     """The runtime layer has at most 125 MB with its bytecode, the default model at most 25 MB.
 
-    The function grows by dialects and sinks that no cold start imports: 1.09 MB now, and 1.5 MB are 0.6 % of Lambda's 262 MB.
+    The function grows by dialects and sinks that no cold start imports: 1.65 MB now, and 2 MB are 0.8 % of Lambda's 262 MB.
     """
     assert size(artefact / "RuntimeLayer") <= 125e6
     assert size(artefact / "ModelLayer") <= 25e6
-    assert size(artefact / "PipelineFunction") <= 1.5e6
+    assert size(artefact / "PipelineFunction") <= 2e6
 
 
 def test_a_function_and_its_layers_are_within_lambdas_limit(artefact: Path) -> None:

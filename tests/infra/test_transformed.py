@@ -106,7 +106,7 @@ CONDITIONS_OF_SETTINGS = {
     "ModelInLayer": {"ModelUri"}, "HasQueue": {"Queue", "SourceBucket", "SourceBus"}, "HasSourceBucket": {"SourceBucket"},
     "HasBulk": {"CorpusBucket"}, "SinkIsS3": {"SinkArn"}, "SinkIsQueue": {"SinkArn"}, "SinkIsS3Vectors": {"SinkArn"},
     "SinkIsTable": {"SinkArn"}, "HasVpc": {"VpcSubnetIds"}, "HasKey": {"KmsKeyArn"}, "AuthIsIam": {"Auth"},
-    "MakesIndex": {"Search"}, "HasReservedConcurrency": set(),
+    "MakesIndex": {"Search"}, "SplitsForSearch": {"Search", "ChunkTokens"}, "HasReservedConcurrency": set(),
 }  # fmt: skip
 """The parameters that decide each condition of a function's properties. Reserved concurrency does not belong to a version."""
 
@@ -339,7 +339,7 @@ def test_the_http_function_reads_one_secret_and_asks_for_keys(template: dict[str
         "dynamodb:BatchWriteItem",
         "s3:GetObject",  # of the models alone, where ModelUri and RerankerUri name them
         "s3vectors:QueryVectors",  # of the index alone, where there is one
-        "s3vectors:GetVectors",  # QueryVectors with a filter, or with metadata in its response
+        "s3vectors:GetVectors",  # a query with a filter, or with metadata in its response
         "s3vectors:GetIndex",
         "s3vectors:ListTagsForResource",
     }
@@ -422,6 +422,7 @@ def test_the_functions_may_use_the_index_of_the_search_and_no_other(template: di
 ENCRYPTED = {
     "AWS::SQS::Queue": "KmsMasterKeyId", "AWS::Logs::LogGroup": "KmsKeyId", "AWS::SecretsManager::Secret": "KmsKeyId",
     "AWS::DynamoDB::Table": "SSESpecification", "AWS::Lambda::Function": "KmsKeyArn",
+    "AWS::S3Vectors::VectorBucket": "EncryptionConfiguration",
 }  # fmt: skip
 
 
@@ -431,7 +432,7 @@ def test_one_key_encrypts_whatever_the_stack_keeps(template: dict[str, Any]) -> 
         for resource in of_type(template, kind).values():
             condition, value, _ = resource["Properties"][name]["Fn::If"]
             assert condition == "HasKey"
-            assert {"Ref": "KmsKeyArn"} in (value, value.get("KMSMasterKeyId"))
+            assert {"Ref": "KmsKeyArn"} in (value, value.get("KMSMasterKeyId"), value.get("KmsKeyArn"))
     for role in ("ApiRole", "PipelineRole"):
         using = [right["Resource"] for right in statements(template["Resources"][role]) if "kms:Decrypt" in right["Action"]]
         assert using == [{"Ref": "KmsKeyArn"}, {"Ref": "DataKmsKeyArns"}]

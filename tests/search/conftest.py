@@ -1,11 +1,15 @@
 """Fixtures of the search: an AWS whose S3 Vectors answers queries, and indexes in it."""
 
+import json
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from events.aws import LocalAWS
+from tests.conftest import INT8
 from tests.search.indexes import LocalIndex, create_index
 from tests.search.vectors_front import VectorsFront
 
@@ -27,3 +31,23 @@ type MakeIndex = Callable[..., LocalIndex]
 def make_index(front: VectorsFront) -> MakeIndex:
     """Provide a function that makes an empty index."""
     return partial(create_index, front)
+
+
+type FolderOf = Callable[..., Path]
+"""Makes a folder with the default model and some changes of its manifest."""
+
+
+@pytest.fixture
+def folder_of(tmp_path: Path) -> FolderOf:
+    """Provide a function that makes a folder with the default model and some changes of its manifest."""
+
+    def make(**changes: object) -> Path:
+        manifest = json.loads((INT8 / "manifest.json").read_text())
+        folder = tmp_path / uuid4().hex
+        folder.mkdir()
+        for name in manifest["files"]:
+            (folder / name).symlink_to(INT8 / name)
+        (folder / "manifest.json").write_text(json.dumps(manifest | changes))
+        return folder
+
+    return make

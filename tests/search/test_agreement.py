@@ -5,14 +5,15 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 
 from handler.bootstrap import Handler
 from handler.functions.pipeline import from_environment
-from handler.service import Service
+from handler.service import Options, Service
 from handler.vector_index import MODEL_TAG, model_of
-from tests.conftest import INT8, ROOT, ClientOf
-from tests.search.conftest import MakeIndex
+from tests.conftest import INT8, ROOT, ClientOf, serve
+from tests.search.conftest import FolderOf, MakeIndex
 from tests.secrecy import overheard
 
 TEXT = "Today is a sunny day and I will get some ice cream."
@@ -43,6 +44,24 @@ def test_what_the_pipeline_writes_the_search_finds(make_index: MakeIndex, servic
     assert index.tags == {MODEL_TAG: model_of(service.manifest)}
     (best, other) = client_of(INT8, SEARCH_INDEX_ARN=index.arn).post({"query": "When will you eat ice cream?"}, "/search").json
     assert (best["id"], best["metadata"], other["id"], other["metadata"]) == ("ice", {"text": TEXT}, "tax", {})
+
+
+def test_records_get_the_model_s_prompt_for_documents_unless_they_name_one(
+    make_index: MakeIndex, client_of: ClientOf, folder_of: FolderOf
+) -> None:
+    """A query gets the prompt for queries. Without a search, records get none."""
+    folder = folder_of(prompts={"query": "query: ", "passage": "passage: "})
+    service, index = serve(folder), make_index()
+    settings = {"SINK": index.arn, "SEARCH_INDEX_ARN": index.arn, "CHUNK_TOKENS": "64"}
+    event = sqs({"id": "a", "inputs": TEXT}, {"id": "b", "inputs": TEXT, "prompt_name": "query"})
+    assert pipeline(service, **settings)(event, None) == {"batchItemFailures": []}
+    assert pipeline(service, SINK=index.arn)(sqs({"id": "c", "inputs": TEXT}), None) == {"batchItemFailures": []}
+    stored = index.client.get_vectors(indexArn=index.arn, keys=["a#0", "b#0", "c"], returnData=True)["vectors"]
+    found = {one["key"]: np.array(one["data"]["float32"], np.float32).tobytes() for one in stored}
+    for key, prompt in (("a#0", "passage"), ("b#0", "query"), ("c", None)):
+        assert found[key] == service.embed([TEXT], Options(prompt_name=prompt)).vectors[0].tobytes()
+    best = client_of(folder, SEARCH_INDEX_ARN=index.arn).post({"query": TEXT, "k": 1}, "/search").json[0]
+    assert (best["id"], best["score"]) == ("b#0", pytest.approx(1, abs=1e-5))
 
 
 @pytest.mark.parametrize("dimension", [256, 768])

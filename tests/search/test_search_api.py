@@ -3,7 +3,6 @@
 import json
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +18,7 @@ from handler.service import Options, Service
 from handler.vector_index import model_of
 from tests.conftest import FP32, INT8, Client, ClientOf, serve
 from tests.handler.functions.fake_lambda import Context
-from tests.search.conftest import MakeIndex
+from tests.search.conftest import FolderOf, MakeIndex
 from tests.search.indexes import LocalIndex
 from tests.search.vectors_front import VectorsFront
 
@@ -145,7 +144,7 @@ def test_results_in_several_pages_are_collected(front: VectorsFront, searching: 
     assert (first["topK"], first["returnDistance"], first["returnMetadata"]) == (3, True, True)
 
 
-def test_a_query_has_the_model_s_prompt_for_queries(make_index: MakeIndex, client_of: ClientOf, folder_of: Any) -> None:  # noqa: ANN401
+def test_a_query_has_the_model_s_prompt_for_queries(make_index: MakeIndex, client_of: ClientOf, folder_of: FolderOf) -> None:
     """A `prompt_name` of the request wins."""
     folder = folder_of(prompts={"query": "query: ", "passage": "passage: "})
     index = make_index()
@@ -156,22 +155,6 @@ def test_a_query_has_the_model_s_prompt_for_queries(make_index: MakeIndex, clien
     for options, name in (({}, "query"), ({"prompt_name": "passage"}, "passage")):
         found = {one["id"]: one["score"] for one in client.post({"query": QUERY, **options}, "/search").json}
         assert found["sun"] == pytest.approx(rows[name] @ sun, abs=1e-6)
-
-
-@pytest.fixture
-def folder_of(tmp_path: Path) -> Any:  # noqa: ANN401 - a function
-    """Provide a function that makes a folder with the default model and some changes of its manifest."""
-
-    def make(**changes: object) -> Path:
-        manifest = json.loads((INT8 / "manifest.json").read_text())
-        folder = tmp_path / uuid4().hex
-        folder.mkdir()
-        for name in manifest["files"]:
-            (folder / name).symlink_to(INT8 / name)
-        (folder / "manifest.json").write_text(json.dumps(manifest | changes))
-        return folder
-
-    return make
 
 
 def test_rerank_orders_the_best_passages_of_the_index_by_the_reranker(front: VectorsFront, searching: Client) -> None:
@@ -296,7 +279,7 @@ def test_another_precision_of_the_same_model_finds_its_vectors(index: LocalIndex
 def test_a_model_that_is_not_compared_by_cosine_is_refused_at_start_and_at_each_search(
     index: LocalIndex,
     client_of: ClientOf,
-    folder_of: Any,  # noqa: ANN401
+    folder_of: FolderOf,
     capfd: pytest.CaptureFixture[str],
     similarity: str,
 ) -> None:
@@ -319,6 +302,22 @@ def test_an_index_that_may_not_be_described_is_searched_and_asked_about_once(fro
     assert [operation for operation, _ in front.asked].count("GetIndex") == 1
 
 
+def test_an_index_that_may_not_be_described_is_refused_for_what_its_answer_says(
+    front: VectorsFront, make_index: MakeIndex, service: Service, client_of: ClientOf
+) -> None:
+    """S3 Vectors itself refuses a vector of another dimension, and names the distance in its response."""
+    front.denied = {"ListTagsForResource"}
+    euclidean, wide = make_index(384, "euclidean"), make_index(768)
+    fill(euclidean, service)
+    front.denied |= {"GetIndex"}
+    for index, reason in (
+        (euclidean, "compares by euclidean, and a search needs cosine: name an index that compares by cosine"),
+        (wide, "refuses the query (ValidationException)"),
+    ):
+        status, _, sentence = client_of(INT8, SEARCH_INDEX_ARN=index.arn).post({"query": QUERY}, "/search").error
+        assert (status, sentence) == (424, f"The index passages {reason}")
+
+
 def test_an_index_that_does_not_exist_is_named(index: LocalIndex, client_of: ClientOf) -> None:
     """The name of a bucket and an index, but no text, is in the sentence."""
     client = client_of(INT8, SEARCH_INDEX_ARN=f"{index.arn}-gone")
@@ -327,20 +326,26 @@ def test_an_index_that_does_not_exist_is_named(index: LocalIndex, client_of: Cli
     assert sentence == "The index passages-gone does not exist (NotFoundException): set SearchIndexArn to the ARN of an index"
 
 
-def test_a_search_ends_before_its_deadline_if_the_index_does_not_answer(
-    front: VectorsFront, index: LocalIndex, service: Service
-) -> None:
-    """The function has three seconds left, and the index would take twenty."""
-    del service
+SLOW: dict[str, tuple[dict[str, float], str]] = {
+    "no byte": ({"delay_seconds": 20}, "ReadTimeoutError"),
+    "a byte now and then": ({"byte_seconds": 0.1}, "TimeoutError"),
+}
+
+
+@pytest.mark.parametrize("name", SLOW)
+def test_a_search_ends_before_its_deadline_if_the_index_does_not_answer(front: VectorsFront, index: LocalIndex, name: str) -> None:
+    """The function has three seconds left, and the index would take twenty. No timeout of a client ends the second answer."""
     handler = make_handler(serve(INT8, SEARCH_INDEX_ARN=index.arn), None)
     request = http_api.Request("POST", "/search", "", [], json.dumps({"query": QUERY, "k": 1}).encode(), "127.0.0.1", 443)
-    front.delay_seconds = 20
+    slowness, error = SLOW[name]
+    for attribute, value in slowness.items():
+        setattr(front, attribute, value)
     started = time.monotonic()
     event = http_api.make_event(request, received=datetime.now(UTC), request_id=uuid4())
     reply = handler(event, Context(3))
     assert time.monotonic() - started < 3
     assert reply["statusCode"] == 424
-    assert json.loads(reply["body"])["error"] == "The index passages did not answer (ReadTimeoutError): send the request again"
+    assert json.loads(reply["body"])["error"] == f"The index passages did not answer ({error}): send the request again"
 
 
 def test_a_search_without_time_for_a_call_is_refused(index: LocalIndex) -> None:

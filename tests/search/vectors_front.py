@@ -6,8 +6,8 @@ request is validated by botocore's model of the service. All other services and 
 
 import json
 import threading
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -46,6 +46,7 @@ class VectorsFront(LocalAWS):
     denied: the permissions that the caller lacks, by the names of operations.
     page: the most results of one page.
     delay_seconds: how long a query takes.
+    byte_seconds: how long each byte of a response takes.
     asked: the operations of S3 Vectors that were called, each with its request.
     """
 
@@ -58,7 +59,9 @@ class VectorsFront(LocalAWS):
         self._listed: dict[str, tuple[list[Json], np.ndarray]] = {}
         self.denied: set[str] = set()
         self.page = MOST_RESULTS
+        self._ended = threading.Event()
         self.delay_seconds = 0.0
+        self.byte_seconds = 0.0
         self.asked: list[tuple[str, Json]] = []
         front = self
 
@@ -71,8 +74,15 @@ class VectorsFront(LocalAWS):
                 for name, value in {**headers, "Content-Length": str(len(content))}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(content)
+                if self.command == "HEAD":
+                    return
+                with suppress(OSError):  # the client may have hung up
+                    for byte in content if front.byte_seconds else ():
+                        self.wfile.write(bytes([byte]))
+                        if front.wait(front.byte_seconds):
+                            break
+                    if not front.byte_seconds:
+                        self.wfile.write(content)
 
             do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = answer  # noqa: N815 - http.server's names
 
@@ -89,10 +99,15 @@ class VectorsFront(LocalAWS):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Stop listening."""
+        """Stop listening, and end the calls that still wait."""
+        self._ended.set()
         self._front.shutdown()
         self._thread.join()
         self._front.server_close()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait; return True at once if the front ends."""
+        return self._ended.wait(seconds)
 
     def answer(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Reply:
         """Return the response to a request."""
@@ -152,7 +167,8 @@ class VectorsFront(LocalAWS):
         return call("PutVectors", asked)
 
     def _query_vectors(self, asked: Json, call: Call) -> Json:
-        time.sleep(self.delay_seconds)
+        if self.wait(self.delay_seconds):
+            raise RefusedCallError(503, "ServiceUnavailableException")
         if ("filter" in asked or asked.get("returnMetadata")) and "GetVectors" in self.denied:
             raise RefusedCallError(403, "AccessDeniedException")
         index = call("GetIndex", _address(asked))["index"]

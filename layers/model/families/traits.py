@@ -48,6 +48,7 @@ class Biases[Kind: (bool, bool | str)]:
 
 
 HEADS = r"(?:pooler|cls|lm_head|classifier|score|head|decoder)\."
+"""Tensors of heads after the encoder, which an embedding does not need."""
 BUFFERS = r"(?:.*\.)?(?:position_ids|token_type_ids|(?:\w+_)?inv_freq|cos_cached|sin_cached|embed_scale)$"
 """Tensors of checkpoints that code makes anew: numbers of places, tables of positions."""
 

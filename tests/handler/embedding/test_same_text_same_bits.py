@@ -66,7 +66,7 @@ def test_texts_of_the_same_length_have_the_same_bits_as_alone(name: str, tmp_pat
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-@pytest.mark.parametrize("name", ["bert", "mpnet"])
+@pytest.mark.parametrize("name", ["bert", "mpnet", "qwen3", "modernbert"])
 def test_a_text_in_any_batch_has_the_same_bits_as_alone_in_every_precision(name: str, precision: str, tmp_path: Path) -> None:
     """Tiny models embed the texts in reverse order and in threes, on one thread and on three."""
     source = Source(references.write(name, tmp_path / "source"), name, "1")

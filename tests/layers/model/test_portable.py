@@ -4,8 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from handler.config import KERNELS
+from handler.service import Options, Service
+from handler.unloaded_service import UnloadedService
 from layers.model.builder import Order, build
 from layers.model.sources import Source
+from tests.conftest import serve
 from tests.layers.model import references
 
 PORTABLE = ["bert", "distilbert", "mpnet", "roberta", "xlm-roberta", "camembert", *references.FAMILIES]
@@ -30,3 +34,19 @@ def test_a_model_is_portable_if_nothing_of_it_is_summed_in_a_cpu_s_own_order(
     source = Source(references.write(name, tmp_path / "source"), name, "1")
     manifest = build(Order(source, tmp_path / "model", precision, (-1, -1), threads=1, passages=12), lambda _: None)
     assert manifest.portable == portable
+
+
+@pytest.mark.parametrize("name", references.FAMILIES)
+def test_a_family_has_the_same_bits_with_every_set_of_kernels(name: str, tmp_path: Path) -> None:
+    """Those that this processor can run. `make without-vnni` and `make arm64` compare emulated processors."""
+    source = Source(references.write(name, tmp_path / "source"), name, "1")
+    build(Order(source, tmp_path / "model", "int8", (-1, -1), threads=1, passages=12), lambda _: None)
+    texts = [row["text"] for row in references.load(name)["rows"]]
+    services = [service for service in (serve(tmp_path / "model", KERNELS=kernels) for kernels in KERNELS) if _is_loaded(service)]
+    assert services
+    vectors = [service.embed(texts, Options()).vectors.tobytes() for service in services]
+    assert set(vectors) == {vectors[0]}
+
+
+def _is_loaded(service: Service) -> bool:
+    return not isinstance(service, UnloadedService)

@@ -53,7 +53,7 @@ FAMILY_CASES: dict[str, Case] = {
     "modernbert-biases": Case(
         lambda: families.modernbert(attention_bias=True, mlp_bias=True, norm_bias=True, local_attention=11, hidden_size=40),
         pooling={"pooling_mode": "cls"},
-        limit=300,
+        limit=100,
         change=changes.refilled,
         afterwards=families.modernbert_with_older_rope,
     ),
@@ -66,7 +66,7 @@ FAMILY_CASES: dict[str, Case] = {
             # It is what NTK scaling by 4 makes of a base of 5,000 for heads of 18 numbers.
             rope_parameters={"rope_type": "linear", "rope_theta": 20_000.0, "factor": 4 ** (2 / 18)},
         ),
-        limit=300,
+        limit=100,
         normalize=True,
         change=changes.refilled,
         afterwards=families.as_new(factor=4.0),
@@ -89,7 +89,7 @@ FAMILY_CASES: dict[str, Case] = {
     ),
     "gemma3-causal": Case(
         lambda: families.gemma(use_bidirectional_attention=False, num_key_value_heads=2, attention_bias=True, layer_types=None),
-        limit=300,
+        limit=100,
         change=changes.refilled,
         afterwards=families.gemma_with_older_rope,
     ),
@@ -103,7 +103,7 @@ FAMILY_CASES: dict[str, Case] = {
     ),
     "jina-code": Case(
         lambda: networks.bert(num_attention_heads=2, max_position_embeddings=512),
-        limit=300,
+        limit=100,
         change=jina.saved_with_projection_norms,
         loaded=jina.load,
     ),
