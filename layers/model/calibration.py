@@ -85,6 +85,7 @@ def _groups(inputs: Mapping[str, tuple[str, int]]) -> Iterator[dict[str, tuple[s
 def _session(graph: Graph) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # the order of additions, and so the last bits, must not depend on the machine's cores
+    options.add_session_config_entry("session.disable_prepacking", "1")  # a second copy of the weights would be the peak of memory
     with tempfile.TemporaryDirectory() as folder:
         graph.write(Path(folder, GRAPH), WEIGHTS)
         return onnxruntime.InferenceSession(Path(folder, GRAPH), options)
