@@ -23,6 +23,7 @@
     model_store.py  the model's folder: the layer, or /tmp for a model in S3
     bucket.py    objects of S3, read in several parts at the same time
     gunzip.py    gzip in bounded memory
+    allocator.py memory that is free again, back to the system
     embedding/   texts to pooled vectors: manifest, tokenization, session, encoder
     cache/       cached pooled vectors: key, codec, memory, DynamoDB
     runtime_extension.py  work after the response

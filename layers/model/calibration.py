@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from handler.allocator import free_unused
 from handler.embedding.manifest import GRAPH, WEIGHTS
 from handler.vectors import TokenIds
 from layers.model.graph import Graph
@@ -32,7 +33,7 @@ class _WithLargest(Float32):
 def largest_activations(write: Callable[[Precision], Graph], sequences: Sequence[TokenIds]) -> dict[str, Array]:
     """Return the largest absolute values (in,) of each linear layer's inputs, by its name. `write` writes the model's graph."""
     watched = _WithLargest()
-    session = _session(write(watched))
+    session = _session(write, watched)
     largest = [_run(session, ids, list(watched.outputs.values())) for ids in sequences]
     return {name: np.max(values, axis=0) for name, values in zip(watched.outputs, zip(*largest, strict=True), strict=True)}
 
@@ -55,7 +56,7 @@ def moments(write: Callable[[Precision], Graph], sequences: Sequence[TokenIds]) 
     Layers are processed in groups, and the passages run once for each group: all covariances together are larger than the model.
     """
     given = _WithInputs()
-    session = _session(write(given))
+    session = _session(write, given)
     for group in _groups(given.inputs):
         means = {name: np.zeros(width) for name, (_, width) in group.items()}
         products = {name: np.zeros((width, width)) for name, (_, width) in group.items()}
@@ -82,12 +83,13 @@ def _groups(inputs: Mapping[str, tuple[str, int]]) -> Iterator[dict[str, tuple[s
     yield group
 
 
-def _session(graph: Graph) -> onnxruntime.InferenceSession:
+def _session(write: Callable[[Precision], Graph], precision: Precision) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1  # the order of additions, and so the last bits, must not depend on the machine's cores
     options.add_session_config_entry("session.disable_prepacking", "1")  # a second copy of the weights would be the peak of memory
     with tempfile.TemporaryDirectory() as folder:
-        graph.write(Path(folder, GRAPH), WEIGHTS)
+        write(precision).write(Path(folder, GRAPH), WEIGHTS)
+        free_unused()  # the graph's copy of the weights
         return onnxruntime.InferenceSession(Path(folder, GRAPH), options)
 
 

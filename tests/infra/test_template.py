@@ -32,8 +32,8 @@ def resolved(value):
     match value:
         case {"Ref": name}:
             return template["Parameters"].get(name, {"Default": name})["Default"]
-        case {"Fn::If": [_, *branches]}:  # on a parameter that is empty: its other branch is a plain one
-            return next(branch for branch in branches if isinstance(branch, str))
+        case {"Fn::If": [_, *branches]}:  # on a parameter that is empty: its other branch is a plain one, or a parameter
+            return next(branch for branch in map(resolved, branches) if isinstance(branch, str))
     return value
 variables = template["Globals"]["Function"]["Environment"]["Variables"]
 table = template["Resources"]["CacheTable"]["Properties"]
