@@ -1,7 +1,7 @@
 """Write ONNX graphs: each method adds an operator and returns the name of its result."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -109,14 +109,14 @@ class Graph:
         places: dict[int, int] = {}
         with (path.parent / weights).open("wb") as file:
             for name, value in self._constants.items():
-                tensor = numpy_helper.from_array(value, name)
-                if value.nbytes >= INLINE_BYTES:
-                    if id(value) not in places:
-                        file.write(b"\0" * (-file.tell() % ALIGNMENT))
-                        places[id(value)] = file.tell()
-                        file.write(value.tobytes())
-                    _externalise(tensor, {"location": weights, "offset": str(places[id(value)]), "length": str(value.nbytes)})
-                initializers.append(tensor)
+                if value.nbytes < INLINE_BYTES:
+                    initializers.append(numpy_helper.from_array(value, name))
+                    continue
+                if id(value) not in places:
+                    file.write(b"\0" * (-file.tell() % ALIGNMENT))
+                    places[id(value)] = file.tell()
+                    file.write(np.ascontiguousarray(value).reshape(-1).view(np.uint8))
+                initializers.append(_external(name, value, weights, places[id(value)]))
         graph = helper.make_graph(self._nodes, "encoder", self._inputs, self._outputs, initializers)
         opsets = [helper.make_opsetid(domain, version) for domain, version in self._opsets.items()]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=helper.find_min_ir_version_for(opsets[:1]))
@@ -143,8 +143,10 @@ def portable(model: onnx.ModelProto) -> bool:
     return all(node.domain == ENCODER or (not node.domain and node.op_type in PORTABLE) for node in model.graph.node)
 
 
-def _externalise(tensor: onnx.TensorProto, entries: Mapping[str, str]) -> None:
-    tensor.ClearField("raw_data")
+def _external(name: str, value: NDArray[np.generic], file: str, offset: int) -> TensorProto:
+    """Describe a constant that is in a file. Its numbers are never in the message, which would keep them until the end."""
+    tensor = TensorProto(name=name, dims=value.shape, data_type=helper.np_dtype_to_tensor_dtype(value.dtype))
     tensor.data_location = TensorProto.EXTERNAL
-    for key, value in entries.items():
-        tensor.external_data.add(key=key, value=value)
+    for key, entry in {"location": file, "offset": str(offset), "length": str(value.nbytes)}.items():
+        tensor.external_data.add(key=key, value=entry)
+    return tensor
