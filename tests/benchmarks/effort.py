@@ -54,6 +54,6 @@ QUICK = Effort(
     searched=20_000,
     searches=1,
     questions=6,
-    families=2,
+    families=1,
 )
 """A quick run: about twenty seconds on two cores."""
