@@ -22,6 +22,8 @@ from layers.model.precision import Array
 OPSET = 17  # the first with LayerNormalization
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 OUTPUT = "sentence_embedding"
+QUANTIZED = ["MatMul", "Gather", "Transpose"]
+"""What the tool quantizes by default in such graphs. It would take ONNX's Attention for com.microsoft's."""
 
 
 def fp32(shape: Shape, weights: Mapping[str, Array]) -> onnx.ModelProto:
@@ -37,7 +39,7 @@ def int8(model: onnx.ModelProto) -> onnx.ModelProto:
         try:
             # It does not know the types of all results of com.microsoft's operators.
             known = {"DefaultTensorType": TensorProto.FLOAT}
-            quantize_dynamic(model, path, ["MatMul"], per_channel=True, weight_type=QuantType.QInt8, extra_options=known)
+            quantize_dynamic(model, path, QUANTIZED, per_channel=True, weight_type=QuantType.QInt8, extra_options=known)
         finally:
             logging.disable(logging.NOTSET)
         return onnx.load(path)
