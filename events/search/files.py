@@ -28,7 +28,7 @@ class VectorFile(Protocol):
 
     @property
     def properties(self) -> Mapping[str, str]:
-        """What the file says about its vectors (events/embed/output.py); empty if it says nothing."""
+        """The facts about its vectors that the file names (events/embed/output.py); empty if it names none."""
         ...
 
     @property

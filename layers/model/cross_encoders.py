@@ -23,7 +23,7 @@ KIND = "CrossEncoder"
 OWN_FIELDS = ("sentence_transformers", "sbert_ce_default_activation_function")
 """The fields of config.json that only cross-encoders have."""
 ACTIVATIONS: Mapping[str, Activation] = {"Sigmoid": "sigmoid", "Identity": "identity"}
-"""What the library applies to a cross-encoder's number: the classes of torch.nn, and their names in the manifest."""
+"""The functions that the library applies to a cross-encoder's number: classes of torch.nn, and their names in the manifest."""
 TRUSTED = "torch."
 """The library ignores an activation of any other package, and takes a Sigmoid."""
 UNNAMED_LABELS = 2

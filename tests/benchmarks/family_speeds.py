@@ -50,7 +50,7 @@ CALIBRATION = 2
 OWN = Path("build", "families")
 """The folder of the families' own ONNX files."""
 OWN_FILE, PLAIN = "own ONNX file", "our float32 graph"
-"""What a family is compared with, quantized by ONNX Runtime's own tool."""
+"""The names of the baselines. Each is quantized by ONNX Runtime's own tool."""
 SEED = 21
 SPREAD = 0.02
 """The `initializer_range` of most families."""

@@ -113,7 +113,7 @@ class Architecture:
     centered: bool = True
     """True for LayerNorm, False for RMSNorm."""
     gain: float = 0
-    """What is added to the weights of norms."""
+    """The number that is added to the weights of norms."""
     head_norms: tuple[str, str] | None = None
     """The names of the RMSNorms of each head's query and key; None without them."""
     projection_norms: tuple[str, str] | None = None
