@@ -40,8 +40,6 @@ FAMILIES: Mapping[str, tuple[str, ...]] = {
 }
 """The reference models of each family."""
 PASSAGES = 250
-QUICK_FAMILIES = 2
-"""The number of families in a quick run: building a model takes a second or two."""
 TOLD = 12
 """The number of passages with which a build made here measures itself; the table uses more."""
 
@@ -50,7 +48,7 @@ def tables(effort: Effort) -> Iterator[Table]:
     """Make one row for each family: its worst text in float32, and its worst model as int8."""
     rows = []
     count = min(effort.scored_passages, PASSAGES)
-    chosen = FAMILIES if count == PASSAGES else dict(islice(FAMILIES.items(), QUICK_FAMILIES))
+    chosen = dict(islice(FAMILIES.items(), effort.families))
     with tempfile.TemporaryDirectory() as scratch:
         for family, names in chosen.items():
             figures = [_figures(name, Path(scratch, name), count) for name in names]

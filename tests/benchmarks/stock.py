@@ -23,7 +23,7 @@ OPSET = 17  # the first with LayerNormalization
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 OUTPUT = "sentence_embedding"
 QUANTIZED = ["MatMul", "Gather", "Transpose"]
-"""What the tool quantizes by default in such graphs. It would take ONNX's Attention for com.microsoft's."""
+"""The operators that the tool quantizes by default in such graphs. It would take ONNX's Attention for com.microsoft's."""
 
 
 def fp32(shape: Shape, weights: Mapping[str, Array]) -> onnx.ModelProto:

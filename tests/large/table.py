@@ -11,7 +11,7 @@ from tests.large.measure import LENGTHS
 from tests.large.model import MODELS, LargeModel
 
 LAYER_BYTES = 136_000_000
-"""What the function and the runtime layer leave of Lambda's 250 MiB (layers/model/Makefile)."""
+"""The bytes that the function and the runtime layer leave of Lambda's 250 MiB (layers/model/Makefile)."""
 TMP_BYTES = 512 * 2**20
 """The /tmp of a function whose EphemeralStorage is not set, and the most that SnapStart allows."""
 STEP = 128

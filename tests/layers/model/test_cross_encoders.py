@@ -79,7 +79,7 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "row"), CASES)
 def test_a_pair_has_the_score_that_the_official_library_gives(name: str, row: dict[str, Any], folder: Path) -> None:
-    """What the library applies is in the manifest: `raw_scores` asks for the identity, and otherwise a score is a sigmoid."""
+    """The manifest names the function of the library. `raw_scores` asks for the identity; otherwise a score is a sigmoid."""
     reranker = built(name, folder)
     raw = scores(reranker, row, raw=True)
     assert raw == pytest.approx(row["raw"], abs=LARGEST_DIFFERENCE)

@@ -1,4 +1,4 @@
-"""Write the ONNX files that torch makes of the families, with which `python -m tests.benchmarks families` compares ours.
+"""Write the ONNX files that torch makes of the families, with which `python -m tests.benchmarks family_speeds` compares ours.
 
 Run it by hand from the root, in the oracle's environment (__main__.py names its packages); onnxscript too, for Gemma 3:
 
@@ -21,7 +21,7 @@ from tests.layers.model.oracle.exports import write_dynamo, write_onnx
 from tests.layers.model.oracle.jina import Jina
 
 LAYERS, VOCABULARY = 6, 4_096
-"""The number of layers and of tokens that tests/benchmarks/families.py times."""
+"""The number of layers and of tokens that tests/benchmarks/family_speeds.py times."""
 OPSET = 18
 BERT_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 """The inputs of files of BERT's family."""
@@ -81,7 +81,7 @@ NETWORKS: Mapping[str, tuple[Callable[[Mapping[str, Any]], torch.nn.Module], tup
     "jina-bert": (_jina, BERT_INPUTS[:1]),
     "eurobert": (_official("EuroBert"), BERT_INPUTS[:2]),
 }
-"""How each family of used_models.json is made, and the inputs of its file."""
+"""For each family of used_models.json, the function that makes its network, and the inputs of its file."""
 BY_DYNAMO = {"gemma3_text"}
 """The families that torch's older exporter cannot trace."""
 
