@@ -2,6 +2,7 @@
 
     operators.py     the encoder's operators against the bounds of this processor, and where a text's time goes
     bounds.py        those bounds, found out by bounds.c
+    compiling.py     compiles C files of the benchmarks
     profiling.py     a text's operators one by one
     encoder.py       token ids to vectors: ours against the stock int8 graph and against ours in float32
     sharing.py       one text on all cores, against as many processes with a text each
@@ -17,6 +18,7 @@
     retrieval.py     the questions that find their answer, by chunks, vectors and precision (tests/retrieval has the corpus)
     cold.py          a whole process, from its start to its first vector, and its steps
     static.py        models that are a table of vectors: the same, and token ids to vectors
+    hold/            ISA=avx2: processes held back to AVX2 on a processor that has more
     rounds.py        the measuring: contenders take turns within a run, ratios are of turns of the same round
     effort.py        how long to measure: the full run and the quick one
     stock.py         the baseline: the plainest graph of the same weights, quantized by ONNX Runtime's own tool

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr
 from pathlib import Path
 
@@ -33,6 +33,9 @@ from . import (
 )
 from .comparison import comparison
 from .effort import FULL, QUICK, Effort
+from .hold.copies import Unknown
+from .hold.effect import hold_this_process
+from .hold.setting import Hold
 from .machine import Machine
 from .results import RESULTS, NotMeasured, Section, renew, section_name
 from .tables import Table, say
@@ -56,6 +59,8 @@ BENCHMARKS: dict[str, Callable[[Effort], Iterator[Table]]] = {
     "cold": cold.tables,
     "static": static.tables,
 }
+FREE = {"cold", "static"}
+"""The benchmarks that start processes which ISA=avx2 does not hold back."""
 
 
 def main() -> int:
@@ -63,14 +68,23 @@ def main() -> int:
     arguments = _arguments()
     effort = QUICK if arguments.quick else FULL
     machine = Machine.this()
-    name = section_name(machine.processor_class)
+    benchmarks = arguments.benchmarks or list(BENCHMARKS)
+    try:
+        hold = Hold.of(os.environ.get("ISA", ""), machine.processor_class)
+        if hold.held:
+            benchmarks = holdable(arguments.benchmarks)
+        hold_this_process(hold, ["-m", "tests.benchmarks", *sys.argv[1:]])
+    except Unknown as reason:
+        say(str(reason))
+        return 1
+    name = hold.name if hold.held else section_name(machine.processor_class)
     started = time.perf_counter()
     say(f"{machine}\n\nTimes are medians, ratios are medians of the ratios within each round.\n")
     measured: list[Table] = []
     try:
         # The functions' own log has a line for each request.
         with Path(os.devnull).open("w") as nowhere, redirect_stderr(nowhere):
-            for benchmark in arguments.benchmarks or BENCHMARKS:
+            for benchmark in benchmarks:
                 for table in BENCHMARKS[benchmark](effort):
                     say(f"{table.on(name)}\n")
                     measured.append(table)
@@ -87,6 +101,18 @@ def main() -> int:
     say(f"{comparison(RESULTS, name, measured)}\n")
     say(f"{time.perf_counter() - started:.0f} s; the figures are in {arguments.out}")
     return 0
+
+
+def holdable(benchmarks: Sequence[str]) -> list[str]:
+    """Return the benchmarks to run while they are held back to AVX2.
+
+    Raises:
+        Unknown: one that is named cannot be held back.
+    """
+    if named := sorted(FREE & set(benchmarks)):
+        msg = f"ISA=avx2 does not hold back {' and '.join(named)}, which start processes with libraries of their own"
+        raise Unknown(msg)
+    return [name for name in benchmarks or BENCHMARKS if name not in FREE]
 
 
 def _arguments() -> argparse.Namespace:

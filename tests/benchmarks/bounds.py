@@ -3,22 +3,20 @@
 import ctypes
 import os
 import platform
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
-import ziglang
 
 from layers.runtime.operators import build
 
+from .compiling import compiled
 from .machine import flags
 
 SOURCE = Path(__file__).with_name("bounds.c")
 LIBRARY = Path("build", "benchmarks", "bounds.so")
-OPTIONS = ("-std=c17", "-O3", "-Wall", "-Wextra", "-Werror", "-fPIC", "-fvisibility=hidden", "-fno-sanitize=all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,20 +134,10 @@ def reading(level: Level) -> Callable[[], object]:
     return read
 
 
-def compiled(out: Path, target: str, system: str, *options: str) -> Path:
-    """Compile bounds.c for a machine and a system, as layers/runtime/operators/build.py names them, and return where it is."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    zig = Path(ziglang.__file__).with_name("zig")
-    machine = f"{build.ARCHITECTURES[target]}-{build.SYSTEMS[system]}"
-    environment = os.environ | {"ZIG_GLOBAL_CACHE_DIR": str(build.CACHE), "ZIG_LOCAL_CACHE_DIR": str(build.CACHE)}
-    subprocess.run([zig, "cc", "-target", machine, *OPTIONS, *options, SOURCE, "-o", out], env=environment, check=True)
-    return out
-
-
 @cache
 def _library() -> Mapping[str, Callable[..., object]]:
     """Compile bounds.c for this machine and load it."""
-    library = ctypes.CDLL(str(compiled(LIBRARY, build.machine(), platform.system(), "-shared").resolve()))
+    library = ctypes.CDLL(str(compiled(SOURCE, LIBRARY, build.machine(), platform.system(), "-shared").resolve()))
     names = [CHAIN, *(mix.function for mix in mixes()), *(name for name, instructions in READS.items() if instructions in flags())]
     functions: dict[str, Callable[..., object]] = {name: getattr(library, name) for name in names}
     return functions

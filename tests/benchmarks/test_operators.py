@@ -6,6 +6,7 @@ import pytest
 
 from . import bounds
 from .bounds import Level, Mix
+from .compiling import compiled
 from .machine import flags
 from .roofline import Bounds, Work, add_norm_work, attention_work, linear_work, product_work
 
@@ -96,7 +97,7 @@ INSTRUCTIONS = {
 @pytest.mark.parametrize("machine", INSTRUCTIONS)
 def test_a_step_of_a_mix_is_the_instructions_that_its_name_says(machine: str, tmp_path: Path) -> None:
     """On any machine: the compiler neither drops what is measured, nor moves it out of the loop, nor keeps sums in memory."""
-    text = bounds.compiled(tmp_path / "bounds.s", machine, "Linux", "-S", "-Wno-unused-command-line-argument").read_text()
+    text = compiled(bounds.SOURCE, tmp_path / "bounds.s", machine, "Linux", "-S", "-Wno-unused-command-line-argument").read_text()
     for function, expected in INSTRUCTIONS[machine].items():
         body = text.split(f"\n{function}:")[1].split(".Lfunc_end")[0]
         assert {name: body.split().count(name) for name in expected} == expected

@@ -7,7 +7,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,14 +17,17 @@ from handler.service import Options
 from layers.model import packages
 from layers.model.corpus import passages
 from layers.model.fidelity import Fidelity
+from tests.benchmarks.hold.copies import Unknown
+from tests.benchmarks.hold.effect import require_saturation
+from tests.benchmarks.hold.environment import Environment
+from tests.benchmarks.hold.setting import CTRANSLATE2, ONNXRUNTIME, OPENVINO, OURS, TORCH, Hold
 from tests.benchmarks.machine import Machine, cores
 from tests.benchmarks.models import FP32, INT8, SOURCES
 from tests.benchmarks.request import text_of
 from tests.benchmarks.results import Section, renew
 from tests.benchmarks.tables import Cell, Table, say
 
-from .contender import ENVIRONMENTS, SCRIPTS, Contender, Running
-from .isa import CTRANSLATE2, ONNXRUNTIME, OPENVINO, OURS, TORCH, Hold, Unknown
+from .contender import ENVIRONMENTS, SCRIPTS, Contender, base_environment
 
 MODEL = ENVIRONMENTS / "model"
 ORIGINAL = ENVIRONMENTS / "original"
@@ -66,20 +69,23 @@ def main() -> int:
     """Measure all that are installed, and say which are not."""
     arguments = _arguments()
     machine, threads = Machine.this(), cores()
+    contenders = [US, *(peer for peer in PEERS if peer.installed)]
     try:
         hold = Hold.of(os.environ.get("ISA", ""), machine.processor_class)
+        held = {contender.name: _held(contender, hold) for contender in contenders}
     except Unknown as reason:
         say(str(reason))
         return 1
-    contenders = [US, *(peer for peer in PEERS if peer.installed and hold.takes_part(peer.library))]
     for missing in (peer for peer in PEERS if not peer.installed):
         say(f"Skipped: {missing.name} ({missing.environment} is not there; `make peers` makes it)")
-    for free in (peer for peer in PEERS if not hold.takes_part(peer.library)):
-        say(f"Left out: {free.name} ({free.library} cannot be held back to AVX2)")
     _prepare()
     say(f"{machine}\n")
     texts = list(dict.fromkeys(passages("scoring", arguments.passages)))
-    figures = _measured(contenders, texts, arguments.rounds, threads, hold)
+    try:
+        figures = _measured(contenders, texts, arguments.rounds, threads, held)
+    except Unknown as reason:
+        say(str(reason))
+        return 1
     table = _table(figures, len(texts), threads, arguments.rounds)
     say(str(table.on(hold.name)))
     quick = arguments.passages < PASSAGES or arguments.rounds < ROUNDS
@@ -109,30 +115,34 @@ def _python(environment: str) -> Path:
     return ENVIRONMENTS / environment / "bin" / "python"
 
 
-def _measured(contenders: Sequence[Contender], texts: list[str], rounds: int, threads: int, hold: Hold) -> dict[str, Figures]:
+def _held(contender: Contender, hold: Hold) -> Environment:
+    """Return what holds a contender back, and check it if it computes with ONNX Runtime.
+
+    Raises:
+        Unknown: it cannot be held back.
+    """
+    held = hold.environment(contender.library, contender.environment)
+    if hold.held and contender.library in {OURS, ONNXRUNTIME}:
+        require_saturation(contender.interpreter, held.over(base_environment()))
+    return held
+
+
+def _measured(
+    contenders: Sequence[Contender], texts: list[str], rounds: int, threads: int, held: Mapping[str, Environment]
+) -> dict[str, Figures]:
     """By turns: in every round each starts once more, then each takes its texts."""
     figures = {contender.name: Figures() for contender in contenders}
     service = load_service({"MODEL_DIR": str(FP32)})
     reference = service.embed(texts, Options(use_cache=False)).vectors
     singles = {tokens: [text_of(tokens)] for tokens in SINGLE_TOKENS}
     with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
-        running: dict[str, Running] = {}
-        for contender in contenders:
-            try:
-                running[contender.name] = stack.enter_context(contender.start(threads, hold))
-            except ChildProcessError:
-                if not hold.held or contender is US:
-                    raise
-                # OpenVINO 2026's plugin finds no Softmax for AVX2 on a processor that has AVX-512.
-                say(f"Left out: {contender.name} ({contender.library} does not start when it is held back to AVX2)")
-                del figures[contender.name]
-        contenders = [contender for contender in contenders if contender.name in running]
+        running = {each.name: stack.enter_context(each.start(threads, held[each.name])) for each in contenders}
         for name, peer in running.items():
             vectors = peer.vectors(texts, Path(folder, "vectors.npy"))
             figures[name].fidelity = Fidelity.of(vectors, reference)
         for _ in range(rounds):
             for contender in contenders:
-                with contender.start(threads, hold) as cold:
+                with contender.start(threads, held[contender.name]) as cold:
                     figures[contender.name].cold.append(cold.cold_seconds)
             for name, peer in running.items():
                 for tokens, single in singles.items():
@@ -140,6 +150,7 @@ def _measured(contenders: Sequence[Contender], texts: list[str], rounds: int, th
                 figures[name].corpus += peer.seconds(texts)
         for name, peer in running.items():
             figures[name].peak_mb = peer.peak_mb
+            peer.require_hold()
     return figures
 
 

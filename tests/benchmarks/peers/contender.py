@@ -3,7 +3,7 @@
 import json
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,8 +12,8 @@ from typing import Any, Self
 import numpy as np
 
 from handler.vectors import Vectors
-
-from .isa import Hold
+from tests.benchmarks.hold.effect import require_copies, require_no_avx512
+from tests.benchmarks.hold.environment import Environment
 
 SCRIPTS = Path(__file__).parent / "scripts"
 ENVIRONMENTS = Path("build", "peers")
@@ -32,33 +32,40 @@ class Contender:
     @property
     def installed(self) -> bool:
         """True if its environment is installed."""
-        return (self.environment / "bin" / "python").exists()
+        return self.interpreter.exists()
 
-    def start(self, threads: int, hold: Hold) -> "Running":
-        """Start it on so many threads, held back as `hold` says."""
-        return Running(self, threads, hold.switches(self.library))
+    @property
+    def interpreter(self) -> Path:
+        """Return the Python of its environment."""
+        return self.environment / "bin" / "python"
+
+    def start(self, threads: int, held: Environment) -> "Running":
+        """Start it on so many threads, with the environment variables that hold it back."""
+        return Running(self, threads, held)
 
 
 class Running:
     """A contender at work: asked for one thing at a time, idle between."""
 
-    def __init__(self, contender: Contender, threads: int, switches: Mapping[str, str]) -> None:
-        """Start the process, with switches in its environment, and wait for its first vector."""
+    def __init__(self, contender: Contender, threads: int, held: Environment) -> None:
+        """Start the process, held back, and wait for its first vector."""
         self._name = contender.name
         command: list[str | Path] = [
-            contender.environment / "bin" / "python",
+            contender.interpreter,
             SCRIPTS / contender.script,
             contender.folder,
             str(threads),
         ]
         started = time.perf_counter()
-        environment = {**_environment(), **switches}
+        environment = held.over(base_environment())
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
         )
         self._answer()
         self.cold_seconds = time.perf_counter() - started
         """From the start of the process to its first vector."""
+        self._held, self._started = held, started
+        require_copies(held, self._process.pid)
 
     def seconds(self, texts: Sequence[str], times: int = 1) -> list[float]:
         """Embed the texts so often; the seconds of each time."""
@@ -70,6 +77,15 @@ class Running:
         self._ask(texts=texts, save=str(path))
         vectors: Vectors = np.load(path)
         return vectors
+
+    def require_hold(self) -> None:
+        """Check that it has used nothing beyond AVX2 so far if it is held back.
+
+        Raises:
+            Unknown: it has.
+        """
+        if self._held.trap:
+            require_no_avx512(self._process.pid, time.perf_counter() - self._started)
 
     @property
     def peak_mb(self) -> float:
@@ -108,7 +124,7 @@ class Running:
         self._process.stdout.close()
 
 
-def _environment() -> dict[str, str]:
+def base_environment() -> dict[str, str]:
     """No hub, no telemetry; our package for the one script that imports it."""
     return {
         "PATH": "/usr/bin:/bin",
