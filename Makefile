@@ -208,7 +208,7 @@ build/browser/installed: tests/browser/requirements.txt | $(UV)
 	$(environment)
 
 .PHONY: bench
-bench: .venv/installed build/model/manifest.json build/model-fp32/manifest.json ## Measure in interleaved pairs, and compare with the committed figures
+bench: .venv/installed build/model/manifest.json build/model-fp32/manifest.json ## Measure in interleaved pairs, and compare with the committed figures (ISA=avx2 limits all to AVX2 on a processor with more)
 	@$(PY) -m tests.benchmarks
 
 .PHONY: cold
@@ -218,7 +218,7 @@ cold: build ## Measure cold starts of the built function, and show where the tim
 PEERS := $(patsubst tests/benchmarks/peers/requirements/%.in,build/peers/%/installed,$(wildcard tests/benchmarks/peers/requirements/*.in))
 
 .PHONY: peers
-peers: .venv/installed build/model/manifest.json build/model-fp32/manifest.json $(PEERS) ## Measure next to other servers and libraries, 6 GB of them (ISA=avx2 limits them to AVX2 on AVX-512)
+peers: .venv/installed build/model/manifest.json build/model-fp32/manifest.json $(PEERS) ## Measure next to other servers and libraries, 6 GB of them (ISA=avx2 limits all to AVX2 on a processor with more)
 	@$(PY) -m tests.benchmarks.peers --out $(PEERS_OUT)
 
 # Each file pins everything: one of the peers forbids newer libraries, although it works with them.

@@ -58,7 +58,7 @@ def require_copies(held: Environment, process: int) -> None:
             raise Unknown(msg)
 
 
-def require_no_avx512(process: int, seconds: float) -> None:
+def require_no_avx512(process: int, seconds: float, name: str) -> None:
     """Check that Linux has seen no AVX-512 in the registers of a process in its last seconds; it looks whenever a thread stops.
 
     Raises:
@@ -67,7 +67,7 @@ def require_no_avx512(process: int, seconds: float) -> None:
     for status in Path("/proc", str(process), "task").glob("*/arch_status"):
         found = re.search(r"^AVX512_elapsed_ms:\s*(\d+)$", status.read_text(), re.MULTILINE)
         if found and int(found[1]) < seconds * 1000:
-            msg = f"Process {process} is not held back to AVX2: it used AVX-512 {found[1]} ms ago"
+            msg = f"{name} is not held back to AVX2: it used AVX-512 {found[1]} ms ago"
             raise Unknown(msg)
 
 

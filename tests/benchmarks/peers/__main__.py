@@ -140,6 +140,7 @@ def _measured(
         for name, peer in running.items():
             vectors = peer.vectors(texts, Path(folder, "vectors.npy"))
             figures[name].fidelity = Fidelity.of(vectors, reference)
+            peer.require_hold()
         for _ in range(rounds):
             for contender in contenders:
                 with contender.start(threads, held[contender.name]) as cold:
