@@ -110,7 +110,7 @@ def holdable(benchmarks: Sequence[str]) -> list[str]:
         Unknown: one that is named cannot be held back.
     """
     if named := sorted(FREE & set(benchmarks)):
-        msg = f"ISA=avx2 does not hold back {' and '.join(named)}, which start processes with libraries of their own"
+        msg = f"ISA=avx2 does not hold back {' and '.join(named)}: their processes have libraries of their own"
         raise Unknown(msg)
     return [name for name in benchmarks or BENCHMARKS if name not in FREE]
 

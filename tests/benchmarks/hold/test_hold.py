@@ -103,7 +103,7 @@ def test_benchmarks_that_start_processes_with_libraries_of_their_own_are_refused
     """Their figures would be those of the whole processor."""
     assert holdable(["encoder"]) == ["encoder"]
     assert set(BENCHMARKS) - set(holdable([])) == {"cold", "static"}
-    with pytest.raises(Unknown, match="does not hold back cold"):
+    with pytest.raises(Unknown, match="does not hold back cold: their processes"):
         holdable(["encoder", "cold"])
 
 
