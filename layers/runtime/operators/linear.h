@@ -66,8 +66,8 @@ static uint32_t quantize(const struct linear *layer, const float *row, int8_t *r
 }
 
 /* Compute the results of some rows for the outputs of some panels. */
-ALWAYS_INLINE void tile(const struct linear *layer, size_t rows, size_t panels, int is_repacked, const struct rounded *input,
-                        size_t first_row, const uint8_t *weights, size_t panel, float *result) {
+ALWAYS_INLINE void tile(const struct linear *layer, size_t rows, size_t panels, int is_repacked, int fetches,
+                        const struct rounded *input, size_t first_row, const uint8_t *weights, size_t panel, float *result) {
     const size_t stride = layer->blocks * layer->block, panel_bytes = stride * PANEL;
     const size_t block_bytes = is_repacked ? REPACKED_BYTES(layer->block) : layer->block * PANEL;
     const int8_t *activations = input->bytes + first_row * stride;
@@ -79,7 +79,8 @@ ALWAYS_INLINE void tile(const struct linear *layer, size_t rows, size_t panels, 
     }
     for (size_t b = 0; b < layer->blocks; b++, activations += layer->block, weights += block_bytes) {
         ints sums[TILE_ROWS][TILE_PANELS];
-        products(rows, panels, is_repacked, activations, stride, layer->block, blocks, input->moved, weights, panel_bytes, sums);
+        products(rows, panels, is_repacked, fetches, activations, stride, layer->block, blocks, input->moved, weights, panel_bytes,
+                 sums);
         UNROLLED for (size_t row = 0; row < rows; row++) {
             const floats scale = all(blocks[row]->scale);
             UNROLLED for (size_t p = 0; p < panels; p++)
@@ -98,27 +99,43 @@ ALWAYS_INLINE void tile(const struct linear *layer, size_t rows, size_t panels, 
     }
 }
 
-/* Compute the results of a chunk of rows for the outputs of some panels, tile by tile. */
-ALWAYS_INLINE void tiles(const struct linear *layer, size_t rows, size_t panels, int is_repacked, const struct rounded *rounded,
-                         const uint8_t *weights, size_t panel, float *result) {
-    size_t row = 0;
+/* Compute the results of fewer than TILE_ROWS rows for the outputs of some panels. */
+ALWAYS_INLINE void few_rows(const struct linear *layer, size_t rows, size_t panels, int is_repacked, int fetches,
+                            const struct rounded *rounded, size_t row, const uint8_t *weights, size_t panel, float *result) {
 #define TILE(rows)                                                                                                                 \
-    tile(layer, rows, panels, is_repacked, rounded, row, weights, panel, result)
-    for (; row + TILE_ROWS <= rows; row += TILE_ROWS) TILE(TILE_ROWS);
-    switch (rows - row) { /* the compiler unrolls each constant number of rows */
-    case 1: TILE(1); break;
-    case 2: TILE(2); break;
-    case 3: TILE(3); break;
+    case rows: tile(layer, rows, panels, is_repacked, fetches, rounded, row, weights, panel, result); break
+    switch (rows) { /* the compiler unrolls each constant number of rows */
+        TILE(1);
+        TILE(2);
+        TILE(3);
 #if TILE_ROWS > 4
-    case 4: TILE(4); break;
-    case 5: TILE(5); break;
+        TILE(4);
+        TILE(5);
 #endif
 #if TILE_ROWS > 6
-    case 6: TILE(6); break;
-    case 7: TILE(7); break;
+        TILE(6);
+        TILE(7);
 #endif
     }
 #undef TILE
+}
+
+/* Compute the results of a chunk of rows for the outputs of some panels, tile by tile. While the first tile is computed, the weights
+   of the next panels are fetched. */
+ALWAYS_INLINE void tiles(const struct linear *layer, size_t rows, size_t panels, int is_repacked, const struct rounded *rounded,
+                         const uint8_t *weights, size_t panel, float *result) {
+    size_t row = 0;
+    if (rows >= FETCHED_ROWS && rows < TILE_ROWS) {
+        few_rows(layer, rows, panels, is_repacked, 1, rounded, row, weights, panel, result);
+        return;
+    }
+    if (rows >= FETCHED_ROWS) {
+        tile(layer, TILE_ROWS, panels, is_repacked, 1, rounded, row, weights, panel, result);
+        row = TILE_ROWS;
+    }
+    for (; row + TILE_ROWS <= rows; row += TILE_ROWS)
+        tile(layer, TILE_ROWS, panels, is_repacked, 0, rounded, row, weights, panel, result);
+    few_rows(layer, rows - row, panels, is_repacked, 0, rounded, row, weights, panel, result);
 }
 
 /* Compute the results of a chunk of rows for the outputs of some panels. `panels` must be a constant where this is inlined, so that

@@ -11,7 +11,8 @@
    MOVES, separate             1 if activations are moved out of a row whose products would overflow, and the function that moves them
    REPACKS, REPACKED_ROWS,     1 if the weights are put into another order before they are used, the least number of rows for which
    repacked_bytes, repack      that is done, the size of a block of a panel in that order, and the function that repacks a block
-   products                    computes the sums of a tile */
+   products                    computes the sums of a tile, and fetches the weights of the next panels if `fetches` is 1
+   FETCHED_ROWS                the least number of rows of a chunk for which that is faster than to fetch them when they are needed */
 
 #ifndef PRODUCTS_H
 #define PRODUCTS_H
@@ -22,7 +23,11 @@
 _Static_assert(PANEL == LANES, "a vector does not hold one number for each output of a panel");
 _Static_assert(GROUP == sizeof(int32_t), "the activations of a group are not read as one number of 32 bits");
 
-#define AHEAD 2048 /* weights are fetched this many bytes before they are needed, because a model is larger than the caches */
+/* A model is larger than the caches. Weights are fetched this many bytes before they are needed. */
+#define AHEAD 2048
+
+/* Fetch the memory at an address, which need not be valid, into the second cache. */
+#define FETCH(address) __builtin_prefetch(address, 0, 2)
 
 typedef int8_t bytes __attribute__((ext_vector_type(LANES)));
 

@@ -13,6 +13,7 @@
 #define EXCESS ZERO_WEIGHT
 #define MOVES 1
 #define REPACKS 0
+#define FETCHED_ROWS 5
 
 ALWAYS_INLINE ints to_ints(floats values) {
     __m256 halves[2];
@@ -71,16 +72,17 @@ ALWAYS_INLINE __m256i add_moved(__m256i sum, __m256i weights, __m256i activation
     return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_srli_epi16(weights, 8), activations));
 }
 
-ALWAYS_INLINE void products(size_t rows, size_t panels, int is_repacked, const int8_t *activations, size_t stride, size_t inputs,
-                            const struct block *blocks[], const struct moved *moved, const uint8_t *weights, size_t panel_bytes,
-                            ints sums[TILE_ROWS][TILE_PANELS]) {
-    (void)panels, (void)is_repacked, (void)panel_bytes;
+ALWAYS_INLINE void products(size_t rows, size_t panels, int is_repacked, int fetches, const int8_t *activations, size_t stride,
+                            size_t inputs, const struct block *blocks[], const struct moved *moved, const uint8_t *weights,
+                            size_t panel_bytes, ints sums[TILE_ROWS][TILE_PANELS]) {
+    (void)is_repacked;
     __m256i halves[TILE_ROWS][2];
     UNROLLED for (size_t row = 0; row < rows; row++) halves[row][0] = halves[row][1] = _mm256_set1_epi32(-blocks[row]->excess);
     for (size_t k = 0; k < inputs; k += GROUP) {
         const __m256i *w = (const __m256i *)(weights + k * PANEL);
         const __m256i low = _mm256_loadu_si256(w), high = _mm256_loadu_si256(w + 1);
         __builtin_prefetch((const char *)w + AHEAD);
+        if (fetches) FETCH((const char *)w + panels * panel_bytes);
         UNROLLED for (size_t row = 0; row < rows; row++) {
             int32_t group;
             memcpy(&group, activations + row * stride + k, GROUP);

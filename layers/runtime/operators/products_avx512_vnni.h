@@ -13,14 +13,15 @@
 #define EXCESS ZERO_WEIGHT
 #define MOVES 0
 #define REPACKS 0
+#define FETCHED_ROWS 1
 
 ALWAYS_INLINE ints to_ints(floats values) { return (ints)_mm512_cvtps_epi32((__m512)values); }
 
 ALWAYS_INLINE bytes to_bytes(ints values) { return (bytes)_mm512_cvtepi32_epi8((__m512i)values); }
 
-ALWAYS_INLINE void products(size_t rows, size_t panels, int is_repacked, const int8_t *activations, size_t stride, size_t inputs,
-                            const struct block *blocks[], const struct moved *moved, const uint8_t *weights, size_t panel_bytes,
-                            ints sums[TILE_ROWS][TILE_PANELS]) {
+ALWAYS_INLINE void products(size_t rows, size_t panels, int is_repacked, int fetches, const int8_t *activations, size_t stride,
+                            size_t inputs, const struct block *blocks[], const struct moved *moved, const uint8_t *weights,
+                            size_t panel_bytes, ints sums[TILE_ROWS][TILE_PANELS]) {
     (void)is_repacked, (void)moved;
     UNROLLED for (size_t row = 0; row < rows; row++) {
         const ints start = (ints)(-blocks[row]->excess);
@@ -32,6 +33,7 @@ ALWAYS_INLINE void products(size_t rows, size_t panels, int is_repacked, const i
             const uint8_t *from = weights + p * panel_bytes + k * PANEL;
             w[p] = _mm512_loadu_si512(from);
             __builtin_prefetch(from + AHEAD);
+            if (fetches) FETCH(from + panels * panel_bytes);
         }
         UNROLLED for (size_t row = 0; row < rows; row++) {
             int32_t group;
