@@ -6,11 +6,11 @@ from functools import cache
 from typing import Self
 
 from handler.chunking import Chunking
-from handler.config import PipelineSettings
 from handler.document_service import DocumentService
 from handler.embedding.manifest import Manifest
 from handler.errors import Backend
 from handler.pipeline.ports import FailureDestination, Float32Only, ModelBound, ObjectStore, OneVectorOnly, Sink
+from handler.pipeline_settings import PipelineSettings
 from handler.service import Service
 from handler.sinks import failure_destination_from, sink_from
 from handler.sources.continuations import make_object_store

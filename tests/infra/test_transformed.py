@@ -13,10 +13,11 @@ import botocore.session
 import pytest
 import yaml
 
-from handler.config import KeySettings, PipelineSettings, Settings
+from handler.config import KeySettings, Settings
 from handler.errors import PUBLIC
 from handler.http.routes import PAGE_PATHS, ROUTES
 from handler.http.search import TEXT
+from handler.pipeline_settings import PipelineSettings
 from handler.vector_index import METRIC, MODEL_TAG
 from tests.conftest import INT8, ROOT
 from tests.infra.transformed import UPLOADED, every, listed, of_type, statements, transformed, transformed_each

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from handler.config import PipelineSettings
 from handler.errors import Empty, Unfinished, Validation
 from handler.functions.pipeline import make_handler
 from handler.functions.setup import Setup
 from handler.kinds import PIPELINE, kind_of, resolve
 from handler.pipeline.ports import ObjectStore
+from handler.pipeline_settings import PipelineSettings
 from handler.records import Failure, Result, Skipped, StoredObject
 from handler.sinks.failures import to_body
 from handler.sinks.s3_vectors import to_storable
