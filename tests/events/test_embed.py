@@ -85,8 +85,9 @@ def test_a_csv_with_another_text_column_and_an_empty_file_are_embedded(tmp_path:
     """TEXT_FIELD names the column; an empty file makes an output without rows."""
     (tmp_path / "a.csv").write_text("title,body\nWeather,It rains.\n")
     (tmp_path / "a.txt").write_text("")
-    assert embed(tmp_path / "a.csv", tmp_path / "a.jsonl", TEXT_FIELD="body").returncode == 0
-    assert [row["metadata"] for row in rows(tmp_path / "a.jsonl")] == [{"title": "Weather"}]
+    out = tmp_path / "a.jsonl"
+    assert embed(tmp_path / "a.csv", out, TEXT_FIELD="body").stdout == f"1 vector of 384 numbers in {out}.\n"
+    assert [row["metadata"] for row in rows(out)] == [{"title": "Weather"}]
     assert embed(tmp_path / "a.txt", tmp_path / "b.parquet").stdout.startswith("0 vectors")
     assert rows(tmp_path / "b.parquet") == []
 
@@ -253,7 +254,7 @@ def test_a_file_has_vectors_of_the_type_asked_for(tmp_path: Path, service: Servi
     source.write_text("".join(json.dumps(record) + "\n" for record in records))
     ran = embed(source, made, OUTPUT_DTYPE="int8")
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.startswith(f"2 vectors of 384 numbers, as int8 in {made}; 1 records failed")
+    assert ran.stdout.startswith(f"2 vectors of 384 numbers, as int8 in {made}; 1 record failed")
     assert [row["embedding"] for row in rows(made)] == service.embed(texts, Options(output_dtype="int8")).vectors.tolist()
     failure = json.loads(Path(f"{made}.failures.jsonl").read_text())
     assert failure["error"] == "OUT has int8 vectors, as TYPE says; the record asks for float32"
@@ -319,8 +320,8 @@ def test_a_folder_is_embedded_at_once(tmp_path: Path, service: Service) -> None:
     ran = embed(source, out, **CHUNKED)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.endswith(
-        f" vectors of 384 numbers in {out}; 1 records failed, for the reasons in {out}.failures.jsonl; "
-        "1 files of other kinds were skipped.\n"
+        f" vectors of 384 numbers in {out}; 1 record failed, for the reason in {out}.failures.jsonl; "
+        "1 file of another kind was skipped.\n"
     )
     found = {row["id"]: row for row in rows(out)}
     guide = [row for name, row in found.items() if name.startswith("guide/a.md#")]
