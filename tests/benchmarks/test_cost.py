@@ -15,7 +15,8 @@ from handler.cache.cost import CostModel
 from handler.prices import ARCHITECTURES, X86_64
 from tests.conftest import ROOT
 
-from .cost import HIT_RATES, Load, bill, million_tokens, min_tokens, tables
+from .bill import Load, bill
+from .cost_tables import HIT_RATES, million_tokens, min_tokens, tables
 from .hosted import HOSTED
 from .machine import AVX2, AVX512_VNNI
 from .results import RESULTS, NotMeasured
