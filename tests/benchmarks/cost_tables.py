@@ -10,6 +10,7 @@ from handler.prices import ALWAYS_ON_HOUR, ARCHITECTURES, HOURS_A_MONTH, SECONDS
 from . import results
 from .bill import EFFICIENCY, MILLION, ROW_BYTES, WAIT_MS, Load, bill, bulk_dollars, bulk_rate
 from .hosted import HOSTED
+from .index_cost import index_table
 from .speeds import Measured
 from .tables import Cell, Table
 from .template import count_resources, default
@@ -21,12 +22,13 @@ IDLE_POLLS = 5 * SECONDS_A_MONTH / 20
 
 
 def tables(load: Load, measured: Measured, passages: int, concurrency: int) -> Iterator[Table]:
-    """Make the tables of a month, of an idle deployment, of the cache, of alternatives and of a corpus in bulk."""
+    """Make the tables of a month, an idle deployment, the cache, alternatives, a search's index and a corpus in bulk."""
     yield _month(load, measured)
     yield _idle(load)
     yield _cache(load, measured)
     yield min_tokens(measured)
     yield _always_on(load, measured)
+    yield index_table()
     yield _bulk(load, measured, passages, concurrency)
 
 
@@ -57,7 +59,7 @@ def million_tokens(by_architecture: Mapping[str, Measured]) -> Table:
 def committed() -> list[Table]:
     """Make the tables of the READMEs from the committed figures."""
     measured = {name: Measured.read(results.RESULTS, name) for name in ARCHITECTURES}
-    return [million_tokens(measured), min_tokens(measured["x86_64"])]
+    return [million_tokens(measured), min_tokens(measured["x86_64"]), index_table()]
 
 
 PASSAGE_TOKENS = 128
@@ -141,6 +143,7 @@ def _idle(load: Load) -> Table:
         ("SnapStart, the one published version there is", snapshot, restored),
         ("Tracing, every request", 0.0, load.requests * prices.trace),
         ("Queue, SourceBucket or SourceBus: Lambda asks the queue", prices.queue_request * IDLE_POLLS, 0.0),
+        ("Search, an index without passages", 0.0, 0.0),
         ("ReservedConcurrency, throttling, other parameters", 0.0, 0.0),
     ]
     return Table(
