@@ -71,9 +71,11 @@ class Setup:
         @cache
         def named_sink(uri: str) -> Sink:
             settings.check_output(BATCH_SINK, uri)
-            return check(sink_from(uri, BATCH_SINK), f"{BATCH_SINK} {uri}")
+            return check(sink_from(uri, BATCH_SINK, output_dtype=settings.output_dtype), f"{BATCH_SINK} {uri}")
 
-        sink = check(sink_from(settings.sink), f"SINK {settings.sink}") if settings.sink else None
+        sink = None
+        if settings.sink:
+            sink = check(sink_from(settings.sink, output_dtype=settings.output_dtype), f"SINK {settings.sink}")
         searched = settings.search_index_arn
         if searched and isinstance(sink, ModelBound) and sink.arn not in {"", searched}:
             msg = f"SINK is the index {sink.arn}, and SEARCH_INDEX_ARN is {searched}: a search would find nothing. Name one index"

@@ -43,9 +43,9 @@ class Written:
     results: list[Result] = field(default_factory=list)
 
     def write(self, results: Sequence[Result]) -> list[Failure]:
-        for line in FORMATS["jsonl"](results).splitlines():
+        for line in FORMATS["jsonl"](results, "float32").splitlines():
             json.loads(line, parse_constant=pytest.fail)
-        FORMATS["parquet"](results)
+        FORMATS["parquet"](results, "float32")
         for result in results:
             json.dumps(to_storable(result.record.metadata), allow_nan=False)
         self.results += results
