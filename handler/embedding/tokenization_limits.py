@@ -18,10 +18,10 @@ EXCESS_CHARACTERS = 1 << 20
 
 
 class TokenizationLimits:
-    """The time and the characters that are left to a call with a number of texts."""
+    """The time and the characters that are left to one call of the tokenizer."""
 
     def __init__(self, texts: int, deadline: float, fair_characters: int) -> None:
-        """Begin to count.
+        """Begin to count time and characters.
 
         Args:
             texts: the number of texts.

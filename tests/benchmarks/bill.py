@@ -12,14 +12,14 @@ from .template import default
 ROW_BYTES, ITEM_BYTES = 829, 929
 """A vector of 384 numbers with its attributes as DynamoDB counts units, and as it counts storage: 100 bytes more an item."""
 LOG_BYTES = 2000
-"""An invocation's lines: ours, the cache's metrics, the platform's start and report."""
+"""The bytes of an invocation's log: our line, the cache's metrics, the platform's start and report."""
 WAIT_MS = 5.0
-"""For a look-up, and again for a write after the answer: assumed, since only an account could show it."""
+"""The time of a look-up, and of a write after the response. It is assumed: only an account could show it."""
 MILLION = 1_000_000
 EFFICIENCY = 0.9
-"""Of the encoder's own throughput, that a batch of records reaches at least (`python -m tests.benchmarks pipeline`)."""
+"""The share of the encoder's own throughput that a batch of records reaches at least (`python -m tests.benchmarks pipeline`)."""
 EXPRESS_GIGABYTES = 64 / 1024
-"""What a child workflow is billed for while its call lasts. That its start counts as a state transition is the dearer reading."""
+"""The memory that a child workflow is billed for during its call. Its start is counted as a state transition; AWS may not do so."""
 
 
 @dataclass(frozen=True, slots=True)

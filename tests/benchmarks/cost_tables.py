@@ -18,7 +18,7 @@ from .template import count_resources, default
 ALARMS = ("HasAlarms", "HasStreamAlarm", "HasBulkAlarm")
 """The conditions of alarms in the template."""
 IDLE_POLLS = 5 * SECONDS_A_MONTH / 20
-"""Five of Lambda's pollers, each waiting 20 s for a message: what AWS says of a mapping at rest."""
+"""The requests of Lambda's five pollers, each of which waits 20 s for a message, as AWS says of a mapping at rest."""
 
 
 def tables(load: Load, measured: Measured, passages: int, concurrency: int) -> Iterator[Table]:
@@ -136,8 +136,8 @@ def _idle(load: Load) -> Table:
     rows = [
         ("nothing switched on: the key's secret", prices.secret_month * count_resources("SecretsManager::Secret"), 0.0),
         ("Alarms", alarms["HasAlarms"], 0.0),
-        ("Alarms, beside these with a stream", alarms["HasStreamAlarm"], 0.0),
-        ("Alarms, beside these with a state machine", alarms["HasBulkAlarm"], 0.0),
+        ("Alarms, in addition with a stream", alarms["HasStreamAlarm"], 0.0),
+        ("Alarms, in addition with a state machine", alarms["HasBulkAlarm"], 0.0),
         ("Dashboard", prices.dashboard_month * count_resources("CloudWatch::Dashboard", "HasDashboard"), 0.0),
         ("Canary, which makes the alarms", alarms["HasAlarms"], 0.0),
         ("SnapStart, the one published version there is", snapshot, restored),

@@ -82,7 +82,7 @@ def read(path: Path) -> dict[str, Section]:
     try:
         return {name: Section(**section) for name, section in json.loads(path.read_bytes()).items()}
     except (TypeError, ValueError, AttributeError) as error:
-        msg = f"{path} does not hold figures by class of processor ({error}): delete it and measure anew"
+        msg = f"{path} does not hold figures by class of processor ({error}): delete it and measure again"
         raise NotMeasured(msg) from error
 
 
