@@ -128,7 +128,7 @@ lint: .venv/installed ## Check style, types, and which module may import which
 .PHONY: soak
 soak: .venv/installed build/model/manifest.json ## Run the long checks: 100,000 hostile requests, 36,000 long texts, 36,000 texts in chunks, 1,000 requests per fault, an object of 500 MB, 200 kills
 	@TRUNCATED_TEXTS=3000 SPLIT_TEXTS=2000 CONCURRENT_EVENTS=20000 $(PY) -m pytest tests/handler/embedding/test_truncation.py \
-		tests/handler/test_chunking.py tests/handler/test_documents.py tests/handler/embedding/test_tokenization.py tests/handler/test_gunzip.py tests/handler/test_several_at_once.py
+		tests/handler/test_chunking.py tests/handler/test_document_objects.py tests/handler/embedding/test_tokenization.py tests/handler/test_gunzip.py tests/handler/test_several_at_once.py
 	@OBJECT_MB=500 $(PY) -m pytest -s tests/handler/sources/test_streaming.py tests/pipelines/test_memory.py
 	@HOSTILE_REQUESTS=100000 HOSTILE_RECORDS=5000 FAULT_REQUESTS=1000 KILL_RUNS=200 $(PY) -m pytest \
 		tests/contract/test_hostile_input.py tests/faults tests/pipelines/test_kills.py tests/pipelines/test_hostile_records.py

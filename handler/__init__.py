@@ -32,7 +32,8 @@
     snapshot.py  state that is renewed after a restore
     vector_types.py  float32, int8, uint8, binary and ubinary vectors, and how the small ones are made
     vectors.py   the types everything shares
-    config.py, errors.py, prices.py, telemetry.py
+    config.py    the settings; pipeline_settings.py has those of a pipeline, environment.py checks the variables' values
+    errors.py, prices.py, telemetry.py
 
 Import law (checked by import-linter, see pyproject.toml): functions → http, bootstrap, sources, sinks → pipeline → service |
 model_store → embedding | cache → config | errors | telemetry; never the other way. fastapi and mangum are imported only by http/

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 
 def free_unused() -> None:
-    """Free what nothing refers to. The C library keeps such memory for later, so that a peak would stay."""
+    """Return freed memory to the system. The C library keeps it for later, so that the memory of a peak would stay in use."""
     gc.collect()  # clients of AWS contain circular references
     with suppress(OSError, AttributeError):  # malloc_trim is glibc's; other systems need no call
         ctypes.CDLL(None).malloc_trim(0)

@@ -1,17 +1,15 @@
-"""The settings of a deployment, which are read once.
+"""The settings of a deployment, which are read once; pipeline_settings.py has those of a pipeline.
 
 Law: frozen values made from a mapping. Only handler/bootstrap.py passes the real environment.
 """
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
-from handler.chunking import Chunking
-from handler.errors import Backend
+from handler.environment import read_boolean, read_matching, read_positive, read_whole
 from handler.vector_types import FLOAT32, TYPES
 
 MEMORY_SIZE = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE"
@@ -49,10 +47,10 @@ class CacheSettings:
             table=environment.get("CACHE_TABLE", "").strip(),
             key_secret=environment.get("CACHE_KEY_SECRET", ""),
             key_secret_arn=environment.get("CACHE_KEY_SECRET_ARN", "").strip(),
-            memory_bytes=_whole(environment, "CACHE_MEMORY_MB", default=32) * 1_000_000 // count_processes(environment),
-            min_tokens=_whole(environment, "CACHE_MIN_TOKENS", default=0),
-            ttl_days=_positive(environment, "CACHE_TTL_DAYS", default=30),
-            budget_seconds=_positive(environment, "CACHE_BUDGET_MS", default=150) / 1000,
+            memory_bytes=read_whole(environment, "CACHE_MEMORY_MB", default=32) * 1_000_000 // count_processes(environment),
+            min_tokens=read_whole(environment, "CACHE_MIN_TOKENS", default=0),
+            ttl_days=read_positive(environment, "CACHE_TTL_DAYS", default=30),
+            budget_seconds=read_positive(environment, "CACHE_BUDGET_MS", default=150) / 1000,
         )
 
 
@@ -103,11 +101,11 @@ class Settings:
         return cls(
             model=_model(environment),
             reranker=_reranker(environment),
-            auto_truncate=_boolean(environment, "AUTO_TRUNCATE", default=True),
-            max_client_batch_size=_positive(environment, "MAX_CLIENT_BATCH_SIZE", default=2048),
-            threads=_positive(environment, "THREADS", default=_count_vcpus(environment)),
-            kernels=_matching(environment, "KERNELS", "|".join(KERNELS), " or ".join(KERNELS)),
-            memory_mb=_positive(environment, MEMORY_SIZE, default=MEMORY_PER_VCPU_MB) // count_processes(environment) or 1,
+            auto_truncate=read_boolean(environment, "AUTO_TRUNCATE", default=True),
+            max_client_batch_size=read_positive(environment, "MAX_CLIENT_BATCH_SIZE", default=2048),
+            threads=read_positive(environment, "THREADS", default=_count_vcpus(environment)),
+            kernels=read_matching(environment, "KERNELS", "|".join(KERNELS), " or ".join(KERNELS)),
+            memory_mb=read_positive(environment, MEMORY_SIZE, default=MEMORY_PER_VCPU_MB) // count_processes(environment) or 1,
             cache=CacheSettings.from_environment(environment),
             output_dtype=output_dtype(environment),
             search_index_arn=search_index_arn(environment),
@@ -123,8 +121,8 @@ def _model(environment: Mapping[str, str]) -> ModelPlace:
     return ModelPlace(
         "MODEL",
         directory=Path(environment.get("MODEL_DIR", MODEL_FOLDER)),
-        uri=_matching(environment, "MODEL_URI", BUCKET_AND_PREFIX, "s3://bucket/prefix"),
-        sha256=_matching(environment, "MODEL_SHA256", SHA256, "64 hexadecimal digits"),
+        uri=read_matching(environment, "MODEL_URI", BUCKET_AND_PREFIX, "s3://bucket/prefix"),
+        sha256=read_matching(environment, "MODEL_SHA256", SHA256, "64 hexadecimal digits"),
         tmp=_model_tmp(environment),
     )
 
@@ -135,8 +133,8 @@ def _reranker(environment: Mapping[str, str]) -> ModelPlace | None:
     place = ModelPlace(
         "RERANKER",
         directory=Path(named or RERANKER_FOLDER),
-        uri=_matching(environment, "RERANKER_URI", BUCKET_AND_PREFIX, "s3://bucket/prefix"),
-        sha256=_matching(environment, "RERANKER_SHA256", SHA256, "64 hexadecimal digits"),
+        uri=read_matching(environment, "RERANKER_URI", BUCKET_AND_PREFIX, "s3://bucket/prefix"),
+        sha256=read_matching(environment, "RERANKER_SHA256", SHA256, "64 hexadecimal digits"),
         tmp=_model_tmp(environment),
     )
     return place if named or place.uri or place.directory.exists() else None
@@ -146,82 +144,13 @@ def _model_tmp(environment: Mapping[str, str]) -> Path:
     return Path(environment.get("MODEL_TMP", "/tmp/model"))  # noqa: S108 - Lambda's only folder that can be written
 
 
-@dataclass(frozen=True, slots=True)
-class PipelineSettings:
-    """The inputs and outputs of a pipeline; handler/README.md lists the environment variables."""
-
-    text_field: str
-    sink: str
-    failure_destination: str
-    continuation_queue: str
-    inputs: tuple[str, ...]
-    output_dtype: str
-    chunking: Chunking
-    search_index_arn: str
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Self:
-        """Read the settings.
-
-        Raises:
-            Backend: a value cannot be used, or an output lies in an input; the sentence names both.
-        """
-        settings = cls(
-            text_field=environment.get("TEXT_FIELD", "").strip() or "inputs",
-            sink=environment.get("SINK", "").strip(),
-            failure_destination=environment.get("FAILURE_DESTINATION", "").strip(),
-            continuation_queue=environment.get("CONTINUATION_QUEUE", "").strip(),
-            inputs=tuple(place.strip() for place in environment.get("INPUT", "").split(",") if place.strip()),
-            output_dtype=output_dtype(environment),
-            chunking=chunking(environment),
-            search_index_arn=search_index_arn(environment),
-        )
-        for name, output in settings.outputs.items():
-            settings.check_output(name, output)
-        return settings
-
-    def check_output(self, name: str, output: str) -> None:
-        """Check that objects written to `output` are not read again as inputs. `name` is the setting that holds `output`.
-
-        Raises:
-            Backend: they would be read again; the sentence names both places.
-        """
-        for place in self.inputs:
-            if overlap(place, output):
-                msg = f"{name} {output} must lie outside of INPUT {place}: what is written there would be read again"
-                raise Backend(msg)
-
-    @property
-    def outputs(self) -> Mapping[str, str]:
-        """The outputs by the names of their environment variables."""
-        named = {"SINK": self.sink, "FAILURE_DESTINATION": self.failure_destination}
-        return {name: output for name, output in named.items() if output}
-
-
 def output_dtype(environment: Mapping[str, str]) -> str:
     """Return the type of vectors of requests and records that name none.
 
     Raises:
         Backend: OUTPUT_DTYPE names no type.
     """
-    return _matching(environment, "OUTPUT_DTYPE", "|".join(TYPES), " or ".join(TYPES)) or FLOAT32.name
-
-
-def chunking(environment: Mapping[str, str]) -> Chunking:
-    """Return the options of splitting of records that have none of their own.
-
-    Raises:
-        Backend: CHUNK_TOKENS, CHUNK_OVERLAP or CHUNK_TEXT has a value that cannot be used.
-    """
-    read = Chunking(
-        tokens=_whole(environment, "CHUNK_TOKENS", default=0),
-        overlap=_whole(environment, "CHUNK_OVERLAP", default=0),
-        keeps_text=_boolean(environment, "CHUNK_TEXT", default=False),
-    )
-    if read.fault:
-        msg = read.fault.replace("`chunk_tokens`", "CHUNK_TOKENS").replace("`chunk_overlap`", "CHUNK_OVERLAP")
-        raise Backend(msg)
-    return read
+    return read_matching(environment, "OUTPUT_DTYPE", "|".join(TYPES), " or ".join(TYPES)) or FLOAT32.name
 
 
 def search_index_arn(environment: Mapping[str, str]) -> str:
@@ -230,20 +159,7 @@ def search_index_arn(environment: Mapping[str, str]) -> str:
     Raises:
         Backend: SEARCH_INDEX_ARN is no such ARN.
     """
-    return _matching(environment, "SEARCH_INDEX_ARN", INDEX_ARN, "the ARN of an index of S3 Vectors")
-
-
-def overlap(place: str, output: str) -> bool:
-    """Return whether objects written to `output` are read from `place`. As in S3, the prefix `in` includes `in-vectors/`."""
-    if not place.startswith("s3://"):
-        return place == output
-    place = place if place.count("/") > BARE_BUCKET_SLASHES else place + "/"
-    output = output.partition("?")[0].rstrip("/") + "/"
-    return output.startswith(place) or place.startswith(output)
-
-
-BARE_BUCKET_SLASHES = 2
-"""The number of slashes in `s3://bucket`."""
+    return read_matching(environment, "SEARCH_INDEX_ARN", INDEX_ARN, "the ARN of an index of S3 Vectors")
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +194,7 @@ def count_processes(environment: Mapping[str, str]) -> int:
     Raises:
         Backend: AWS_LAMBDA_MAX_CONCURRENCY is not a number.
     """
-    return _positive(environment, "AWS_LAMBDA_MAX_CONCURRENCY", default=1)
+    return read_positive(environment, "AWS_LAMBDA_MAX_CONCURRENCY", default=1)
 
 
 def _count_vcpus(environment: Mapping[str, str]) -> int:
@@ -286,39 +202,5 @@ def _count_vcpus(environment: Mapping[str, str]) -> int:
     visible = os.process_cpu_count() or 1
     if MEMORY_SIZE in environment:
         # Up to 3,008 MB, two cores are visible, even if only a share of one was paid for.
-        visible = min(visible, _positive(environment, MEMORY_SIZE, default=MEMORY_PER_VCPU_MB) // MEMORY_PER_VCPU_MB)
+        visible = min(visible, read_positive(environment, MEMORY_SIZE, default=MEMORY_PER_VCPU_MB) // MEMORY_PER_VCPU_MB)
     return max(1, visible // count_processes(environment))
-
-
-def _boolean(environment: Mapping[str, str], name: str, *, default: bool) -> bool:
-    value = environment.get(name, "").strip().lower()
-    if value not in {"", "true", "1", "false", "0"}:
-        msg = f"{name} must be true or false; it is {value!r}"
-        raise Backend(msg)
-    return value in {"true", "1"} if value else default
-
-
-def _matching(environment: Mapping[str, str], name: str, pattern: str, expected: str) -> str:
-    value = environment.get(name, "").strip()
-    if value and not re.fullmatch(pattern, value, re.ASCII):
-        msg = f"{name} must be {expected}; it is {value!r}"
-        raise Backend(msg)
-    return value
-
-
-def _positive(environment: Mapping[str, str], name: str, *, default: int) -> int:
-    return _number(environment, name, default, least=1, expected="a whole number above 0")
-
-
-def _whole(environment: Mapping[str, str], name: str, *, default: int) -> int:
-    return _number(environment, name, default, least=0, expected="a whole number")
-
-
-def _number(environment: Mapping[str, str], name: str, default: int, *, least: int, expected: str) -> int:
-    value = environment.get(name, "").strip()
-    if not value:
-        return default
-    if not (value.isascii() and value.isdigit() and int(value) >= least):
-        msg = f"{name} must be {expected}; it is {value!r}"
-        raise Backend(msg)
-    return int(value)

@@ -13,7 +13,7 @@ from handler.cache.key import Key
 from handler.cache.vector_cache import VectorCache
 from handler.chunking import LEAST_TEXT_TOKENS, Chunk, Chunking, NoRoom, TokenCounts, split
 from handler.config import Settings
-from handler.embedding.limits import check_whole
+from handler.embedding.input_checks import check_whole
 from handler.embedding.manifest import Manifest
 from handler.embedding.paced_encoder import SentenceEncoder
 from handler.embedding.tokenization import Token, Tokenization, Tokens

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from handler.chunking import ChunkOptions
-from handler.embedding.tokenization import check_encodable
+from handler.embedding.input_checks import check_encodable
 from handler.errors import Empty, TooLarge, Validation, kind, shown
 from handler.service import Options
 from handler.vector_types import type_name

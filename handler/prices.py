@@ -42,3 +42,11 @@ ARCHITECTURES = {"x86_64": X86_64, "arm64": ARM64}
 
 ALWAYS_ON_HOUR = {"m7g.large, 2 vCPUs": 0.0816, "g5.xlarge, one GPU": 1.006}
 """The price of an hour of typical EC2 machines for a model, without disks, a load balancer and a second machine."""
+
+INDEX_GIGABYTE_MONTH, INDEX_WRITTEN_GIGABYTE, INDEX_QUERY = 0.06, 0.20, 2.50e-6
+"""The prices of an index of S3 Vectors: keys, vectors and metadata that it keeps, the same when they are written, and one query."""
+INDEX_LEAST_WRITTEN_BYTES = 128 * 1024
+"""A write is billed as this many bytes at least."""
+INDEX_READ_TERABYTE = {100_000: 0.004, 10_000_000: 0.002, float("inf"): 0.0004}
+"""The price of a terabyte that a query reads: keys, vectors and filterable metadata of the whole index. Each price is for the
+vectors up to that number. A response of up to 512 KB is free."""

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from handler.config import Settings
-from handler.embedding.limits import check_whole
+from handler.embedding.input_checks import check_whole
 from handler.embedding.manifest import Manifest
 from handler.embedding.paced_encoder import Pace
 from handler.embedding.pairs import PairTokenization

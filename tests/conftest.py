@@ -85,7 +85,8 @@ SLOWEST = (
     "tests/pipelines/test_kills.py",
     "tests/infra/test_template.py",
     "tests/contract/test_schemas.py",
-    "tests/handler/test_model_store.py",
+    "tests/handler/model_store/test_refusals.py",
+    "tests/handler/model_store/test_faults.py",
     "tests/pipelines/test_end_to_end.py",
     "tests/pipelines/test_state_machine.py",
 )

@@ -7,4 +7,5 @@ input_files.py  the files of the input, on this machine or in S3
 output.py    the formats of OUT
 progress.py  the record of how much is done, from which an interrupted run resumes
 bar.py       the progress on the terminal
+counted.py   a number with its noun
 """

@@ -8,8 +8,8 @@ from pathlib import Path
 from events.embed.job import Job
 from events.embed.progress import Refused
 from handler.bootstrap import load_service
-from handler.config import chunking as chunking_from
 from handler.errors import EmbeddingError
+from handler.pipeline_settings import chunking as chunking_from
 from handler.sources.record_parsing import TEXT_FIELD
 
 INTERRUPTED = 130

@@ -3,6 +3,8 @@
 import sys
 import time
 
+from events.embed.counted import counted
+
 QUIET_SECONDS = 10
 """The seconds between two lines of progress, if the output is not a terminal."""
 
@@ -27,7 +29,7 @@ class Bar:
         self._shown = now
         rate = f"  {(records - records_then) / (now - began):,.0f}/s" if records > records_then else ""
         left = f"  {_clock((now - began) * (1 - done) / (done - done_then))} left" if done > done_then else ""
-        line = f"{records:,} records  {done:.0%}{rate}{left}"
+        line = f"{counted(records, 'record', 'records')}  {done:.0%}{rate}{left}"
         print(f"\r{line:<60}" if self._terminal else line, end="" if self._terminal else "\n", file=sys.stderr, flush=True)
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import Any, BinaryIO
 
 from events.embed.bar import Bar
+from events.embed.counted import counted
 from events.embed.input import FILE_PLACES, Input, check_paths
 from events.embed.output import OUTPUTS, describe
 from events.embed.progress import Mark, Progress, Refused
@@ -123,17 +124,20 @@ class Job:
     def summary(self) -> str:
         """A sentence about the result of a finished job."""
         last = self._progress.last
-        numbers = f"{last.vectors:,} vectors of {self._type.numbers(self._service.manifest.dimension)} numbers"
+        made = counted(last.vectors, "vector", "vectors")
+        numbers = f"{made} of {self._type.numbers(self._service.manifest.dimension)} numbers"
         numbers += "" if self._type is FLOAT32 else f", as {self._type.name}"
-        failed = f"; {last.failures:,} records failed, for the reasons in {self._failures}" if last.failures else ""
-        skipped = f"; {self._input.skipped:,} files of other kinds were skipped" if self._input.skipped else ""
+        failed = counted(last.failures, "record failed, for the reason", "records failed, for the reasons")
+        failed = f"; {failed} in {self._failures}" if last.failures else ""
+        skipped = counted(self._input.skipped, "file of another kind was skipped", "files of other kinds were skipped")
+        skipped = f"; {skipped}" if self._input.skipped else ""
         return f"{numbers} in {self._out}{failed}{skipped}"
 
     @property
     def state(self) -> str:
         """A sentence about the state of an interrupted job, and how to resume it."""
         last = self._progress.last
-        return f"Stopped after {last.vectors + last.failures:,} records. The same command resumes from there"
+        return f"Stopped after {counted(last.vectors + last.failures, 'record', 'records')}. The same command resumes from there"
 
     def _stop(self, _: int, __: FrameType | None) -> None:
         """Stop after the current batch. A second interrupt stops at once, and the current part is lost."""

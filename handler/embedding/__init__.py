@@ -2,8 +2,9 @@
 
     manifest.py      the description of a model folder
     tokenization.py  texts → token ids
+    tokenization_limits.py  the time and the characters that a call of the tokenizer may take
     truncation.py    the tokens that are kept of a long text
-    limits.py        the refusal of inputs that are too long
+    input_checks.py  the refusal of inputs that are not Unicode, or too long
     encoders.py      the encoder that a manifest names
     encoder.py       token ids → pooled vectors, by a graph
     pairs.py         two texts → the tokens of the pair

@@ -10,7 +10,8 @@ from typing import Self
 import numpy as np
 
 from handler.embedding.manifest import TOKENIZER
-from handler.embedding.tokenization import BATCH_CHARACTERS, Tokenization, Tokens
+from handler.embedding.tokenization import Tokenization, Tokens
+from handler.embedding.tokenization_limits import BATCH_CHARACTERS
 from handler.errors import Backend
 from handler.vectors import NEVER, Direction, PairTokens, TokenIds
 

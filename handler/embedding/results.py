@@ -12,7 +12,7 @@ from handler.errors import OutOfTime, Unembeddable
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """The words of errors: what an input is, what is done to it, and what comes of it."""
+    """The words that errors use for an input, for the work on it, and for its result."""
 
     input: str
     done: str

@@ -1,9 +1,7 @@
 """Texts to token ids, truncated to the model's limit. The special tokens are always kept."""
 
 import math
-import time
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,9 +9,11 @@ from pathlib import Path
 import numpy as np
 import tokenizers
 
+from handler.embedding.input_checks import check_encodable
 from handler.embedding.manifest import TOKENIZER
+from handler.embedding.tokenization_limits import BATCH_CHARACTERS, FAIR_CHARACTERS, TokenizationLimits, split_into_batches
 from handler.embedding.truncation import Truncator, window
-from handler.errors import Backend, Tokenizer, TooLarge, Validation, shown
+from handler.errors import Backend, Validation, shown
 from handler.vectors import Direction, TokenIds
 
 
@@ -40,14 +40,6 @@ class Token:
     special: bool
     start: int | None
     stop: int | None
-
-
-BATCH_CHARACTERS = 1 << 16
-"""About this many characters are tokenized between two checks of the deadline. Each of their tokens takes some hundred bytes."""
-FAIR_CHARACTERS = 16
-"""The characters of each text that may be tokenized, for each token that the model takes. No language needs that many."""
-EXCESS_CHARACTERS = 1 << 20
-"""The characters that may be tokenized beyond FAIR_CHARACTERS, summed over all texts of a call."""
 
 
 class Tokenization:
@@ -97,10 +89,10 @@ class Tokenization:
         return [call.found[index] for index in range(len(texts))]
 
     def _tokenize_whole(self, indices: Sequence[int], call: "_Call") -> None:
-        for batch in _batches({index: len(call.texts[index]) for index in indices}):
-            call.check_deadline()
+        for batch in split_into_batches({index: len(call.texts[index]) for index in indices}):
+            call.limits.check_deadline(len(call.found))
             for index in batch:
-                call.add_characters(index, len(call.texts[index]))
+                call.limits.add_characters(index, len(call.texts[index]))
             # A batch runs on all cores, without the interpreter's lock. The fast variant computes no offsets.
             encodings = self._tokenizer.encode_batch_fast([call.texts[index] for index in batch])
             call.found.update(
@@ -110,10 +102,10 @@ class Tokenization:
     def _tokenize_windows(self, sizes: Mapping[int, int], call: "_Call") -> dict[int, int]:
         """Tokenize a window of the given size of each text; return the next sizes for the texts that need a larger one."""
         larger: dict[int, int] = {}
-        for batch in _batches(sizes):
-            call.check_deadline()
+        for batch in split_into_batches(sizes):
+            call.limits.check_deadline(len(call.found))
             for index in batch:
-                call.add_characters(index, sizes[index])
+                call.limits.add_characters(index, sizes[index])
             encodings = self._tokenizer.encode_batch([window(call.texts[index], sizes[index], call.direction) for index in batch])
             for index, encoding in zip(batch, encodings, strict=True):
                 text, size = call.texts[index], sizes[index]
@@ -166,11 +158,11 @@ class Tokenization:
             Tokenizer: a text cannot be encoded.
             TooLarge: the deadline passed before all texts were tokenized.
         """
-        call = _Call(texts, "right", range(len(texts)), deadline, 0)
-        check_encodable(texts, call.places)
+        limits = TokenizationLimits(len(texts), deadline, 0)
+        check_encodable(texts, range(len(texts)))
         found: list[list[Token]] = []
-        for batch in _batches({index: len(text) for index, text in enumerate(texts)}):
-            call.check_deadline(len(found))
+        for batch in split_into_batches({index: len(text) for index, text in enumerate(texts)}):
+            limits.check_deadline(len(found))
             encodings = self._tokenizer.encode_batch([texts[index] for index in batch], add_special_tokens=special)
             found += [_tokens_of(encoding, texts[index]) for index, encoding in zip(batch, encodings, strict=True)]
         return found
@@ -190,12 +182,12 @@ class Tokenization:
             Tokenizer: the text cannot be encoded.
             TooLarge: the deadline passed before the whole text was tokenized.
         """
-        call = _Call([text], "right", range(1), deadline, 0)
-        check_encodable([text], call.places)
+        limits = TokenizationLimits(1, deadline, 0)
+        check_encodable([text], range(1))
         starts: list[int] = []
         begin = 0
         while begin < len(text):
-            call.check_deadline()
+            limits.check_deadline(0)
             end = begin + BATCH_CHARACTERS
             blank = max(text.rfind(" ", begin + 1, end), text.rfind("\n", begin + 1, end)) if end < len(text) else -1
             end = blank if blank > 0 else end
@@ -256,7 +248,7 @@ def _tokens_of(encoding: tokenizers.Encoding, text: str) -> list[Token]:
 
 
 class _Call:
-    """The state of one call of `tokenize`: its texts, the tokens found so far, and its limits of time and of characters."""
+    """The state of one call of `tokenize`: its texts, the tokens found so far, and its limits."""
 
     def __init__(
         self, texts: Sequence[str], direction: Direction, places: Sequence[int], deadline: float, fair_characters: int
@@ -265,35 +257,7 @@ class _Call:
         self.direction: Direction = direction
         self.places = places
         self.found: dict[int, Tokens] = {}
-        self._deadline = deadline
-        self._started = time.monotonic()
-        self._fair = fair_characters
-        self._read: Counter[int] = Counter()
-        self._excess = 0
-
-    def check_deadline(self, done: int | None = None) -> None:
-        """Raise TooLarge after the deadline. `done` is the number of texts that are tokenized; by default, all in `found`."""
-        now = time.monotonic()
-        if now > self._deadline:
-            done = len(self.found) if done is None else done
-            msg = (
-                f"the time ran out: {done} of {len(self.texts)} inputs were tokenized in {now - self._started:.1f} s, "
-                "send fewer or shorter ones at a time"
-            )
-            raise TooLarge(msg)
-
-    def add_characters(self, index: int, characters: int) -> None:
-        """Count characters that are read of one text. Raise Validation if the texts of the call need too many."""
-        before = self._read[index]
-        self._read[index] += characters
-        self._excess += max(0, self._read[index] - self._fair) - max(0, before - self._fair)
-        if self._excess > EXCESS_CHARACTERS and len(self.texts) > 1:
-            # Not TooLarge: the pipeline would retry the same records for ever. One by one, they may fit.
-            msg = (
-                f"`inputs` cannot be truncated: more than {EXCESS_CHARACTERS} characters would have to be read beyond the first "
-                f"{self._fair} of each text, which are enough in any language. Send fewer texts at a time, or shorter ones"
-            )
-            raise Validation(msg)
+        self.limits = TokenizationLimits(len(texts), deadline, fair_characters)
 
     def cannot_be_truncated(self, index: int, size: int, max_length: int) -> Validation:
         """Return the error for a text whose largest window does not decide which tokens are kept."""
@@ -303,36 +267,3 @@ class _Call:
             "which tokens are kept, because too few words in them are separated by blanks. "
             f"It has {len(self.texts[index])} characters"
         )
-
-
-def _batches(sizes: Mapping[int, int]) -> Iterator[list[int]]:
-    """Yield batches of texts, as lists of their indices. `sizes` has the number of characters of each text."""
-    batch: list[int] = []
-    total = 0
-    for index, size in sizes.items():
-        if batch and total + size > BATCH_CHARACTERS:
-            yield batch
-            batch, total = [], 0
-        batch.append(index)
-        total += size
-    if batch:
-        yield batch
-
-
-def check_encodable(texts: Sequence[str], places: Sequence[int], name: str = "inputs") -> None:
-    """Refuse texts with half of a surrogate pair, which no tokenizer can encode. `places` are the client's indices.
-
-    Raises:
-        Tokenizer: a text has one; the sentence names the field, the index and the position.
-    """
-    for text, place in zip(texts, places, strict=True):
-        if text.isascii():
-            continue
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            msg = (
-                f"`{name}[{place}]` is not valid Unicode: it holds the lone surrogate U+{ord(text[error.start]):04X}"
-                f" at position {error.start}"
-            )
-            raise Tokenizer(msg) from None

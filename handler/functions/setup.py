@@ -6,11 +6,11 @@ from functools import cache
 from typing import Self
 
 from handler.chunking import Chunking
-from handler.config import PipelineSettings
 from handler.document_service import DocumentService
 from handler.embedding.manifest import Manifest
 from handler.errors import Backend
 from handler.pipeline.ports import FailureDestination, Float32Only, ModelBound, ObjectStore, OneVectorOnly, Sink
+from handler.pipeline_settings import PipelineSettings
 from handler.service import Service
 from handler.sinks import failure_destination_from, sink_from
 from handler.sources.continuations import make_object_store
@@ -71,9 +71,11 @@ class Setup:
         @cache
         def named_sink(uri: str) -> Sink:
             settings.check_output(BATCH_SINK, uri)
-            return check(sink_from(uri, BATCH_SINK), f"{BATCH_SINK} {uri}")
+            return check(sink_from(uri, BATCH_SINK, output_dtype=settings.output_dtype), f"{BATCH_SINK} {uri}")
 
-        sink = check(sink_from(settings.sink), f"SINK {settings.sink}") if settings.sink else None
+        sink = None
+        if settings.sink:
+            sink = check(sink_from(settings.sink, output_dtype=settings.output_dtype), f"SINK {settings.sink}")
         searched = settings.search_index_arn
         if searched and isinstance(sink, ModelBound) and sink.arn not in {"", searched}:
             msg = f"SINK is the index {sink.arn}, and SEARCH_INDEX_ARN is {searched}: a search would find nothing. Name one index"

@@ -23,7 +23,7 @@ from handler.keys import Keys
 GZIP_LEVEL = 1
 """200 vectors shrink to 44 % in 10 ms; level 6 takes 62 ms to shrink them to 39 %."""
 REDIRECTS = {"/try/": "../try", "/docs/": "../docs"}
-"""Where a browser is sent that adds a slash to a page's path: only the path without it has a rate limit of its own."""
+"""The redirects of a page's path to which a slash was added: only the path without it has a rate limit of its own."""
 PAGES, NO_KEY_REQUIRED = operations(Key.PAGE), operations(Key.NOT_REQUIRED)
 BACKEND, INTERNAL = STATUS[Backend], STATUS[Internal]
 """The statuses of failures that are not the caller's: BACKEND, and all from INTERNAL on."""

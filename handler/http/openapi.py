@@ -197,7 +197,7 @@ USE_CACHE = {
     "description": "false neither reads nor writes the cache.",
 }
 HEADERS_SENT = {name: {"description": text, "schema": {"type": "string"}} for name, (text, _) in HEADERS.items()}
-"""Of every response with vectors, or numbers made of vectors, in it."""
+"""The headers of every response that has vectors, or numbers made of vectors."""
 
 FAILURES = {
     "400": "A text is empty, or the body is not JSON.",

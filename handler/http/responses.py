@@ -16,7 +16,7 @@ NS_PER_MS = 1_000_000
 
 
 class Work(NamedTuple):
-    """One request's work."""
+    """The work of one request, from which its headers are made."""
 
     result: Embeddings[Any]
     total_ms: int

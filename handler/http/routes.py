@@ -17,7 +17,7 @@ class Key(Enum):
     REQUIRED = "required"
     NOT_REQUIRED = "not required"
     PAGE = "required if the pages are closed"
-    """And for a path that is not written exactly as in the table: the HTTP API limits the rate of pages by their exact paths."""
+    """A path that is not written exactly as in the table requires a key, too: the HTTP API limits the rate of exact paths only."""
 
 
 class ErrorForm(Enum):

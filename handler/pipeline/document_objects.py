@@ -109,7 +109,7 @@ def has_state(sink: DocumentSink, document: str, sequencer: str) -> bool:
 
 
 def is_as_late(known: str, sequencer: str) -> bool:
-    """Return whether the event of the sequencer `known` is surely not older than that of `sequencer`, for the same object.
+    """Return whether the event of the sequencer `known` is certainly not older than that of `sequencer`, of the same object.
 
     Sequencers are hexadecimal. Those of one length compare as strings; about others, AWS's guides contradict each other (Amazon S3
     user guide, "Event message structure": pad the shorter one on the left, or on the right), so they are not compared.

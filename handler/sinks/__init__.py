@@ -32,11 +32,12 @@ from handler.sinks.shard_formats import FORMATS
 from handler.sinks.sns import Topic
 from handler.sinks.sqs import Queue
 from handler.sinks.write_back import ATTRIBUTES, CONNECTIONS, WriteBack
+from handler.vector_types import FLOAT32
 
 type Connect = Callable[..., Client]
 """Makes a client: handler.aws.connect, or a test's own."""
 type Address = Mapping[str, str]
-"""The fields of an address by name, its `format`, and the whole `uri`."""
+"""The fields of an address by name, its `format`, and the whole `uri`. A sink also gets the deployment's `output_dtype`."""
 
 READ_SECONDS, ATTEMPTS = 10, 3
 
@@ -89,7 +90,7 @@ DESTINATIONS: Sequence[Destination] = (
         "an S3 prefix",
         ("s3://BUCKET[/PREFIX]",),
         frozenset({"s3:PutObject", "s3:GetObject", "s3:ListBucket"}),
-        lambda client, to: S3Shards(client("s3"), to["BUCKET"], to["PREFIX"], to["format"]),
+        lambda client, to: S3Shards(client("s3"), to["BUCKET"], to["PREFIX"], to["format"], to["output_dtype"]),
         lambda client, to: ObjectWriter(client("s3"), to["BUCKET"], to["PREFIX"]),
         tuple(FORMATS),
     ),
@@ -158,19 +159,20 @@ def connect_to_domain(domain: str, region: str, content_type: str) -> Post:
     return connect_signed(f"https://{domain}", "es", region, content_type, read_seconds=READ_SECONDS)
 
 
-def sink_from(uri: str, name: str = "SINK", connect: Connect = connect) -> Sink:
+def sink_from(uri: str, name: str = "SINK", connect: Connect = connect, output_dtype: str = FLOAT32.name) -> Sink:
     """Make the sink at the address `uri`, with its client. Call this in the init phase.
 
     Args:
         uri: an address in a form of DESTINATIONS.
         name: the setting that holds it, for the sentence of a refusal.
         connect: makes a client; tests pass their own.
+        output_dtype: the type of vectors of records that name none.
 
     Raises:
         Backend: no sink has such an address.
     """
     rows = [(row, row.formats, row.sink) for row in DESTINATIONS if row.sink]
-    return _make(rows, uri, name, connect)
+    return _make(rows, uri, name, connect, {"output_dtype": output_dtype})
 
 
 def failure_destination_from(uri: str, name: str = "FAILURE_DESTINATION", connect: Connect = connect) -> FailureDestination:
@@ -185,17 +187,22 @@ def failure_destination_from(uri: str, name: str = "FAILURE_DESTINATION", connec
         Backend: no failure destination has such an address.
     """
     rows = [(row, (), row.failures) for row in DESTINATIONS if row.failures]
-    return FailureDestination(_make(rows, uri, name, connect))
+    return FailureDestination(_make(rows, uri, name, connect, {}))
 
 
 def _make[Made](
-    rows: Sequence[tuple[Destination, Sequence[str], Callable[[Connect, Address], Made]]], uri: str, name: str, connect: Connect
+    rows: Sequence[tuple[Destination, Sequence[str], Callable[[Connect, Address], Made]]],
+    uri: str,
+    name: str,
+    connect: Connect,
+    settings: Mapping[str, str],
 ) -> Made:
     for row, formats, make in rows:
         if address := parse_address(uri, row.forms, formats):
             region = address.get("REGION")
             return make(
-                partial(connect, read_seconds=READ_SECONDS, attempts=ATTEMPTS, connections=CONNECTIONS, region=region), address
+                partial(connect, read_seconds=READ_SECONDS, attempts=ATTEMPTS, connections=CONNECTIONS, region=region),
+                {**address, **settings},
             )
     *others, last = (row.describe(formats) for row, formats, _ in rows)
     msg = f"{name} must be {', '.join(others)} or {last}; it is {uri!r}"

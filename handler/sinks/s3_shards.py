@@ -14,6 +14,7 @@ from handler.records import Failure, Result
 from handler.sinks.channel import Message
 from handler.sinks.refusals import Refusal, refuse_call, to_failure
 from handler.sinks.shard_formats import FORMATS, name_shard
+from handler.vector_types import TYPES
 
 NOT_FOUND = 404
 
@@ -89,10 +90,11 @@ class ObjectWriter:
 class S3Shards:
     """Writes all results of a call into one shard. Its records or its caller decide its name, so a repeat writes the same key."""
 
-    def __init__(self, client: Client, bucket: str, prefix: str, file_format: str) -> None:
-        """Write shards in one of FORMATS to `bucket`, under `prefix`."""
+    def __init__(self, client: Client, bucket: str, prefix: str, file_format: str, output_dtype: str) -> None:
+        """Write shards in one of FORMATS to `bucket`, under `prefix`. A shard without results is one of `output_dtype`."""
         self._objects = ObjectWriter(client, bucket, prefix)
         self._format = file_format
+        self._numbers = TYPES[output_dtype].number.__name__
 
     def write(self, results: Sequence[Result]) -> list[Failure]:
         """Write one shard that is named by its records. If that fails, every result fails."""
@@ -102,7 +104,7 @@ class S3Shards:
     def write_shard(self, results: Sequence[Result], name: str) -> Receipt | list[Failure]:
         """Write one shard under the caller's name, followed by the format's ending. It may have no results."""
         try:
-            return self._objects.put(f"{name}.{self._format}", FORMATS[self._format](results), len(results))
+            return self._objects.put(f"{name}.{self._format}", FORMATS[self._format](results, self._numbers), len(results))
         except Exception as error:  # noqa: BLE001 - after any error at all, the shard may not have been written
             refusal = refuse_call(self._objects.name, error)
             return [to_failure(result.record, refusal) for result in results]

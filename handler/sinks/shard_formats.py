@@ -12,18 +12,23 @@ from handler.records import Result
 from handler.sinks.channel import to_fields
 from handler.sinks.parquet import Row, write_file
 
-type Format = Callable[[Sequence[Result]], bytes]
+type Format = Callable[[Sequence[Result], str], bytes]
+"""Writes results as a file. The second argument is numpy's name of the numbers of vectors, for a file without results."""
 
 
-def to_jsonl(results: Sequence[Result]) -> bytes:
+def to_jsonl(results: Sequence[Result], numbers: str = "float32") -> bytes:
     """Write each result as one line of JSON."""
+    del numbers
     return b"".join(to_json(to_fields(result)) + b"\n" for result in results)
 
 
-def to_parquet(results: Sequence[Result]) -> bytes:
-    """Write a Parquet file of one row group; its vectors are float32 if the records name types whose numbers differ."""
-    numbers = {result.vector.dtype.name for result in results}
-    return write_file(to_rows(results), numbers.pop() if len(numbers) == 1 else "float32")
+def to_parquet(results: Sequence[Result], numbers: str = "float32") -> bytes:
+    """Write a Parquet file of one row group; its vectors are float32 if the records name types whose numbers differ.
+
+    A file without results has the column of a file with `numbers`, so that one query can read all files of a prefix.
+    """
+    found = {result.vector.dtype.name for result in results} or {numbers}
+    return write_file(to_rows(results), found.pop() if len(found) == 1 else "float32")
 
 
 def to_rows(results: Sequence[Result]) -> list[Row]:

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 
 from handler import telemetry
 from handler.aws import Client, connect, error_name
-from handler.config import PipelineSettings
 from handler.errors import Validation
 from handler.pipeline.ports import ObjectLine, ObjectStore, WholeObject
+from handler.pipeline_settings import PipelineSettings
 from handler.records import Failure, Origin, StoredObject
 from handler.sources.documents import TEXT, find_document_kind
 from handler.sources.envelopes import continuation_of

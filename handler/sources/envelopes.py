@@ -19,7 +19,8 @@ from handler.sources.record_parsing import Fields, parse_record
 
 CREATED, REMOVED = "ObjectCreated:", ("ObjectRemoved:", "LifecycleExpiration:")
 """The beginnings of the names of S3's own events about objects that were created or deleted."""
-OBJECT_CREATED, OBJECT_DELETED = OBJECT_EVENTS = ("Object Created", "Object Deleted")
+OBJECT_DELETED = "Object Deleted"
+OBJECT_EVENTS = ("Object Created", OBJECT_DELETED)
 """The same events' names in EventBridge."""
 SKIPPED_EVENTS = (
     *("ObjectRestore:", "ObjectTagging:", "ObjectAcl:", "LifecycleTransition"),

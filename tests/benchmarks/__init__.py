@@ -29,7 +29,10 @@
     results.py       files of figures, with a section for each class of processor
     comparison.py    new figures against those committed for the same class
     readme.py        the tables of README.md and layers/model/README.md, and the committed plots, made of the figures committed
-    cost.py          `make cost`: what a deployment costs, at the speeds of speeds.py, and what hosted.py's APIs list
+    cost.py          `make cost`: what a deployment costs, in the tables of cost_tables.py
+    bill.py          dollars for requests and for a corpus in bulk, at the speeds of speeds.py; hosted.py has the APIs' list prices
+    index_cost.py    dollars for the index of a search
+    template.py      the resources and defaults of template.yaml that cost something
     machine.py       the machine measured on, and the class of its processor
 
 To renew the figures committed, on a machine with nothing else to do:

@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator, Sequence
 
 from handler.bootstrap import load_service
-from handler.config import PipelineSettings
 from handler.functions.pipeline import make_handler
 from handler.functions.setup import Setup
 from handler.pipeline.ports import ObjectStore
+from handler.pipeline_settings import PipelineSettings
 from handler.records import Failure, Result
 from layers.model.corpus import passages
 

@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 from tests.documents import DOCUMENTS
 from tests.layers.model import coverage
 
-from . import cost, plots, results
+from . import cost_tables, plots, results
 
 PLOTS = Path(__file__).parent / "plots"
 TABLE = re.compile(
@@ -34,7 +34,7 @@ def filled(text: str) -> str:
         NotMeasured: none of the classes of a table has it.
     """
     files = [results.read(path) for path in (results.RESULTS, results.PEERS, results.MODELS)]
-    computed = {table.title: table for table in (*cost.committed(), *coverage.tables())}
+    computed = {table.title: table for table in (*cost_tables.committed(), *coverage.tables())}
 
     def table(found: re.Match[str]) -> str:
         opening, title = found[0].partition("\n")[0], found["title"]

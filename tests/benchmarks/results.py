@@ -5,7 +5,8 @@
     results.json, peers/results.json, models.json              what is committed: README.md, layers/model/README.md, `make cost`
                                                                and `make bench` read it
 
-Each file maps a class (machine.py names them) to its machine, whether it was a quick run, and its tables.
+Each file maps a class (machine.py names them) to the machine of its last run, whether it was a quick run, its tables, and the
+processor that each table was measured on: two processors of a class can renew different tables.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -50,15 +51,19 @@ class Section:
     machine: Mapping[str, Any]
     quick: bool
     tables: Mapping[str, Rows]
+    processors: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, machine: Machine, tables: Sequence[Table], *, quick: bool) -> Self:
         """Make a section of tables just measured."""
-        return cls(asdict(machine), quick, {table.title: table.figures() for table in tables})
+        figures = {table.title: table.figures() for table in tables}
+        return cls(asdict(machine), quick, figures, dict.fromkeys(figures, machine.processor))
 
     def renewed(self, newer: "Section") -> "Section":
         """These figures with the newer in place of their own. A quick run's are never mixed with a full run's."""
-        return replace(newer, tables={**self.tables, **newer.tables}) if self.quick == newer.quick else newer
+        if self.quick != newer.quick:
+            return newer
+        return replace(newer, tables={**self.tables, **newer.tables}, processors={**self.processors, **newer.processors})
 
 
 def section_name(processor_class: str) -> str:
@@ -77,7 +82,7 @@ def read(path: Path) -> dict[str, Section]:
     try:
         return {name: Section(**section) for name, section in json.loads(path.read_bytes()).items()}
     except (TypeError, ValueError, AttributeError) as error:
-        msg = f"{path} does not hold figures by class of processor ({error}): delete it and measure anew"
+        msg = f"{path} does not hold figures by class of processor ({error}): delete it and measure again"
         raise NotMeasured(msg) from error
 
 

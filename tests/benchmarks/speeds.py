@@ -14,15 +14,15 @@ from .machine import ARM64, AVX2
 from .results import NotMeasured, Section
 
 CLASSES = {"x86_64": AVX2, "arm64": ARM64}
-"""What Lambda has: AWS documents nothing beyond AVX2 for x86_64, and Graviton2 (Neoverse N1) for arm64."""
+"""The processors of Lambda: AWS documents nothing beyond AVX2 for x86_64, and Graviton2 (Neoverse N1) for arm64."""
 PREDICTED_TOKENS, PREDICTED_MS = 128, {"x86_64": 38.0, "arm64": 28.0}
-"""What a text takes where nobody has measured: 35 to 41 ms with AVX2 on half a core whose other half is busy, and 27 to 29 ms on
-Graviton2, by llvm-mca's cycles for neoverse-n1."""
+"""The predicted time of a text where none was measured: 35 to 41 ms with AVX2 on half a core whose other half is busy, and 27 to
+29 ms on Graviton2, by llvm-mca's cycles for neoverse-n1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Milliseconds on one core: a text by its tokens, what a request takes beside its encoding, and a cold start."""
+    """Milliseconds on one core: a text by its tokens, a request without its encoding, and a cold start."""
 
     by_tokens: dict[int, float]
     overhead_ms: float

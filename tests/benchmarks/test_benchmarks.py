@@ -184,6 +184,15 @@ def test_figures_of_one_benchmark_leave_those_of_the_others_and_other_classes_in
         chosen(read(path), "third")
 
 
+def test_each_table_names_the_processor_that_it_was_measured_on(tmp_path: Path) -> None:
+    """Two processors of one class can renew different tables."""
+    path, machine = tmp_path / "results.json", Machine.this()
+    for title, processor in (("one", "A"), ("other", "A"), ("other", "B")):
+        section = Section.of(replace(machine, processor=processor), [Table(title, [], {"number": "d"}, [(1,)])], quick=False)
+        renew(path, AVX2, section)
+    assert read(path)[AVX2].processors == {"one": "A", "other": "B"}
+
+
 def test_a_quick_run_s_figures_are_neither_kept_nor_mixed_with_a_full_run_s(tmp_path: Path) -> None:
     """They only show that everything runs."""
     measured, committed = tmp_path / "benchmarks.json", tmp_path / "results.json"

@@ -15,8 +15,10 @@ from handler.cache.cost import CostModel
 from handler.prices import ARCHITECTURES, X86_64
 from tests.conftest import ROOT
 
-from .cost import HIT_RATES, Load, bill, million_tokens, min_tokens, tables
+from .bill import Load, bill
+from .cost_tables import HIT_RATES, million_tokens, min_tokens, tables
 from .hosted import HOSTED
+from .index_cost import Index, index_table
 from .machine import AVX2, AVX512_VNNI
 from .results import RESULTS, NotMeasured
 from .speeds import PREDICTED_MS, Measured
@@ -72,14 +74,23 @@ def test_a_table_that_remembers_all_costs_less_than_one_that_remembers_nothing()
 
 def test_every_switch_of_the_template_has_its_idle_bill() -> None:
     """With all of them off an idle deployment costs its secret: it has no key of KMS, and nothing that is billed by the hour."""
-    _, switches, *_ = tables(LOAD, MEASURED, passages=10, concurrency=1)
-    idle = {str(switch): float(dollars) for switch, dollars, _ in switches.rows}
+    _, idle_table, *_ = tables(LOAD, MEASURED, passages=10, concurrency=1)
+    idle = {str(switch): float(dollars) for switch, dollars, _ in idle_table.rows}
     assert idle.pop("nothing switched on: the key's secret") == X86_64.secret_month
     by_parameter = dict[str, float]()
     for name, dollars in idle.items():
         parameter = name.split(",")[0]
         by_parameter[parameter] = by_parameter.get(parameter, 0) + dollars
-    assert {"Alarms", "Dashboard", "Canary", "SnapStart", "Tracing", "Queue", "ReservedConcurrency"} == by_parameter.keys()
+    assert {
+        "Alarms",
+        "Dashboard",
+        "Canary",
+        "SnapStart",
+        "Tracing",
+        "Queue",
+        "Search",
+        "ReservedConcurrency",
+    } == by_parameter.keys()
     text = (ROOT / "template.yaml").read_text()
     assert all(f"\n  {parameter}:\n    Type: " in text for parameter in by_parameter)
     assert by_parameter["Alarms"] == pytest.approx(X86_64.alarm_month * text.count("Type: AWS::CloudWatch::Alarm"))
@@ -87,6 +98,28 @@ def test_every_switch_of_the_template_has_its_idle_bill() -> None:
     assert by_parameter["SnapStart"] == pytest.approx(6.8, abs=0.1)
     assert by_parameter["Queue"] == pytest.approx(0.26, abs=0.01)
     assert not re.search(r"Type: AWS::(KMS|EC2|ElastiCache|OpenSearch)|ProvisionedConcurrencyConfig", text)
+
+
+def test_an_index_costs_what_the_examples_of_the_price_list_say() -> None:
+    """Ten million vectors of 6.17 KB in 40 indexes, a sixth of them written in a month; then indexes of ten million each."""
+    size, read = 6.17 * 1024, 5.17 * 1024
+    example = Index(10_000_000, size, read)
+    assert example.month == pytest.approx(3.54, abs=0.02)
+    assert example.writing / 6 == pytest.approx(1.97, abs=0.01)
+    assert Index(250_000, size, read).search * 1e6 == pytest.approx(5.87, abs=0.01)
+    assert example.search * 10e6 == pytest.approx(997.62, abs=0.1)
+    assert Index(11_000_000, size, read).search - example.search == pytest.approx(1e6 * read / 1024**4 * 0.0004)
+
+
+def test_the_table_of_an_index_is_what_it_comes_to_by_hand() -> None:
+    """A passage has 2,419 bytes, of which a search reads all but its text."""
+    rows = [tuple(map(float, row)) for row in index_table().rows]
+    passages, month, writing, searches = rows[0]
+    assert passages == 10_000
+    assert month == pytest.approx(1e4 * 2419 / 1024**3 * 0.06)
+    assert writing == pytest.approx(month * 0.20 / 0.06)
+    assert searches == pytest.approx(2.5 + 1e6 * 1e4 * 1681 / 1024**4 * 0.004)
+    assert rows == sorted(rows)
 
 
 def test_a_corpus_in_bulk_costs_what_it_comes_to_by_hand() -> None:

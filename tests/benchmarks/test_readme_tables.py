@@ -32,3 +32,4 @@ def test_committed_figures_are_of_full_runs_on_the_class_that_they_are_kept_unde
         for name, section in sections.items():
             assert not section.quick
             assert name.startswith(section.machine["processor_class"])
+            assert section.processors.keys() == section.tables.keys()

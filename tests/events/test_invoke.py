@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from events.aws import LocalAWS
 from events.emulator import Emulator
 from events.invoke import DOCUMENT, INPUT, OUTPUT, PASSAGES, shown
+from tests.events.commands import run
 
 ROOT = Path(__file__).resolve().parents[2]
 DIMENSION = 384
@@ -45,15 +45,7 @@ MODEL_DIR = os.environ.get("MODEL_DIR", str(ROOT / "build/model"))
 
 def invoked(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run `python -m events.invoke` with these arguments."""
-    return subprocess.run(
-        [sys.executable, "-m", "events.invoke", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "MODEL_DIR": MODEL_DIR, "AUTH": "none"},
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+    return run("events.invoke", *arguments, MODEL_DIR=MODEL_DIR, AUTH="none")
 
 
 def texts(event: Path) -> list[str]:

@@ -2,9 +2,7 @@
 
 import base64
 import json
-import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,10 +22,11 @@ from events.search.search import Found, Search
 from handler.service import Options, Service
 from handler.vector_types import STEPS, TYPES
 from tests.conftest import INT8, ROOT, serve
+from tests.events import commands
+from tests.events.commands import SECONDS, search
 from tests.pipelines.fakes import FakeService, vector_of
 from tests.retrieval.corpus import documents
 
-SECONDS = 120
 TEXTS = ["How is the weather?", "Is it raining?", "I like ice cream.", "The train is late.", "Where is the station?", "It rains."]
 QUESTION = "Does rain fall today?"
 
@@ -38,19 +37,6 @@ def embed(folder: Path, out: str, service: Service, records: Sequence[dict[str, 
     source.write_text("".join(json.dumps(record) + "\n" for record in records))
     assert Job(source, folder / out, "inputs", service, part_records=4).run()
     return folder / out
-
-
-def search(*arguments: object, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Run the command as make does."""
-    return subprocess.run(
-        [sys.executable, "-m", "events.search", *map(str, arguments)],
-        cwd=ROOT,
-        env={**os.environ, "MODEL_DIR": str(INT8), **settings},
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
 
 
 def fake(**changes: str) -> FakeService:
@@ -114,9 +100,7 @@ def test_passages_of_documents_are_found_with_their_place_and_text(tmp_path: Pat
     texts = {f"{name}.txt": documents()[name].text for name in ("lambda", "calls", "slicings")}
     for name, text in texts.items():
         (folder / name).write_text(text)
-    settings = {"CHUNK_TOKENS": "128", "CHUNK_OVERLAP": "16", "CHUNK_TEXT": "true", "MODEL_DIR": str(INT8)}
-    command = [sys.executable, "-m", "events.embed", str(folder), str(made)]
-    subprocess.run(command, cwd=ROOT, env={**os.environ, **settings}, capture_output=True, timeout=SECONDS, check=True)
+    assert commands.embed(folder, made, CHUNK_TOKENS="128", CHUNK_OVERLAP="16", CHUNK_TEXT="true").returncode == 0
     question = "What does a star in front of an argument do when I pass a list to a function?"
     found = json.loads(search(made, question, "--count", "3", "--format", "json", "--filter", "document=calls.txt").stdout)
     assert len(found) == 3

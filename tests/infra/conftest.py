@@ -1,4 +1,4 @@
-"""Fixtures for the tests of the built functions."""
+"""Fixtures for the tests of the template and of the built functions."""
 
 import fcntl
 import os
@@ -11,6 +11,13 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.infra.commands import run
+from tests.infra.transformed import Template, transformed
+
+
+@pytest.fixture(scope="session")
+def template() -> Template:
+    """Return the template with a canary, which adds resources; all others are there under conditions."""
+    return transformed(Canary="true")
 
 
 @pytest.fixture(scope="session")

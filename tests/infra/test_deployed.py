@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from events.aws import LocalAWS
-from handler.config import PipelineSettings
 from handler.errors import Backend
+from handler.pipeline_settings import PipelineSettings
 from handler.sinks import DESTINATIONS, failure_destination_from, parse_address
 from tests.infra.stacks import ACCOUNT, deployed, environment, supported_template, upload_code
 

@@ -55,6 +55,22 @@ def of_type(template: Mapping[str, Any], kind: str) -> dict[str, Any]:
     return {name: resource for name, resource in template["Resources"].items() if resource["Type"] == kind}
 
 
+def functions(template: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the functions' properties by their names."""
+    return {name: function["Properties"] for name, function in of_type(template, "AWS::Lambda::Function").items()}
+
+
+def rights(template: Mapping[str, Any], role: str) -> set[str]:
+    """Return the actions that a role allows."""
+    return {action for statement in statements(template["Resources"][role]) for action in listed(statement["Action"])}
+
+
+def paths(template: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the routes of the HTTP API."""
+    found: dict[str, Any] = template["Resources"]["HttpApi"]["Properties"]["Body"]["paths"]
+    return found
+
+
 def every(value: object, key: str) -> Iterator[Any]:
     """Yield every value under `key`, at any depth of `value`."""
     match value:

@@ -170,7 +170,7 @@ def test_events_reach_the_function_through_the_queue(deployment: Deployment, aws
 
 
 def test_without_chunks_a_markdown_file_is_one_vector_and_a_text_file_has_lines(aws: LocalAWS, service: Service) -> None:
-    """As before there were chunks."""
+    """A deployment that splits no texts keeps the ids that it had before there were chunks."""
     deployment = Deployment(aws, service, CHUNK_TOKENS="", CHUNK_OVERLAP="")
     deployment.handle(deployment.put("a.md", GUIDE), deployment.put("b.txt", "One.\nTwo.\n"))
     assert deployment.vectors.keys() == {"a.md", "b.txt:0", "b.txt:5"}

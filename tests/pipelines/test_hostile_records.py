@@ -13,12 +13,12 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from handler.config import PipelineSettings
 from handler.errors import Empty, Unfinished, Validation
 from handler.functions.pipeline import make_handler
 from handler.functions.setup import Setup
 from handler.kinds import PIPELINE, kind_of, resolve
 from handler.pipeline.ports import ObjectStore
+from handler.pipeline_settings import PipelineSettings
 from handler.records import Failure, Result, Skipped, StoredObject
 from handler.sinks.failures import to_body
 from handler.sinks.s3_vectors import to_storable
@@ -43,9 +43,9 @@ class Written:
     results: list[Result] = field(default_factory=list)
 
     def write(self, results: Sequence[Result]) -> list[Failure]:
-        for line in FORMATS["jsonl"](results).splitlines():
+        for line in FORMATS["jsonl"](results, "float32").splitlines():
             json.loads(line, parse_constant=pytest.fail)
-        FORMATS["parquet"](results)
+        FORMATS["parquet"](results, "float32")
         for result in results:
             json.dumps(to_storable(result.record.metadata), allow_nan=False)
         self.results += results

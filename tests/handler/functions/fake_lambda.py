@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from handler.bootstrap import Handler
-from handler.config import PipelineSettings
 from handler.functions.pipeline import make_handler
 from handler.functions.setup import Setup
 from handler.pipeline.ports import FailureDestination, ObjectStore, Sink
+from handler.pipeline_settings import PipelineSettings
 from handler.service import Service
 from tests.handler.fake_objects import Queue
 from tests.pipelines.fakes import FakeService, Memory

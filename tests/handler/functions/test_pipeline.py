@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from handler import errors
-from handler.config import PipelineSettings, overlap
 from handler.functions.pipeline import from_environment
+from handler.pipeline_settings import PipelineSettings, overlap
 from tests.conftest import ROOT
 from tests.handler.functions.fake_lambda import Context, answer_of
 from tests.handler.known_events import EVENTS, STRANGERS

@@ -13,6 +13,7 @@ from events.aws import LocalAWS
 from handler.records import NO_ORIGIN, Origin
 from handler.sinks import sink_from
 from handler.sinks.s3_shards import Receipt, S3Shards
+from handler.vector_types import TYPES
 from tests.handler.sinks.results import result, results
 
 BUCKET = "vectors"
@@ -34,9 +35,9 @@ def keys(s3: Any) -> list[str]:  # noqa: ANN401 - botocore's
     return [kept["Key"] for kept in s3.list_objects_v2(Bucket=BUCKET).get("Contents", [])]
 
 
-def shards(uri: str = f"s3://{BUCKET}/out?format=jsonl") -> S3Shards:
+def shards(uri: str = f"s3://{BUCKET}/out?format=jsonl", output_dtype: str = "float32") -> S3Shards:
     """Make the sink of an address."""
-    sink = sink_from(uri)
+    sink = sink_from(uri, output_dtype=output_dtype)
     assert isinstance(sink, S3Shards)
     return sink
 
@@ -68,6 +69,19 @@ def test_a_parquet_shard_has_the_same_fields_as_jsonl(s3: Any) -> None:  # noqa:
         {"id": "a", "tokens": 2, "truncated": False, "metadata": '{"lang":"fr"}'},
         {"id": "b", "tokens": 50, "truncated": True, "metadata": "{}"},
     ]
+
+
+@pytest.mark.parametrize("output_dtype", TYPES)
+def test_an_empty_parquet_shard_has_the_schema_of_a_full_one(s3: Any, output_dtype: str) -> None:  # noqa: ANN401 - botocore's
+    """Otherwise a query over all shards of a prefix would find two types in a column."""
+    sink = shards(f"s3://{BUCKET}?format=parquet", output_dtype)
+    sink.write_shard([], "empty")
+    sink.write_shard([result("a", np.zeros(8, TYPES[output_dtype].number))], "full")
+    empty, full = (
+        pq.read_table(io.BytesIO(s3.get_object(Bucket=BUCKET, Key=f"{name}.parquet")["Body"].read())) for name in ("empty", "full")
+    )
+    assert (empty.num_rows, full.num_rows) == (0, 1)
+    assert empty.schema == full.schema
 
 
 def test_a_repeat_on_another_cpu_writes_the_same_key(s3: Any) -> None:  # noqa: ANN401 - botocore's

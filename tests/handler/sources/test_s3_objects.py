@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError
 
 from events.aws import LocalAWS
 from handler.aws import connect
-from handler.config import PipelineSettings
 from handler.errors import Backend, EmbeddingError, Validation
+from handler.pipeline_settings import PipelineSettings
 from handler.records import StoredObject
 from handler.sources.continuations import make_object_store
 from handler.sources.s3_objects import PART_BYTES, read_fields
