@@ -8,6 +8,7 @@ from fastapi import Response
 
 from handler.encoding import NUMBER_BYTES, encode_vectors
 from handler.errors import Validation
+from handler.http.merging import merged
 from handler.http.request import HttpRequest
 from handler.http.responses import embedding_response
 from handler.parsing import text
@@ -22,7 +23,7 @@ def asks_for_similarity(fields: Mapping[str, Any]) -> bool:
 
 def similarity(request: HttpRequest) -> Response:
     """Respond on the route for similarities alone."""
-    fields = request.fields()
+    fields = merged(request.json())
     if not asks_for_similarity(fields):
         msg = '`inputs` must be an object like {"source_sentence": "a text", "sentences": ["others"]}'
         raise Validation(msg)
