@@ -76,7 +76,7 @@ def error_type(error: EmbeddingError) -> str:
 def shown(value: object) -> str:
     """Describe a value for a sentence. Sentences are logged, so only a string that looks like a name is quoted."""
     if isinstance(value, str):
-        is_name = len(value) <= LONGEST_NAME and value.replace("-", "_").isidentifier()
+        is_name = len(value) <= LONGEST_NAME and value.replace("-", "_").replace(".", "_").isidentifier()
         return f"'{value}'" if is_name else f"a string of {len(value)} character{'' if len(value) == 1 else 's'}"
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_SHOWN:
         return str(value)
