@@ -36,6 +36,8 @@ STORED = StoredObject("documents", "in/two passages.jsonl", None, "65cd35df44598
 BODIES: dict[str, tuple[object, list[tuple[str, str]]]] = {
     "plain": ("It rained.\nAll day.", [("m", "It rained.\nAll day.")]),
     "plain, with quotes": ('"Well," she said.', [("m", '"Well," she said.')]),
+    "plain, with brackets": ("[1] It rained.", [("m", "[1] It rained.")]),
+    "plain, in brackets": ("[2026]", [("m", "[2026]")]),
     "a JSON string": ('"It rained."', [("m", "It rained.")]),
     "a record": ({"id": "a", "inputs": "It rained."}, [("a", "It rained.")]),
     "a record without an id": ({"inputs": "It rained."}, [("m", "It rained.")]),
@@ -87,6 +89,16 @@ def test_options_in_csv_are_read_from_strings() -> None:
 
 REFUSED: dict[str, tuple[object, str, str]] = {
     "not JSON": ("{not JSON", "Validation", "The message begins like a JSON object, but is not JSON"),
+    "a list of records": (
+        [{"id": "a", "inputs": "It rained."}, {"id": "b", "inputs": "All day."}],
+        "Validation",
+        "A message must hold one text or one record. Given: a JSON list of 2. Send one message for each",
+    ),
+    "a list of texts": (
+        '["It rained."]',
+        "Validation",
+        "A message must hold one text or one record. Given: a JSON list of 1. Send one message for each",
+    ),
     "no text": ({"id": "a"}, "Empty", "`inputs` is missing"),
     "null": ({"inputs": None}, "Empty", "`inputs` is missing"),
     "an empty text": ({"inputs": " \n"}, "Empty", "`inputs` cannot be empty"),
@@ -147,6 +159,16 @@ def test_a_test_event_of_s3_and_our_own_events_are_skipped() -> None:
         ["ours"],
         ["deleted"],
     ]
+
+
+@pytest.mark.parametrize("name", ["s3", "s3_eventbridge"])
+def test_the_empty_object_of_a_folder_is_skipped_and_any_other_is_read(name: str) -> None:
+    """The console of S3 makes one for each new folder. It holds no record, and is no failure."""
+    event = json.dumps(EVENTS[name]).replace("passages.jsonl", "passages/")
+    (skipped,) = found(event.replace('"size": 170', '"size": 0'))
+    assert (type(skipped), skipped.id) == (Skipped, "s3://documents/in/two passages/")
+    (read,) = found(event)
+    assert isinstance(read, StoredObject)
 
 
 @pytest.mark.parametrize(
