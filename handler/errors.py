@@ -7,7 +7,8 @@ have no suffix `Error`.
 Law: knows nothing of HTTP (statuses are handler/http/errors.py's) and nothing of models or AWS.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -47,6 +48,15 @@ class Internal(EmbeddingError):
     """An error that no code expected. Its sentence has an id to look up in the log, never the cause."""
 
 
+class RefusedText(Validation):
+    """One text cannot be embedded. `place` is its index among the texts of the call; `sentence` has `{}` for its name."""
+
+    def __init__(self, sentence: str, place: int = 0) -> None:
+        super().__init__(sentence.format("`inputs`"))
+        self.sentence = sentence
+        self.place = place
+
+
 class Malformed(Validation):
     """The body cannot be read as a request."""
 
@@ -61,6 +71,23 @@ class OutOfTime(TooLarge):
     def __init__(self, sentence: str, done: Mapping[int, Any] | None = None) -> None:
         super().__init__(sentence)
         self.done = done or {}
+
+
+@contextmanager
+def naming(*fields: tuple[str, int]) -> Iterator[None]:
+    """Name a refused text by the client's own field, and by its index if the field has several texts.
+
+    `fields` has the name of each field whose texts are embedded in one call, and the number of its texts, in their order.
+    """
+    try:
+        yield
+    except RefusedText as error:
+        place = error.place
+        for name, count in fields:
+            if place < count:
+                raise Validation(error.sentence.format(f"`{name}[{place}]`" if count > 1 else f"`{name}`")) from None
+            place -= count
+        raise
 
 
 PUBLIC = {kind.__name__: kind for kind in EmbeddingError.__subclasses__()}

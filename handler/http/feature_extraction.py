@@ -3,6 +3,7 @@
 from fastapi import Response
 
 from handler.encoding import encode_vectors, largest_row
+from handler.errors import naming
 from handler.http.merging import merged
 from handler.http.request import HttpRequest
 from handler.http.responses import embedding_response
@@ -17,5 +18,6 @@ def feature_extraction(request: HttpRequest) -> Response:
         return similarities(request, fields)
     asked = request.parse(fields)
     request.door.check_response(len(asked.texts), largest_row(asked, request.service))
-    result = request.embed(asked.texts, asked.options)
+    with naming(("inputs", len(asked.texts))):
+        result = request.embed(asked.texts, asked.options)
     return embedding_response(request, encode_vectors(result.vectors, asked.encoding_format), result)
