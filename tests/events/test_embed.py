@@ -408,3 +408,10 @@ def test_options_of_splitting_that_cannot_be_used_are_refused(tmp_path: Path) ->
     (tmp_path / "a.md").write_text("Text.")
     ran = embed(tmp_path / "a.md", tmp_path / "out.jsonl", CHUNK_TOKENS="8")
     assert ran.stderr.endswith("CHUNK_TOKENS must be at least 32, or 0 for no splitting. Given: 8.\n")
+
+
+def test_a_type_that_does_not_exist_is_refused_by_the_name_that_make_has_for_it(tmp_path: Path) -> None:
+    """`make embed TYPE=int4`: the setting OUTPUT_DTYPE and an incident in a log say nothing to somebody at a terminal."""
+    ran = embed(tmp_path / "a.md", tmp_path / "out.jsonl", OUTPUT_DTYPE="int4")
+    assert ran.returncode == 1
+    assert ran.stderr == "`TYPE` must be `float32` or `int8` or `uint8` or `binary` or `ubinary`. Given: 'int4'.\n"
