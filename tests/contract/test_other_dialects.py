@@ -148,6 +148,8 @@ def test_a_comparison_has_the_same_options_on_both_paths(client: Client, path: s
     status, _, sentence = client.post(body, path).error
     assert (status, "must have less than 256 tokens" in sentence) == (422, True)
     assert client.post({**body, place: 1}, path).error[2] == f"`{place}` must be an object. Given: 1"
+    document = client.get("/openapi.json").json
+    assert place in document["components"]["schemas"]["Comparison"]["properties"]
 
 
 @pytest.mark.parametrize(
