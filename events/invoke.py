@@ -1,7 +1,7 @@
 """Send one event to its function under AWS's Runtime Interface Emulator; show the response, the log and the REPORT line.
 
 The table in handler/kinds.py says which function an event is for. If that is the pipeline function, and the environment names no
-SINK, the vectors are written to a bucket on this machine and are shown as well.
+SINK, the vectors are written to a bucket on this machine and are shown as well, and so are the records that failed.
 """
 
 import argparse
@@ -88,17 +88,19 @@ def _environment(function: str) -> Iterator[tuple[Mapping[str, str], list[str]]]
         return
     with LocalAWS() as aws:
         s3 = aws.client("s3")
-        for bucket in (INPUT, OUTPUT):
+        for bucket in (INPUT, OUTPUT, FAILURES):
             s3.create_bucket(Bucket=bucket)
         s3.put_object(Bucket=INPUT, Key=DOCUMENT, Body=PASSAGES)
-        yield {**os.environ, **aws.environment, "SINK": f"s3://{OUTPUT}", "INPUT": f"s3://{INPUT}"}, written
-        for found in s3.list_objects_v2(Bucket=OUTPUT).get("Contents", []):
-            written.append(f"s3://{OUTPUT}/{found['Key']}")
-            lines = s3.get_object(Bucket=OUTPUT, Key=found["Key"])["Body"].read().splitlines()
-            written += [shown(json.loads(line)) for line in lines]
+        of_buckets = {"SINK": f"s3://{OUTPUT}", "FAILURE_DESTINATION": f"s3://{FAILURES}", "INPUT": f"s3://{INPUT}"}
+        yield {**os.environ, **aws.environment, **of_buckets}, written
+        for bucket in (OUTPUT, FAILURES):
+            for found in s3.list_objects_v2(Bucket=bucket).get("Contents", []):
+                written.append(f"s3://{bucket}/{found['Key']}")
+                lines = s3.get_object(Bucket=bucket, Key=found["Key"])["Body"].read().splitlines()
+                written += [shown(json.loads(line)) for line in lines]
 
 
-INPUT, OUTPUT = "documents", "vectors"
+INPUT, OUTPUT, FAILURES = "documents", "vectors", "failures"
 DOCUMENT = "in/two passages.jsonl"
 PASSAGES = b"""\
 {"id": "weather-1", "inputs": "Today is a sunny day and I will get some ice cream."}

@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 
 from handler import cohere
-from handler.errors import Validation
+from handler.errors import Validation, naming
 from handler.parsing import options, several, text
 from handler.service import Embeddings, Options, Service
 from handler.vector_types import FLOAT32
@@ -56,7 +56,8 @@ def invoke(fields: Mapping[str, Any], service: Service, check: Check, embed: Emb
 def _titan(fields: Mapping[str, Any], embed: Embed) -> Reply:
     """Embed one text; its response fits through every front door."""
     types = several(fields, "embeddingTypes", TITAN_TYPES) or TITAN_TYPES
-    result = embed([text(fields, TITAN)], replace(options(fields), output_dtype=FLOAT32.name))
+    with naming((TITAN, 1)):
+        result = embed([text(fields, TITAN)], replace(options(fields), output_dtype=FLOAT32.name))
     vector = np.ascontiguousarray(result.vectors[0])
     content = {"embedding": vector, "embeddingsByType": dict.fromkeys(types, vector), "inputTextTokenCount": result.tokens}
     return Reply(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), result)
@@ -65,6 +66,7 @@ def _titan(fields: Mapping[str, Any], embed: Embed) -> Reply:
 def _cohere(fields: Mapping[str, Any], service: Service, check: Check, embed: Embed) -> Reply:
     request = cohere.read(fields, service)
     check(len(request.texts), request.row_bytes(service.manifest.dimension))
-    result = embed(request.texts, request.options)
+    with naming((request.field, len(request.texts))):
+        result = embed(request.texts, request.options)
     content = cohere.write(request, result.vectors)
     return Reply(orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), result, request.warning)

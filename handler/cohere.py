@@ -30,9 +30,13 @@ IMAGES = "`{}` cannot be embedded: this model embeds text"
 
 @dataclass(frozen=True, slots=True)
 class CohereRequest:
-    """The texts and options of a request. `types` is None if it names no types of vectors; `warning` says what was left out."""
+    """The texts and options of a request, whose `field` held the texts.
+
+    `types` is None if it names no types of vectors; `warning` says what was left out.
+    """
 
     texts: list[str]
+    field: str
     options: Options
     types: list[str] | None
     model_types: ModelTypes
@@ -59,14 +63,15 @@ def read(fields: Mapping[str, Any], service: Service) -> CohereRequest:
     # All types are made from the float32 vectors.
     own = {"dimensions": fields.get("output_dimension"), "embedding_types": None, "output_dtype": FLOAT32.name}
     named = options({**prompted, **own})
-    if fields.get("texts") is None and "inputs" in fields:
-        given = texts(fields, "inputs", limit, lambda items: [_content(item, f"inputs[{i}]") for i, item in enumerate(items)])
+    field = "inputs" if fields.get("texts") is None and "inputs" in fields else "texts"
+    if field == "inputs":
+        given = texts(fields, field, limit, lambda items: [_content(item, f"inputs[{i}]") for i, item in enumerate(items)])
     else:
-        given = texts(fields, "texts", limit)
+        given = texts(fields, field, limit)
     types, model_types = several(fields, "embedding_types", tuple(FORMS)), ModelTypes(manifest.dimension, manifest.ranges)
     for name in types or ():
         model_types.check(FORMS[name][0].name, named.dimensions, normalize=manifest.normalizes(named.normalize))
-    return CohereRequest(given, named, types, model_types, warning)
+    return CohereRequest(given, field, named, types, model_types, warning)
 
 
 def by_type(request: CohereRequest) -> CohereRequest:

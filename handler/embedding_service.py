@@ -178,7 +178,7 @@ class EmbeddingService:
         prompted = [prompt + text for text in texts]
         tokens = self._tokenization.tokenize(prompted, options.truncation_direction, deadline, places)
         if not self.settings.truncates(options.truncate):
-            check_whole(tokens, self._tokenization.max_length)
+            check_whole(tokens, self._tokenization.max_length, places)
         return tokens
 
     def _result[V](

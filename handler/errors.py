@@ -7,7 +7,8 @@ have no suffix `Error`.
 Law: knows nothing of HTTP (statuses are handler/http/errors.py's) and nothing of models or AWS.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -47,6 +48,15 @@ class Internal(EmbeddingError):
     """An error that no code expected. Its sentence has an id to look up in the log, never the cause."""
 
 
+class RefusedText(Validation):
+    """One text cannot be embedded. `place` is its index among the texts of the call; `sentence` has `{}` for its name."""
+
+    def __init__(self, sentence: str, place: int = 0) -> None:
+        super().__init__(sentence.format("`inputs`"))
+        self.sentence = sentence
+        self.place = place
+
+
 class Malformed(Validation):
     """The body cannot be read as a request."""
 
@@ -63,6 +73,23 @@ class OutOfTime(TooLarge):
         self.done = done or {}
 
 
+@contextmanager
+def naming(*fields: tuple[str, int]) -> Iterator[None]:
+    """Name a refused text by the client's own field, and by its index if the field has several texts.
+
+    `fields` has the name of each field whose texts are embedded in one call, and the number of its texts, in their order.
+    """
+    try:
+        yield
+    except RefusedText as error:
+        place = error.place
+        for name, count in fields:
+            if place < count:
+                raise Validation(error.sentence.format(f"`{name}[{place}]`" if count > 1 else f"`{name}`")) from None
+            place -= count
+        raise
+
+
 PUBLIC = {kind.__name__: kind for kind in EmbeddingError.__subclasses__()}
 """The public types of errors by name. No other module has a direct subclass of EmbeddingError; a test checks that."""
 
@@ -76,7 +103,7 @@ def error_type(error: EmbeddingError) -> str:
 def shown(value: object) -> str:
     """Describe a value for a sentence. Sentences are logged, so only a string that looks like a name is quoted."""
     if isinstance(value, str):
-        is_name = len(value) <= LONGEST_NAME and value.replace("-", "_").isidentifier()
+        is_name = len(value) <= LONGEST_NAME and value.replace("-", "_").replace(".", "_").isidentifier()
         return f"'{value}'" if is_name else f"a string of {len(value)} character{'' if len(value) == 1 else 's'}"
     if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < LARGEST_SHOWN:
         return str(value)

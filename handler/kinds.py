@@ -135,8 +135,9 @@ UNSUPPORTED_EVENTS: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     "an HTTP request, which handler.functions.api takes": lambda event: bool(_request_context(event)),
     "a CloudWatch Logs subscription": lambda event: "awslogs" in event,
     "a Firehose transformation": lambda event: "deliveryStreamArn" in event,
-    "an MQ batch": lambda event: event.get("eventSource") in ["aws:amq", "aws:rmq"],
+    "an MQ batch": lambda event: event.get("eventSource") in ["aws:mq", "aws:amq", "aws:rmq"],  # AWS's pages have two of ActiveMQ
     "a Cognito trigger": lambda event: "triggerSource" in event,
+    "a batch of a tumbling window: remove it from the event source mapping": lambda event: "isFinalInvokeForWindow" in event,
     "records of other or of several sources": lambda event: isinstance(event.get("Records"), list),
 }
 """Events that no function takes, by the fields that identify them. Some of them look like an event of KINDS."""

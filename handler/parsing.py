@@ -204,8 +204,11 @@ def several(fields: Mapping[str, Any], name: str, choices: Sequence[str]) -> lis
         Validation: it has something else.
     """
     value = fields.get(name)
-    if value is not None and not (isinstance(value, list) and value and all(choice in choices for choice in value)):
-        raise _wrong(name, "a list of " + " or ".join(f"`{choice}`" for choice in choices), value)
+    expected = " or ".join(f"`{choice}`" for choice in choices)
+    if value is not None and not (isinstance(value, list) and value):
+        raise _wrong(name, f"a list of {expected}", value)
+    if wrong := [(index, choice) for index, choice in enumerate(value or ()) if choice not in choices]:
+        raise _wrong(name=f"{name}[{wrong[0][0]}]", expected=expected, value=wrong[0][1])
     return value
 
 

@@ -54,7 +54,7 @@ class CrossEncoderReranker:
         query = self.manifest.prompt(options.prompt_name) + query
         pairs = self._tokenization.tokenize(query, list(distinct), options.truncation_direction, deadline)
         if not self._settings.truncates(options.truncate):
-            check_whole(pairs, self._tokenization.max_length)
+            check_whole(pairs, self._tokenization.max_length, range(len(pairs)))
         tokenized = time.perf_counter_ns()
         lengths = [len(pair) for pair in pairs]
         scores = self._pace.keep(lengths, deadline, lambda: self._encoder.score([pair.tokens for pair in pairs], deadline))

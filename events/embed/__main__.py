@@ -11,6 +11,7 @@ from handler.bootstrap import load_service
 from handler.errors import EmbeddingError
 from handler.pipeline_settings import chunking as chunking_from
 from handler.sources.record_parsing import TEXT_FIELD
+from handler.vector_types import type_name
 
 INTERRUPTED = 130
 
@@ -26,6 +27,8 @@ def main() -> None:
     if not (arguments.source and arguments.out):
         sys.exit("IN and OUT must be given, as in `make embed IN=texts.jsonl OUT=vectors.parquet`.")
     try:
+        if given := os.environ.get("OUTPUT_DTYPE"):
+            type_name(given, "TYPE")
         text_field, chunking = os.environ.get("TEXT_FIELD") or TEXT_FIELD, chunking_from(os.environ)
         job = Job(arguments.source, Path(arguments.out), text_field, load_service(os.environ), chunking=chunking)
         finished = job.run()

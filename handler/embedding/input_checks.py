@@ -1,9 +1,9 @@
 """Refuse inputs that a model cannot embed: invalid Unicode, and a text beyond its limit where a request excludes truncation."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
-from handler.errors import Tokenizer, Validation
+from handler.errors import RefusedText, Tokenizer
 
 
 class Limited(Protocol):
@@ -25,17 +25,17 @@ class Limited(Protocol):
         ...
 
 
-def check_whole(inputs: Iterable[Limited], limit: int) -> None:
-    """Refuse inputs that were truncated to `limit` tokens.
+def check_whole(inputs: Sequence[Limited], limit: int, places: Sequence[int]) -> None:
+    """Refuse inputs that were truncated to `limit` tokens. `places` has the index by which the caller knows each of them.
 
     Raises:
-        Validation: one was; the sentence has its number of tokens.
+        RefusedText: one was; the sentence has its number of tokens.
     """
-    for tokens in inputs:
+    for tokens, place in zip(inputs, places, strict=True):
         if tokens.truncated:
             given = f"more than {tokens.total}" if tokens.is_lower_bound else tokens.total
-            msg = f"Input validation error: `inputs` must have less than {limit} tokens. Given: {given}"
-            raise Validation(msg)
+            msg = f"Input validation error: {{}} must have less than {limit} tokens. Given: {given}"
+            raise RefusedText(msg, place)
 
 
 def check_encodable(texts: Sequence[str], places: Sequence[int], name: str = "inputs") -> None:

@@ -12,6 +12,7 @@ from handler.bootstrap import Handler
 from handler.chunking import Chunking
 from handler.doors import DIRECT, remaining_ms
 from handler.encoding import encode_vectors, largest_row
+from handler.errors import naming
 from handler.functions.outcomes import encode_outcomes, outcome_bytes
 from handler.kinds import Context, Event, Kind
 from handler.parsing import check_batch, embedding_request
@@ -61,7 +62,8 @@ def _embed_inputs(event: Event, service: Service, deadline: float) -> bytes:
     """
     request = embedding_request(event, service.settings.max_client_batch_size)
     DIRECT.check_response(len(request.texts), largest_row(request, service))
-    embeddings = service.embed(request.texts, request.options, deadline)
+    with naming(("inputs", len(request.texts))):
+        embeddings = service.embed(request.texts, request.options, deadline)
     return encode_vectors(embeddings.vectors, request.encoding_format)
 
 

@@ -5,6 +5,7 @@ from fastapi import Response
 
 from handler import cohere
 from handler.cohere import CohereRequest
+from handler.errors import naming
 from handler.http.request import HttpRequest
 from handler.http.responses import embedding_response
 
@@ -21,7 +22,8 @@ def embed_v2(request: HttpRequest) -> Response:
 
 def _respond(request: HttpRequest, asked: CohereRequest, version: str) -> Response:
     request.door.check_response(len(asked.texts), asked.row_bytes(request.service.manifest.dimension))
-    result = request.embed(asked.texts, asked.options)
+    with naming((asked.field, len(asked.texts))):
+        result = request.embed(asked.texts, asked.options)
     meta = {"api_version": {"version": version}, "billed_units": {"input_tokens": result.tokens}}
     content = orjson.dumps({**cohere.write(asked, result.vectors), "meta": meta}, option=orjson.OPT_SERIALIZE_NUMPY)
     return embedding_response(request, content, result, asked.warning)

@@ -13,6 +13,7 @@ from fastapi import Response
 
 from handler import VERSION
 from handler.encoding import row_bytes
+from handler.errors import naming
 from handler.http.request import HttpRequest
 from handler.http.responses import embedding_response
 from handler.parsing import options, text
@@ -24,7 +25,8 @@ def embed(request: HttpRequest) -> Response:
     asked = request.parse(request.fields(), "input")
     manifest = request.service.manifest
     request.door.check_response(len(asked.texts), row_bytes(asked.options.dimensions or manifest.dimension, "float"))
-    result = request.embed(asked.texts, replace(asked.options, output_dtype=FLOAT32.name))
+    with naming(("input", len(asked.texts))):
+        result = request.embed(asked.texts, replace(asked.options, output_dtype=FLOAT32.name))
     content = {
         "model": manifest.model_id,
         "embeddings": np.ascontiguousarray(result.vectors),
@@ -38,7 +40,8 @@ def embed(request: HttpRequest) -> Response:
 def embeddings(request: HttpRequest) -> Response:
     """Embed `prompt`, one text, as older clients send it."""
     fields = request.fields()
-    result = request.embed([text(fields, "prompt")], replace(options(fields), output_dtype=FLOAT32.name))
+    with naming(("prompt", 1)):
+        result = request.embed([text(fields, "prompt")], replace(options(fields), output_dtype=FLOAT32.name))
     content = {"embedding": np.ascontiguousarray(result.vectors[0])}
     return embedding_response(request, orjson.dumps(content, option=orjson.OPT_SERIALIZE_NUMPY), result)
 

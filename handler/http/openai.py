@@ -9,6 +9,7 @@ import orjson
 from fastapi import Response
 
 from handler.encoding import base64_rows, largest_row
+from handler.errors import naming
 from handler.http import openai_variants
 from handler.http.openai_variants import translate
 from handler.http.request import HttpRequest
@@ -33,7 +34,8 @@ def embeddings(request: HttpRequest) -> Response:
         fields["input"] = text_of(given)
     asked = request.parse(fields, "input", lambda texts: _decoded(texts, text_of))
     request.door.check_response(len(asked.texts), ITEM_BYTES + largest_row(asked, request.service))
-    result = request.embed(asked.texts, asked.options)
+    with naming(("input", len(asked.texts))):
+        result = request.embed(asked.texts, asked.options)
     rows: Any = base64_rows(result.vectors) if asked.encoding_format == "base64" else np.ascontiguousarray(result.vectors)
     content = {
         "id": f"embd-{os.urandom(12).hex()}",  # OpenAI sends none, but Mistral's client requires one

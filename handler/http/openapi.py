@@ -71,9 +71,11 @@ SCHEMAS: dict[str, Any] = {
         "inputs",
         examples=[{"inputs": TEXT}, {"inputs": [TEXT, "It rained all morning."], "dimensions": 64}],
     ),
-    "Comparison": object_of({"inputs": COMPARISON, **OPTIONS}, "inputs", examples=[
-        {"inputs": {"source_sentence": TEXT, "sentences": ["It rained all morning."]}}
-    ]),
+    "Comparison": object_of(
+        {"inputs": COMPARISON, **OPTIONS, "parameters": OPTIONS_OBJECT, "options": OPTIONS_OBJECT},
+        "inputs",
+        examples=[{"inputs": {"source_sentence": TEXT, "sentences": ["It rained all morning."]}}],
+    ),
     "Texts": object_of({"inputs": TEXTS} | {name: OPTIONS[name] for name in TOKEN_OPTIONS}, "inputs", examples=[{"inputs": TEXT}]),
     "Tokenization": object_of(
         {

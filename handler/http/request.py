@@ -76,11 +76,9 @@ class HttpRequest:
         self.door.check_request(len(self.body))
         body = self._inflated()
         try:
-            return orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            if "surrogate" in str(error):
-                return _with_surrogates(body)
-            reason = str(error) if body else "it is empty"
+            return _parsed(body)
+        except ValueError as error:
+            reason = str(error)
         content_type = self.headers.get("content-type")
         if body and content_type and "json" not in content_type.lower():
             msg = f"The body is not JSON ({reason}), nor does it say it is: its content type is {content_type[:100]}"
@@ -154,17 +152,31 @@ def _gunzipped(packed: bytes) -> bytes:
 NOT_GZIP = "The body says it is gzip, and is not, or not whole"
 
 
-def _with_surrogates(body: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
-    """Read JSON that escapes half of a surrogate pair: it is valid JSON, and the error that follows names the text's index.
+def _parsed(body: bytes) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """Read JSON. It may escape half of a surrogate pair: that is valid JSON, and the error that follows names the text's index.
 
     Raises:
-        Malformed: the body is not JSON for another reason.
+        ValueError: the body is not JSON; the sentence has the reason, and nothing of the body.
     """
+    if not body:
+        msg = "it is empty"
+        raise ValueError(msg)
     try:
-        return json.loads(body, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        msg = "The body is not valid JSON"
-        raise Malformed(msg) from None
+        return orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if "surrogate" not in str(error):  # orjson says that of bytes that are not UTF-8, too
+            raise
+    try:
+        return json.loads(body.decode(), parse_constant=_no_constant)
+    except json.JSONDecodeError:
+        raise
+    except UnicodeDecodeError as error:
+        msg = f"it is not UTF-8 from byte {error.start} on"
+    except RecursionError:
+        msg = "it is nested too deeply"
+    except ValueError:
+        msg = "it has a number that is not JSON's, or that has too many digits"
+    raise ValueError(msg)
 
 
 def _no_constant(name: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import orjson
 from fastapi import Response
 
-from handler.errors import TooLarge, Validation, kind, shown
+from handler.errors import TooLarge, Validation, kind, naming, shown
 from handler.http.errors import NotFound
 from handler.http.request import HttpRequest
 from handler.http.responses import embedding_response
@@ -120,7 +120,8 @@ def _vector(request: HttpRequest, asked: SearchRequest) -> tuple[Embeddings[Vect
         prompt_name=prompt_for("query", manifest.prompts) if prompt is None else prompt,
         dimensions=None,
     )
-    result = request.embed([asked.query], wanted)
+    with naming(("query", 1)):
+        result = request.embed([asked.query], wanted)
     return result, result.vectors[0]
 
 

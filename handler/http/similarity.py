@@ -7,7 +7,8 @@ import numpy as np
 from fastapi import Response
 
 from handler.encoding import NUMBER_BYTES, encode_vectors
-from handler.errors import Validation
+from handler.errors import Validation, naming
+from handler.http.merging import merged
 from handler.http.request import HttpRequest
 from handler.http.responses import embedding_response
 from handler.parsing import text
@@ -22,7 +23,7 @@ def asks_for_similarity(fields: Mapping[str, Any]) -> bool:
 
 def similarity(request: HttpRequest) -> Response:
     """Respond on the route for similarities alone."""
-    fields = request.fields()
+    fields = merged(request.json())
     if not asks_for_similarity(fields):
         msg = '`inputs` must be an object like {"source_sentence": "a text", "sentences": ["others"]}'
         raise Validation(msg)
@@ -38,6 +39,7 @@ def similarities(request: HttpRequest, fields: Mapping[str, Any]) -> Response:
     asked = request.parse(fields, "sentences")
     request.door.check_response(len(asked.texts), NUMBER_BYTES, "sentences")
     manifest = request.service.manifest
-    result = request.embed([source, *asked.texts], comparable(asked.options, manifest))
+    with naming(("source_sentence", 1), ("sentences", len(asked.texts))):
+        result = request.embed([source, *asked.texts], comparable(asked.options, manifest))
     scores = FUNCTIONS[manifest.similarity](result.vectors[0], result.vectors[1:])
     return embedding_response(request, encode_vectors(scores.astype(np.float32), "float"), result)

@@ -7,7 +7,7 @@ from fastapi import Response
 
 from handler import VERSION
 from handler.encoding import encode_nested, row_bytes
-from handler.errors import Backend, Empty, Validation
+from handler.errors import Backend, Empty, Validation, naming
 from handler.http.request import HttpRequest
 from handler.http.responses import embedding_response
 from handler.http.token_ids import are_ids, check_count
@@ -118,7 +118,8 @@ def embed_all(request: HttpRequest) -> Response:
     def check(tokens: int, hidden: int) -> None:
         request.door.check_response(tokens, row_bytes(hidden, "float"), "tokens")
 
-    result = request.service.embed_tokens(asked.texts, asked.options, check, request.deadline)
+    with naming(("inputs", len(asked.texts))):
+        result = request.service.embed_tokens(asked.texts, asked.options, check, request.deadline)
     return embedding_response(request, encode_nested(result.vectors), result)
 
 

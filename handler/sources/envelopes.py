@@ -34,7 +34,11 @@ OWN_SOURCE = "embeddings-on-lambda"
 def parse_message(body: str, default_id: str, origin: Origin, text_field: str) -> Iterator[Content]:
     """Yield the contents of a message's body. A body that is no JSON object is a plain text."""
     if not body.lstrip().startswith("{"):
-        yield parse_record({text_field: _plain(body)}, default_id, origin, text_field)
+        if count := _count_listed(body):
+            msg = f"A message must hold one text or one record. Given: a JSON list of {count}. Send one message for each"
+            yield Failure.of(Validation(msg), default_id, origin)
+        else:
+            yield parse_record({text_field: _plain(body)}, default_id, origin, text_field)
         return
     try:
         fields = restore_exact_id(json.loads(body), body)
@@ -88,7 +92,7 @@ def read_eventbridge(event: Fields, default_id: str, origin: Origin, text_field:
             return
         stored = detail["object"]
         found = _stored(detail["bucket"]["name"], stored["key"], stored.get("version-id"), stored.get("etag"), origin)
-        yield _reported(found, stored.get("sequencer"), is_deleted=event["detail-type"] == OBJECT_DELETED)
+        yield _reported(found, stored, is_deleted=event["detail-type"] == OBJECT_DELETED)
     else:
         yield parse_record(detail, default_id, origin, text_field)
 
@@ -110,7 +114,7 @@ def _read_notification(event: Fields, default_id: str, origin: Origin, text_fiel
             yield Skipped(default_id, "deleted", origin)
             continue
         found = _stored(bucket, key, stored.get("versionId"), stored.get("eTag"), origin)
-        yield _reported(found, stored.get("sequencer"), is_deleted=not record["eventName"].startswith(CREATED))
+        yield _reported(found, stored, is_deleted=not record["eventName"].startswith(CREATED))
 
 
 def _read_continuation(fields: Fields, default_id: str, origin: Origin, text_field: str) -> Iterator[Content]:
@@ -119,7 +123,7 @@ def _read_continuation(fields: Fields, default_id: str, origin: Origin, text_fie
         case {"bucket": bucket, "key": key, "version": version, "etag": etag, "offset": int(offset)} if offset >= 0:
             found = _stored(bucket, key, version, etag, origin, offset)
             place = fields["continuation"]
-            yield _reported(found, place.get("sequencer"), is_deleted=place.get("deleted") is True)
+            yield _reported(found, place, is_deleted=place.get("deleted") is True)
         case _:
             yield Failure.of(Validation("`continuation` must have bucket, key, version, etag and offset"), default_id, origin)
 
@@ -145,8 +149,14 @@ def _stored(bucket: object, key: object, version: object, etag: object, origin: 
     raise TypeError
 
 
-def _reported(stored: StoredObject, sequencer: object, *, is_deleted: bool) -> StoredObject:
-    """Add what an event says about an object: whether it was deleted, and the place of the event among those of the object."""
+def _reported(stored: StoredObject, facts: Fields, *, is_deleted: bool) -> StoredObject | Skipped:
+    """Add what an event says about an object: whether it was deleted, and the place of the event among those of the object.
+
+    An empty object whose key ends in a slash is skipped: the console of S3 makes one to show a folder.
+    """
+    if stored.key.endswith("/") and facts.get("size") == 0:
+        return Skipped(stored.uri, "folder", stored.origin)
+    sequencer = facts.get("sequencer")
     return replace(stored, sequencer=sequencer if isinstance(sequencer, str) else "", is_deleted=is_deleted)
 
 
@@ -175,6 +185,17 @@ def _name_to_log(event_name: object) -> str:
     """Return the beginning of an event's name if S3 has such an event. Nothing else is logged: a sender may write any name."""
     found = (known for known in SKIPPED_EVENTS if isinstance(event_name, str) and event_name.startswith(known))
     return next(found, "another")
+
+
+def _count_listed(body: str) -> int:
+    """Return the length of a JSON list of texts or records; 0 if the body is none. A text may begin like a list."""
+    if not body.lstrip().startswith("["):
+        return 0
+    try:
+        listed = json.loads(body)
+    except (ValueError, RecursionError):
+        return 0
+    return len(listed) if all(isinstance(one, str | dict) for one in listed) else 0
 
 
 def _plain(body: str) -> str:

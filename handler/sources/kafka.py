@@ -39,10 +39,15 @@ def records(event: Event, text_field: str) -> Iterator[Content]:
         for record in found:
             offset = offset_of(record)
             name, origin = f"{partition}:{offset}", Origin(offset, record, group=partition)
-            yield from isolate(partial(_parse, record, name, origin, text_field), name, origin)
+            yield from isolate(partial(parse_value, record, name, origin, text_field), name, origin)
 
 
-def _parse(record: dict[str, Any], name: str, origin: Origin, text_field: str) -> Iterator[Content]:
+def parse_value(record: dict[str, Any], name: str, origin: Origin, text_field: str) -> Iterator[Content]:
+    """Return the contents of a record's value, which is base64.
+
+    Raises:
+        Validation: the value is no base64, or no text.
+    """
     value = record["value"]
     if value is None:  # a tombstone, with which a compacted topic deletes a key
         return iter([Skipped(name, "no value", origin)])

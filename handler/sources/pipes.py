@@ -1,6 +1,7 @@
 """EventBridge Pipes, with this function as enrichment: a list goes in, a list of the same length and order comes out.
 
-A pipe sends messages of SQS, Kinesis and DynamoDB as it read them, or the values that its input template makes from them.
+A pipe sends messages of SQS, Kinesis, DynamoDB and Kafka as it read them, or the values that its input template makes from them.
+Messages of Amazon MQ need such a template.
 
 IAM: the function needs no right; the pipe's role needs lambda:InvokeFunction.
 """
@@ -12,7 +13,7 @@ from typing import Any
 from handler.errors import Validation
 from handler.kinds import Event
 from handler.records import Content, Failure, Origin, Skipped, StoredObject
-from handler.sources import dynamodb, kinesis, sqs
+from handler.sources import dynamodb, kafka, kinesis, sqs
 from handler.sources.envelopes import parse_message
 from handler.sources.isolation import find_text, isolate
 from handler.sources.record_parsing import parse_record
@@ -47,8 +48,18 @@ def _only_content(found: list[Content], position: int, element: object) -> Conte
             return content
         case [StoredObject(is_deleted=True) as stored]:
             return Skipped(stored.uri, "deleted", Origin(position, element))
-    error = Validation("An element of a pipe must hold one record. To embed objects of S3, make this function the pipe's target")
-    return Failure.of(error, str(position), Origin(position, element))
+    return Failure.of(Validation(SEVERAL), str(position), Origin(position, element))
+
+
+SEVERAL = (
+    "An element of a pipe must hold one record. To embed objects of S3, make their queue an event source of this function, in the "
+    "place of the pipe"
+)
+
+
+def _parse_kafka(element: dict[str, Any], position: int, text_field: str) -> list[Content]:
+    name = f"{find_text(element, 'eventSourceKey')}:{find_text(element, 'offset')}"
+    return list(kafka.parse_value(element, name, Origin(position, element), text_field))
 
 
 ELEMENTS: dict[str, Callable[[dict[str, Any], int, str], list[Content]]] = {
@@ -61,5 +72,6 @@ ELEMENTS: dict[str, Callable[[dict[str, Any], int, str], list[Content]]] = {
         kinesis.parse_data(element["data"], find_text(element, "eventID"), Origin(position, element), text_field)
     ),
     "aws:dynamodb": lambda element, position, text_field: [dynamodb.parse_change(element, text_field, position)],
+    **dict.fromkeys(kafka.SERVICES, _parse_kafka),
 }
 """The parser for the elements of each service."""

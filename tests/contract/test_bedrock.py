@@ -117,7 +117,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "a list": ({"inputText": ["a"]}, 422, "`inputText` must be a string. Given: a list"),
     "empty": ({"inputText": ""}, 400, "`inputText` cannot be empty"),
     "dimensions": ({"inputText": "a", "dimensions": 1024}, 422, "`dimensions` must be between 1 and 384. Given: 1024"),
-    "types": ({"inputText": "a", "embeddingTypes": ["binary16"]}, 422, "`embeddingTypes` must be a list of "),
+    "types": ({"inputText": "a", "embeddingTypes": ["binary16"]}, 422, "`embeddingTypes[0]` must be `float`. Given: 'binary16'"),
     "no types": ({"inputText": "a", "embeddingTypes": []}, 422, "`embeddingTypes` must be a list of "),
     "texts": ({"texts": ["a", ""]}, 400, "`texts[1]` cannot be empty"),
     "type": ({"texts": ["a"], "embedding_types": "float"}, 422, "`embedding_types` must be a list of "),

@@ -103,7 +103,12 @@ def test_the_input_type_chooses_the_prompt(prompted: Client, input_type: str | N
 
 @pytest.mark.parametrize(
     ("input_type", "named"),
-    [("clustering", "'clustering'"), ("a kind\nof text", "a string of 14 characters"), ("日本", r"'\u65e5\u672c'")],
+    [
+        ("clustering", "'clustering'"),
+        ("text.matching", "'text.matching'"),
+        ("a kind\nof text", "a string of 14 characters"),
+        ("日本", r"'\u65e5\u672c'"),
+    ],
 )
 def test_an_input_type_without_a_prompt_means_no_prompt_and_a_warning(prompted: Client, input_type: str, named: str) -> None:
     """The model's default prompt is for another kind of text. The header is ASCII whatever the type is."""
@@ -130,7 +135,7 @@ REFUSED: dict[str, tuple[dict[str, Any], int, str]] = {
     "a type": (
         {"texts": ["a"], "embedding_types": ["float", "int4"]},
         422,
-        "`embedding_types` must be a list of `float` or `int8` or `uint8` or `binary` or `ubinary` or `base64`. Given: a list",
+        "`embedding_types[1]` must be `float` or `int8` or `uint8` or `binary` or `ubinary` or `base64`. Given: 'int4'",
     ),
     "int8 of a size": (
         {"texts": ["a"], "embedding_types": ["int8"], "output_dimension": 64},

@@ -1,5 +1,6 @@
 """Hostile requests get an ordinary response: no 5xx, no hang, no growing memory, no other shape of error."""
 
+import gzip
 import os
 from collections import Counter
 from pathlib import Path
@@ -65,6 +66,25 @@ def test_a_number_of_thousands_of_digits_is_refused_without_being_written(
     reply = client.request("POST", path, body.encode(), content_type="application/json")
     assert reply.status == 422
     assert sentence in reply.body.decode()
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"inputs": "caf\xe9"}', "it is not UTF-8 from byte 15 on"),
+        (gzip.compress(b'{"inputs": "a"}'), "it is not UTF-8 from byte 1 on"),
+        (b'{"inputs": "\\ud800", "user": NaN}', "it has a number that is not JSON's, or that has too many digits"),
+        (b'{"inputs": "\\ud800" "a"}', "Expecting ',' delimiter: line 1 column 21 (char 20)"),
+        (b'{"inputs": "\\ud800", "user": ' + b"[" * 100_000, "it is nested too deeply"),
+    ],
+)
+def test_the_reason_is_said_of_bytes_that_are_no_text_and_next_to_half_of_a_surrogate_pair(
+    client: Client, body: bytes, reason: str
+) -> None:
+    """Text in Latin-1, or a gzip whose header was forgotten, are the mistakes that a sentence without the reason would hide."""
+    assert client.request("POST", "/", body).error == (400, "Validation", f"The body is not valid JSON: {reason}")
+    reply = client.request("POST", "/", body, content_type="image/png")
+    assert (reply.status, f"({reason})" in reply.json["error"]) == (415, True)
 
 
 @pytest.mark.parametrize("host", [host for host in hostile.HOSTS if ":" not in host])

@@ -133,6 +133,33 @@ def test_a_refused_text_is_named_by_the_client_s_field_and_index(client: Client,
     assert f"`{name}` is not valid Unicode: it holds the lone surrogate U+D800 at position 2" in reply.body.decode()
 
 
+LONG = "word " * 300
+
+
+@pytest.mark.parametrize(("path", "fields", "name"), [
+    ("/", {"inputs": LONG}, "inputs"),
+    ("/", {"inputs": [LONG]}, "inputs"),
+    ("/", {"inputs": ["same", "same", LONG, LONG]}, "inputs[2]"),
+    ("/", {"inputs": {"source_sentence": "same", "sentences": ["same", LONG]}}, "sentences[1]"),
+    ("/similarity", {"inputs": {"source_sentence": LONG, "sentences": ["same", "same"]}}, "source_sentence"),
+    ("/embed_all", {"inputs": ["same", LONG]}, "inputs[1]"),
+    ("/v1/embeddings", {"input": ["same", LONG]}, "input[1]"),
+    ("/api/embed", {"input": ["same", LONG]}, "input[1]"),
+    ("/api/embeddings", {"prompt": LONG}, "prompt"),
+    ("/v2/embed", {"texts": ["same", LONG]}, "texts[1]"),
+    ("/v2/embed", {"inputs": [{"content": [{"type": "text", "text": text}]} for text in ("same", LONG)]}, "inputs[1]"),
+    ("/model/amazon.titan-embed-text-v2:0/invoke", {"inputText": LONG}, "inputText"),
+    ("/model/cohere.embed-english-v3/invoke", {"texts": ["same", LONG]}, "texts[1]"),
+])  # fmt: skip
+def test_a_text_that_is_too_long_is_named_by_the_client_s_field_and_index(
+    client: Client, path: str, fields: dict[str, object], name: str
+) -> None:
+    """In a batch of 2,048 texts nobody could find it otherwise."""
+    reply = client.post({**fields, "truncate": False}, path)
+    assert reply.status == 422
+    assert f"Input validation error: `{name}` must have less than 256 tokens. Given: 302" in reply.body.decode()
+
+
 def test_a_text_that_cannot_be_truncated_is_named_by_the_client_s_index(client: Client) -> None:
     """The index counts repeated texts before it."""
     status, _, sentence = client.post({"inputs": ["same", "same", "a" * 300_000]}).error

@@ -39,7 +39,7 @@ def test_dimensions_and_truncation_are_those_of_every_dialect(client: Client) ->
     assert np.array_equal(np.array(found, np.float32), rows(client, TEXTS, dimensions=16))
     reply = client.post({"input": long, "truncate": True}, "/api/embed")
     assert reply.headers["x-hf-warning"] == "truncation; 1 of 1 inputs were cut to 256 tokens"
-    sentence = "Input validation error: `inputs` must have less than 256 tokens. Given: 302"
+    sentence = "Input validation error: `input` must have less than 256 tokens. Given: 302"
     assert client.post({"input": long, "truncate": False}, "/api/embed").error == (422, "Validation", sentence)
 
 

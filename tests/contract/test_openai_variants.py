@@ -112,7 +112,7 @@ def test_a_kind_without_a_prompt_is_named_in_a_header(client: Client) -> None:
         ({"input": [{"image": "https://example.com/a.png"}]}, "`input[0]` must be a string or an object with a `text` alone: "),
         ({"input": ["a", {"text": "a", "image": "b"}]}, "`input[1]` must be a string or an object with a `text` alone: "),
         ({"input": [{"text": 1}]}, "`input[0]` must be a string. Given: a number"),
-        ({"input": LONG, "truncation": False}, "Input validation error: `inputs` must have less than 256 tokens. Given: "),
+        ({"input": LONG, "truncation": False}, "Input validation error: `input` must have less than 256 tokens. Given: "),
         ({"input_type": 1}, "`input_type` must be a string. Given: 1"),
         ({"task": ["query"]}, "`task` must be a string. Given: a list"),
         ({"embedding_type": ["float", "binary"]}, "`embedding_type` must name one type of vectors. Given: a list of 2"),

@@ -140,6 +140,18 @@ def test_similarities_are_cosines_in_the_order_of_the_sentences(client: Client, 
     np.testing.assert_allclose(client.post(body, path).json, vectors @ vectors[0], atol=1e-6)
 
 
+@pytest.mark.parametrize("path", ["/", "/similarity"])
+@pytest.mark.parametrize("place", ["parameters", "options"])
+def test_a_comparison_has_the_same_options_on_both_paths(client: Client, path: str, place: str) -> None:
+    """The clients of text-embeddings-inference put them into `parameters` on /similarity."""
+    body = {"inputs": {"source_sentence": SUNNY, "sentences": ["word " * 300]}, place: {"truncate": False}}
+    status, _, sentence = client.post(body, path).error
+    assert (status, "must have less than 256 tokens" in sentence) == (422, True)
+    assert client.post({**body, place: 1}, path).error[2] == f"`{place}` must be an object. Given: 1"
+    document = client.get("/openapi.json").json
+    assert place in document["components"]["schemas"]["Comparison"]["properties"]
+
+
 @pytest.mark.parametrize(
     ("inputs", "sentence"),
     [

@@ -115,3 +115,10 @@ def test_a_file_has_vectors_of_the_type_asked_for(tmp_path: Path, service: Servi
     assert [row["embedding"] for row in rows(made)] == service.embed(texts, Options(output_dtype="int8")).vectors.tolist()
     failure = json.loads(Path(f"{made}.failures.jsonl").read_text())
     assert failure["error"] == "OUT has int8 vectors, as TYPE says; the record asks for float32"
+
+
+def test_a_type_that_does_not_exist_is_refused_by_the_name_that_make_has_for_it(tmp_path: Path) -> None:
+    """`make embed TYPE=int4`: the setting OUTPUT_DTYPE and an incident in a log say nothing to somebody at a terminal."""
+    ran = embed(tmp_path / "a.md", tmp_path / "out.jsonl", OUTPUT_DTYPE="int4")
+    assert ran.returncode == 1
+    assert ran.stderr == "`TYPE` must be `float32` or `int8` or `uint8` or `binary` or `ubinary`. Given: 'int4'.\n"

@@ -103,6 +103,19 @@ def test_an_event_of_a_pipeline_shows_what_it_wrote_on_this_machine() -> None:
     assert all("384 floats" in vector for vector in vectors)
 
 
+def test_a_record_that_failed_is_shown_with_its_reason(tmp_path: Path) -> None:
+    """The response to a queue has no reasons."""
+    event = json.loads((ROOT / "events/sqs.json").read_text())
+    event["Records"][0]["body"] = '{"id": "damaged"}'
+    path = tmp_path / "event.json"
+    path.write_text(json.dumps(event))
+    lines = invoked(path).stdout.splitlines()
+    assert lines[0] == '{"batchItemFailures": []}'
+    (place,) = [index for index, line in enumerate(lines) if line.startswith("s3://failures/")]
+    failure = json.loads(lines[place + 1])
+    assert (failure["id"], failure["error"]) == ("damaged", "`inputs` is missing")
+
+
 def test_long_vectors_are_shortened_on_the_terminal() -> None:
     """The first numbers and the length are printed."""
     run = invoked(ROOT / "events/http_api_v2.json")

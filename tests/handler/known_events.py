@@ -38,7 +38,9 @@ NOT_HTTP: dict[str, dict[str, Any]] = {
 STRANGERS: dict[str, Any] = {name: event for name, event in NOT_HTTP.items() if name != "SQS"} | {
     "CloudWatch Logs": {"awslogs": {"data": "H4sI"}},
     "Kafka without partitions": {"eventSource": "aws:kafka", "records": {}, "bootstrapServers": "b"},
-    "Amazon MQ": {"eventSource": "aws:amq", "messages": []},
+    "Amazon MQ": {"eventSource": "aws:mq", "messages": []},
+    "Amazon MQ, older name": {"eventSource": "aws:amq", "messages": []},
+    "a tumbling window": EVENTS["kinesis"] | {"window": {}, "state": {}, "isFinalInvokeForWindow": False},
     "Firehose": {"invocationId": "i", "deliveryStreamArn": "arn", "region": "us-east-1", "records": []},
     "VPC Lattice, first version": {"raw_path": "/", "method": "POST", "headers": {}, "query_string_parameters": {}},
     "two sources at once": {"Records": [EVENTS["sqs"]["Records"][0], EVENTS["s3"]["Records"][0]]},

@@ -87,6 +87,9 @@ def test_an_event_is_described_by_its_service_and_never_by_its_contents() -> Non
     """Descriptions get into logs."""
     assert describe(NOT_HTTP["WebSocket"]) == "a WebSocket message"
     assert describe({"awslogs": {"data": "secret"}}) == "a CloudWatch Logs subscription"
+    assert describe(STRANGERS["Amazon MQ"]) == "an MQ batch"
+    assert describe(STRANGERS["a tumbling window"]).startswith("a batch of a tumbling window: remove it")
+    assert describe({"CodePipeline.job": "secret"}) == "an event with the fields 'CodePipeline.job'"
     assert describe({"name": "secret"}) == "an event with the fields 'name'"
     assert describe({}) == "an event with the fields none"
     assert describe("secret") == "a string"

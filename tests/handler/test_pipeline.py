@@ -1,5 +1,6 @@
 """The way of records from an event to a sink: nothing that was read is lost, whatever fails."""
 
+import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -88,6 +89,13 @@ def test_without_a_failure_destination_permanent_failures_are_retried(kept: Kept
     sink = Memory()
     assert run([record("a"), record("b", "bad")], sink, FakeService(failing=choking_on("bad")), kept) == [("b", "no vector")]
     assert sink.ids == ["a"]
+
+
+def test_without_a_failure_destination_the_first_reason_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    """The dead-letter queue of a source has the message, and no reason."""
+    run([record("a"), record("b", "bad"), record("c", "bad")], Memory(), FakeService(failing=choking_on("bad")))
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "failures_not_recorded" in line]
+    assert json.loads(line) == {"event": "failures_not_recorded", "failures": 2, "first": "no vector"}
 
 
 def test_a_record_whose_last_change_deletes_it_is_deleted_if_the_sink_can() -> None:

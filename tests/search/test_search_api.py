@@ -212,7 +212,7 @@ def test_passages_without_text_cannot_be_reranked(searching: Client, index: Loca
         (
             {"query": "word " * 300, "truncate": False},
             422,
-            "Input validation error: `inputs` must have less than 256 tokens. Given: 302",
+            "Input validation error: `query` must have less than 256 tokens. Given: 302",
         ),
     ],
 )

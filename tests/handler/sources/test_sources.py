@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from handler.records import Content, Deleted, Failure, Origin, Record, Skipped, StoredObject
+from handler.records import Content, Failure, Origin, Record, Skipped, StoredObject
 from handler.service import Options
-from handler.sources import distributed_map, kinesis, pipes, sqs
+from handler.sources import distributed_map, kinesis, sqs
 from handler.sources.envelopes import parse_message
 from handler.sources.files import read_file
 from handler.sources.record_parsing import LONGEST_TEXT
@@ -34,6 +34,8 @@ STORED = StoredObject("documents", "in/two passages.jsonl", None, "65cd35df44598
 BODIES: dict[str, tuple[object, list[tuple[str, str]]]] = {
     "plain": ("It rained.\nAll day.", [("m", "It rained.\nAll day.")]),
     "plain, with quotes": ('"Well," she said.', [("m", '"Well," she said.')]),
+    "plain, with brackets": ("[1] It rained.", [("m", "[1] It rained.")]),
+    "plain, in brackets": ("[2026]", [("m", "[2026]")]),
     "a JSON string": ('"It rained."', [("m", "It rained.")]),
     "a record": ({"id": "a", "inputs": "It rained."}, [("a", "It rained.")]),
     "a record without an id": ({"inputs": "It rained."}, [("m", "It rained.")]),
@@ -85,6 +87,16 @@ def test_options_in_csv_are_read_from_strings() -> None:
 
 REFUSED: dict[str, tuple[object, str, str]] = {
     "not JSON": ("{not JSON", "Validation", "The message begins like a JSON object, but is not JSON"),
+    "a list of records": (
+        [{"id": "a", "inputs": "It rained."}, {"id": "b", "inputs": "All day."}],
+        "Validation",
+        "A message must hold one text or one record. Given: a JSON list of 2. Send one message for each",
+    ),
+    "a list of texts": (
+        '["It rained."]',
+        "Validation",
+        "A message must hold one text or one record. Given: a JSON list of 1. Send one message for each",
+    ),
     "no text": ({"id": "a"}, "Empty", "`inputs` is missing"),
     "null": ({"inputs": None}, "Empty", "`inputs` is missing"),
     "an empty text": ({"inputs": " \n"}, "Empty", "`inputs` cannot be empty"),
@@ -145,6 +157,17 @@ def test_a_test_event_of_s3_and_our_own_events_are_skipped() -> None:
         ["ours"],
         ["deleted"],
     ]
+
+
+@pytest.mark.parametrize("name", ["s3", "s3_eventbridge"])
+def test_the_empty_object_of_a_folder_is_skipped_and_any_other_is_read(name: str) -> None:
+    """The console of S3 makes one for each new folder. It holds no record, and is no failure."""
+    event = json.dumps(EVENTS[name]).replace("passages.jsonl", "passages/")
+    (skipped,) = found(event.replace('"size": 170', '"size": 0'))
+    assert isinstance(skipped, Skipped)
+    assert skipped.id == "s3://documents/in/two passages/"
+    (read,) = found(event)
+    assert isinstance(read, StoredObject)
 
 
 @pytest.mark.parametrize(
@@ -231,18 +254,6 @@ def test_an_id_that_is_not_a_finite_number_is_refused(number: str) -> None:
     (failure,) = found(f'{{"id": {number}, "inputs": "It rained."}}')
     assert isinstance(failure, Failure)
     assert failure.error == "`id` must be a finite number or a string"
-
-
-def test_each_element_of_a_pipe_gives_one_content() -> None:
-    """Elements come from any service that a pipe reads, or from its input template as objects and strings."""
-    changes = EVENTS["dynamodb"]["Records"]
-    record = EVENTS["kinesis"]["Records"][0]
-    data = {**record["kinesis"], "eventSource": "aws:kinesis", "eventID": record["eventID"]}
-    queued = EVENTS["sqs"]["Records"][0] | {"body": json.dumps(EVENTS["s3"])}
-    event = [*EVENTS["pipes"], *changes, data, {"id": "a", "inputs": "b"}, "It rained.", queued, 3]
-    made = list(pipes.records(event, "inputs"))
-    assert [type(content) for content in made] == [Record] * 4 + [Skipped, Deleted] + [Record] * 3 + [Failure] * 2
-    assert [content.origin.message for content in made] == list(range(len(event)))
 
 
 def test_an_item_of_a_map_without_an_id_is_named_by_its_content() -> None:
