@@ -1,14 +1,17 @@
 """Run a graph on texts, in as many runs at the same time as there are threads.
 
 A text is never padded. It shares a run only with texts of the same length, and only in a graph that takes several texts: in such a
-graph, no text changes a bit of another text's result. If there are fewer runs than threads, the encoder's own operators divide the
-work of a run between all threads. One thread still computes each number, so the number of threads changes no bit.
+graph, no text changes a bit of another text's result. If there are fewer runs than threads, and no other call at the same time,
+the encoder's own operators divide the work of a run between all threads. One thread still computes each number, so the number of
+threads changes no bit.
 """
 
+import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -29,9 +32,6 @@ RUN_TOKENS = 128
 
 64 tokens are as fast. With 256, the values between two layers no longer fit into the processor's caches.
 """
-
-SHARED_TOKENS = 16
-"""A run of fewer tokens is computed on one thread: waking a second one takes as long as it saves."""
 
 type Inputs = Callable[[NDArray[np.int64]], Mapping[str, NDArray[np.int64]]]
 """Makes a graph's inputs, by their names, from the sequences of one run, which are stacked."""
@@ -60,9 +60,12 @@ class GraphRunner:
         self._run_tokens = RUN_TOKENS if isinstance(self.inputs["input_ids"][0], str) else 0
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encoder") if threads > 1 else None
-        self._sharing_threads = min(threads, encoder_operators.MAX_THREADS) if manifest.portable else 1
+        cores = os.process_cpu_count() or 1  # threads that share a run spin, so each needs a core
+        self._sharing_threads = min(threads, cores, encoder_operators.MAX_THREADS) if manifest.portable else 1
         self._shared_session: Session | None = None
         self._loading = threading.Lock()
+        self._calls = 0
+        self._counting = threading.Lock()
 
     def _shared(self) -> Session:
         """Return the session whose operators divide their work between threads; load it at first use. It maps the same weights."""
@@ -70,6 +73,18 @@ class GraphRunner:
             if self._shared_session is None:
                 self._shared_session, _ = self._load(kernels=self.kernels, threads=self._sharing_threads)
             return self._shared_session
+
+    @contextmanager
+    def _counted(self) -> Iterator[bool]:
+        """Count a call of `run` while it lasts. Yield True if there is no other one."""
+        with self._counting:
+            self._calls += 1
+            alone = self._calls == 1
+        try:
+            yield alone
+        finally:
+            with self._counting:
+                self._calls -= 1
 
     def run(
         self, output: str, sequences: Sequence[NDArray[np.int64]], inputs: Inputs, deadline: float = NEVER
@@ -96,13 +111,14 @@ class GraphRunner:
 
         lengths = [sequence.shape[-1] for sequence in sequences]
         runs = shared_runs(lengths, min(self._run_tokens, -(-sum(lengths) // self._threads)))  # every thread gets a run
-        shares = self._sharing_threads > 1 and len(runs) < self._threads and sum(lengths) >= SHARED_TOKENS * len(runs)
-        run = partial(run_in, self._shared() if shares else self._session)
-        results = self._pool.map(run, runs) if self._pool and len(runs) > 1 and not shares else map(run, runs)
         found: dict[int, NDArray[np.float32]] = {}
-        for indices, result in zip(runs, results, strict=True):
-            if result is not None:
-                found.update(zip(indices, result, strict=True))
+        with self._counted() as alone:
+            shares = alone and self._sharing_threads > 1 and len(runs) < self._threads
+            run = partial(run_in, self._shared() if shares else self._session)
+            results = self._pool.map(run, runs) if self._pool and len(runs) > 1 and not shares else map(run, runs)
+            for indices, result in zip(runs, results, strict=True):
+                if result is not None:
+                    found.update(zip(indices, result, strict=True))
         return complete(found, len(sequences), started, self._words)
 
 

@@ -60,8 +60,10 @@ def session_options(manifest: Manifest, kernel_class: str, *, kernels: str = "",
     options.graph_optimization_level = LEVELS[loading.optimization]
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # A waiting thread must not spin: another thread may need the processor.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # Threads that share a run spin between its operators: waking them would take as long as many an operator. After the run they
+    # must sleep: other work may need the processor.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     options.log_severity_level = 3
     for name, value in loading.entries.items():
         try:

@@ -10,9 +10,9 @@
 
 #define MAX_DIMENSIONS 5
 
-/* Work of fewer multiplications, or of operations that take as long, is not shared: waking another thread takes longer than it
-   saves. */
-#define SHARED_WORK 2000000
+/* Work of fewer multiplications, or of operations that take as long, is not shared: handing a part of it to another thread, which
+   waits for it awake, takes as long as it saves. */
+#define SHARED_WORK 250000
 
 #define TEXT_OF(value) #value
 #define TEXT(macro) TEXT_OF(macro) /* the value of a macro as text */
