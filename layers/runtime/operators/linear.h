@@ -120,8 +120,8 @@ ALWAYS_INLINE void few_rows(const struct linear *layer, size_t rows, size_t pane
 #undef TILE
 }
 
-/* Compute the results of a chunk of rows for the outputs of some panels, tile by tile. While the first tile is computed, the weights
-   of the next panels are fetched. */
+/* Compute the results of a chunk of rows for the outputs of some panels, tile by tile. If there are enough rows, the first tile also
+   fetches the weights of the next panels. */
 ALWAYS_INLINE void tiles(const struct linear *layer, size_t rows, size_t panels, int is_repacked, const struct rounded *rounded,
                          const uint8_t *weights, size_t panel, float *result) {
     size_t row = 0;
