@@ -91,11 +91,11 @@ def test_without_a_failure_destination_permanent_failures_are_retried(kept: Kept
     assert sink.ids == ["a"]
 
 
-def test_without_a_failure_destination_the_first_reason_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
-    """The dead-letter queue of a source has the message, and no reason."""
+def test_without_a_failure_destination_the_types_of_the_failures_are_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    """The dead-letter queue of a source has the message, and no reason. A sentence may quote the record, so it is not logged."""
     run([record("a"), record("b", "bad"), record("c", "bad")], Memory(), FakeService(failing=choking_on("bad")))
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "failures_not_recorded" in line]
-    assert json.loads(line) == {"event": "failures_not_recorded", "failures": 2, "first": "no vector"}
+    assert json.loads(line) == {"event": "failures_not_recorded", "failures": 2, "errors": "Backend"}
 
 
 def test_a_record_whose_last_change_deletes_it_is_deleted_if_the_sink_can() -> None:
