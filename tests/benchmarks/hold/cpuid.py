@@ -14,7 +14,7 @@ import capstone
 
 CPUID = b"\x0f\xa2"
 TRAP = b"\x06\xa2"
-"""What replaces it: 06 is an invalid instruction in 64 bits, for which the kernel sends SIGILL. Compilers do not write it."""
+"""The bytes that replace a CPUID instruction. In 64 bits, 06 is no instruction: the kernel sends SIGILL."""
 LONGEST = 15
 """The bytes of the longest instruction of x86."""
 ELF64 = b"\x7fELF\x02\x01"

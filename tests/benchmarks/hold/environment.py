@@ -19,7 +19,7 @@ SOURCE = Path(__file__).with_name("trap.c")
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What holds the processes of a virtual environment back: nothing, unless `holding` made it."""
+    """The copies, the library and the environment variables that hold a process back to AVX2. By default there are none."""
 
     copies: Sequence[Copy] = ()
     trap: Path | None = None
