@@ -54,17 +54,17 @@ def test_a_text_that_is_alone_is_shared_by_all_threads(runner: GraphRunner, text
 
 def test_a_text_is_not_shared_while_another_call_computes(runner: GraphRunner) -> None:
     """Two calls that share the same cores would wait for each other at every operator."""
-    begun, go_on = threading.Event(), threading.Event()
+    both_begun, go_on = threading.Barrier(3), threading.Event()  # the two threads of the other call, and this one
 
     def given_later(ids: NDArray[np.int64]) -> Mapping[str, NDArray[np.int64]]:
-        begun.set()
+        both_begun.wait(WAIT)
         assert go_on.wait(WAIT)
         return given(ids)
 
     other = threading.Thread(target=runner.run, args=("pooled", [SHORT, LONG], given_later))
     other.start()
     try:
-        assert begun.wait(WAIT)
+        both_begun.wait(WAIT)
         before = count_threads()
         runner.run("pooled", [LONG], given)
         assert count_threads() == before
