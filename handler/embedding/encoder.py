@@ -23,7 +23,8 @@ class Encoder:
 
     Its graph takes `input_ids` (texts, tokens), and returns `pooled` (texts, dimension) and `token_embeddings` (texts, tokens,
     hidden). Some models return no `token_embeddings`; then `hidden` is 0. A model that leaves its prompt out of the pool has a
-    second input, `prompt_tokens` (1).
+    second input, `prompt_tokens` (1). A model that pools one token has a second input, `needed_tokens` (1): the number of tokens
+    whose vectors are computed.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, threads: int, kernels: str = "", cpuinfo: Path = CPUINFO) -> None:
@@ -52,6 +53,7 @@ class Encoder:
             raise Backend(msg)
         self.hidden: int = self._runner.widths.get("token_embeddings", 0)
         self._pools_prompt = manifest.include_prompt
+        self._chooses_tokens = "needed_tokens" in self._runner.inputs
 
     @property
     def fingerprint(self) -> str:
@@ -87,6 +89,9 @@ class Encoder:
         prompt = {} if self._pools_prompt else {"prompt_tokens": np.array([prompt_tokens], dtype=np.int64)}
 
         def inputs(ids: NDArray[np.int64]) -> Mapping[str, NDArray[np.int64]]:
-            return {"input_ids": ids, **prompt}
+            needed = (
+                {"needed_tokens": np.array([1 if output == "pooled" else ids.shape[-1]], np.int64)} if self._chooses_tokens else {}
+            )
+            return {"input_ids": ids, **prompt, **needed}
 
         return self._runner.run(output, sequences, inputs, deadline)

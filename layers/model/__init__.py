@@ -42,6 +42,7 @@ onnx_inputs.py       its inputs
 onnx_numbers.py      its types of numbers
 head.py              the modules after the encoder
 pooling.py           Pooling
+needed_tokens.py     the tokens that the last layer computes
 classifier.py        the classifier of a cross-encoder, in place of modules
 activations.py       activation functions
 graph.py             a writer of ONNX graphs

@@ -11,6 +11,7 @@ import numpy as np
 
 from layers.model.cross_encoders import Classifier
 from layers.model.graph import Graph
+from layers.model.needed_tokens import NeededTokens
 from layers.model.precision import Array, Linear, Norm, Precision
 
 SCORE = "score"
@@ -29,6 +30,11 @@ class ClassifierHead:
     def takes_several(self) -> bool:
         """True: one run can take several pairs without changing a bit of any score."""
         return True
+
+    @property
+    def needed(self) -> NeededTokens | None:
+        """The tokens whose vectors the encoder must compute; None if it is all of them."""
+        return None if self.classifier.pooling == "mean" else NeededTokens(count=1)
 
     def write(self, graph: Graph, tokens: str, precision: Precision) -> None:
         """Write the classifier of the token vectors `tokens` (texts, tokens, hidden), and the output SCORE (texts, 1)."""

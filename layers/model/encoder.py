@@ -14,6 +14,7 @@ from layers.model.architectures import Shape
 from layers.model.families.spans import Rotary, Span
 from layers.model.families.traits import Norms
 from layers.model.graph import Graph
+from layers.model.needed_tokens import NeededTokens
 from layers.model.precision import Array, Attention, Linear, Norm, Precision, Rotation
 
 
@@ -22,7 +23,7 @@ class Encoder:
     """Writes one encoder into a graph.
 
     A text has `max_length` tokens at most. `texts` in a run are 1, or "texts" for any number. If the tokens have `types`, as those
-    of a pair of texts may have, these are a second input.
+    of a pair of texts may have, these are a second input. After the last attention, only the `needed` tokens are computed, or all.
     """
 
     graph: Graph
@@ -32,9 +33,10 @@ class Encoder:
     weights: Mapping[str, Array]
     precision: Precision
     types: bool = False
+    needed: NeededTokens | None = None
 
     def write(self) -> str:
-        """Write the encoder of `input_ids` (texts, tokens); return the name of the last layer's states (texts, tokens, hidden)."""
+        """Write the encoder of `input_ids` (texts, tokens); return the name of the last layer's states (texts, needed, hidden)."""
         row = self.shape.architecture
         ids = self.graph.input("input_ids", [self.texts, "tokens"])
         states = self._embeddings(ids)
@@ -92,21 +94,29 @@ class Encoder:
     def _layer(self, index: int, states: str, span: Span, rotation: Rotation | None, bias: str) -> str:
         row = self.shape.architecture
         name, prefix = f"layer.{index}", row.layer.format(index)
+        needed = self.needed if index == len(self.shape.spans) - 1 else None
 
         def attend(value: str) -> str:
-            return self._attention(name, prefix, value, span, rotation, bias)
+            attended = self._attention(name, prefix, value, span, rotation, bias)
+            if needed:
+                attended = needed.write(self.graph, "attended", attended)
+            return self.precision.linear(self.graph, attended, self._linear(f"{name}.o", f"{prefix}.{row.output}"))
 
         def feed(value: str) -> str:
             return self._feed_forward(name, prefix, value)
 
         attention = row.attention if self.shape.has_norm(index, row.attention.before) else replace(row.attention, before="")
-        states = self._block(f"{name}.attention", prefix, states, attention, attend)
+        states = self._block(f"{name}.attention", prefix, states, attention, attend, needed)
         return self._block(f"{name}.feed_forward", prefix, states, row.feed_forward, feed)
 
-    def _block(self, name: str, prefix: str, states: str, norms: Norms, write: Callable[[str], str]) -> str:
-        """Write a block with the norms around it, and the sum of its result and its input."""
+    def _block(
+        self, name: str, prefix: str, states: str, norms: Norms, write: Callable[[str], str], needed: NeededTokens | None = None
+    ) -> str:
+        """Write a block with the norms around it, and the sum of its result and its input. `write` writes the `needed` tokens."""
         value = self._normalised(f"{prefix}.{norms.before}", states) if norms.before else states
         result = write(value)
+        if needed:
+            states = needed.write(self.graph, "states", states)
         if norms.inside:
             result = self._normalised(f"{prefix}.{norms.inside}", result)
         if norms.joined:
@@ -132,8 +142,7 @@ class Encoder:
             slopes=span.slopes(shape.heads),
             rotation=rotation,
         )
-        attended = self.precision.attention(self.graph, merged, layer, bias)
-        return self.precision.linear(self.graph, attended, self._linear(f"{name}.o", f"{prefix}.{row.output}"))
+        return self.precision.attention(self.graph, merged, layer, bias)
 
     def _projections(self, name: str, prefix: str, states: str) -> str:
         """Write queries, keys and values, one after the other."""

@@ -57,6 +57,19 @@ class Graph:
         for name in dict.fromkeys(node.input[place] for node in self._nodes if node.op_type == operator):
             self._constants[name] = change(self._constants[name])
 
+    def remove(self, prefix: str, name: str) -> None:
+        """Remove the input `name`, and the operators and constants whose names start with `prefix`.
+
+        In place of such an operator's result, the other operators get its first input.
+        """
+        replaced = {node.output[0]: node.input[0] for node in self._nodes if node.output[0].startswith(prefix)}
+        self._nodes = [node for node in self._nodes if node.output[0] not in replaced]
+        for node in self._nodes:
+            for place, value in enumerate(node.input):
+                node.input[place] = replaced.get(value, value)
+        self._constants = {key: value for key, value in self._constants.items() if not key.startswith(prefix)}
+        self._inputs = [given for given in self._inputs if given.name != name]
+
     def separate_constants(self, dtype: type[np.generic]) -> None:
         """Give each operator its own names of constants of `dtype`. `write` still writes a shared constant once."""
         users: Counter[str] = Counter()

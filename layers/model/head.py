@@ -13,6 +13,7 @@ from layers.model.activations import DENSE
 from layers.model.graph import Graph
 from layers.model.module_types import Dense, LayerNorm, Module, Normalize, WordWeights
 from layers.model.modules import Pooling
+from layers.model.needed_tokens import NeededTokens
 from layers.model.pooling import WHOLE, pooled
 from layers.model.precision import Array, Precision
 
@@ -51,6 +52,13 @@ class Head:
         plain = self.pooling.include_prompt and not self.before and all(_is_exact(layer.module) for layer in self.after)
         return plain and set(self.pooling.modes) <= {"mean", *WHOLE}
 
+    @property
+    def needed(self) -> NeededTokens | None:
+        """The tokens whose vectors the encoder must compute; None if it is all of them."""
+        if self.before or not self.pooling.include_prompt:
+            return None
+        return NEEDED.get(tuple(self.pooling.modes))
+
     def write(self, graph: Graph, tokens: str, precision: Precision) -> None:
         """Write the modules for the token vectors `tokens` (texts, tokens, hidden).
 
@@ -80,6 +88,10 @@ class Head:
         """The length of the last module's vectors."""
         given = [layer.module.outputs for layer in self.after if layer.module.outputs]
         return given[-1] if given else self.pooling.dimension
+
+
+NEEDED: Mapping[tuple[str, ...], NeededTokens] = {("cls",): NeededTokens(), ("lasttoken",): NeededTokens(last=True)}
+"""The tokens that a model needs, by its pooling modes."""
 
 
 def truncate(graph: Graph, vector: str, whole: int, dimension: int) -> None:

@@ -20,6 +20,7 @@ from layers.model.head import Head, Layer
 from layers.model.int4 import Int4
 from layers.model.int8 import Int8, symmetric
 from layers.model.module_types import Module
+from layers.model.needed_tokens import NeededTokens
 from layers.model.precision import PRECISIONS, Array, Bounds, Float16, Float32, Precision
 from layers.model.specification import Exported, Specification
 from layers.model.static import Table
@@ -52,15 +53,16 @@ class Written:
 
     def write(self, folder: Path, precision: str, calibration: Callable[[], Sequence[TokenIds]]) -> None:
         """Write the graph with the weights in `precision`."""
-        self.graph(WRITERS[precision](self, calibration)).write(folder / GRAPH, WEIGHTS)
+        self.graph(WRITERS[precision](self, calibration), self.head.needed).write(folder / GRAPH, WEIGHTS)
 
-    def graph(self, precision: Precision) -> Graph:
-        """Return the graph in `precision`."""
-        graph = Graph()
+    def graph(self, precision: Precision, needed: NeededTokens | None = None) -> Graph:
+        """Return the graph in `precision`; its last layer computes the `needed` tokens, or all."""
+        graph, specification = Graph(), self.specification
         texts = precision.texts if self.head.takes_several else 1
-        types = self.specification.has_types
-        states = Encoder(graph, texts, self.shape, self.specification.max_length, self.tensors, precision, types=types).write()
-        self.head.write(graph, states, precision)
+        encoder = Encoder(
+            graph, texts, self.shape, specification.max_length, self.tensors, precision, specification.has_types, needed
+        )
+        self.head.write(graph, encoder.write(), precision)
         return graph
 
 

@@ -1,7 +1,8 @@
-"""The reference layout of int8 weights, over which a model's fingerprint is computed.
+"""The reference layout of int8 models, over which a model's fingerprint is computed.
 
-The layout of weights in a file is chosen for the speed of the kernels, and changes no vector. Cached vectors must stay valid when
-it changes. So the fingerprint is computed over the files as they would be in a layout that never changes.
+The layout of weights in a file is chosen for the speed of the kernels, and changes no vector. The same is true of the choice of the
+tokens that the last layer computes, if every operator is portable. Cached vectors must stay valid when these change. So the
+fingerprint is computed over the files as they would be in a layout that never changes, for a graph that computes all tokens.
 """
 
 import tempfile
@@ -12,7 +13,8 @@ import onnx
 from numpy.typing import NDArray
 
 from handler.embedding.manifest import GRAPH, WEIGHTS, sha256
-from layers.model.graph import ENCODER, Graph
+from layers.model import needed_tokens
+from layers.model.graph import ENCODER, Graph, portable
 from layers.runtime.operators import GROUP, PANEL, ZERO_WEIGHT
 
 REFERENCE_PANEL = 64
@@ -38,6 +40,8 @@ def reference_digests(folder: Path, graph: onnx.ModelProto) -> dict[str, str]:
         return {}
     written = Graph.read(folder / GRAPH)
     written.change_constants("Linear", 1, in_reference_layout)
+    if portable(graph):
+        needed_tokens.remove(written)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         written.write(Path(scratch, GRAPH), WEIGHTS)
         return {name: sha256(Path(scratch), name) for name in (GRAPH, WEIGHTS)}

@@ -6,6 +6,7 @@
     profiling.py     a text's operators one by one
     encoder.py       token ids to vectors: ours against the stock int8 graph and against ours in float32
     sharing.py       one text on all cores, against as many processes with a text each
+    one_token.py     a model that pools its first token: with the others left out of the last layer, and with all
     precisions.py    int8, 4 bits, float16 and float32: size, speed, fidelity; int8 without treatment beside them
     families.py      each family of encoders on tiny random models: cosines to the official library
     family_speeds.py each family at a real model's shape: speed against its own ONNX file in stock int8

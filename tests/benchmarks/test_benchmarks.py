@@ -28,6 +28,7 @@ TABLES = {
     "Encoder, 1 thread: milliseconds a text": ["ours int8", "stock int8", "ours fp32", "speed / stock", "speed / fp32"],
     "Encoder, all threads: texts a second": ["ours int8", "stock int8", "ours fp32", "speed / stock", "speed / fp32"],
     "One text on all cores: milliseconds a text": ["1 thread", "all threads", "speed / 1 thread", "bound", "share"],
+    "One pooled token, 1 thread: milliseconds a text": ["all computed", "one computed", "speed"],
     "Precisions of the default model": ["MB", "texts/s", "speed / int8", "speed / untreated", "mean", "minimum"],
     "Families: cosines of tiny random models": ["texts", "fp32 minimum", "int8 mean", "int8 minimum"],
     "Families: speed at a real model's shape": ["MB", "speed at 32", "speed at 128", "speed at 512"],
