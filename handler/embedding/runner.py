@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import encoder_operators
@@ -23,7 +22,7 @@ from handler import telemetry
 from handler.embedding.cpu import kernel_class
 from handler.embedding.manifest import Manifest
 from handler.embedding.results import TEXTS, Words, complete
-from handler.embedding.session import Session, load
+from handler.embedding.session import load
 from handler.errors import Unembeddable
 from handler.vectors import NEVER
 
@@ -53,26 +52,16 @@ class GraphRunner:
         """
         self._words = words
         self.kernel_class = kernel_class(cpuinfo)
-        self._load = partial(load, folder, manifest, self.kernel_class)
-        self._session, self.kernels = self._load(kernels=kernels)
+        cores = os.process_cpu_count() or 1  # threads that share a run spin, so each needs a core
+        self._sharing_threads = min(threads, cores, encoder_operators.MAX_THREADS) if manifest.portable else 1
+        self._session, self.kernels = load(folder, manifest, self.kernel_class, kernels=kernels, threads=self._sharing_threads)
         self.widths = {output.name: output.shape[-1] for output in self._session.get_outputs()}
         self.inputs = {value.name: value.shape for value in self._session.get_inputs()}
         self._run_tokens = RUN_TOKENS if isinstance(self.inputs["input_ids"][0], str) else 0
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encoder") if threads > 1 else None
-        cores = os.process_cpu_count() or 1  # threads that share a run spin, so each needs a core
-        self._sharing_threads = min(threads, cores, encoder_operators.MAX_THREADS) if manifest.portable else 1
-        self._shared_session: Session | None = None
-        self._loading = threading.Lock()
         self._calls = 0
         self._counting = threading.Lock()
-
-    def _shared(self) -> Session:
-        """Return the session whose operators divide their work between threads; load it at first use. It maps the same weights."""
-        with self._loading:
-            if self._shared_session is None:
-                self._shared_session, _ = self._load(kernels=self.kernels, threads=self._sharing_threads)
-            return self._shared_session
 
     @contextmanager
     def _counted(self) -> Iterator[bool]:
@@ -97,12 +86,14 @@ class GraphRunner:
         """
         started = time.monotonic()
 
-        def run_in(session: Session, indices: list[int]) -> NDArray[np.float32] | None:
+        def run(indices: list[int]) -> NDArray[np.float32] | None:
             if time.monotonic() > deadline:
                 return None
             given = inputs(np.stack([sequences[index] for index in indices]))
+            if self._sharing_threads > 1:
+                encoder_operators.share_work(shares=shares)
             try:
-                result: NDArray[np.float32] = session.run([output], given)[0]
+                result: NDArray[np.float32] = self._session.run([output], given)[0]
             except Exception as error:  # noqa: BLE001 - onnxruntime's exceptions have no common base class
                 telemetry.log_unexpected(error)
                 msg = f"The model failed on a {self._words.input} of {lengths[indices[0]]} tokens"
@@ -114,7 +105,6 @@ class GraphRunner:
         found: dict[int, NDArray[np.float32]] = {}
         with self._counted() as alone:
             shares = alone and self._sharing_threads > 1 and len(runs) < self._threads
-            run = partial(run_in, self._shared() if shares else self._session)
             results = self._pool.map(run, runs) if self._pool and len(runs) > 1 and not shares else map(run, runs)
             for indices, result in zip(runs, results, strict=True):
                 if result is not None:

@@ -24,6 +24,18 @@ LEVELS: Mapping[Optimization, onnxruntime.GraphOptimizationLevel] = {
     "extended": onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
 }
 
+SPINNING: Mapping[str, str] = {
+    "session.intra_op.allow_spinning": "1",
+    "session.intra_op.spin_duration_us": "50",
+    "session.force_spinning_stop": "1",
+}
+"""The entries that say how long a thread spins which waits for a part of a run.
+
+Threads that share a run spin between its operators: waking them would take as long as many an operator. If none follows soon, and
+after the run, they sleep: other work may need the processor. ONNX Runtime's own operators wake them for long texts, even where each
+text is computed by a thread of its own.
+"""
+
 
 def load(folder: Path, manifest: Manifest, kernel_class: str, *, kernels: str = "", threads: int = 1) -> tuple[Session, str]:
     """Load `folder`/model.onnx, whose weights are memory-mapped; return the session and the name of the operators' kernels.
@@ -60,10 +72,8 @@ def session_options(manifest: Manifest, kernel_class: str, *, kernels: str = "",
     options.graph_optimization_level = LEVELS[loading.optimization]
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Threads that share a run spin between its operators: waking them would take as long as many an operator. After the run they
-    # must sleep: other work may need the processor.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "1")
-    options.add_session_config_entry("session.force_spinning_stop", "1")
+    for name, value in SPINNING.items():
+        options.add_session_config_entry(name, value)
     options.log_severity_level = 3
     for name, value in loading.entries.items():
         try:

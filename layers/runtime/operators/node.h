@@ -90,6 +90,9 @@ static Status *create_result(const Api *api, Context *context, const struct tens
 
 /* --- Sharing an operator's work ------------------------------------------------------------------------- */
 
+/* 1 if the operators that this thread computes may share their work. */
+static _Thread_local int shares_work = 1;
+
 /* Work on a number of items, divided into shares. Each share starts at a multiple of `step`. */
 struct division {
     int (*compute)(const void *work, struct range range); /* returns 0 if there is no memory */
@@ -111,7 +114,7 @@ static void compute_share(void *shared, size_t index) {
 static Status *compute_all(const struct node *node, const Context *context, int (*compute)(const void *, struct range),
                            const void *work, size_t items, size_t step, size_t multiplications) {
     struct division division = {.compute = compute, .work = work, .items = items, .step = step, .shares = 1};
-    if (node->threads > 1 && multiplications >= SHARED_WORK) {
+    if (shares_work && node->threads > 1 && multiplications >= SHARED_WORK) {
         division.shares = node->threads;
         TRY(node->api->KernelContext_ParallelFor(context, compute_share, division.shares, division.shares, &division));
     } else {

@@ -14,7 +14,8 @@
    sentence.
 
    A session's configuration may name a set of kernels (KERNELS_ENTRY) and a number of threads that share an operator's work
-   (THREADS_ENTRY). Without a name the session gets the fastest set that its processor can run, and the entry is set to its name. */
+   (THREADS_ENTRY). Without a name the session gets the fastest set that its processor can run, and the entry is set to its name.
+   A thread that runs the session may forbid the sharing (share_work). */
 
 #include <stdlib.h>
 
@@ -166,8 +167,13 @@ static Status *read_entry(const Api *api, const Options *options, const char *ke
     return api->GetSessionConfigEntry(options, key, value, &size);
 }
 
+#define EXPORTED __attribute__((visibility("default")))
+
+/* Let the operators that this thread computes from now on share their work if `shares` is 1, else not. At first they share it. */
+EXPORTED void share_work(int shares) { shares_work = shares; }
+
 /* ONNX Runtime calls this for each session that registers the library. */
-__attribute__((visibility("default"))) Status *RegisterCustomOps(Options *options, const ApiBase *base) {
+EXPORTED Status *RegisterCustomOps(Options *options, const ApiBase *base) {
     const Api *api = base->GetApi(API_VERSION);
     char name[32], threads_text[8];
     TRY(read_entry(api, options, KERNELS_ENTRY, name, sizeof name));
