@@ -130,7 +130,7 @@ soak: .venv/installed build/model/manifest.json ## Run the long checks: 100,000 
 	@TRUNCATED_TEXTS=3000 SPLIT_TEXTS=2000 CONCURRENT_EVENTS=20000 $(PY) -m pytest tests/handler/embedding/test_truncation.py \
 		tests/handler/test_chunking.py tests/handler/test_document_objects.py tests/handler/embedding/test_tokenization.py tests/handler/test_gunzip.py tests/handler/test_several_at_once.py
 	@OBJECT_MB=500 $(PY) -m pytest -s tests/handler/sources/test_streaming.py tests/pipelines/test_memory.py
-	@HOSTILE_REQUESTS=100000 HOSTILE_RECORDS=5000 FAULT_REQUESTS=1000 KILL_RUNS=200 $(PY) -m pytest \
+	@HOSTILE_REQUESTS=100000 HOSTILE_RECORDS=5000 FAULT_REQUESTS=1000 KILL_RUNS=200 KILL_RECORDS=1000 $(PY) -m pytest \
 		tests/contract/test_hostile_input.py tests/faults tests/pipelines/test_kills.py tests/pipelines/test_hostile_records.py
 
 .PHONY: checkov

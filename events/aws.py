@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cached_property
 from types import TracebackType
 from typing import Any, Self
 
@@ -71,9 +72,14 @@ class LocalAWS:
 
     def client(self, service: str) -> Any:  # noqa: ANN401 - botocore makes its classes at run time
         """Make a client of this server, whatever the environment says."""
+        return self._session.create_client(service, REGION, endpoint_url=self.endpoint)
+
+    @cached_property
+    def _session(self) -> Any:  # noqa: ANN401 - botocore has no types
+        """The session of all clients. A session for each would read the descriptions of services again, which takes 50 ms."""
         session = botocore.session.get_session()
         session.set_credentials("local", "local")
-        return session.create_client(service, REGION, endpoint_url=self.endpoint)
+        return session
 
     def _create_resources(self) -> None:
         """Create the resources that must exist when the block begins. Subclasses override this."""

@@ -9,6 +9,7 @@ import hashlib
 import random
 import re
 from collections.abc import Iterator
+from functools import cache
 from pydoc_data.topics import topics
 from typing import Literal
 
@@ -32,7 +33,13 @@ def passages(part: Part, count: int) -> list[str]:
     Raises:
         ValueError: the documentation has fewer.
     """
-    drawn = [passage for passage, _ in zip(_sections(part), range(count), strict=False)]
+    return list(_drawn(part, count))
+
+
+@cache
+def _drawn(part: Part, count: int) -> tuple[str, ...]:
+    """Draw passages, which takes 50 ms: a build asks four times, and the tests build hundreds of models in one process."""
+    drawn = tuple(passage for passage, _ in zip(_sections(part), range(count), strict=False))
     if len(drawn) < count:
         msg = f"there are only {len(drawn)} passages for {part}, not {count}"
         raise ValueError(msg)

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Client
 from tests.contract import hostile
 
-COUNT = int(os.environ.get("HOSTILE_REQUESTS", "3000"))
+COUNT = int(os.environ.get("HOSTILE_REQUESTS", "2000"))
 """`make soak` asks for 100,000."""
 GROWTH_MB = 64
 

@@ -20,9 +20,9 @@ from tests.pipelines.fakes import FakeService
 RECORDS = 2000
 
 
-def fast(source: Path, out: Path) -> "subprocess.Popen[str]":
-    """Start the job with a fast service, in parts of 64 records."""
-    command = [sys.executable, "-m", "tests.events.fast_embedding", str(source), str(out)]
+def fast(source: Path, out: Path, *calls: int) -> "subprocess.Popen[str]":
+    """Start the job with a service that is fast, or is so for a number of calls, in parts of 64 records."""
+    command = [sys.executable, "-m", "tests.events.fast_embedding", str(source), str(out), *map(str, calls)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
@@ -51,7 +51,7 @@ def test_the_same_command_resumes_after_any_end_and_every_record_is_there_once(
     """The job is ended at two moments that a seed chooses."""
     moments, made = random.Random(f"{out} {kind}"), tmp_path / out  # noqa: S311 - moments, not secrets
     for parts in (1, 12):
-        with fast(corpus, made) as running:
+        with fast(corpus, made, parts + 3) as running:
             deadline = time.monotonic() + SECONDS
             while not begun(made, parts) and running.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.001)
@@ -69,7 +69,7 @@ def test_the_same_command_resumes_after_any_end_and_every_record_is_there_once(
 
 def interrupted(corpus: Path, made: Path) -> None:
     """Interrupt a job, so that there is a state to resume from."""
-    with fast(corpus, made) as running:
+    with fast(corpus, made, 5) as running:
         while not begun(made, 2):
             assert running.poll() is None, "it ended before it was interrupted"
             time.sleep(0.001)

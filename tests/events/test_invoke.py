@@ -163,9 +163,9 @@ def test_the_emulator_runs_as_long_as_its_block() -> None:
 
 
 def test_a_handler_that_takes_too_long_is_stopped(tmp_path: Path) -> None:
-    """The emulator has Lambda's timeouts. The next event starts a new environment."""
+    """The emulator has Lambda's timeouts. The next event starts a new environment, and the start counts."""
     (tmp_path / "slow.py").write_text("import time\ndef handler(event, context):\n    time.sleep(event)\n    return event\n")
-    with Emulator("slow.handler", cwd=tmp_path, timeout_seconds=1) as emulator:
-        assert emulator.invoke(b"20") == b"Task timed out after 1.00 seconds"
+    with Emulator("slow.handler", cwd=tmp_path, timeout_seconds=3) as emulator:
+        assert emulator.invoke(b"20") == b"Task timed out after 3.00 seconds"
         assert emulator.invoke(b"0") == b"0"
         assert len(emulator.reports) == 2

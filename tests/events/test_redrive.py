@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.request import Request, urlopen
 
 import botocore.session
 import pytest
@@ -17,10 +18,20 @@ QUEUES = ("SourceQueue", "DeadLetters", "RuleDeadLetters", "StreamDeadLetters")
 type Given = tuple[LocalAWS, Stack, LambdaFront]
 
 
+@pytest.fixture(scope="module")
+def own_aws() -> Iterator[LocalAWS]:
+    """Start AWS's services for this file alone, because each of its tests deletes everything in them first."""
+    with LocalAWS() as aws:
+        yield aws
+
+
 @pytest.fixture
-def given() -> Iterator[Given]:
+def given(own_aws: LocalAWS) -> Iterator[Given]:
     """Provide a stack's queues and its function, which keeps its events."""
-    with LambdaFront() as front, LocalAWS() as aws:
+    aws = own_aws
+    with urlopen(Request(f"{aws.endpoint}/moto-api/reset", method="POST"), timeout=60):  # noqa: S310 - of this machine
+        pass
+    with LambdaFront() as front:
         front.upstream = aws.port
         sqs = aws.client("sqs")
         outputs = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in QUEUES} | {"PipelineFunction": "pipeline"}

@@ -25,8 +25,10 @@ from handler.runtime_extension import RuntimeExtension
 from tests.conftest import INT8, ROOT, Client
 from tests.faults.proxy import Exchange, FaultProxy
 
-WRITE_SECONDS = 0.3
-SECONDS = 5.0
+WRITE_SECONDS = 0.6
+"""A response must take less, also on a slow machine. The extension ends work after a second."""
+SECONDS = 15.0
+"""The seconds after which a test gives up."""
 
 
 async def slow_writes(exchange: Exchange) -> None:
@@ -195,13 +197,13 @@ def test_a_response_that_comes_before_the_event_is_not_waited_for(extension: Run
 def test_work_gets_the_time_that_is_left_and_a_second_at_most(extension: RuntimeExtension) -> None:
     """Half a second before the deadline is left to Lambda. If no time remains, no work is started."""
     given: list[float] = []
-    for request_id, seconds in (("a", 30.0), ("b", 0.9), ("c", 0.4)):
+    for request_id, seconds in (("a", 30.0), ("b", 1.4), ("c", 0.4)):
         extension.defer(given.append)
         invoke(request_id, seconds)
         extension.finish_invocation(request_id)
         assert asks_again()
     assert given[0] == 1
-    assert 0 < given[1] <= 0.4
+    assert 0 < given[1] <= 0.9
     assert len(given) == 2
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from tests.conftest import ROOT
@@ -38,16 +39,22 @@ def transformed(**parameters: str) -> Template:
 
 def transformed_each(*given: tuple[Mapping[str, str], Mapping[str, str]]) -> list[Template]:
     """Return a template for each pair of uploads and parameters. One process makes all: its imports take as long as 40."""
+    templates: list[Template] = json.loads(_printed(json.dumps(given)))
+    return templates
+
+
+@cache
+def _printed(given: str) -> str:
+    """Return what TRANSFORM prints for its second argument. The same templates are made once for all tests."""
     ran = subprocess.run(
-        [ROOT / "build/sam/bin/python", "-c", TRANSFORM, ROOT / "template.yaml", json.dumps(given)],
+        [ROOT / "build/sam/bin/python", "-c", TRANSFORM, ROOT / "template.yaml", given],
         env=os.environ | {"AWS_DEFAULT_REGION": "us-east-1"},
         text=True,
         capture_output=True,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    templates: list[Template] = json.loads(ran.stdout)
-    return templates
+    return ran.stdout
 
 
 def of_type(template: Mapping[str, Any], kind: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Kill the pipeline at random points until its source is done; check that nothing is lost and nothing is written twice.
 
-Run it by `python -m tests.pipelines.kills --runs 5`.
+Run it by `python -m tests.pipelines.kills --runs 5`. KILL_RECORDS is the number of records of a queue or a stream.
 
 The seed of a run decides which records can never be embedded, where the process dies, and what
 the sink refuses as if it were busy. The sources take turns:
@@ -39,8 +39,8 @@ from tests.handler.functions.fake_lambda import Context
 from tests.pipelines.fakes import DIMENSION, FakeService, vector_of
 from tests.pipelines.poller import Queue, poll, poll_stream
 
-RECORDS = 1000
-GROUPS = 250
+RECORDS = int(os.environ.get("KILL_RECORDS", "500"))
+GROUPS = RECORDS // 4
 LINES, SLOW_SECONDS, OBJECT_LIMIT = 4500, 0.0008, 3.0
 """An object's lines, the seconds that each of them takes, and the seconds of one invocation."""
 AT_ONCE = 125

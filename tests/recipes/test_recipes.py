@@ -6,6 +6,7 @@ exist is created.
 """
 
 import contextlib
+import os
 import re
 import shutil
 import subprocess
@@ -136,8 +137,14 @@ def changed(root: Path, *examples: Example) -> Iterator[None]:
 
 
 def run(root: Path, *command: str) -> tuple[bool, str]:
-    """Run a Python module under `root`; return whether it succeeded, and what it printed."""
-    done = subprocess.run([sys.executable, "-m", *command], cwd=root, capture_output=True, text=True, check=False, timeout=SECONDS)
+    """Run a Python module under `root`; return whether it succeeded, and what it printed.
+
+    Bytecode is kept in the copy, because the next example would compile the whole repository again.
+    """
+    environment = os.environ | {"PYTHONDONTWRITEBYTECODE": ""}
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=root, env=environment, capture_output=True, text=True, check=False, timeout=SECONDS
+    )
     return done.returncode == 0, done.stdout + done.stderr
 
 

@@ -32,7 +32,7 @@ def alone(services: list[Service]) -> dict[str, bytes]:
     return {text: services[0].embed([text], OPTIONS).vectors.tobytes() for text in TEXTS}
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(batch=st.lists(st.sampled_from(TEXTS), min_size=1, max_size=8), chosen=st.integers(0, 2))
 def test_a_text_in_any_batch_has_the_same_bits_as_alone(
     services: list[Service], alone: dict[str, bytes], batch: list[str], chosen: int

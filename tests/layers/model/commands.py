@@ -11,7 +11,9 @@ from handler.embedding.manifest import Manifest
 from handler.errors import Backend
 from layers.model import builder
 from layers.model.configuration import Unsupported
+from layers.model.overrides import Overrides
 from layers.model.sources import Source
+from layers.model.specification import FILES
 from tests.conftest import ROOT
 
 
@@ -49,17 +51,35 @@ def refusal(model: Path | str, out: Path, *arguments: str, **environment: str) -
     return line.removeprefix("Not built: ")
 
 
-def refused(model: Path, out: Path, precision: str = "fp32", bounds: tuple[float, float] | None = None) -> str:
+def refused(
+    model: Path,
+    out: Path,
+    precision: str = "fp32",
+    bounds: tuple[float, float] | None = None,
+    overrides: Overrides = FILES,
+) -> str:
     """Do the same as `refusal` in this process, which is ten times as fast."""
     before = set(out.parent.iterdir())
     with pytest.raises((Unsupported, Backend)) as caught:
-        make(model, out, precision, bounds)
+        make(model, out, precision, bounds, overrides=overrides)
     assert set(out.parent.iterdir()) == before
     return str(caught.value)
 
 
 def make(
-    model: Path, out: Path, precision: str = "fp32", bounds: tuple[float, float] | None = None, passages: int = 50
+    model: Path,
+    out: Path,
+    precision: str = "fp32",
+    bounds: tuple[float, float] | None = None,
+    passages: int = 50,
+    overrides: Overrides = FILES,
 ) -> Manifest:
     """Build a model in this process. Few passages are enough to recognize a wrong model."""
-    return builder.build(builder.Order(Source(model, model.name, "1"), out, precision, bounds, 1, passages), lambda _: None)
+    order = builder.Order(Source(model, model.name, "1"), out, precision, bounds, 1, passages, overrides)
+    return builder.build(order, lambda _: None)
+
+
+def made(model: Path, out: Path, overrides: Overrides = FILES) -> Path:
+    """Build a float32 model in this process; return its folder."""
+    make(model, out, overrides=overrides)
+    return out

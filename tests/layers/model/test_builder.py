@@ -1,4 +1,4 @@
-"""The builder's command line, `python -m layers.model`, builds models and refuses others."""
+"""The builder builds models and refuses others, by its command line, `python -m layers.model`, and in this process."""
 
 import shutil
 from dataclasses import replace
@@ -13,7 +13,7 @@ from handler.service import Options
 from layers.model.modules import POOLING_MODES
 from tests.conftest import ROOT, Client, ClientOf, serve
 from tests.layers.model import tiny_bert
-from tests.layers.model.commands import build, built, make, refusal
+from tests.layers.model.commands import build, built, made, make, refusal, refused
 from tests.layers.model.poolings import POOLINGS
 
 FLAGS = {mode: flag for mode, flag in POOLING_MODES.items() if flag}
@@ -23,7 +23,7 @@ FLAGS = {mode: flag for mode, flag in POOLING_MODES.items() if flag}
 def test_the_fp32_graph_is_bert_as_it_is_defined(modes: list[str], tmp_path: Path) -> None:
     """Compared with plain numpy, for each pooling mode and for several concatenated."""
     flags = {"pooling_mode_mean_tokens": None} | {FLAGS[mode]: True for mode in modes}
-    folder = built(tiny_bert.write(tmp_path / "tiny", pooling=flags), tmp_path / "model", "--precision", "fp32")
+    folder = made(tiny_bert.write(tmp_path / "tiny", pooling=flags), tmp_path / "model")
     encoding = tiny_bert.tokenizer()
     encoding.no_padding()
     encoding.no_truncation()
@@ -38,7 +38,7 @@ def test_the_fp32_graph_is_bert_as_it_is_defined(modes: list[str], tmp_path: Pat
 def test_the_pooling_is_read_from_newer_configuration_files_too(pooling: object, tmp_path: Path) -> None:
     """`pooling_mode` is a name or a list of them since Sentence Transformers 5.4."""
     model = tiny_bert.write(tmp_path / "tiny", pooling={"pooling_mode_mean_tokens": None, "pooling_mode": pooling})
-    manifest = Manifest.read(built(model, tmp_path / "model", "--precision", "fp32"))
+    manifest = Manifest.read(made(model, tmp_path / "model"))
     assert manifest.pooling == ("cls" if pooling == "cls" else "cls+mean")
     assert manifest.dimension == tiny_bert.HIDDEN * len(manifest.pooling.split("+"))
 
@@ -70,7 +70,7 @@ def test_the_manifest_describes_the_model_and_its_fidelity(tmp_path: Path) -> No
 
 def test_licence_and_measurements_are_no_part_of_the_fingerprint(tmp_path: Path) -> None:
     """It changes with the vectors alone."""
-    folder = built(tiny_bert.write(tmp_path / "tiny"), tmp_path / "model", "--precision", "fp32")
+    folder = made(tiny_bert.write(tmp_path / "tiny"), tmp_path / "model")
     manifest = Manifest.read(folder)
 
     def fingerprint(**changes: Any) -> str:  # noqa: ANN401 - fields of a manifest
@@ -93,12 +93,12 @@ def prompted(tmp_path: Path, client_of: ClientOf) -> Client:
     """A client of a model with two prompts, one of them its default."""
     prompts = {"prompts": {"query": "query: ", "passage": "passage: "}, "default_prompt_name": "passage"}
     model = tiny_bert.write(tmp_path / "tiny", config_sentence_transformers=prompts)
-    return client_of(built(model, tmp_path / "model", "--precision", "fp32"))
+    return client_of(made(model, tmp_path / "model"))
 
 
 def test_a_prompt_is_put_before_the_text_by_its_name(prompted: Client, tmp_path: Path, client_of: ClientOf) -> None:
     """The model's default where the request names none."""
-    plain = client_of(built(tmp_path / "tiny", tmp_path / "plain", "--precision", "fp32"))
+    plain = client_of(made(tmp_path / "tiny", tmp_path / "plain"))
     assert prompted.get("/info").json["prompts"] == {"query": "query: ", "passage": "passage: "}
     default, query = prompted.post({"inputs": "words"}), prompted.post({"inputs": "words", "prompt_name": "query"})
     assert default.body == prompted.post({"inputs": "words", "prompt_name": "passage"}).body
@@ -118,7 +118,7 @@ def test_an_unknown_prompt_is_refused_with_the_known_ones(prompted: Client) -> N
 def test_texts_are_lower_cased_where_the_model_says_so(tmp_path: Path) -> None:
     """`do_lower_case` of sentence_bert_config.json, which Sentence Transformers applies itself."""
     model = tiny_bert.write(tmp_path / "tiny", sentence_bert_config={"do_lower_case": True})
-    service = serve(built(model, tmp_path / "model", "--precision", "fp32"))
+    service = serve(made(model, tmp_path / "model"))
     upper, lower = service.embed(["ABC", "abc"], Options()).vectors
     assert np.array_equal(upper, lower)
 
@@ -136,7 +136,7 @@ def test_the_limit_is_the_first_that_is_given_and_never_beyond_the_positions(
     changes: dict[str, Any], expected: int, tmp_path: Path
 ) -> None:
     """sentence_bert_config, then tokenizer_config, then the positions there are."""
-    folder = built(tiny_bert.write(tmp_path / "tiny", **changes), tmp_path / "model", "--precision", "fp32")
+    folder = made(tiny_bert.write(tmp_path / "tiny", **changes), tmp_path / "model")
     assert Manifest.read(folder).max_length == expected
 
 
@@ -158,21 +158,21 @@ def test_a_folder_with_other_things_in_it_is_never_replaced(tmp_path: Path) -> N
     model, out = tiny_bert.write(tmp_path / "tiny"), tmp_path / "precious"
     out.mkdir()
     (out / "thesis.txt").write_text("years")
-    assert "exists and is no model folder" in build(model, out, "--precision", "fp32").stderr
+    assert "exists and is no model folder" in refused(model, out)
     assert (out / "thesis.txt").read_text() == "years"
     shutil.rmtree(out)
-    built(model, out, "--precision", "fp32")
+    made(model, out)
     before = (out / "manifest.json").stat().st_ino
-    built(model, out, "--precision", "fp32")
+    made(model, out)
     assert (out / "manifest.json").stat().st_ino != before
     (out / "thesis.txt").write_text("years")
-    assert "exists and is no model folder" in build(model, out, "--precision", "fp32").stderr
+    assert "exists and is no model folder" in refused(model, out)
     assert (out / "thesis.txt").read_text() == "years"
 
 
 def test_a_vector_that_is_not_finite_never_reaches_a_caller(tmp_path: Path, client_of: ClientOf) -> None:
     """424: neither NaN nor null is a number to any client."""
-    folder = built(tiny_bert.write(tmp_path / "tiny"), tmp_path / "model", "--precision", "fp32")
+    folder = made(tiny_bert.write(tmp_path / "tiny"), tmp_path / "model")
     row = tiny_bert.weights()["embeddings.word_embeddings.weight"][tiny_bert.VOCABULARY.index(tiny_bert.RARE)]
     weights = (folder / WEIGHTS).read_bytes()
     assert weights.count(row.tobytes()) == 1

