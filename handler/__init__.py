@@ -16,6 +16,7 @@
     prompts.py   which of the model's prompts a kind of text has
     parsing.py   fields to texts and options
     chunking.py  a long text to chunks that fit into the model; text_borders.py finds where paragraphs, sentences and words begin
+    distinct_texts.py  the texts of a call without repetitions
     records.py   records, results and failures
     service.py   the interface between the above and the model; embedding_service.py and finishing.py implement it,
                  unloaded_service.py refuses requests if there is no model

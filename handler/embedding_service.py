@@ -13,6 +13,7 @@ from handler.cache.key import Key
 from handler.cache.vector_cache import VectorCache
 from handler.chunking import LEAST_TEXT_TOKENS, Chunk, Chunking, NoRoom, TokenCounts, split
 from handler.config import Settings
+from handler.distinct_texts import DistinctTexts
 from handler.embedding.input_checks import check_whole
 from handler.embedding.manifest import Manifest
 from handler.embedding.paced_encoder import SentenceEncoder
@@ -61,27 +62,24 @@ class EmbeddingService:
         self._check_dimensions(options)
         normalize = self.manifest.normalizes(options.normalize)
         self._types.check(options.output_dtype, options.dimensions, normalize=normalize)
-        # A repeated text is embedded once; `places` has the index of its vector for each of its occurrences.
-        distinct = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-        places = [distinct[text] for text in texts]
-        first_index = dict(zip(reversed(texts), range(len(texts) - 1, -1, -1), strict=True))  # errors name the client's own index
+        distinct = DistinctTexts.of(texts)
         started = time.perf_counter_ns()
-        tokens = self._tokenized(list(distinct), options, deadline, [first_index[text] for text in distinct])
+        tokens = self._tokenized(distinct.texts, options, deadline, distinct.first)
         tokenized = time.perf_counter_ns()
         # The encoder needs the end of the prompt only if the model leaves its prompt out of the pool.
         prompt = "" if self.manifest.include_prompt else self.manifest.prompt(options.prompt_name)
         prompt_tokens = self._tokenization.prompt_tokens(prompt)
-        keys = self._keys(distinct, tokens, options)
+        keys = self._keys(distinct.texts, tokens, options)
         by_key = dict(zip(keys, tokens, strict=True))
         find = self._cache.find_or_encode if options.use_cache else self._cache.encode
         found = find(
             {key: len(text.ids) for key, text in by_key.items()},
             lambda missing: self._encoder.encode([by_key[key].ids for key in missing], deadline, prompt_tokens),
         )
-        stacked = np.stack([found.vectors[keys[place]] for place in places])
+        stacked = np.stack([found.vectors[keys[place]] for place in distinct.places])
         vectors = self._types.make(finish(stacked, options, normalize=normalize), options.output_dtype)
-        result = self._result(vectors, texts, [tokens[place] for place in places], started, tokenized)
-        hits = sum(keys[place] in found.hits for place in places)
+        result = self._result(vectors, texts, [tokens[place] for place in distinct.places], started, tokenized)
+        hits = sum(keys[place] in found.hits for place in distinct.places)
         return replace(result, hits=hits, misses=len(texts) - hits if found.is_looked_up else 0)
 
     def embed_tokens(

@@ -90,6 +90,15 @@ def naming(*fields: tuple[str, int]) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def placed_after(count: int) -> Iterator[None]:
+    """Count a refused text's place from the first text of the caller, who embeds `count` other texts before these."""
+    try:
+        yield
+    except RefusedText as error:
+        raise RefusedText(error.sentence, count + error.place) from None
+
+
 PUBLIC = {kind.__name__: kind for kind in EmbeddingError.__subclasses__()}
 """The public types of errors by name. No other module has a direct subclass of EmbeddingError; a test checks that."""
 

@@ -29,10 +29,14 @@ class EmbeddingRequest:
 
 @dataclass(frozen=True, slots=True)
 class RerankRequest:
-    """Documents that a client wants sorted by how well they fit a query. `most` limits how many are returned."""
+    """Documents that a client wants sorted by how well they fit a query.
+
+    `field` held the documents; `most` limits how many are returned.
+    """
 
     query: str
     documents: list[str]
+    field: str
     options: Options
     most: int
     return_documents: bool
@@ -78,6 +82,7 @@ def rerank_request(fields: Mapping[str, Any], limit: int, name: str) -> RerankRe
     return RerankRequest(
         query=query,
         documents=documents,
+        field=name,
         options=options({**fields, "truncate": _boolean(fields, "truncation", default=None) if truncate is None else truncate}),
         most=min(count for count in counts if count is not None),
         return_documents=_boolean(fields, "return_documents", default=_boolean(fields, "return_text", default=False)),

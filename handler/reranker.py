@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from handler.config import Settings
-from handler.embedding.input_checks import check_whole
+from handler.distinct_texts import DistinctTexts
 from handler.embedding.manifest import Manifest
 from handler.embedding.paced_encoder import Pace
 from handler.embedding.pairs import PairTokenization
@@ -49,19 +49,23 @@ class CrossEncoderReranker:
             Backend: the model returned a score that is not finite.
         """
         started = time.perf_counter_ns()
-        distinct = {text: place for place, text in enumerate(dict.fromkeys(documents))}
-        places = [distinct[text] for text in documents]
+        distinct = DistinctTexts.of(documents)
         query = self.manifest.prompt(options.prompt_name) + query
-        pairs = self._tokenization.tokenize(query, list(distinct), options.truncation_direction, deadline)
-        if not self._settings.truncates(options.truncate):
-            check_whole(pairs, self._tokenization.max_length, range(len(pairs)))
+        pairs = self._tokenization.tokenize(
+            query,
+            distinct.texts,
+            options.truncation_direction,
+            deadline,
+            places=distinct.first,
+            truncate=self._settings.truncates(options.truncate),
+        )
         tokenized = time.perf_counter_ns()
         lengths = [len(pair) for pair in pairs]
         scores = self._pace.keep(lengths, deadline, lambda: self._encoder.score([pair.tokens for pair in pairs], deadline))
         return Embeddings(
-            vectors=scores[np.array(places)],
-            tokens_each=[lengths[place] for place in places],
-            truncated_each=[pairs[place].truncated for place in places],
+            vectors=scores[np.array(distinct.places)],
+            tokens_each=[lengths[place] for place in distinct.places],
+            truncated_each=[pairs[place].truncated for place in distinct.places],
             characters=len(query) + sum(map(len, documents)),
             max_length=self._tokenization.max_length,
             tokenization_ns=tokenized - started,

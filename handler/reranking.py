@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from handler.embedding.manifest import Manifest
+from handler.errors import placed_after
 from handler.prompts import prompt_for
 from handler.service import Embeddings, Options, Service
 from handler.similarity import FUNCTIONS, comparable
@@ -50,7 +51,8 @@ def rank(
         deadline: the reading of time.monotonic() after which no further document is begun.
 
     Raises:
-        EmbeddingError: for the same reasons as Service.embed.
+        EmbeddingError: for the same reasons as Service.embed. The place of a refused text is 0 for the query, and one more than its
+            index for a document.
     """
     reranker = service.reranker
     if reranker is None:
@@ -79,7 +81,9 @@ def _embedded(service: Service, query: str, documents: Sequence[str], options: O
     of_query, of_documents = (replace(options, prompt_name=prompt_for(kind, manifest.prompts)) for kind in ("query", "document"))
     if of_query == of_documents:
         return service.embed([query, *documents], of_query, deadline)
-    first, rest = service.embed([query], of_query, deadline), service.embed(documents, of_documents, deadline)
+    first = service.embed([query], of_query, deadline)
+    with placed_after(1):
+        rest = service.embed(documents, of_documents, deadline)
     return replace(
         rest,
         vectors=np.concatenate([first.vectors, rest.vectors]),

@@ -25,8 +25,10 @@ class Limited(Protocol):
         ...
 
 
-def check_whole(inputs: Sequence[Limited], limit: int, places: Sequence[int]) -> None:
-    """Refuse inputs that were truncated to `limit` tokens. `places` has the index by which the caller knows each of them.
+def check_whole(inputs: Sequence[Limited], limit: int, places: Sequence[int], name: str = "{}") -> None:
+    """Refuse inputs that were truncated to `limit` tokens.
+
+    `places` has the index by which the caller knows each of them, and `name` has `{}` where the sentence names the text.
 
     Raises:
         RefusedText: one was; the sentence has its number of tokens.
@@ -34,7 +36,7 @@ def check_whole(inputs: Sequence[Limited], limit: int, places: Sequence[int]) ->
     for tokens, place in zip(inputs, places, strict=True):
         if tokens.truncated:
             given = f"more than {tokens.total}" if tokens.is_lower_bound else tokens.total
-            msg = f"Input validation error: {{}} must have less than {limit} tokens. Given: {given}"
+            msg = f"Input validation error: {name} must have less than {limit} tokens. Given: {given}"
             raise RefusedText(msg, place)
 
 

@@ -9,6 +9,7 @@ from typing import Self
 
 import numpy as np
 
+from handler.embedding.input_checks import check_whole
 from handler.embedding.manifest import TOKENIZER
 from handler.embedding.tokenization import Tokenization, Tokens
 from handler.embedding.tokenization_limits import BATCH_CHARACTERS
@@ -91,14 +92,38 @@ class PairTokenization:
             msg = f"a pair has {self._template.special} special tokens, and the model takes {self.max_length} tokens: it needs more"
             raise Backend(msg)
 
-    def tokenize(self, query: str, documents: Sequence[str], direction: Direction, deadline: float = NEVER) -> list[Pair]:
+    def tokenize(
+        self,
+        query: str,
+        documents: Sequence[str],
+        direction: Direction,
+        deadline: float = NEVER,
+        places: Sequence[int] | None = None,
+        *,
+        truncate: bool = True,
+    ) -> list[Pair]:
         """Return the tokens of each pair of the query and a document, at most `max_length` of each pair.
 
+        Args:
+            query: the first text of each pair.
+            documents: the second text of each pair.
+            direction: the end at which a long text is truncated.
+            deadline: the reading of time.monotonic() after which nothing more is tokenized.
+            places: the index by which the client knows each document; its index in `documents` by default.
+            truncate: False if longer pairs are refused.
+
         Raises:
-            EmbeddingError: for the same reasons as Tokenization.tokenize, which calls the query `inputs[0]`.
+            EmbeddingError: for the same reasons as Tokenization.tokenize. The place of a refused text is 0 for the query, and one
+                more than its index for a document.
+            RefusedText: the query alone or a pair has more tokens, and `truncate` is False.
         """
-        first, *others = self._tokenization.tokenize([query, *documents], direction, deadline)
-        return [self._pair((query, first), (text, tokens), direction) for text, tokens in zip(documents, others, strict=True)]
+        of_documents = [1 + place for place in (range(len(documents)) if places is None else places)]
+        first, *others = self._tokenization.tokenize([query, *documents], direction, deadline, [0, *of_documents])
+        pairs = [self._pair((query, first), (text, tokens), direction) for text, tokens in zip(documents, others, strict=True)]
+        if not truncate:
+            check_whole([first], self.max_length, [0])
+            check_whole(pairs, self.max_length, of_documents, "{} with the query")
+        return pairs
 
     def _pair(self, query: tuple[str, Tokens], document: tuple[str, Tokens], direction: Direction) -> Pair:
         first, second = (self._tokenization.body(tokens) for _, tokens in (query, document))

@@ -13,7 +13,7 @@ from handler.embedding.input_checks import check_encodable
 from handler.embedding.manifest import TOKENIZER
 from handler.embedding.tokenization_limits import BATCH_CHARACTERS, FAIR_CHARACTERS, TokenizationLimits, split_into_batches
 from handler.embedding.truncation import Truncator, window
-from handler.errors import Backend, Validation, shown
+from handler.errors import Backend, RefusedText, Validation, shown
 from handler.vectors import Direction, TokenIds
 
 
@@ -76,7 +76,8 @@ class Tokenization:
         Raises:
             Tokenizer: a text cannot be encoded.
             TooLarge: the deadline passed before all texts were tokenized.
-            Validation: a text has no place at which it can be truncated, or the texts have too few tokens for their length.
+            RefusedText: a text has no place at which it can be truncated.
+            Validation: the texts have too few tokens for their length.
         """
         places = range(len(texts)) if places is None else places
         check_encodable(texts, places)
@@ -259,11 +260,12 @@ class _Call:
         self.found: dict[int, Tokens] = {}
         self.limits = TokenizationLimits(len(texts), deadline, fair_characters)
 
-    def cannot_be_truncated(self, index: int, size: int, max_length: int) -> Validation:
+    def cannot_be_truncated(self, index: int, size: int, max_length: int) -> RefusedText:
         """Return the error for a text whose largest window does not decide which tokens are kept."""
         end = "first" if self.direction == "right" else "last"
-        return Validation(
-            f"`inputs[{self.places[index]}]` cannot be truncated to {max_length} tokens: its {end} {size} characters do not decide "
+        sentence = (
+            f"{{}} cannot be truncated to {max_length} tokens: its {end} {size} characters do not decide "
             "which tokens are kept, because too few words in them are separated by blanks. "
             f"It has {len(self.texts[index])} characters"
         )
+        return RefusedText(sentence, self.places[index])

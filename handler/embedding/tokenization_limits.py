@@ -53,7 +53,7 @@ class TokenizationLimits:
         if self._excess > EXCESS_CHARACTERS and self._texts > 1:
             # Not TooLarge: the pipeline would retry the same records for ever. One by one, they may fit.
             msg = (
-                f"`inputs` cannot be truncated: more than {EXCESS_CHARACTERS} characters would have to be read beyond the first "
+                f"The texts cannot be truncated: more than {EXCESS_CHARACTERS} characters would have to be read beyond the first "
                 f"{self._fair} of each text, which are enough in any language. Send fewer texts at a time, or shorter ones"
             )
             raise Validation(msg)

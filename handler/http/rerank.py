@@ -7,6 +7,7 @@ import orjson
 from fastapi import Response
 
 from handler.encoding import NUMBER_BYTES, text_bytes
+from handler.errors import naming
 from handler.http.request import HttpRequest
 from handler.http.responses import embedding_response
 from handler.parsing import RerankRequest, rerank_request
@@ -72,4 +73,5 @@ def _ranked(request: HttpRequest, asked: RerankRequest, copies: int) -> Ranking:
     longest = sum(sorted(map(text_bytes, asked.documents))[-asked.most :]) if asked.return_documents else 0
     request.door.check_response(asked.most, copies * (ITEM_BYTES + longest // asked.most + 1), "documents")
     options = request.cached(asked.options)
-    return rank(request.service, asked.query, asked.documents, options, raw_scores=asked.raw_scores, deadline=request.deadline)
+    with naming(("query", 1), (asked.field, len(asked.documents))):
+        return rank(request.service, asked.query, asked.documents, options, raw_scores=asked.raw_scores, deadline=request.deadline)

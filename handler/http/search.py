@@ -137,7 +137,8 @@ def _reranked(request: HttpRequest, asked: SearchRequest, found: Sequence[Match]
         msg = f"`rerank` needs the text of each passage in its metadata as `{TEXT}`; {without} of {len(found)} passages have none"
         raise Validation(msg)
     wanted = request.cached(replace(asked.options, prompt_name=None))
-    ranking = rank(request.service, asked.query, [str(one) for one in texts], wanted, deadline=request.deadline)
+    with naming(("query", 1), ("passages", len(texts))):
+        ranking = rank(request.service, asked.query, [str(one) for one in texts], wanted, deadline=request.deadline)
     return ranking.work, [replace(found[index], score=ranking.scores[index]) for index in ranking.order[: asked.count]]
 
 

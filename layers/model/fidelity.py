@@ -38,7 +38,7 @@ class Fidelity:
         if self.mean_cosine >= bounds[0] and self.minimum_cosine >= bounds[1]:
             return ""
         return (
-            f"mean cosine {self.mean_cosine:.5f} (at least {bounds[0]}), minimum {self.minimum_cosine:.5f} (at least {bounds[1]}). "
+            f"mean cosine {self.mean_cosine:.6f} (at least {bounds[0]}), minimum {self.minimum_cosine:.6f} (at least {bounds[1]}). "
             "Set MIN_COSINE=mean,minimum to accept it, or build PRECISION=fp32"
         )
 
@@ -83,8 +83,8 @@ class ScoreFidelity:
         if self.correlation >= bounds[0] and self.rank_correlation >= bounds[1]:
             return ""
         return (
-            f"its scores correlate with those of fp32 by {self.correlation:.5f} (at least {bounds[0]}), their ranks by "
-            f"{self.rank_correlation:.5f} (at least {bounds[1]}). Set MIN_COSINE=correlation,of-ranks to accept it, or build "
+            f"its scores correlate with those of fp32 by {self.correlation:.6f} (at least {bounds[0]}), their ranks by "
+            f"{self.rank_correlation:.6f} (at least {bounds[1]}). Set MIN_COSINE=correlation,of-ranks to accept it, or build "
             "PRECISION=fp32"
         )
 

@@ -151,6 +151,10 @@ LONG = "word " * 300
     ("/v2/embed", {"inputs": [{"content": [{"type": "text", "text": text}]} for text in ("same", LONG)]}, "inputs[1]"),
     ("/model/amazon.titan-embed-text-v2:0/invoke", {"inputText": LONG}, "inputText"),
     ("/model/cohere.embed-english-v3/invoke", {"texts": ["same", LONG]}, "texts[1]"),
+    ("/rerank", {"query": "same", "texts": ["same", "same", LONG, LONG]}, "texts[2]"),
+    ("/rerank", {"query": "same", "documents": ["same", LONG]}, "documents[1]"),
+    ("/v1/rerank", {"query": "same", "documents": ["same", {"text": LONG}]}, "documents[1]"),
+    ("/v2/rerank", {"query": LONG, "documents": ["same", "same"]}, "query"),
 ])  # fmt: skip
 def test_a_text_that_is_too_long_is_named_by_the_client_s_field_and_index(
     client: Client, path: str, fields: dict[str, object], name: str
@@ -161,10 +165,27 @@ def test_a_text_that_is_too_long_is_named_by_the_client_s_field_and_index(
     assert f"Input validation error: `{name}` must have less than 256 tokens. Given: 302" in reply.body.decode()
 
 
-def test_a_text_that_cannot_be_truncated_is_named_by_the_client_s_index(client: Client) -> None:
+WITHOUT_BLANKS = "a" * 300_000
+
+
+@pytest.mark.parametrize(("path", "fields", "name"), [
+    ("/", {"inputs": WITHOUT_BLANKS}, "inputs"),
+    ("/", {"inputs": ["same", "same", WITHOUT_BLANKS]}, "inputs[2]"),
+    ("/similarity", {"inputs": {"source_sentence": "same", "sentences": ["same", WITHOUT_BLANKS]}}, "sentences[1]"),
+    ("/embed_all", {"inputs": ["same", WITHOUT_BLANKS]}, "inputs[1]"),
+    ("/v1/embeddings", {"input": ["same", WITHOUT_BLANKS]}, "input[1]"),
+    ("/v2/embed", {"texts": ["same", WITHOUT_BLANKS]}, "texts[1]"),
+    ("/rerank", {"query": "same", "texts": ["same", "same", WITHOUT_BLANKS]}, "texts[2]"),
+    ("/v1/rerank", {"query": "same", "documents": ["same", WITHOUT_BLANKS]}, "documents[1]"),
+    ("/v2/rerank", {"query": WITHOUT_BLANKS, "documents": ["same"]}, "query"),
+])  # fmt: skip
+def test_a_text_that_cannot_be_truncated_is_named_by_the_client_s_field_and_index(
+    client: Client, path: str, fields: dict[str, object], name: str
+) -> None:
     """The index counts repeated texts before it."""
-    status, _, sentence = client.post({"inputs": ["same", "same", "a" * 300_000]}).error
-    assert (status, sentence.startswith("`inputs[2]` cannot be truncated to 256 tokens: ")) == (422, True)
+    reply = client.post(fields, path)
+    assert reply.status == 422
+    assert f"`{name}` cannot be truncated to 256 tokens: " in reply.body.decode()
 
 
 def test_a_body_larger_than_its_door_carries_is_refused(client: Client) -> None:

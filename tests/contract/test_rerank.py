@@ -157,8 +157,24 @@ LONG = "word " * 300
 def test_a_document_that_is_too_long_is_refused_if_it_must_not_be_truncated(client: Client, options: dict[str, Any]) -> None:
     """Voyage calls the option `truncation`."""
     reply = client.post({"query": QUERY, "documents": [LONG], **options}, "/v2/rerank")
-    sentence = "Input validation error: `inputs` must have less than 256 tokens. Given: 302"
+    sentence = "Input validation error: `documents` must have less than 256 tokens. Given: 302"
     assert (reply.status, reply.json["message"]) == (422, sentence)
+
+
+@pytest.mark.parametrize(
+    ("query", "documents", "name"), [(QUERY, ["same", "same", LONG], "documents[2]"), (LONG, DOCUMENTS, "query")]
+)
+def test_a_text_that_is_too_long_is_named_by_its_field_if_query_and_documents_have_different_prompts(
+    client_of: ClientOf,
+    model_of: Any,  # noqa: ANN401
+    query: str,
+    documents: list[str],
+    name: str,
+) -> None:
+    """They are embedded in two calls."""
+    client = client_of(model_of(prompts=PROMPTS))
+    reply = client.post({"query": query, "documents": documents, "truncate": False}, "/v1/rerank")
+    assert (reply.status, f"`{name}` must have less than 256 tokens" in reply.json["message"]) == (422, True)
 
 
 def test_a_document_that_is_too_long_is_truncated_and_counted_in_a_header(client: Client) -> None:

@@ -151,8 +151,38 @@ def test_headers_say_what_the_pairs_took_and_which_model_scored_them(client: Cli
 def test_a_pair_that_is_too_long_is_refused_if_it_must_not_be_truncated(client: Client, options: dict[str, Any]) -> None:
     """The number of tokens is that of query, document and the special tokens around both."""
     reply = client.post({"query": QUERY, "texts": DOCUMENTS, **options}, "/rerank")
-    sentence = "Input validation error: `inputs` must have less than 24 tokens. Given: 68"
+    sentence = "Input validation error: `texts[1]` with the query must have less than 24 tokens. Given: 68"
     assert reply.error == (422, "Validation", sentence)
+
+
+WITHOUT_BLANKS = "a" * 300_000
+EVERY_FIELD = pytest.mark.parametrize(
+    ("path", "field"), [("/rerank", "texts"), ("/rerank", "documents"), ("/v1/rerank", "documents"), ("/v2/rerank", "documents")]
+)
+
+
+def refusal(client: Client, path: str, **fields: object) -> str:
+    """Return the sentence that refuses a request, in the form of its path."""
+    reply = client.post(fields, path)
+    assert reply.status == 422
+    return str(reply.json.get("message") or reply.json["error"])
+
+
+@EVERY_FIELD
+def test_a_document_that_is_too_long_is_named_by_the_client_s_field_and_index(client: Client, path: str, field: str) -> None:
+    """The index counts repeated documents before it."""
+    sentence = refusal(client, path, query=QUERY, truncate=False, **{field: ["b c", "b c", "is it", "long " * 12]})
+    assert f"`{field}[3]` with the query must have less than {LIMIT} tokens. Given: " in sentence
+    sentence = refusal(client, path, query=QUERY, **{field: ["b c", "b c", "is it", WITHOUT_BLANKS]})
+    assert f"`{field}[3]` cannot be truncated to {LIMIT} tokens: " in sentence
+
+
+@EVERY_FIELD
+def test_a_query_that_is_too_long_by_itself_is_named_without_a_document(client: Client, path: str, field: str) -> None:
+    """A shorter document would not help."""
+    sentence = refusal(client, path, query="long " * 12, truncate=False, **{field: ["b c", "is it"]})
+    assert f"`query` must have less than {LIMIT} tokens. Given: " in sentence
+    assert f"`query` cannot be truncated to {LIMIT} tokens: " in refusal(client, path, query=WITHOUT_BLANKS, **{field: ["b c"]})
 
 
 def test_a_long_pair_is_truncated_at_the_end_that_the_request_names(client: Client) -> None:

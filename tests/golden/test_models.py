@@ -15,8 +15,16 @@ from layers.model.precision import PRECISIONS
 from tests.benchmarks.results import MODELS, read
 from tests.conftest import serve
 from tests.golden import paraphrase_minilm
-from tests.golden.build import TITLE
+from tests.golden.build import TITLE, arguments
 from tests.golden.models import CHECKED, SOURCES, CheckedModel
+
+
+def test_all_checked_models_are_built_if_none_is_named() -> None:
+    """A name builds that one alone."""
+    names = [model.short for model in CHECKED]
+    assert arguments([]).models == names
+    assert arguments(names[1:2]).models == names[1:2]
+
 
 CASES = [pytest.param(model, precision, id=f"{model.short}-{precision}") for model in CHECKED for precision in PRECISIONS]
 

@@ -181,6 +181,16 @@ def test_passages_without_text_cannot_be_reranked(searching: Client, index: Loca
     assert searching.post({"query": QUERY, "rerank": 50, "filter": {"source": "sport"}}, "/search").json == []
 
 
+def test_a_passage_that_is_too_long_to_be_reranked_is_named_by_its_place_among_the_passages_found(
+    searching: Client, index: LocalIndex
+) -> None:
+    """The place is that of the same search without `rerank`. Its text is the index's, and no field of the request."""
+    index.put(("long", [1.0] * 384, {"text": "word " * 300}))
+    found = [one["id"] for one in searching.post({"query": QUERY, "k": 5}, "/search").json]
+    sentence = f"Input validation error: `passages[{found.index('long')}]` must have less than 256 tokens. Given: 302"
+    assert searching.post({"query": QUERY, "rerank": 10, "truncate": False}, "/search").error == (422, "Validation", sentence)
+
+
 @pytest.mark.parametrize(
     ("fields", "status", "sentence"),
     [

@@ -10,6 +10,7 @@ import pytest
 
 from handler.embedding.manifest import MANIFEST, WEIGHTS, Manifest, sha256
 from handler.service import Options
+from layers.model.fidelity import Fidelity
 from layers.model.modules import POOLING_MODES
 from tests.conftest import ROOT, Client, ClientOf, serve
 from tests.layers.model import tiny_bert
@@ -146,6 +147,11 @@ def test_a_model_below_its_bounds_is_not_written(tmp_path: Path) -> None:
     sentence = refusal(model, tmp_path / "model", MIN_COSINE="0.999999")
     assert sentence.startswith("tiny as int8 is not faithful enough: mean cosine 0.9")
     assert "(at least 0.999999)" in sentence
+
+
+def test_a_model_just_below_its_bounds_is_refused_with_figures_that_show_it() -> None:
+    """Five digits would round them up to 1."""
+    assert "minimum 0.999998 (at least 0.999999)" in Fidelity(1000, 1.0, 0.999998, 1.0).shortfall((0.999999, 0.999999))
 
 
 def test_a_wrong_minimum_is_refused(tmp_path: Path) -> None:
