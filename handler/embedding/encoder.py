@@ -89,9 +89,8 @@ class Encoder:
         prompt = {} if self._pools_prompt else {"prompt_tokens": np.array([prompt_tokens], dtype=np.int64)}
 
         def inputs(ids: NDArray[np.int64]) -> Mapping[str, NDArray[np.int64]]:
-            needed = (
-                {"needed_tokens": np.array([1 if output == "pooled" else ids.shape[-1]], np.int64)} if self._chooses_tokens else {}
-            )
-            return {"input_ids": ids, **prompt, **needed}
+            needed = 1 if output == "pooled" else ids.shape[-1]
+            chosen = {"needed_tokens": np.array([needed], np.int64)} if self._chooses_tokens else {}
+            return {"input_ids": ids, **prompt, **chosen}
 
         return self._runner.run(output, sequences, inputs, deadline)

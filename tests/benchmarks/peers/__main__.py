@@ -146,9 +146,9 @@ def _measured(
                 with contender.start(threads, held[contender.name]) as cold:
                     figures[contender.name].cold.append(cold.cold_seconds)
             for name, peer in running.items():
+                figures[name].corpus += peer.seconds(texts)  # first, so that the single texts of each come after work of its own
                 for tokens, single in singles.items():
                     figures[name].single[tokens] += peer.seconds(single, SINGLE_TIMES)[1:]
-                figures[name].corpus += peer.seconds(texts)
         for name, peer in running.items():
             figures[name].peak_mb = peer.peak_mb
             peer.require_hold()
