@@ -56,7 +56,7 @@ PRECISIONS: Mapping[str, Traits] = {
     "int4": Traits(written=(0.95, 0.90), exported=None, scores=(0.95, 0.85)),
     # Float16 weights become float32 at load. Converting them in every run would take longer than the run.
     "fp16": Traits(
-        written=(0.999999, 0.99999),
+        written=(0.999999, 0.999999),
         exported=None,
         scores=(0.99999, 0.999),
         loading=Loading("basic"),

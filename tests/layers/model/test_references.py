@@ -59,7 +59,7 @@ def test_every_architecture_is_written_in_every_precision(
     outs = [folder / precision / f"{name}-{turn}" for turn in range(2)]
     one, two = (build(Order(source, out, precision, bounds, threads=1, passages=50), lambda _: None) for out in outs)
     assert (one, one.precision) == (two, precision)
-    assert one.fidelity["bounds"] == list(bounds or (0.999999, 0.99999))
+    assert one.fidelity["bounds"] == list(bounds or (0.999999, 0.999999))
 
 
 @pytest.mark.parametrize("name", references.FAMILIES)
