@@ -29,7 +29,7 @@ SPINNING: Mapping[str, str] = {
     "session.intra_op.spin_duration_us": "50",
     "session.force_spinning_stop": "1",
 }
-"""The entries that say how long a thread spins which waits for a part of a run.
+"""The entries that say how long a thread spins while it waits for a part of a run.
 
 Threads that share a run spin between its operators: waking them would take as long as many an operator. If none follows soon, and
 after the run, they sleep: other work may need the processor. ONNX Runtime's own operators wake them for long texts, even where each

@@ -1,7 +1,7 @@
 """Write which tokens the last layer computes, where a model needs the vectors of the first or of the last token only.
 
 After the last attention, each token's vector depends on no other token. So the others are left out there, and no bit of the needed
-vectors changes. Where all-MiniLM-L6-v2 pools its first token, a text of 128 tokens takes a tenth less time.
+vectors changes. Where all-MiniLM-L6-v2 pools its first token, a text of 128 tokens takes a tenth less time (AVX2 kernels).
 """
 
 from dataclasses import dataclass

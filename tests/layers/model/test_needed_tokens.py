@@ -36,11 +36,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @cache
-def built(name: str, folder: Path, precision: str = "int8", place: Path = FOLDER) -> Path:
-    """Build a reference model and return its folder."""
-    out = folder / f"{name}-{place.name}-{precision}"
+def built(name: str, folder: Path, place: Path = FOLDER) -> Path:
+    """Build a reference model as int8 and return its folder."""
+    out = folder / f"{name}-{place.name}"
     source = Source(references.write(name, folder / "sources" / place.name / name, place), name, "1")
-    build(Order(source, out, precision, (-1, -1), threads=1, passages=12), lambda _: None)
+    build(Order(source, out, "int8", (-1, -1), threads=1, passages=12), lambda _: None)
     return out
 
 
@@ -103,7 +103,7 @@ def test_the_vectors_that_are_cached_of_an_older_build_stay_valid(name: str, fol
 @pytest.mark.parametrize("name", ["bert", "roberta", "electra", "modernbert-cls"])
 def test_a_cross_encoder_computes_the_token_that_it_classifies(name: str, folder: Path, tmp_path: Path) -> None:
     """A score has the bits that it has if all tokens are computed."""
-    model = built(name, folder, "int8", RERANKERS)
+    model = built(name, folder, RERANKERS)
     whole = of_all_tokens(model, tmp_path / "whole")
     assert sha256(whole, GRAPH) != sha256(model, GRAPH)
     manifest = Manifest.read(model)
