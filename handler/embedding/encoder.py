@@ -14,7 +14,7 @@ from handler.embedding.session import RUNTIME_VERSION
 from handler.errors import Backend
 from handler.vectors import NEVER, TokenIds, Vectors
 
-ENCODER_REVISION = 1
+ENCODER_REVISION = 2
 """A part of every fingerprint. Raise it after a change, here or in a C kernel, that changes vectors but no file of a model."""
 
 

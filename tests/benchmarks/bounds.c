@@ -67,6 +67,12 @@ EXPORT void chain(uint64_t steps) {
 #define BYTES _mm256_set1_epi8(1)
 #define PAIRS(product) _mm256_madd_epi16(product, _mm256_set1_epi16(1))
 
+/* Four products are added in 16 bits first. KEEP makes the compiler compute the same product again. */
+#define FOUR(weight, row)                                                                                      \
+    __m256i shorts = _mm256_maddubs_epi16(weight, row);                                                        \
+    EACH(i, 3) { KEEP(row); shorts = _mm256_add_epi16(shorts, _mm256_maddubs_epi16(weight, row)); }
+MIX(maddubs_by_four, "avx2", __m256i, __m256i, BYTES, _mm256_setzero_si256(), 2, 2, (void)0,
+    { FOUR(weights[v], rows[r]) sums[r][v] = _mm256_add_epi32(sums[r][v], PAIRS(shorts)); })
 MIX(maddubs, "avx2", __m256i, __m256i, BYTES, _mm256_setzero_si256(), 4, 2, (void)0,
     sums[r][v] = _mm256_add_epi32(sums[r][v], PAIRS(_mm256_maddubs_epi16(weights[v], rows[r]))))
 MIX(maddubs_signed, "avx2", __m256i, __m256i, BYTES, _mm256_setzero_si256(), 4, 2, __m256i size = _mm256_abs_epi8(weights[v]),

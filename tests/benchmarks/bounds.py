@@ -41,7 +41,8 @@ INT8 = (
     Mix("sdot by element, int8", "sdot", "asimddp", 16 * 16, "dotprod"),
     Mix("dpbusd, int8, 512 bits", "dpbusd_512", "avx512_vnni", 16 * 64, "avx512_vnni"),
     Mix("dpbusd, int8, 256 bits", "dpbusd_256", "avx_vnni", 9 * 32),
-    Mix("maddubs, madd, add, int8", "maddubs", "avx2", 8 * 32, "avx2"),
+    Mix("4 maddubs, 3 add, madd, add, int8", "maddubs_by_four", "avx2", 16 * 32, "avx2"),
+    Mix("maddubs, madd, add, int8", "maddubs", "avx2", 8 * 32),
     Mix("abs, sign, maddubs, madd, add, int8", "maddubs_signed", "avx2", 8 * 32),
     Mix("madd, add, int16", "madd_16", "avx2", 8 * 16),
 )

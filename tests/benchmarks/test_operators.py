@@ -75,12 +75,13 @@ def test_the_bound_is_of_the_kernels_that_a_setting_chooses(monkeypatch: pytest.
     if "avx2" not in flags():
         pytest.skip("this processor has no AVX2")
     monkeypatch.setenv("KERNELS", "avx2")
-    assert bounds.int8_bound().function == "maddubs"
+    assert bounds.int8_bound().function == "maddubs_by_four"
     assert bounds.float_bound().function == "fma_256"
 
 
 INSTRUCTIONS = {
     "x86_64": {
+        "maddubs_by_four": {"vpmaddubsw": 16, "vpaddw": 12, "vpmaddwd": 4, "vpaddd": 4},
         "maddubs": {"vpmaddubsw": 8, "vpmaddwd": 8, "vpaddd": 8, "vpsignb": 0},
         "maddubs_signed": {"vpmaddubsw": 8, "vpmaddwd": 8, "vpaddd": 8, "vpsignb": 8, "vpabsb": 2},
         "madd_16": {"vpmaddwd": 8, "vpaddd": 8},

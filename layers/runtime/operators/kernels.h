@@ -17,6 +17,7 @@ struct linear {
     const float *bias;      /* (outputs) */
     const float *smoothing; /* (inputs): each input is multiplied by it first */
     int gelu;               /* 1 if the activation follows, else 0 */
+    int fine;               /* 1 if inputs are rounded to finer steps, with which AVX2 takes longer; else 0 */
 };
 
 /* A half-open range: rows, panels of outputs, heads, or keys. */

@@ -8,19 +8,50 @@
 #include "kernels.h"
 #include "products.h"
 
-#define TINY 1e-30f        /* a block without a larger number counts as zeros: 127 divided by a much smaller number is infinite */
+#define TINY 1e-30f        /* a block without a larger number counts as zeros: one divided by a much smaller step is infinite */
 #define CHUNK_BYTES 196608 /* the size of the rounded rows of a chunk, which stay in the second cache together with some panels */
 
-/* Return the largest absolute value of some inputs of a row after smoothing. A NaN counts as the largest: the bits of positive
-   floats, read as whole numbers, are in the order of the floats, and those of a NaN come last. */
-ALWAYS_INLINE float largest_smoothed(const float *values, const float *smoothing, size_t inputs) {
+/* How large the inputs of a block are after smoothing: the largest absolute value, and the largest of the sums that an instruction
+   set may add in 16 bits. A sum is over eight of sixteen successive inputs, 0, 1, 4, 5, 8, 9, 12 and 13 or the others, or with fine
+   steps over each two of them. It is only over positive inputs, or over the absolute values of negative ones. */
+struct extent {
+    float value, sum;
+};
+
+/* Measure a block of inputs. A NaN counts as the largest value: the bits of positive floats, read as whole numbers, are in the order
+   of the floats, and those of a NaN come last. */
+ALWAYS_INLINE struct extent measure(const float *values, const float *smoothing, size_t inputs, int fine) {
     ints most = (ints)(0);
+    quarter sums = (quarter)(0);
     size_t k = 0;
-#define INCLUDE(lanes) most = __builtin_elementwise_max(most, (ints)absolute(load(values + k, lanes) * load(smoothing + k, lanes)))
-    for (; k + LANES <= inputs; k += LANES) INCLUDE(LANES);
-    if (k < inputs) INCLUDE(inputs - k);
+#define LARGER(a, b) ((a) > (b) ? (a) : (b))
+#define JOINED(a, b) (fine ? LARGER(a, b) : (a) + (b))
+#define INCLUDE(lanes)                                                                                                             \
+    {                                                                                                                              \
+        const floats smoothed = load(values + k, lanes) * load(smoothing + k, lanes);                                              \
+        most = __builtin_elementwise_max(most, (ints)absolute(smoothed));                                                          \
+        const floats positive = larger(smoothed, all(0)), negative = positive - smoothed;                                          \
+        const floats pairs = PAIRS(positive, negative);                                                                            \
+        const half fours = JOINED(pairs.lo, pairs.hi);                                                                             \
+        const quarter eights = JOINED(fours.lo, fours.hi);                                                                         \
+        sums = LARGER(eights, sums);                                                                                               \
+    }
+    for (; k + LANES <= inputs; k += LANES) INCLUDE(LANES)
+    if (k < inputs) INCLUDE(inputs - k)
 #undef INCLUDE
-    return as_float(__builtin_reduce_max(most));
+    const float sum = LARGER(LARGER(sums[0], sums[1]), LARGER(sums[2], sums[3]));
+#undef JOINED
+#undef LARGER
+    return (struct extent){as_float(__builtin_reduce_max(most)), sum};
+}
+
+/* Return the step to which a block is rounded: the smallest one with which every input is at most 127 steps, and the rounded inputs of
+   every sum are at most 128. Rounding adds half a step to each of them at most. */
+ALWAYS_INLINE float step_of(struct extent extent, int fine) {
+    const float summed = fine ? 2 : 8, steps = 128 - summed / 2;
+    const float by_value = extent.value / 127.0f;
+    const float by_sum = extent.sum <= LARGEST ? extent.sum / steps : extent.value / (steps / summed); /* the sum is infinite */
+    return by_sum > by_value ? by_sum : by_value;
 }
 
 /* Smooth and scale a block of inputs, and round it to bytes from -127 to 127. Returns the sum of the bytes. */
@@ -40,29 +71,22 @@ ALWAYS_INLINE int32_t round_block(const float *values, const float *smoothing, s
     return __builtin_reduce_add(total);
 }
 
-/* Round a row of inputs to bytes, block by block. Moved activations are written to `all_moved` from the index `moved` on. Returns
-   the index after the last of them. */
-static uint32_t quantize(const struct linear *layer, const float *row, int8_t *result, struct block *blocks, struct moved *all_moved,
-                         uint32_t moved) {
+/* Round a row of inputs to bytes, block by block. */
+static void quantize(const struct linear *layer, const float *row, int8_t *result, struct block *blocks) {
     for (size_t b = 0; b < layer->blocks; b++) {
         const size_t start = b * layer->block, inputs = least(layer->block, layer->inputs - start);
-        const float top = largest_smoothed(row + start, layer->smoothing + start, inputs);
-        blocks[b] = (struct block){.scale = top / 127.0f, .first_moved = moved, .last_moved = moved};
-        if (top > TINY && top <= LARGEST) {
-            const int32_t sum = round_block(row + start, layer->smoothing + start, inputs, 127.0f / top, result + start);
+        const float *values = row + start, *smoothing = layer->smoothing + start;
+        const struct extent extent = layer->fine ? measure(values, smoothing, inputs, 1) : measure(values, smoothing, inputs, 0);
+        if (extent.value > TINY && extent.value <= LARGEST) {
+            const float step = step_of(extent, layer->fine);
+            const int32_t sum = round_block(values, smoothing, inputs, 1 / step, result + start);
             memset(result + start + inputs, 0, layer->block - inputs); /* after the last input, all weights stand for 0 */
-            blocks[b].excess = EXCESS * sum;
-#if MOVES
-            moved += (uint32_t)separate(result + start, layer->block, all_moved + moved);
-            blocks[b].last_moved = moved;
-#endif
+            blocks[b] = (struct block){step, EXCESS * sum};
         } else { /* all zeros; or there is a NaN or an infinity: then the scale makes every result NaN */
             memset(result + start, 0, layer->block);
-            if (!(top <= LARGEST)) blocks[b].scale = as_float(NAN_BITS);
+            blocks[b] = (struct block){extent.value <= LARGEST ? 0 : as_float(NAN_BITS), 0};
         }
     }
-    (void)all_moved;
-    return moved;
 }
 
 /* Compute the results of some rows for the outputs of some panels. */
@@ -79,7 +103,7 @@ ALWAYS_INLINE void tile(const struct linear *layer, size_t rows, size_t panels, 
     }
     for (size_t b = 0; b < layer->blocks; b++, activations += layer->block, weights += block_bytes) {
         ints sums[TILE_ROWS][TILE_PANELS];
-        products(rows, panels, is_repacked, fetches, activations, stride, layer->block, blocks, input->moved, weights, panel_bytes,
+        products(rows, panels, is_repacked, fetches, layer->fine, activations, stride, layer->block, blocks, weights, panel_bytes,
                  sums);
         UNROLLED for (size_t row = 0; row < rows; row++) {
             const floats scale = all(blocks[row]->scale);
@@ -161,23 +185,15 @@ static int linear(const struct linear *layer, struct range rows, struct range pa
     const size_t fitting_rows = CHUNK_BYTES / padded / TILE_ROWS * TILE_ROWS;
     const size_t chunk = least(rows.last - rows.first, fitting_rows ? fitting_rows : TILE_ROWS);
     const size_t row_bytes = round_up(chunk * padded, 64), panel_bytes = REPACKS ? blocks * REPACKED_BYTES(layer->block) : 0;
-    const size_t moved_bytes = MOVES ? chunk * padded / GROUP * sizeof(struct moved) : 0;
     const size_t block_bytes = chunk * blocks * sizeof(struct block);
-    char *scratch = aligned_alloc(64, round_up(row_bytes + panel_bytes + block_bytes + moved_bytes + 1, 64));
+    char *scratch = aligned_alloc(64, round_up(row_bytes + panel_bytes + block_bytes + 1, 64));
     if (!scratch) return 0;
     uint8_t *repacked = (uint8_t *)scratch + row_bytes;
-    char *after_weights = scratch + row_bytes + panel_bytes;
-    const struct rounded rounded = {
-        .bytes = (int8_t *)scratch,
-        .blocks = (struct block *)after_weights,
-        .moved = (struct moved *)(after_weights + block_bytes),
-    };
+    const struct rounded rounded = {(int8_t *)scratch, (struct block *)(scratch + row_bytes + panel_bytes)};
     for (size_t start = rows.first; start < rows.last; start += chunk) {
         const size_t chunk_rows = least(chunk, rows.last - start);
-        uint32_t moved = 0;
         for (size_t row = 0; row < chunk_rows; row++)
-            moved = quantize(layer, input + (start + row) * layer->inputs, rounded.bytes + row * padded, rounded.blocks + row * blocks,
-                             rounded.moved, moved);
+            quantize(layer, input + (start + row) * layer->inputs, rounded.bytes + row * padded, rounded.blocks + row * blocks);
         size_t panel = panels.first;
         for (; panel + TILE_PANELS <= panels.last; panel += TILE_PANELS)
             multiply_panels(layer, chunk_rows, TILE_PANELS, &rounded, panel, repacked, result + start * layer->outputs);

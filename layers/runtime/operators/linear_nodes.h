@@ -13,8 +13,8 @@
 
 /* --- Linear ---------------------------------------------------------------------------------------------- */
 
-enum { LINEAR_GELU };
-static const struct attribute LINEAR_ATTRIBUTES[] = {{"gelu", .is_required = 1, .most = 1}};
+enum { LINEAR_GELU, LINEAR_FINE };
+static const struct attribute LINEAR_ATTRIBUTES[] = {{"gelu", .is_required = 1, .most = 1}, {"fine", .most = 1}};
 
 struct linear_work {
     const struct kernels *kernels;
@@ -51,6 +51,7 @@ static Status *linear(const struct node *node, Context *context, const struct te
         .bias = bias->data,
         .smoothing = smoothing->data,
         .gelu = whole(node, LINEAR_GELU) != 0,
+        .fine = whole(node, LINEAR_FINE) != 0,
     };
     const size_t padded = layer.block * layer.blocks, panels = (size_t)sizes[0], padded_outputs = panels * PANEL;
     EXPECT(node->api, padded <= MAX_INPUTS_OF_LINEAR, "Linear: there are more than " TEXT(MAX_INPUTS_OF_LINEAR) " inputs");

@@ -8,10 +8,10 @@
                                sum of its activations
    to_ints                     rounds sixteen floats to the nearest whole numbers
    to_bytes                    converts sixteen whole numbers from -127 to 127 to bytes
-   MOVES, separate             1 if activations are moved out of a row whose products would overflow, and the function that moves them
    REPACKS, REPACKED_ROWS,     1 if the weights are put into another order before they are used, the least number of rows for which
    repacked_bytes, repack      that is done, the size of a block of a panel in that order, and the function that repacks a block
-   products                    computes the sums of a tile, and fetches the weights of the next panels if `fetches` is 1
+   products                    computes the sums of a tile, and fetches the weights of the next panels if `fetches` is 1; with `fine`,
+                               the activations are larger (step_of in linear.h)
    FETCHED_ROWS                the least number of rows of a chunk for which that is faster than to fetch them when they are needed */
 
 #ifndef PRODUCTS_H
@@ -31,25 +31,16 @@ _Static_assert(GROUP == sizeof(int32_t), "the activations of a group are not rea
 
 typedef int8_t bytes __attribute__((ext_vector_type(LANES)));
 
-/* The second and the fourth activation of a group that are multiplied separately from the others, or 0, and the place in their
-   block at which the group's weights start. */
-struct moved {
-    int16_t activations[2];
-    uint32_t offset;
-};
-
-/* A block of a row: its scale, EXCESS times the sum of its activations, and the range of the activations that were moved. */
+/* A block of a row: its scale, and EXCESS times the sum of its activations. */
 struct block {
     float scale;
     int32_t excess;
-    uint32_t first_moved, last_moved;
 };
 
 /* Rows of activations as bytes. */
 struct rounded {
     int8_t *bytes;        /* (rows, blocks, inputs of a block) */
     struct block *blocks; /* (rows, blocks) */
-    struct moved *moved;  /* for all rows and blocks, in this order */
 };
 
 #include PRODUCTS

@@ -11,7 +11,6 @@
 #define VECTORS 4
 #define COLUMNS 2
 #define EXCESS ZERO_WEIGHT
-#define MOVES 0
 #define REPACKS 0
 #define FETCHED_ROWS 1
 
@@ -19,10 +18,10 @@ ALWAYS_INLINE ints to_ints(floats values) { return (ints)_mm512_cvtps_epi32((__m
 
 ALWAYS_INLINE bytes to_bytes(ints values) { return (bytes)_mm512_cvtepi32_epi8((__m512i)values); }
 
-ALWAYS_INLINE void products(size_t rows, size_t panels, int is_repacked, int fetches, const int8_t *activations, size_t stride,
-                            size_t inputs, const struct block *blocks[], const struct moved *moved, const uint8_t *weights,
-                            size_t panel_bytes, ints sums[TILE_ROWS][TILE_PANELS]) {
-    (void)is_repacked, (void)moved;
+ALWAYS_INLINE void products(size_t rows, size_t panels, int is_repacked, int fetches, int fine, const int8_t *activations,
+                            size_t stride, size_t inputs, const struct block *blocks[], const uint8_t *weights, size_t panel_bytes,
+                            ints sums[TILE_ROWS][TILE_PANELS]) {
+    (void)is_repacked, (void)fine;
     UNROLLED for (size_t row = 0; row < rows; row++) {
         const ints start = (ints)(-blocks[row]->excess);
         UNROLLED for (size_t p = 0; p < panels; p++) sums[row][p] = start;

@@ -16,10 +16,10 @@ ALWAYS_INLINE void repack(const uint8_t *weights, size_t inputs, uint8_t *repack
     for (size_t i = 0; i < inputs * PANEL; i += 16) vst1q_u8(repacked + i, vreinterpretq_u8_s8(as_signed(weights + i)));
 }
 
-ALWAYS_INLINE void products(size_t rows, size_t panels, int is_repacked, int fetches, const int8_t *activations, size_t stride,
-                            size_t inputs, const struct block *blocks[], const struct moved *moved, const uint8_t *weights,
-                            size_t panel_bytes, ints sums[TILE_ROWS][TILE_PANELS]) {
-    (void)panels, (void)fetches, (void)blocks, (void)moved, (void)panel_bytes;
+ALWAYS_INLINE void products(size_t rows, size_t panels, int is_repacked, int fetches, int fine, const int8_t *activations,
+                            size_t stride, size_t inputs, const struct block *blocks[], const uint8_t *weights, size_t panel_bytes,
+                            ints sums[TILE_ROWS][TILE_PANELS]) {
+    (void)panels, (void)fetches, (void)fine, (void)blocks, (void)panel_bytes;
     dot_products(rows, is_repacked, activations, stride, inputs, weights, sums);
 }
 

@@ -52,10 +52,10 @@ ALWAYS_INLINE void matrix_products(size_t rows, const int8_t *activations, size_
     }
 }
 
-ALWAYS_INLINE void products(size_t rows, size_t panels, int is_repacked, int fetches, const int8_t *activations, size_t stride,
-                            size_t inputs, const struct block *blocks[], const struct moved *moved, const uint8_t *weights,
-                            size_t panel_bytes, ints sums[TILE_ROWS][TILE_PANELS]) {
-    (void)panels, (void)fetches, (void)blocks, (void)moved, (void)panel_bytes;
+ALWAYS_INLINE void products(size_t rows, size_t panels, int is_repacked, int fetches, int fine, const int8_t *activations,
+                            size_t stride, size_t inputs, const struct block *blocks[], const uint8_t *weights, size_t panel_bytes,
+                            ints sums[TILE_ROWS][TILE_PANELS]) {
+    (void)panels, (void)fetches, (void)fine, (void)blocks, (void)panel_bytes;
     if (is_repacked) {
         matrix_products(rows, activations, stride, inputs, weights, sums);
     } else {

@@ -10,7 +10,6 @@
 #define VECTORS 1
 #define COLUMNS 1
 #define EXCESS 0
-#define MOVES 0
 #define REPACKS 1
 #define FETCHED_ROWS SIZE_MAX /* never, as long as it has not been measured on such a processor */
 #define QUARTERS 4 /* registers that hold a panel's sums */

@@ -19,6 +19,8 @@
 
 typedef float floats __attribute__((ext_vector_type(LANES)));
 typedef int32_t ints __attribute__((ext_vector_type(LANES)));
+typedef float half __attribute__((ext_vector_type(LANES / 2)));
+typedef float quarter __attribute__((ext_vector_type(LANES / 4)));
 
 ALWAYS_INLINE size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
@@ -58,6 +60,11 @@ ALWAYS_INLINE floats absolute(floats a) { return (floats)((ints)a & 0x7fffffff);
 #define SWAPPED_4(a) __builtin_shufflevector(a, a, 4, 5, 6, 7, 0, 1, 2, 3, 12, 13, 14, 15, 8, 9, 10, 11)
 #define SWAPPED_2(a) __builtin_shufflevector(a, a, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13)
 #define SWAPPED_1(a) __builtin_shufflevector(a, a, 1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14)
+
+/* Add neighbours: two sums of a, two of b, the next two of a, and so on. */
+#define PAIRS(a, b)                                                                                                                \
+    (__builtin_shufflevector(a, b, 0, 2, 16, 18, 4, 6, 20, 22, 8, 10, 24, 26, 12, 14, 28, 30) +                                    \
+     __builtin_shufflevector(a, b, 1, 3, 17, 19, 5, 7, 21, 23, 9, 11, 25, 27, 13, 15, 29, 31))
 
 ALWAYS_INLINE float sum(floats a) {
     a += SWAPPED_8(a);

@@ -85,9 +85,9 @@ class Operators:
                 file.unlink(missing_ok=True)
         return result
 
-    def linear(self, rows: Array, parts: Layer, gelu: int = 0) -> Array:
+    def linear(self, rows: Array, parts: Layer, gelu: int = 0, fine: int = 0) -> Array:
         """Run Linear, with weights that are packed like the builder's."""
-        return self.run("Linear", **linear_inputs(rows, parts), gelu=gelu)
+        return self.run("Linear", **linear_inputs(rows, parts), gelu=gelu, fine=fine)
 
     def attention(
         self, qkv: Array, heads: int, bias: Array | None = None, slopes: Array | None = None, **attributes: float

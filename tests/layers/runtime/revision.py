@@ -16,7 +16,10 @@ def numbers(*shape: int) -> Array:
     return ((np.arange(size) * 7919 % 2003 - 1001) / np.float32(500)).astype(np.float32).reshape(shape)
 
 
-BITS = {1: "8cb8310586a9b993de18581ce9b4cfb26f42586da221f18646d6046be71a80f2"}
+BITS = {
+    1: "8cb8310586a9b993de18581ce9b4cfb26f42586da221f18646d6046be71a80f2",
+    2: "c107cfe9b4989219d98abcebebaa21600c632694eb389d10508911eb788199d0",
+}
 """For each ENCODER_REVISION, the sha256 of the operators' results for INPUTS."""
 
 
@@ -38,7 +41,7 @@ def _inputs() -> list[tuple[str, dict[str, Any]]]:
 INPUTS = _inputs()
 """The operators and their inputs."""
 
-FURTHER_BITS = {1: "8066034aeac0f3b8d3a259d084eb77d2a932d66272a01c8abbe7b2cccbc75c86"}
+FURTHER_BITS = dict.fromkeys((1, 2), "8066034aeac0f3b8d3a259d084eb77d2a932d66272a01c8abbe7b2cccbc75c86")
 """For each ENCODER_REVISION, the sha256 of the operators' results for FURTHER_INPUTS."""
 
 FURTHER_INPUTS: list[tuple[str, dict[str, Any]]] = [

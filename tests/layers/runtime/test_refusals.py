@@ -100,6 +100,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("Linear", {"gelu": LEFT_OUT}, "'gelu'"),
     ("Linear", {"gelu": 2}, OTHER_GELU),
     ("Linear", {"gelu": -(2**63)}, OTHER_GELU),
+    ("Linear", {"fine": 2}, "Linear: fine is not from 0 to 1"),
     ("Attention", {"heads": 5}, OTHER_WIDTH),
     ("Attention", {"heads": 0}, OTHER_HEADS),
     ("Attention", {"heads": -4}, OTHER_HEADS),

@@ -12,6 +12,7 @@ static struct node make_linear(uint64_t *state, int is_large) {
     const size_t padded = blocks * groups * GROUP, panels = (outputs + PANEL - 1) / PANEL;
     struct node node = {"Linear", .input_count = 5};
     give_whole(&node, "gelu", pick(state, 0, 1));
+    if (pick(state, 0, 1)) give_whole(&node, "fine", pick(state, 0, 1));
     node.inputs[0] = RANDOM(state, 3, 1, rows, inputs);
     node.inputs[1] = TENSOR(1, panels, blocks, groups, PANEL, GROUP);
     for (size_t o = 0; o < panels * PANEL; o++)
@@ -22,7 +23,7 @@ static struct node make_linear(uint64_t *state, int is_large) {
     node.inputs[2] = RANDOM(state, 0.01f, outputs);
     node.inputs[3] = RANDOM(state, 1, outputs);
     node.inputs[4] = RANDOM(state, 1, inputs);
-    if (rows && pick(state, 0, 3) == 0) /* pairs that products_avx2.h must move */
+    if (rows && pick(state, 0, 3) == 0) /* inputs of the same sign, whose sums in 16 bits are the largest */
         for (size_t k = 0; k < inputs; k++) ((float *)node.inputs[0].data)[k] = 5 / ((float *)node.inputs[4].data)[k];
     return node;
 }
