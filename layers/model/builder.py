@@ -18,6 +18,7 @@ from layers.model.configuration import Configuration, Unsupported
 from layers.model.corpus import corpus_digest, passages
 from layers.model.fidelity import Fidelity, ScoreFidelity
 from layers.model.graph import ENCODER, portable
+from layers.model.int8 import refine
 from layers.model.networks import EXACT
 from layers.model.overrides import Overrides
 from layers.model.precision import AS_WRITTEN, PRECISIONS, Bounds
@@ -91,8 +92,16 @@ def build(order: Order, say: Say) -> Manifest:
             bounds = PRECISIONS[order.precision].scores if specification.cross_encoder else network.bounds[order.precision]
             exact, bounds = write(reference, EXACT), order.bounds or bounds
             del network  # free its weights: measuring loads both models
-            fidelity = _measure(order, bounds, (folder, manifest), (reference, exact), samples, say)
-            manifest = replace(manifest, fidelity=asdict(fidelity) | {"bounds": list(bounds), "corpus": corpus_digest()})
+
+            def results(place: Path, known: Manifest) -> Results:
+                return _results(order, place, known, samples, say)
+
+            expected = results(reference, exact)
+            fidelity = samples.fidelity(results(folder, manifest), expected)
+            if _refined(folder, fidelity, bounds, say):
+                manifest = _write_manifest(folder, order.source, specification, order.precision)
+                fidelity = samples.fidelity(results(folder, manifest), expected)
+            manifest = replace(manifest, fidelity=_accepted(order, fidelity, bounds, say))
         else:
             _try(order, folder, manifest, samples, say)
         if not specification.cross_encoder:
@@ -150,7 +159,7 @@ def _write_manifest(folder: Path, source: Source, specification: Specification, 
         similarity=specification.similarity,
         prompts=specification.prompts,
         default_prompt_name=specification.default_prompt_name,
-        files={path.name: sha256(folder, path.name) for path in sorted(folder.iterdir())},
+        files={path.name: sha256(folder, path.name) for path in sorted(folder.iterdir()) if path.name != MANIFEST},
         sources=source.digests(network.path if isinstance(network, Exported) else None),
         fidelity={},
         ranges={},
@@ -197,26 +206,39 @@ def _samples(specification: Specification, tokenization: Tokenization) -> Sample
     return Pairs(tokenization, "" if default is None else specification.prompts[default])
 
 
-def _measure(
-    order: Order, bounds: Bounds, built: tuple[Path, Manifest], exact: tuple[Path, Manifest], samples: Samples, say: Say
-) -> Fidelity | ScoreFidelity:
-    """Compare the built model with its fp32 graph, with the handler's encoder.
+def _refined(folder: Path, fidelity: Fidelity | ScoreFidelity, bounds: Bounds, say: Say) -> bool:
+    """Make a model below its bounds round activations to finer steps. Return False if it is not below, or cannot do that."""
+    if not fidelity.shortfall(bounds) or not refine(folder / GRAPH):
+        return False
+    say(str(fidelity))
+    say("That is below the bounds: rounding activations to finer steps")
+    return True
+
+
+def _accepted(order: Order, fidelity: Fidelity | ScoreFidelity, bounds: Bounds, say: Say) -> dict[str, Any]:
+    """Return what the manifest says of a model's fidelity.
 
     Raises:
-        Unsupported: the agreement is below the bounds.
+        Unsupported: it is below the bounds.
     """
-    sequences = samples.scoring(order.passages)
-    results = []
-    for folder, manifest in (exact, built):
-        encode = samples.encode(folder, manifest, order.threads)
-        results.append(np.concatenate(list(_encoded(encode, sequences, f"Measuring {manifest.precision}", say))))
-        samples.check(results[-1], manifest.precision)
-    fidelity = samples.fidelity(results[1], results[0])
     say(str(fidelity))
     if shortfall := fidelity.shortfall(bounds):
         msg = f"{order.source.model_id} as {order.precision} is not faithful enough: {shortfall}"
         raise Unsupported(msg)
-    return fidelity
+    return asdict(fidelity) | {"bounds": list(bounds), "corpus": corpus_digest()}
+
+
+def _results(order: Order, folder: Path, manifest: Manifest, samples: Samples, say: Say) -> Results:
+    """Compute the results of the scoring passages, with the handler's encoder.
+
+    Raises:
+        Unsupported: they cannot be used.
+    """
+    encode = samples.encode(folder, manifest, order.threads)
+    label = f"Measuring {manifest.precision}"
+    results = np.concatenate(list(_encoded(encode, samples.scoring(order.passages), label, say)))
+    samples.check(results, manifest.precision)
+    return results
 
 
 def _try(order: Order, folder: Path, manifest: Manifest, samples: Samples, say: Say) -> None:

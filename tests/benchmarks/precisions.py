@@ -1,6 +1,7 @@
 """Measure each precision of the default model: size, speed, and how much its vectors differ."""
 
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from layers.model.builder import Order, build
 from layers.model.corpus import passages
 from layers.model.fidelity import Fidelity
 from layers.model.graph import Graph
-from layers.model.int8 import Int8
+from layers.model.int8 import Int8, refine
 from layers.model.precision import PRECISIONS, Linear
 from layers.model.sources import Request, find
 
@@ -25,6 +26,7 @@ from .rounds import interleaved, once
 from .tables import Table, say
 
 UNTREATED = "int8, untreated"
+FINE = "int8, fine steps"
 FOLDER = Path("build", "benchmarks")
 BUILDER = Path("layers", "model")
 TOLD = 12
@@ -96,7 +98,11 @@ def _sequences(count: int) -> list[TokenIds]:
 
 def _folders() -> Mapping[str, Path]:
     made = {"int8": INT8, "fp32": FP32}
-    return {UNTREATED: _untreated()} | {name: made.get(name) or _built(name) for name in PRECISIONS}
+    variants = {
+        UNTREATED: _variant("untreated", _write_untreated),
+        FINE: _variant("fine", lambda folder: refine(folder / GRAPH)),
+    }
+    return variants | {name: made.get(name) or _built(name) for name in PRECISIONS}
 
 
 def _built(precision: str) -> Path:
@@ -108,16 +114,19 @@ def _built(precision: str) -> Path:
     return folder
 
 
-def _untreated() -> Path:
-    folder = FOLDER / "untreated"
+def _variant(name: str, change: Callable[[Path], object]) -> Path:
+    """Return the default model as int8, after a change of the files in its folder."""
+    folder = FOLDER / name
     if _stale(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        default().graph(Untreated({})).write(folder / GRAPH, WEIGHTS)
+        shutil.copytree(INT8, folder, dirs_exist_ok=True)
+        change(folder)
         manifest = Manifest.read(INT8)
-        files = manifest.files | {name: sha256(folder, name) for name in (GRAPH, WEIGHTS)}
-        (folder / "tokenizer.json").write_bytes((INT8 / "tokenizer.json").read_bytes())
-        replace(manifest, files=files, fidelity={}).write(folder)
+        replace(manifest, files={file: sha256(folder, file) for file in manifest.files}, fidelity={}).write(folder)
     return folder
+
+
+def _write_untreated(folder: Path) -> None:
+    default().graph(Untreated({})).write(folder / GRAPH, WEIGHTS)
 
 
 def _stale(folder: Path) -> bool:

@@ -62,7 +62,7 @@ ROWS = {
     "Encoder, 1 thread: milliseconds a text": {8, 32, 128, 256, 512},
     "Encoder, all threads: texts a second": {8, 32, 128, 256, 512},
     "Pipeline: texts a second": {"encoder", "pipeline"},
-    "Precisions of the default model": {"int8, untreated", "int8", "int4", "fp16", "fp32"},
+    "Precisions of the default model": {"int8, untreated", "int8, fine steps", "int8", "int4", "fp16", "fp32"},
     "Families: speed at a real model's shape": {"BERT"},
     "Growth by length: milliseconds a text": {8, 16, 32, 64, 128, 256, 512},
     "Growth by batch: milliseconds a batch": {1, 2, 4, 8, 16, 32, 64, 128, 256, 512},

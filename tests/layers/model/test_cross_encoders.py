@@ -39,6 +39,8 @@ from tests.layers.model.references import RERANKERS
 NAMES = sorted(path.stem for path in RERANKERS.glob("*.json"))
 FAMILIES = ["bert", "camembert", "distilbert", "electra", "gte", "modernbert", "mpnet", "new", "roberta", "xlm-roberta"]
 TANGENT = OWN_ACTIVATIONS["tanh"]
+BOUNDS = (0.985, -1.0)
+"""The least correlation of int8 with float32. Tiny random models lose more than trained ones; below it, steps are finer."""
 LARGEST_DIFFERENCE = 1e-5
 """Of a score before any activation. These scores are between -4.5 and 4.6; the largest difference that was found is 4.6e-6."""
 
@@ -54,7 +56,7 @@ def built(name: str, folder: Path, precision: str = "fp32") -> Path:
     """Build a reference model and return its folder."""
     out = folder / f"{name}-{precision}"
     source = Source(references.write(name, folder / "sources" / name, RERANKERS), name, "1")
-    build(Order(source, out, precision, (0, -1), threads=1, passages=20), lambda _: None)
+    build(Order(source, out, precision, BOUNDS if precision == "int8" else (0, -1), threads=1, passages=20), lambda _: None)
     return out
 
 
@@ -98,13 +100,13 @@ def test_an_int8_cross_encoder_is_portable_and_the_same_bytes_twice(name: str, f
     """Tiny random models lose more than trained ones: their scores are between -4.5 and 4.6."""
     first = built(name, folder, "int8")
     source = Source(folder / "sources" / name, name, "1")
-    manifest = build(Order(source, folder / f"{name}-again", "int8", (0, -1), threads=2, passages=20), lambda _: None)
+    manifest = build(Order(source, folder / f"{name}-again", "int8", BOUNDS, threads=2, passages=20), lambda _: None)
     files = sorted(path.name for path in first.iterdir())
     assert all((first / file).read_bytes() == (folder / f"{name}-again" / file).read_bytes() for file in files)
     assert (manifest.portable, manifest.dimension, manifest.ranges) == (True, 1, {})
     assert manifest.fidelity.keys() >= {"correlation", "rank_correlation", "top_10_agreement", "maximum_difference", "bounds"}
     for row in references.load(name, RERANKERS)["rows"]:
-        assert scores(first, row, raw=True) == pytest.approx(row["raw"], abs=0.3)
+        assert scores(first, row, raw=True) == pytest.approx(row["raw"], abs=0.4)
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int4"])

@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
+from handler.embedding.manifest import GRAPH, WEIGHTS, Manifest
 from handler.service import Options, Service
 from layers.model.builder import Order, build
 from layers.model.sources import Source
@@ -66,7 +68,7 @@ def test_every_architecture_is_written_in_every_precision(
 def test_an_int8_model_is_close_to_the_official_library_on_every_text(name: str, folder: Path) -> None:
     """With prompts, truncated on either side. Tiny random models lose more than trained ones: on average at most 0.01 here."""
     source = Source(references.write(name, folder / "close" / name), name, "1")
-    build(Order(source, folder / "close" / f"{name}-int8", "int8", (0.98, 0.9), threads=1, passages=20), lambda _: None)
+    build(Order(source, folder / "close" / f"{name}-int8", "int8", (0.99, 0.9), threads=1, passages=20), lambda _: None)
     service, cosines = serve(folder / "close" / f"{name}-int8", THREADS="1"), []
     for row in references.load(name)["rows"]:
         options = Options(prompt_name=row["prompt_name"], truncation_direction=row["side"])
@@ -74,6 +76,28 @@ def test_an_int8_model_is_close_to_the_official_library_on_every_text(name: str,
         cosines.append(ours @ theirs / (np.linalg.norm(ours) * np.linalg.norm(theirs)))
     assert np.mean(cosines) >= 0.99
     assert min(cosines) >= 0.9
+
+
+def test_an_int8_model_below_its_bounds_gets_finer_steps_and_is_measured_again(folder: Path) -> None:
+    """Nothing else changes in its files, and the manifest has the second measurement."""
+    source, built, told = Source(references.write("gte", folder / "finer" / "gte"), "gte", "1"), [], list[str]()
+    for bounds, out in (((-1.0, -1.0), folder / "finer" / "coarse"), ((0.998, 0.9), folder / "finer" / "fine")):
+        built.append(build(Order(source, out, "int8", bounds, threads=1, passages=100), told.append))
+        assert Manifest.read(out) == built[-1]
+        steps = {
+            whole(node, "fine") for node in onnx.load(out / GRAPH, load_external_data=False).graph.node if node.op_type == "Linear"
+        }
+        assert steps == {int(out.name == "fine")}
+    coarse, fine = built
+    assert coarse.fidelity["mean_cosine"] < 0.998 <= fine.fidelity["mean_cosine"]
+    assert sum("finer steps" in sentence for sentence in told) == 1
+    assert coarse.files[WEIGHTS] == fine.files[WEIGHTS]
+    assert coarse.fingerprint != fine.fingerprint
+
+
+def whole(node: onnx.NodeProto, name: str) -> int:
+    """Return a node's attribute; 0 where it has none."""
+    return next((attribute.i for attribute in node.attribute if attribute.name == name), 0)
 
 
 @cache
