@@ -83,7 +83,7 @@ model: .venv/installed ## Build a model (MODEL=name, folder or s3://…, OUT=fol
 		$(if $(MATRYOSHKA),--matryoshka $(MATRYOSHKA)) $(if $(PUSH),--push $(PUSH))
 
 .PHONY: models
-models: .venv/installed ## Build real models in each precision and check them against the official library (600 MB, half an hour; MODELS=names, PASSAGES=file of texts to measure with)
+models: .venv/installed ## Build real models in each precision and check them against the official library (600 MB, half an hour; MODELS=names, PASSAGES=how many to measure on)
 	@OPENBLAS_NUM_THREADS=1 $(PY) -m tests.golden.build $(MODELS) $(if $(PASSAGES),--passages $(PASSAGES))
 	@$(PY) -m pytest tests/golden/test_models.py
 

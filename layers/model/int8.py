@@ -24,7 +24,7 @@ class Int8:
     moves outliers into the weights, where each channel has a scale of its own (SmoothQuant, Xiao et al. 2022, arXiv:2211.10438,
     equation 4). The feed-forward block has massive activations (Sun et al. 2024, arXiv:2402.17762): one or a few channels, often of
     one token, are ten times as large as the others. Its inner channels are sorted by size, so that the largest ones share a scale.
-    On all-MiniLM-L6-v2 (1,000 passages) mean and minimum cosine are 0.9982 and 0.9949 without either, 0.9990 and 0.9961 with both.
+    On all-MiniLM-L6-v2 (1,000 passages) mean and minimum cosine are 0.9982 and 0.9949 without either, 0.9990 and 0.9968 with both.
     """
 
     name = "int8"
