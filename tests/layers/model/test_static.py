@@ -244,6 +244,12 @@ def test_a_setting_that_a_table_cannot_have_is_refused(settings: dict[str, Any],
         ordered(source, tmp_path / "model", **settings)
 
 
+def test_a_table_below_its_bounds_is_not_written(tmp_path: Path) -> None:
+    """It has no graph whose steps could be finer."""
+    sentence = refused(tiny_static.write(tmp_path / "tiny"), tmp_path / "model", "int8", (1.5, 0.0))
+    assert sentence.startswith("tiny as int8 is not faithful enough: mean cosine ")
+
+
 def test_weights_of_4_bits_are_refused(tmp_path: Path) -> None:
     """The sentence names the possible precisions."""
     sentence = refused(tiny_static.write(tmp_path / "tiny"), tmp_path / "model", "int4")
